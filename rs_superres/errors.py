@@ -1,0 +1,23 @@
+"""What can go wrong, as one family. Each message is one line: what was given, what is accepted."""
+
+from __future__ import annotations
+
+
+class SuperResError(Exception):
+    """The root: everything that this library raises on purpose."""
+
+
+class InputError(SuperResError, ValueError):
+    """An argument, or the content of a file, that cannot be used."""
+
+
+class RasterError(SuperResError, OSError):
+    """A raster that cannot be read or written."""
+
+
+class ModelError(SuperResError, ValueError):
+    """A model folder or a checkpoint that cannot be used."""
+
+
+class UnknownModelError(SuperResError, LookupError):
+    """No model of that name, and no folder either."""
