@@ -1,0 +1,101 @@
+"""Feature encoders: a low-resolution image in, features of the same size out.
+
+The three that the paper's release can be configured with, built from sizes alone. Each has zero
+padding in every convolution, so a feature depends on the ``radius`` pixels around it and no more.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3x3 convolution that keeps the size."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+class ResidualBlock(nn.Module):
+    """EDSR's block: convolution, ReLU, convolution, times ``scale``, plus the input."""
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__()
+        self.first = conv3x3(channels, channels)
+        self.second = conv3x3(channels, channels)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) to the same shape."""
+        inner: Tensor = self.second(torch.relu(self.first(x)))
+        return x + inner * self.scale
+
+
+class Edsr(nn.Module):
+    """EDSR (Lim et al. 2017) without mean shift and without its upsampling tail.
+
+    Args:
+        channels: feature channels (64 in ``edsr-baseline``, 256 in ``edsr``).
+        blocks: residual blocks (16 and 32).
+        residual_scale: factor on each block's branch (1 and 0.1).
+    """
+
+    def __init__(self, channels: int = 64, blocks: int = 16, residual_scale: float = 1.0) -> None:
+        super().__init__()
+        self.channels = channels
+        self.radius = 2 * blocks + 2
+        self.head = conv3x3(3, channels)
+        self.blocks = nn.ModuleList(ResidualBlock(channels, residual_scale) for _ in range(blocks))
+        self.tail = conv3x3(channels, channels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(b, 3, h, w) in [-1, 1] to features (b, channels, h, w)."""
+        head: Tensor = self.head(image)
+        x = head
+        for block in self.blocks:
+            x = block(x)
+        tail: Tensor = self.tail(x)
+        return head + tail
+
+
+class DenseBlock(nn.Module):
+    """RDN's residual dense block: each convolution sees all earlier outputs, then a 1x1 fusion."""
+
+    def __init__(self, channels: int, growth: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(conv3x3(channels + i * growth, growth) for i in range(layers))
+        self.fusion = nn.Conv2d(channels + layers * growth, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) to the same shape."""
+        seen = x
+        for layer in self.layers:
+            seen = torch.cat((seen, torch.relu(layer(seen))), dim=1)
+        fused: Tensor = self.fusion(seen)
+        return x + fused
+
+
+class Rdn(nn.Module):
+    """RDN (Zhang et al. 2018), configuration B by default, without its upsampling tail."""
+
+    def __init__(
+        self, channels: int = 64, blocks: int = 16, layers: int = 8, growth: int = 64
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.radius = 2 + blocks * layers + 1
+        self.shallow = conv3x3(3, channels)
+        self.entry = conv3x3(channels, channels)
+        self.blocks = nn.ModuleList(DenseBlock(channels, growth, layers) for _ in range(blocks))
+        self.fusion = nn.Conv2d(blocks * channels, channels, 1)
+        self.tail = conv3x3(channels, channels)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(b, 3, h, w) in [-1, 1] to features (b, channels, h, w)."""
+        shallow: Tensor = self.shallow(image)
+        x: Tensor = self.entry(shallow)
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        deep: Tensor = self.tail(self.fusion(torch.cat(outputs, dim=1)))
+        return shallow + deep
