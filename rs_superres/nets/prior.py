@@ -1,0 +1,208 @@
+"""The neural-operator prior: an image in, the same scene on any finer grid out.
+
+:class:`PaperPrior` is the paper's: its Galerkin context is the mean over the image at hand, which
+makes every pixel depend on all others. :class:`ScenePrior` is the one that we ship: its contexts
+are constants of the model, means over many training images at each scale, so a value depends on
+the pixels within the encoder's radius alone and tiles agree with the untiled scene.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rs_superres.nets.encoders import Edsr, Rdn
+from rs_superres.nets.folded import FoldedOperator, fold
+from rs_superres.nets.operator import AxisSamples, NeuralOperator, paper_samples
+
+
+def interpolated(values: Tensor, scales: Tensor, scale: float) -> Tensor:
+    """One entry of a table over scales, linear in log(scale) and held beyond its ends.
+
+    Args:
+        values: (n, ...) the table.
+        scales: (n,) its magnifications, increasing.
+        scale: the magnification sought.
+    """
+    knots = scales.double().log2()
+    place = torch.tensor(scale, dtype=torch.float64, device=knots.device).log2()
+    place = place.clamp(knots[0], knots[-1])
+    i = int(torch.searchsorted(knots, place).clamp(1, len(knots) - 1))
+    t = float((place - knots[i - 1]) / (knots[i] - knots[i - 1]))
+    return torch.lerp(values[i - 1], values[i], t)
+
+
+class PaperPrior(nn.Module):
+    """SRNO as the paper's release computes it (spec section 1)."""
+
+    def __init__(self, encoder: Edsr | Rdn, operator: NeuralOperator) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.operator = operator
+
+    def forward(self, image: Tensor, shape: tuple[int, int]) -> Tensor:
+        """The prior on a grid over the image's extent.
+
+        Args:
+            image: (b, 3, h, w) in [-1, 1].
+            shape: (H, W) of the grid.
+
+        Returns:
+            (b, 3, H, W), about [-1, 1].
+        """
+        size = torch.tensor(image.shape[2:], dtype=torch.float64)
+        cell = 2 * size / torch.tensor(shape, dtype=torch.float64)
+        rows, columns = (
+            paper_samples(n, cells) for n, cells in zip(shape, image.shape[2:], strict=True)
+        )
+        rows, columns = rows.to(image.device), columns.to(image.device)
+        features = self.encoder(image)
+        values = self.operator(self.operator.lifted(features, rows, columns, cell))
+        skip = F.grid_sample(
+            image, _paper_grid(shape, image), padding_mode="border", align_corners=False
+        )
+        out: Tensor = values.transpose(1, 2).reshape(skip.shape) + skip
+        return out
+
+
+def _paper_grid(shape: tuple[int, int], like: Tensor) -> Tensor:
+    """The pixel centres of ``shape`` as ``grid_sample`` wants them: (b, H, W, 2), x first."""
+    y, x = (-1 + (2 * torch.arange(n, dtype=torch.float64) + 1) / n for n in shape)
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    return grid.to(like).expand(len(like), -1, -1, -1)
+
+
+def scene_samples(positions: Tensor, origin: int = 0) -> AxisSamples:
+    """The samples of exact positions on an axis, without the paper's 1e-6 shift.
+
+    Args:
+        positions: (n,) float64 in cells, a cell's centre at its integer.
+        origin: the cell that the features' first row or column stands for.
+    """
+    first = positions.floor()
+    near = torch.stack((first, first + 1), dim=1)
+    relative = 2 * (positions[:, None] - near)
+    return AxisSamples(index=near.long() - origin, relative=relative.float())
+
+
+def cubic_weights(samples: AxisSamples) -> Tensor:
+    """Keys' cubic (a = -1/2) weights of the cells -1, 0, 1, 2 around each query: (n, 4)."""
+    t = samples.relative[:, 0] / 2
+    distance = torch.stack((t + 1, t, 1 - t, 2 - t), dim=1)
+    inner = (1.5 * distance - 2.5) * distance**2 + 1
+    outer = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return torch.where(distance <= 1, inner, outer)
+
+
+def cubic(image: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
+    """Cubic convolution (Keys 1981) of an image on the grid rows x columns.
+
+    Args:
+        image: (b, c, h, w); each query needs the cells -1 to 2 around it.
+        rows: the grid's rows.
+        columns: the grid's columns.
+
+    Returns:
+        (b, c, rows, columns) in the dtype of ``image``.
+    """
+    taps = torch.arange(-1, 3, device=image.device)
+    weights, index = cubic_weights(rows).to(image), rows.index[:, :1] + taps
+    tall = torch.einsum("bcrkw,rk->bcrw", image[:, :, index], weights)
+    weights, index = cubic_weights(columns).to(image), columns.index[:, :1] + taps
+    return torch.einsum("bchrk,rk->bchr", tall[:, :, :, index], weights)
+
+
+class ScenePrior(nn.Module):
+    """The shipped prior: a local operator, the same for a tile as for the whole scene.
+
+    Args:
+        encoder: its ``radius`` is the halo that a window needs (plus the 2 cells of the cubic).
+        operator: evaluated with the stored contexts.
+        scales: the magnifications at which contexts are stored, increasing.
+    """
+
+    contexts: Tensor
+    """(scales, 2, heads, head_dim, head_dim): the mean context of each block at each scale."""
+    context_scales: Tensor
+    """(scales,) the magnifications."""
+
+    def __init__(
+        self, encoder: Edsr | Rdn, operator: NeuralOperator, scales: tuple[float, ...]
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.operator = operator
+        block = operator.attention[0]
+        d = block.qkv.in_features // block.heads
+        self.register_buffer("contexts", torch.zeros(len(scales), 2, block.heads, d, d))
+        self.register_buffer("context_scales", torch.tensor(scales))
+
+    @property
+    def halo(self) -> int:
+        """Source pixels around a query that its value depends on."""
+        return self.encoder.radius + 2
+
+    def contexts_at(self, scale: float) -> Tensor:
+        """(2, heads, head_dim, head_dim), linear in log(scale) between the stored ones."""
+        return interpolated(self.contexts, self.context_scales, scale)
+
+    def folded(self, scale: float, cell: Tensor) -> FoldedOperator:
+        """The operator at one scale, ready for grids.
+
+        Args:
+            scale: the magnification.
+            cell: (2,) an output pixel's size in half source pixels, (row, column).
+        """
+        return fold(self.operator, self.contexts_at(scale), cell)
+
+    def grid(
+        self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedOperator
+    ) -> Tensor:
+        """The prior on the grid rows x columns, by the folded operator.
+
+        Args:
+            image: (b, 3, h, w) in network values.
+            rows: the grid's rows; each at least :attr:`halo` from the image's border.
+            columns: the grid's columns, likewise.
+            folded: of the scale.
+
+        Returns:
+            (b, 3, rows, columns) in network values.
+        """
+        features = self.encoder(image).float()
+        skip = cubic(image, rows, columns)
+        return torch.stack(
+            [
+                base + folded(f.permute(1, 2, 0), rows, columns)
+                for f, base in zip(features, skip, strict=True)
+            ]
+        )
+
+    def residual(
+        self,
+        image: Tensor,
+        rows: AxisSamples,
+        columns: AxisSamples,
+        cell: Tensor,
+        contexts: Tensor | None = None,
+    ) -> Tensor:
+        """What the operator adds to the cubic interpolation, from the definition.
+
+        The path that training differentiates; contexts are those of the image when None.
+
+        Args:
+            image: (b, 3, h, w) in network values.
+            rows: the grid's rows.
+            columns: the grid's columns.
+            cell: (2,) an output pixel's size in half source pixels.
+            contexts: (2, heads, head_dim, head_dim).
+
+        Returns:
+            (b, 3, rows, columns).
+        """
+        features = self.encoder(image)
+        lifted = self.operator.lifted(features, rows, columns, cell)
+        values: Tensor = self.operator(lifted, contexts)
+        shape = len(image), 3, len(rows.index), len(columns.index)
+        return values.transpose(1, 2).reshape(shape)
