@@ -1,0 +1,216 @@
+"""A model's configuration: frozen values to and from the TOML beside its weights."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from rs_superres.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """The feature encoder."""
+
+    name: Literal["edsr-baseline", "edsr", "rdn"]
+    """Which architecture; the sizes below override its own."""
+    channels: int = 64
+    """Feature channels."""
+    blocks: int = 16
+    """Residual, or residual dense, blocks."""
+    residual_scale: float = 1.0
+    """Factor on each residual branch (EDSR)."""
+    layers: int = 8
+    """Convolutions of a dense block (RDN)."""
+    growth: int = 64
+    """Channels that each of them adds (RDN)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorConfig:
+    """The Galerkin operator."""
+
+    width: int = 256
+    """Channels of a lifted query."""
+    heads: int = 16
+    """Attention heads of each block."""
+    hidden: int = 256
+    """Hidden channels of the projection."""
+    scales: tuple[float, ...] = ()
+    """Magnifications at which contexts are stored; none where they come from the image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UNetConfig:
+    """The denoising U-Net; see :class:`rs_superres.nets.unet.UNet`."""
+
+    channels: int
+    """Channels of the finest level."""
+    multipliers: tuple[int, ...]
+    """Channels of each level over those of the finest."""
+    blocks: int = 1
+    """Residual blocks of a level on the way down."""
+    norm_groups: int = 0
+    """Groups of GroupNorm; 0: each pixel by itself."""
+    attention_levels: tuple[int, ...] = ()
+    """Levels that attend."""
+    middle_attention: bool = False
+    """Whether the middle attends."""
+    conditions: int = 1
+    """Numbers that the network is told."""
+    dropout: float = 0.0
+    """Dropout while training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplerConfig:
+    """How detail is drawn by default."""
+
+    steps: int
+    """Evaluations of the denoiser."""
+    sigma_max: float = 8.0
+    """Noise level of the first evaluation (shipped kind)."""
+    sigma_min: float = 0.02
+    """Noise level of the last (shipped kind)."""
+    rho: float = 7.0
+    """How the levels bunch at the low end (Karras et al. 2022, eq. 5)."""
+    timesteps: int = 2000
+    """T of the paper's schedule (paper kind)."""
+    beta_start: float = 1e-6
+    """Its first beta."""
+    beta_end: float = 1e-2
+    """Its last beta."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileConfig:
+    """The lattice on which a model works."""
+
+    size: int = 512
+    """Side of a lattice cell, output pixels."""
+    margin: int = 64
+    """Output pixels that the denoiser sees around a cell, and whose result is dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedConfig:
+    """What the weights were trained on: outside it the tool warns."""
+
+    scales: tuple[float, float]
+    """Least and greatest magnification."""
+    pixel_size: tuple[float, float] | None = None
+    """Least and greatest size of a low-resolution pixel, metres; None where unknown."""
+    degradation: str = "bicubic"
+    """How low resolution was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """A whole model."""
+
+    kind: Literal["scene", "paper"]
+    """``scene``: local, with stored contexts; ``paper``: the release's, statistics per tile."""
+    encoder: EncoderConfig
+    operator: OperatorConfig
+    denoiser: UNetConfig | None
+    sampler: SamplerConfig
+    tiles: TileConfig
+    trained: TrainedConfig
+
+
+T = TypeVar("T")
+
+
+def read_config(path: Path) -> ModelConfig:
+    """Read ``config.toml``.
+
+    Raises:
+        ModelError: not there, not TOML, or an unknown, missing or ill-typed key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(f"cannot read the model's config {path}: {error}") from error
+    return from_table(ModelConfig, table, where=path.name)
+
+
+def from_table(kind: type[T], table: Mapping[str, Any], *, where: str) -> T:
+    """Build a dataclass from a TOML table.
+
+    Raises:
+        ModelError: an unknown or a missing key, or a value of another type.
+    """
+    hints = get_type_hints(kind)
+    unknown = sorted(set(table) - set(hints))
+    if unknown:
+        raise ModelError(f"{where}: unknown key {unknown[0]!r}, expected one of {sorted(hints)}")
+    values = {
+        name: _convert(hints[name], value, f"{where}: {name}") for name, value in table.items()
+    }
+    for name, hint in hints.items():
+        if name not in values and type(None) in get_args(hint):
+            values[name] = None
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ModelError(f"{where}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """A TOML value as the type that a field declares."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+    if is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise ModelError(f"{where}: {value!r} is not a table")
+        return from_table(hint, value, where=where)
+    if origin is Literal:
+        if value not in arguments:
+            raise ModelError(f"{where}: {value!r}, expected one of {list(arguments)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ModelError(f"{where}: {value!r} is not an array")
+        kinds = arguments[:1] * len(value) if Ellipsis in arguments else arguments
+        if len(kinds) != len(value):
+            raise ModelError(f"{where}: {len(value)} values, expected {len(kinds)}")
+        return tuple(_convert(k, v, where) for k, v in zip(kinds, value, strict=True))
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise ModelError(f"{where}: {value!r} is not of type {hint.__name__}")
+    return value
+
+
+def to_toml(config: object) -> str:
+    """A configuration as TOML text, tables after values, that :func:`read_config` reads back."""
+    return "\n".join(_lines(config, ())) + "\n"
+
+
+def _lines(config: Any, path: tuple[str, ...]) -> list[str]:
+    """The lines of one table and of those under it."""
+    values = [(f.name, getattr(config, f.name)) for f in fields(config)]
+    lines = [f"\n[{'.'.join(path)}]"] if path else []
+    lines += [
+        f"{name} = {_literal(value)}"
+        for name, value in values
+        if value is not None and not is_dataclass(value)
+    ]
+    for name, value in values:
+        if is_dataclass(value):
+            lines += _lines(value, (*path, name))
+    return lines
+
+
+def _literal(value: Any) -> str:
+    """One TOML value."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(_literal(v) for v in value)}]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -1,0 +1,67 @@
+"""From a configuration to the network that it describes."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from rs_superres.config import EncoderConfig, ModelConfig, OperatorConfig, UNetConfig
+from rs_superres.nets.denoiser import ResidualDenoiser
+from rs_superres.nets.encoders import Edsr, Rdn
+from rs_superres.nets.neurop import NeurOpDiff
+from rs_superres.nets.operator import NeuralOperator
+from rs_superres.nets.prior import PaperPrior, ScenePrior
+from rs_superres.nets.unet import UNet
+
+
+class SceneNetwork(nn.Module):
+    """The shipped kind: a local prior, and a local denoiser unless it is the prior alone."""
+
+    def __init__(self, prior: ScenePrior, denoiser: ResidualDenoiser | None) -> None:
+        super().__init__()
+        self.prior = prior
+        self.denoiser = denoiser
+
+
+def encoder(config: EncoderConfig) -> Edsr | Rdn:
+    """The encoder of a configuration."""
+    if config.name == "rdn":
+        return Rdn(config.channels, config.blocks, config.layers, config.growth)
+    return Edsr(config.channels, config.blocks, config.residual_scale)
+
+
+def operator(config: OperatorConfig, features: int) -> NeuralOperator:
+    """The operator of a configuration."""
+    return NeuralOperator(
+        features=features, width=config.width, heads=config.heads, hidden=config.hidden
+    )
+
+
+def unet(config: UNetConfig) -> UNet:
+    """The U-Net of a configuration."""
+    return UNet(
+        channels=config.channels,
+        multipliers=config.multipliers,
+        blocks=config.blocks,
+        norm_groups=config.norm_groups,
+        attention_levels=config.attention_levels,
+        middle_attention=config.middle_attention,
+        conditions=config.conditions,
+        dropout=config.dropout,
+    )
+
+
+def scene_network(config: ModelConfig) -> SceneNetwork:
+    """A network of the shipped kind."""
+    features = config.encoder.channels
+    scales = config.operator.scales
+    prior = ScenePrior(encoder(config.encoder), operator(config.operator, features), scales)
+    if config.denoiser is None:
+        return SceneNetwork(prior, None)
+    return SceneNetwork(prior, ResidualDenoiser(unet(config.denoiser), scales))
+
+
+def paper_network(config: ModelConfig) -> NeurOpDiff | PaperPrior:
+    """The paper's network, or its prior where there is no denoiser."""
+    features = config.encoder.channels
+    prior = PaperPrior(encoder(config.encoder), operator(config.operator, features))
+    return prior if config.denoiser is None else NeurOpDiff(prior, unet(config.denoiser))

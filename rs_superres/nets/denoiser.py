@@ -1,0 +1,83 @@
+"""The shipped denoiser: what the prior misses, drawn by a few steps of diffusion.
+
+It models (truth - prior) / deviation, the deviation a stored function of the scale, so that the
+diffusion sees data of about unit size at any scale and adds nothing but detail to the prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rs_superres.diffusion.preconditioning import Preconditioning
+from rs_superres.diffusion.samplers import euler
+from rs_superres.nets.prior import interpolated
+from rs_superres.nets.unet import UNet
+
+
+class ResidualDenoiser(nn.Module):
+    """A local U-Net under the preconditioning of Karras et al., told the noise and the scale.
+
+    Args:
+        unet: takes (noisy residual, prior), 6 channels, and two conditions.
+        scales: the magnifications at which the residual's deviation is stored, increasing.
+    """
+
+    deviations: Tensor
+    """(scales,): the deviation of truth - prior at each scale, in network values."""
+    deviation_scales: Tensor
+    """(scales,): the magnifications."""
+
+    def __init__(self, unet: UNet, scales: Sequence[float]) -> None:
+        super().__init__()
+        self.unet = unet
+        self.register_buffer("deviations", torch.full((len(scales),), 0.15))
+        self.register_buffer("deviation_scales", torch.tensor(tuple(scales)))
+
+    def deviation(self, scale: float) -> Tensor:
+        """The deviation of truth - prior at a scale: a scalar."""
+        return interpolated(self.deviations, self.deviation_scales, scale)
+
+    def denoise(self, x: Tensor, prior: Tensor, sigma: Tensor, scale: float) -> Tensor:
+        """Estimate the clean residual.
+
+        Args:
+            x: (b, 3, h, w) residual with noise, in units of its deviation.
+            prior: (b, 3, h, w) in network values.
+            sigma: (b,) deviation of the noise.
+            scale: the magnification.
+
+        Returns:
+            (b, 3, h, w), in units of the residual's deviation.
+        """
+        c = Preconditioning.at(sigma[:, None, None, None])
+        told = torch.stack((c.noise.flatten(), _told_scale(scale, sigma)), dim=1)
+        return c.skip * x + c.out * self.unet(c.inner * x, prior, told).to(x.dtype)
+
+    def sample(
+        self, prior: Tensor, noise: Tensor, sigmas: Sequence[float], scale: float
+    ) -> Tensor:
+        """The prior with drawn detail.
+
+        Args:
+            prior: (b, 3, h, w) in network values.
+            noise: (b, 3, h, w) standard normal.
+            sigmas: falling noise levels, the last 0; one evaluation for each but that.
+            scale: the magnification.
+
+        Returns:
+            (b, 3, h, w) in network values.
+        """
+
+        def denoise(x: Tensor, sigma: float) -> Tensor:
+            return self.denoise(x, prior, x.new_full((len(x),), sigma), scale)
+
+        residual = euler(denoise, noise * sigmas[0], sigmas)
+        return prior + self.deviation(scale).to(prior) * residual
+
+
+def _told_scale(scale: float, like: Tensor) -> Tensor:
+    """The scale as the network is told it, for each of the batch."""
+    return 2 * torch.full_like(like, scale).log2()
