@@ -1,0 +1,84 @@
+"""What every test may ask for, and the rule that CI skips nothing silently."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+IN_CI = os.environ.get("CI") == "true"
+EXPECTED_SKIPS = ("needs a GPU",)
+"""What a skip's reason says where CI may skip: the machine is known to lack it."""
+
+# No deadline: a busy machine is no fault of the code. In CI the same examples each time, so that a
+# red build is about the change at hand.
+hypothesis.settings.register_profile("rs_superres", deadline=None, derandomize=IN_CI)
+hypothesis.settings.load_profile("rs_superres")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared imagery and fixtures: ``$RS_SR_SHARED``, or beside the project."""
+    named = os.environ.get("RS_SR_SHARED")
+    folder = Path(named) if named else ROOT.parent / "shared"
+    if not (folder / "data").is_dir():
+        if named:
+            pytest.fail(f"RS_SR_SHARED names {folder}, which holds no folder data")
+        pytest.skip(f"no shared imagery in {folder}; RS_SR_SHARED names another folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gdal_tools() -> Path:
+    """The folder of GDAL's own tools (gdalinfo and its kin), the judge that is not us."""
+    gdalinfo = shutil.which("gdalinfo")
+    if gdalinfo is None:
+        pytest.skip("gdalinfo is not on PATH; on Debian: apt-get install gdal-bin")
+    return Path(gdalinfo).parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker("shared")
+
+
+class NoSilentSkips:
+    """Fails a run in which something was skipped that the machine should have been able to do."""
+
+    def __init__(self) -> None:
+        self.skips: list[str] = []
+
+    def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if not report.skipped or hasattr(report, "wasxfail"):
+            return
+        # pytest describes a skip by (file, line, reason).
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        if not any(expected in reason for expected in EXPECTED_SKIPS):
+            self.skips.append(f"{report.nodeid}: {reason}")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.note(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.note(report)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.skips and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.skips:
+            terminalreporter.section("skipped in CI, where nothing may be", red=True)
+            for skip in self.skips:
+                terminalreporter.line(skip)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if IN_CI:
+        config.pluginmanager.register(NoSilentSkips())
