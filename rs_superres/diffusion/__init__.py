@@ -1,0 +1,1 @@
+"""Diffusion as equations: schedules, preconditioning, samplers. No network, no file."""

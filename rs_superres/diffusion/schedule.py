@@ -27,14 +27,17 @@ class LinearSchedule:
         return (1 - betas).cumprod(0)
 
     def subsequence(self, steps: int) -> list[int]:
-        """The times 0, k, 2 k, ... below T, k = T // steps, last first.
+        """The times 0, k, 2 k, ... below T, k = T / steps, last first.
+
+        Where ``steps`` does not divide T, each is rounded down: to take k = T // steps instead
+        would give another number of them, or leave out the noisiest.
 
         Raises:
-            ValueError: ``steps`` is below 1 or does not divide T into that many times.
+            ValueError: ``steps`` is not between 1 and T.
         """
         if not 1 <= steps <= self.timesteps:
             raise ValueError(f"{steps} steps, expected 1 to {self.timesteps}")
-        return list(range(0, self.timesteps, self.timesteps // steps))[:steps][::-1]
+        return [i * self.timesteps // steps for i in range(steps)][::-1]
 
 
 def karras_sigmas(steps: int, *, sigma_min: float, sigma_max: float, rho: float) -> list[float]:

@@ -54,11 +54,10 @@ class ResidualDenoiser(nn.Module):
         """
         c = Preconditioning.at(sigma[:, None, None, None])
         told = torch.stack((c.noise.flatten(), _told_scale(scale, sigma)), dim=1)
-        return c.skip * x + c.out * self.unet(c.inner * x, prior, told).to(x.dtype)
+        network: Tensor = self.unet(c.inner * x, prior, told)
+        return c.skip * x + c.out * network.to(x.dtype)
 
-    def sample(
-        self, prior: Tensor, noise: Tensor, sigmas: Sequence[float], scale: float
-    ) -> Tensor:
+    def sample(self, prior: Tensor, noise: Tensor, sigmas: Sequence[float], scale: float) -> Tensor:
         """The prior with drawn detail.
 
         Args:

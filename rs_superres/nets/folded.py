@@ -54,7 +54,7 @@ class FoldedOperator:
         along = self._between_columns(features, columns)
         row_part = rows.relative @ self.row_lift
         column_part = columns.relative @ self.column_lift + self.constant
-        weights = _weights(rows)
+        weights = rows.weights()
         out = features.new_empty((len(rows.index), count, 3), dtype=torch.float32)
         step = max(1, CHUNK // count)
         for start in range(0, len(out), step):
@@ -68,7 +68,7 @@ class FoldedOperator:
 
     def _between_columns(self, features: Tensor, columns: AxisSamples) -> Tensor:
         """Lift the features and interpolate them along each row: (2, h, columns, width)."""
-        weights = _weights(columns)
+        weights = columns.weights()
         sides = []
         for lifts in self.feature_lift:
             before, after = (
@@ -85,12 +85,6 @@ class FoldedOperator:
         return F.linear(F.gelu(F.linear(x, *self.hidden)), *self.output)
 
 
-def _weights(samples: AxisSamples) -> Tensor:
-    """Linear weights of the cells before and after: each the distance to the other."""
-    distance = samples.relative.abs()
-    return distance.flip(1) / distance.sum(1, keepdim=True)
-
-
 def fold(operator: NeuralOperator, contexts: Tensor, cell: Tensor) -> FoldedOperator:
     """Fold an operator for one scale.
 
@@ -104,12 +98,12 @@ def fold(operator: NeuralOperator, contexts: Tensor, cell: Tensor) -> FoldedOper
     offsets = lift[:, :8].reshape(width, 2, 2, 2)
     features = lift[:, 8:-2].reshape(width, 2, 2, -1)
     blocks = []
-    for block, context in zip(operator.attention, contexts, strict=True):
+    for block, context in zip(operator.blocks, contexts, strict=True):
         weight, shift = block.folded(context)
         first = block.first.weight @ (weight + torch.eye(width).to(weight))
         first_bias = block.first.weight @ shift + block.first.bias
-        maps = (first, first_bias, block.second.weight, block.second.bias)
-        blocks.append(tuple(t.detach() for t in maps))
+        second = block.second.weight.detach(), block.second.bias.detach()
+        blocks.append((first.detach(), first_bias.detach(), *second))
     return FoldedOperator(
         feature_lift=features.permute(1, 2, 0, 3).contiguous(),
         row_lift=offsets[..., 0].sum(2).T.contiguous(),

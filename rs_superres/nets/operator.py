@@ -31,6 +31,11 @@ class AxisSamples:
         """The samples of some of the queries."""
         return AxisSamples(index=self.index[chosen], relative=self.relative[chosen])
 
+    def weights(self) -> Tensor:
+        """(n, 2) linear weights of the two cells: each the distance to the other."""
+        distance = self.relative.abs()
+        return distance.flip(1) / distance.sum(1, keepdim=True)
+
     def to(self, device: torch.device) -> AxisSamples:
         """The same on another device."""
         return AxisSamples(index=self.index.to(device), relative=self.relative.to(device))
@@ -94,7 +99,8 @@ class GalerkinBlock(nn.Module):
     def context(self, x: Tensor) -> Tensor:
         """The mean over the queries of key (x) value: (b, heads, head_dim, head_dim)."""
         _, k, v = self._split(x)
-        return self.key_norm(k).transpose(-1, -2) @ self.value_norm(v) / x.shape[1]
+        context: Tensor = self.key_norm(k).transpose(-1, -2) @ self.value_norm(v) / x.shape[1]
+        return context
 
     def folded(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Weight (width, width) and bias (width) of the one linear map that is q times context.
@@ -141,10 +147,17 @@ class NeuralOperator(nn.Module):
 
     def __init__(self, *, features: int, width: int, heads: int, hidden: int) -> None:
         super().__init__()
+        self.heads = heads
+        self.head_dim = width // heads
         self.lift = nn.Linear(4 * features + 10, width)
         self.attention = nn.ModuleList(GalerkinBlock(width, heads) for _ in range(2))
         self.hidden = nn.Linear(width, hidden)
         self.output = nn.Linear(hidden, 3)
+
+    @property
+    def blocks(self) -> list[GalerkinBlock]:
+        """The attention blocks, in order."""
+        return [b for b in self.attention if isinstance(b, GalerkinBlock)]
 
     def lifted(
         self, features: Tensor, rows: AxisSamples, columns: AxisSamples, cell: Tensor
@@ -166,9 +179,10 @@ class NeuralOperator(nn.Module):
         for row, row_offset in zip(rows.index.T, rows.relative.T, strict=True):
             for column, column_offset in zip(columns.index.T, columns.relative.T, strict=True):
                 near.append(flat[:, (row[:, None] * w + column).flatten()])
-                pair = torch.broadcast_tensors(row_offset[:, None], column_offset)
-                offsets += [p.flatten() for p in pair]
-                areas.append((pair[0] * pair[1]).abs().flatten() + 1e-9)
+                down = row_offset[:, None].expand(-1, len(column_offset)).flatten()
+                across = column_offset.repeat(len(row_offset))
+                offsets += [down, across]
+                areas.append((down * across).abs() + 1e-9)
         total = torch.stack(areas).sum(0)
         weighted = [
             cells * (area / total)[:, None].to(cells)
@@ -191,6 +205,6 @@ class NeuralOperator(nn.Module):
             x: lifted queries.
             contexts: (2, heads, head_dim, head_dim) one for each block; from ``x`` when None.
         """
-        for i, block in enumerate(self.attention):
+        for i, block in enumerate(self.blocks):
             x = block(x, None if contexts is None else contexts[i])
         return self.project(x)

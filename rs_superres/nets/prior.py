@@ -9,7 +9,6 @@ the pixels within the encoder's radius alone and tiles agree with the untiled sc
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rs_superres.nets.encoders import Edsr, Rdn
@@ -42,7 +41,7 @@ class PaperPrior(nn.Module):
         self.operator = operator
 
     def forward(self, image: Tensor, shape: tuple[int, int]) -> Tensor:
-        """The prior on a grid over the image's extent.
+        """The prior on a grid over the image's extent, with the paper's coordinates.
 
         Args:
             image: (b, 3, h, w) in [-1, 1].
@@ -54,23 +53,33 @@ class PaperPrior(nn.Module):
         size = torch.tensor(image.shape[2:], dtype=torch.float64)
         cell = 2 * size / torch.tensor(shape, dtype=torch.float64)
         rows, columns = (
-            paper_samples(n, cells) for n, cells in zip(shape, image.shape[2:], strict=True)
+            paper_samples(n, cells).to(image.device)
+            for n, cells in zip(shape, image.shape[2:], strict=True)
         )
-        rows, columns = rows.to(image.device), columns.to(image.device)
+        return self.grid(image, rows, columns, cell)
+
+    def grid(self, image: Tensor, rows: AxisSamples, columns: AxisSamples, cell: Tensor) -> Tensor:
+        """The prior on the grid rows x columns: (b, 3, rows, columns).
+
+        Args:
+            image: (b, 3, h, w) in [-1, 1].
+            rows: the grid's rows.
+            columns: the grid's columns.
+            cell: (2,) an output pixel's size in half source pixels.
+        """
         features = self.encoder(image)
         values = self.operator(self.operator.lifted(features, rows, columns, cell))
-        skip = F.grid_sample(
-            image, _paper_grid(shape, image), padding_mode="border", align_corners=False
-        )
+        skip = linear(image, rows, columns)
         out: Tensor = values.transpose(1, 2).reshape(skip.shape) + skip
         return out
 
 
-def _paper_grid(shape: tuple[int, int], like: Tensor) -> Tensor:
-    """The pixel centres of ``shape`` as ``grid_sample`` wants them: (b, H, W, 2), x first."""
-    y, x = (-1 + (2 * torch.arange(n, dtype=torch.float64) + 1) / n for n in shape)
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
-    return grid.to(like).expand(len(like), -1, -1, -1)
+def linear(image: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
+    """Bilinear interpolation on the grid rows x columns: (b, c, rows, columns)."""
+    weights = rows.weights().to(image)
+    tall = torch.einsum("bcrkw,rk->bcrw", image[:, :, rows.index], weights)
+    weights = columns.weights().to(image)
+    return torch.einsum("bchrk,rk->bchr", tall[:, :, :, columns.index], weights)
 
 
 def scene_samples(positions: Tensor, origin: int = 0) -> AxisSamples:
@@ -133,9 +142,8 @@ class ScenePrior(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.operator = operator
-        block = operator.attention[0]
-        d = block.qkv.in_features // block.heads
-        self.register_buffer("contexts", torch.zeros(len(scales), 2, block.heads, d, d))
+        heads, d = operator.heads, operator.head_dim
+        self.register_buffer("contexts", torch.zeros(len(scales), 2, heads, d, d))
         self.register_buffer("context_scales", torch.tensor(scales))
 
     @property

@@ -128,13 +128,13 @@ class ConditionEmbedding(nn.Module):
 
     def __init__(self, channels: int, conditions: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.first = nn.Linear(2 * self.half * conditions, 4 * channels)
+        self.frequencies = channels // 2
+        self.first = nn.Linear(2 * self.frequencies * conditions, 4 * channels)
         self.second = nn.Linear(4 * channels, channels)
 
     def forward(self, conditions: Tensor) -> Tensor:
         """(b, conditions) to (b, channels)."""
-        steps = torch.arange(self.half, device=conditions.device) / self.half
+        steps = torch.arange(self.frequencies, device=conditions.device) / self.frequencies
         angles = conditions[:, :, None] * torch.exp(-math.log(1e4) * steps)
         waves = torch.cat((angles.sin(), angles.cos()), dim=2).flatten(1)
         out: Tensor = self.second(F.silu(self.first(waves.to(self.first.weight.dtype))))
@@ -218,7 +218,9 @@ class UNet(nn.Module):
         """How far an input pixel reaches into the output, where nothing is global."""
         coarsest = 2 ** (self.levels - 1)
         per_level = sum(2 * (2 * self.blocks + 1) * 2**level for level in range(self.levels))
-        return 2 + per_level + 4 * coarsest + 2 * (coarsest - 1)
+        # Each level below adds three of its pixels: the convolutions of both samplings, and what
+        # halving an odd place rounds away.
+        return int(2 + per_level + 4 * coarsest + 3 * (coarsest - 1))
 
     def forward(self, noisy: Tensor, prior: Tensor, conditions: Tensor) -> Tensor:
         """Run the network.

@@ -1,0 +1,92 @@
+"""The command line: one command, one module, imported when it is called.
+
+Each module named in :data:`COMMANDS` defines a click command called ``command``. A failure becomes
+one line and an exit status here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from rs_superres import __version__
+from rs_superres.errors import SuperResError
+
+COMMANDS = {
+    "upscale": ("upscale", "Super-resolve a raster by any factor."),
+    "models": ("models", "List the models, show one, import a checkpoint."),
+    "demo": ("demo", "Draw a sample scene, upscale it and picture before and after."),
+}
+"""Each command's module and what it does: the help is written from these, importing nothing."""
+
+INTERRUPTED = 130
+"""The shell's status for a command that Ctrl-C ended: 128 + SIGINT."""
+
+
+class Commands(click.Group):
+    """A group that imports the module of a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's)
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 (click's)
+        cmd_name: str,
+    ) -> click.Command | None:
+        """The command of a name; None where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 (click's)
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """The table of commands in the help, without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take ``--debug`` wherever it stands: one adds it to a line that has just failed."""
+        end = args.index("--") if "--" in args else len(args)
+        if "--debug" in args[:end]:
+            args = ["--debug", *(a for a in args[:end] if a != "--debug"), *args[end:]]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; turn what it raises into one line and an exit status."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            _complain("interrupted")
+            raise click.exceptions.Exit(INTERRUPTED) from error
+        # click's own, which it turns into statuses; a closed pipe (`| head`) is one of them.
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if ctx.params["debug"]:
+                raise
+            if isinstance(error, SuperResError):
+                _complain(f"error: {error}")
+            else:
+                kind = type(error).__name__
+                _complain(f"error: {kind}: {error} (run with --debug for the traceback)")
+            raise click.exceptions.Exit(1) from error
+
+
+def _complain(message: str) -> None:
+    """One line on stderr, whatever line breaks the message has."""
+    click.echo(f"rs-sr: {' '.join(message.split())}", err=True)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rs-sr")
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+def main(debug: bool) -> None:
+    """Super-resolve satellite and aerial rasters at any real scale, with NeurOp-Diff."""

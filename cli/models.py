@@ -1,0 +1,133 @@
+"""``rs-sr models``: list the models, show one, import a checkpoint of the paper's release."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from rs_superres import zoo
+from rs_superres.config import ModelConfig, read_config
+
+SHORT = 16
+"""How many digits of a checksum are shown to people."""
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List the models, show one, import a checkpoint. Lists them when nothing is said."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_models)
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_models(as_json: bool = False) -> None:
+    """List the models that ship with this version."""
+    models = [_facts(name) for name in zoo.names()]
+    if as_json:
+        click.echo(json.dumps(models, indent=2))
+        return
+    for facts in models:
+        click.echo("  ".join(_columns(facts)))
+    if not models:
+        click.echo("no models are installed; give -m a model folder", err=True)
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(name: str, as_json: bool) -> None:
+    """Show the card of a model: NAME is a shipped one's, or the path of a model folder."""
+    facts = _facts(name)
+    card = zoo.card(name)
+    if as_json:
+        click.echo(json.dumps({**facts, "card": card}, indent=2))
+        return
+    click.echo("  ".join(_columns(facts)))
+    click.echo(f"{facts['path']}\n\n{card.rstrip()}")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The model folder to make.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["ema", "raw"]),
+    default="ema",
+    show_default=True,
+    help="The averaged weights, or those of the last training step.",
+)
+@click.option(
+    "--norm-groups",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Groups of the U-Net's normalisation, which the file does not tell.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace DIR where it is a model folder.")
+def import_model(
+    file: Path, out: Path, weights: Literal["ema", "raw"], norm_groups: int, overwrite: bool
+) -> None:
+    """Turn FILE, a public NeurOp-Diff checkpoint (.pth), into a model folder.
+
+    Nothing in FILE is executed.
+    """
+    # Not at the top: it brings torch, which `rs-sr models --help` does without.
+    from rs_superres.checkpoint import import_checkpoint
+
+    import_checkpoint(file, out, weights=weights, norm_groups=norm_groups, overwrite=overwrite)
+    click.echo(f"{out}: {_sizes(read_config(out / 'config.toml'))}")
+
+
+def _facts(name: str) -> dict[str, Any]:
+    """What there is to know of a model without building it, for JSON."""
+    path = zoo.find(name)
+    config = read_config(path / "config.toml")
+    return {
+        "name": path.resolve().name,
+        "path": str(path),
+        "default": name == zoo.DEFAULT,
+        "kind": config.kind,
+        "sizes": _sizes(config),
+        "scales": config.trained.scales,
+        "pixel_size": config.trained.pixel_size,
+        "degradation": config.trained.degradation,
+        "steps": config.sampler.steps,
+        "checksum": zoo.checksum(name),
+    }
+
+
+def _columns(facts: dict[str, Any]) -> list[str]:
+    """The facts of a model as the words of one line."""
+    low, high = facts["scales"]
+    words = [
+        f"{facts['name']}{' (default)' if facts['default'] else ''}",
+        facts["sizes"],
+        f"scales {low:g} to {high:g}",
+        f"{facts['steps']} steps",
+    ]
+    if facts["pixel_size"]:
+        words.append("trained on pixels of {:g} to {:g} m".format(*facts["pixel_size"]))
+    return [*words, f"sha256 {facts['checksum'][:SHORT]}"]
+
+
+def _sizes(config: ModelConfig) -> str:
+    """A network in a few words."""
+    detail = "prior alone" if config.denoiser is None else "prior and denoiser"
+    encoder, operator = config.encoder, config.operator
+    return (
+        f"{config.kind} model, {detail}, {encoder.name} {encoder.channels} x {encoder.blocks}, "
+        f"operator {operator.width}"
+    )

@@ -1,0 +1,120 @@
+"""``rs-sr models``."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from rs_superres import zoo
+
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+main: click.Group = entry.load()
+
+
+def run(*args: str | Path) -> Result:
+    return CliRunner().invoke(main, ["models", *map(str, args)])
+
+
+@pytest.fixture(scope="module")
+def source(shared: Path) -> Path:
+    return shared / "fixtures" / "official" / "small.pth"
+
+
+@pytest.fixture
+def made(source: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "made"
+    assert run("import", source, "-o", out, "--norm-groups", "4").exit_code == 0
+    return out
+
+
+def test_list() -> None:
+    result = run("list")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == zoo.names()
+    assert run().stdout == result.stdout
+
+
+def test_list_as_json() -> None:
+    result = run("list", "--json")
+    assert result.exit_code == 0
+    models = json.loads(result.stdout)
+    assert [model["name"] for model in models] == zoo.names()
+    assert [model["name"] for model in models if model["default"]] in ([], [zoo.DEFAULT])
+
+
+def test_list_of_an_imported_folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "names", lambda: [str(made)])
+    monkeypatch.setattr(zoo, "DEFAULT", str(made))
+    monkeypatch.setattr(zoo, "find", Path)
+    result = run("list")
+    assert result.stdout.startswith("made (default)  paper model, prior and denoiser")
+    assert zoo.checksum(str(made))[:16] in result.stdout
+    [facts] = json.loads(run("list", "--json").stdout)
+    assert (facts["default"], facts["kind"], facts["steps"]) == (True, "paper", 50)
+    assert (facts["scales"], facts["pixel_size"]) == ([1, 8], None)
+
+
+def test_import_reports_what_it_made(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "made"
+    result = run("import", source, "--out", out, "--norm-groups", "4", "--weights", "raw")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(
+        f"{out}: paper model, prior and denoiser, edsr-baseline 64 x 16"
+    )
+    assert "Weights: raw" in (out / "card.md").read_text()
+
+
+def test_import_again(made: Path, source: Path) -> None:
+    again = ("import", source, "-o", made, "--norm-groups", "4")
+    result = run(*again)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"rs-sr: error: {made} exists; choose another folder, or overwrite it\n"
+    )
+    assert run(*again, "--overwrite").exit_code == 0
+
+
+def test_import_of_what_is_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "notes.pth").write_text("hello")
+    for name in ("notes.pth", "none.pth", "."):
+        result = run("import", tmp_path / name, "-o", tmp_path / "made")
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"rs-sr: error: {tmp_path}")
+        assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["import"],
+        ["import", "a.pth"],
+        ["import", "a.pth", "-o", "b", "--weights", "best"],
+        ["import", "a.pth", "-o", "b", "--norm-groups", "0"],
+        ["show"],
+        ["drop"],
+    ],
+)
+def test_wrong_calls(args: list[str]) -> None:
+    assert run(*args).exit_code == 2
+
+
+def test_show(made: Path) -> None:
+    result = run("show", made)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("made  paper model")
+    assert result.stdout.endswith((made / "card.md").read_text())
+    facts = json.loads(run("show", made, "--json").stdout)
+    assert facts["card"] == (made / "card.md").read_text()
+    assert facts["checksum"] == zoo.checksum(str(made))
+
+
+def test_show_unknown() -> None:
+    result = run("show", "no-such-model")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("rs-sr: error: no model 'no-such-model': expected one of")

@@ -1,0 +1,123 @@
+"""Samplers and preconditioning, by what must hold for any network."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from rs_superres.diffusion.preconditioning import Preconditioning, training_sigmas
+from rs_superres.diffusion.samplers import ddim, ddpm, euler
+from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
+
+SCHEDULE = LinearSchedule()
+SIGNAL = SCHEDULE.signal()
+
+
+def images(seed: int) -> tuple[Tensor, Tensor]:
+    """A clean image in [-1, 1] and noise, (2, 3, 4, 5)."""
+    generator = torch.Generator().manual_seed(seed)
+    clean = 2 * torch.rand(2, 3, 4, 5, generator=generator) - 1
+    return clean, torch.randn(2, 3, 4, 5, generator=generator)
+
+
+class PointMass:
+    """The exact network for data that is one image, counting its evaluations."""
+
+    def __init__(self, clean: Tensor) -> None:
+        self.clean = clean
+        self.told: list[float] = []
+
+    def noise(self, x: Tensor, level: Tensor) -> Tensor:
+        assert level.shape == (len(x), 1)
+        self.told.append(float(level[0]))
+        # The schedule's own a: 1 - g^2 has no digits left in float32 where a is nearly 1.
+        a = SIGNAL[(SIGNAL.sqrt() - level[0]).abs().argmin()]
+        return (x - a.sqrt() * self.clean) / (1 - a).sqrt()
+
+    def denoised(self, x: Tensor, sigma: float) -> Tensor:
+        assert x.shape == self.clean.shape
+        self.told.append(sigma)
+        return self.clean
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8])
+def test_euler_lands_on_a_point_mass(steps: int) -> None:
+    clean, noise = images(0)
+    exact = PointMass(clean)
+    sigmas = karras_sigmas(steps, sigma_min=0.02, sigma_max=8, rho=7)
+    torch.testing.assert_close(euler(exact.denoised, noise * 8, sigmas), clean)
+    assert exact.told == sigmas[:-1]
+
+
+@pytest.mark.parametrize("steps", [1, 7, 50])
+def test_ddim_lands_on_a_point_mass(steps: int) -> None:
+    clean, noise = images(1)
+    exact = PointMass(clean)
+    torch.testing.assert_close(ddim(exact.noise, noise, SCHEDULE, steps), clean, rtol=0, atol=1e-3)
+    assert exact.told == [float(SIGNAL[t].sqrt()) for t in SCHEDULE.subsequence(steps)]
+
+
+@pytest.mark.parametrize("steps", [1, 7, 50])
+def test_ddpm_lands_on_a_point_mass(steps: int) -> None:
+    clean, noise = images(2)
+    exact, drawn = PointMass(clean), []
+
+    def draw(i: int) -> Tensor:
+        drawn.append(i)
+        return torch.randn(clean.shape, generator=torch.Generator().manual_seed(i))
+
+    out = ddpm(exact.noise, noise, SCHEDULE, steps, draw)
+    torch.testing.assert_close(out, clean, rtol=0, atol=1e-3)
+    assert len(exact.told) == steps
+    assert drawn == list(range(steps - 1))  # the last step adds none
+
+
+def test_euler_follows_the_flow_of_gaussian_data() -> None:
+    """For data of deviation 1, x / sqrt(1 + sigma^2) is constant along the exact flow."""
+    _, noise = images(3)
+    exact = noise / math.sqrt(1 + 8**2)
+    errors = []
+    for steps in (32, 64):
+        sigmas = karras_sigmas(steps, sigma_min=0.02, sigma_max=8, rho=7)
+        out = euler(lambda x, sigma: x / (1 + sigma**2), noise, sigmas)
+        errors.append(float((out - exact).norm() / exact.norm()))
+    assert errors[1] < 0.04
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.2)  # a method of first order
+
+
+def test_a_sample_does_not_depend_on_its_batch() -> None:
+    clean, noise = images(4)
+    sigmas = karras_sigmas(4, sigma_min=0.02, sigma_max=8, rho=7)
+
+    def shrink(x: Tensor, sigma: float) -> Tensor:
+        return (x / (1 + sigma**2)).tanh()
+
+    assert torch.equal(euler(shrink, noise, sigmas)[:1], euler(shrink, noise[:1], sigmas))
+    alone = ddim(PointMass(clean[:1]).noise, noise[:1], SCHEDULE, 5)
+    assert torch.equal(ddim(PointMass(clean).noise, noise, SCHEDULE, 5)[:1], alone)
+
+
+@given(st.floats(1e-3, 100))
+def test_preconditioning_identities(level: float) -> None:
+    """Karras et al. 2022, appendix B.6: unit inputs, unit targets, and the least c_out."""
+    sigma = torch.tensor(level, dtype=torch.float64)
+    c = Preconditioning.at(sigma)
+    one = torch.ones_like(sigma)
+    torch.testing.assert_close(c.inner**2 * (1 + sigma**2), one)
+    # The target of F is ((1 - skip) clean - skip noise) / out.
+    torch.testing.assert_close((1 - c.skip) ** 2 + c.skip**2 * sigma**2, c.out**2)
+    # The derivative of that sum by skip vanishes: skip is the best linear estimate.
+    torch.testing.assert_close(c.skip * (1 + sigma**2), one)
+    torch.testing.assert_close(c.noise.exp(), sigma)
+
+
+def test_training_sigmas_are_log_normal() -> None:
+    normal = torch.randn(20000, generator=torch.Generator().manual_seed(5))
+    logs = training_sigmas(normal, mean=-0.5, deviation=0.8).log()
+    assert logs.mean().item() == pytest.approx(-0.5, abs=0.02)
+    assert logs.std().item() == pytest.approx(0.8, abs=0.02)

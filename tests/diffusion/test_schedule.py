@@ -1,0 +1,75 @@
+"""Noise schedules."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
+
+
+def test_signal_is_the_product_of_one_less_beta() -> None:
+    signal = LinearSchedule(timesteps=3, beta_start=0.1, beta_end=0.3).signal()
+    torch.testing.assert_close(signal, torch.tensor((0.9, 0.9 * 0.8, 0.9 * 0.8 * 0.7)))
+
+
+def test_paper_schedule_ends_in_noise() -> None:
+    signal = LinearSchedule().signal()
+    assert signal.shape == (2000,)
+    assert signal.dtype == torch.float32
+    assert signal[0].item() == pytest.approx(1 - 1e-6)
+    assert bool((signal.diff() < 0).all())
+    assert signal[-1].item() == pytest.approx(math.exp(-10), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "first", "stride"), [(10, 1800, 200), (50, 1960, 40), (1, 0, 2000), (2000, 1999, 1)]
+)
+def test_subsequence_of_the_paper(steps: int, first: int, stride: int) -> None:
+    times = LinearSchedule().subsequence(steps)
+    assert times == list(range(first, -1, -stride))
+    assert len(times) == steps
+
+
+@given(st.integers(1, 2000))
+def test_subsequence_has_as_many_times_as_asked(steps: int) -> None:
+    times = LinearSchedule().subsequence(steps)
+    assert len(times) == steps
+    assert times[-1] == 0
+    assert all(a > b for a, b in pairwise(times))
+    # From (nearly) pure noise, whatever the number: within one stride of the end.
+    assert 2000 - times[0] <= math.ceil(2000 / steps)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2001])
+def test_subsequence_refuses(steps: int) -> None:
+    with pytest.raises(ValueError, match="expected 1 to 2000"):
+        LinearSchedule().subsequence(steps)
+
+
+@given(
+    steps=st.integers(2, 50),
+    low=st.floats(1e-3, 0.1),
+    high=st.floats(1, 100),
+    rho=st.floats(1, 10),
+)
+def test_karras_sigmas_fall_between_their_ends(
+    steps: int, low: float, high: float, rho: float
+) -> None:
+    sigmas = karras_sigmas(steps, sigma_min=low, sigma_max=high, rho=rho)
+    assert len(sigmas) == steps + 1
+    assert sigmas[0] == pytest.approx(high)
+    assert sigmas[-2] == pytest.approx(low)
+    assert sigmas[-1] == 0
+    assert all(a > b for a, b in pairwise(sigmas))
+    roots = [sigma ** (1 / rho) for sigma in sigmas[:-1]]
+    assert roots == pytest.approx([roots[0] + i * (roots[1] - roots[0]) for i in range(steps)])
+
+
+def test_karras_single_step() -> None:
+    assert karras_sigmas(1, sigma_min=0.02, sigma_max=8, rho=7) == [8, 0]

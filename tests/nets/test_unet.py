@@ -1,0 +1,118 @@
+"""The denoising U-Net: the paper's size, and the locality of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from rs_superres.nets.denoiser import ResidualDenoiser
+from rs_superres.nets.unet import UNet
+
+
+def local_unet(multipliers: Sequence[int] = (1, 2), blocks: int = 1, conditions: int = 2) -> UNet:
+    torch.manual_seed(0)
+    unet = UNet(
+        channels=4,
+        multipliers=multipliers,
+        blocks=blocks,
+        norm_groups=0,
+        conditions=conditions,
+        dropout=0.5,
+    )
+    return unet.eval().requires_grad_(False)
+
+
+def inputs(side: int, conditions: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    noisy, prior = torch.randn(2, 1, 3, side, side, generator=generator)
+    return noisy, prior, torch.randn(1, conditions, generator=generator)
+
+
+def test_size_of_the_paper() -> None:
+    with torch.device("meta"):
+        unet = UNet(
+            channels=64,
+            multipliers=(1, 2, 2, 4, 4, 8),
+            blocks=1,
+            norm_groups=16,
+            attention_levels=(4,),
+            middle_attention=True,
+        )
+    count = sum(parameter.numel() for parameter in unet.parameters())
+    assert count / 1e6 == pytest.approx(47.5, abs=0.05)
+    assert unet.multiple == 32
+
+
+@pytest.mark.parametrize(
+    ("multipliers", "blocks"), [((1,), 1), ((1, 2), 1), ((1, 2), 2), ((1, 1, 2), 1)]
+)
+def test_radius_is_true(multipliers: Sequence[int], blocks: int) -> None:
+    """Nothing beyond the radius is seen; at some alignment, all that lies within it is."""
+    unet = local_unet(multipliers, blocks).double()
+    side = (2 * unet.radius // unet.multiple + 4) * unet.multiple
+    noisy, prior, conditions = (t.double() for t in inputs(side))
+    reach = 0
+    for place in range(side // 2, side // 2 + unet.multiple):
+        x = noisy.clone().requires_grad_()
+        unet(x, prior, conditions)[:, :, place, place].sum().backward()
+        assert x.grad is not None
+        seen = x.grad.abs().sum((0, 1, 2)).nonzero().flatten()
+        reach = max(reach, place - int(seen.min()), int(seen.max()) - place)
+    assert reach == unet.radius
+
+
+def test_shift_by_its_multiple_shifts_the_result() -> None:
+    unet = local_unet((1, 2, 2))
+    noisy, prior, conditions = inputs(4 * unet.radius)
+    out = unet(noisy, prior, conditions)
+    step = unet.multiple
+    moved = unet(noisy[..., step:, step:], prior[..., step:, step:], conditions)
+    inner = slice(unet.radius, -unet.radius)
+    torch.testing.assert_close(
+        moved[..., inner, inner], out[..., step:, step:][..., inner, inner], rtol=0, atol=1e-5
+    )
+
+
+def test_every_input_matters() -> None:
+    unet = local_unet()
+    given = inputs(16)
+    out = unet(*given)
+    for i in range(3):
+        changed = [t + 0.5 if i == j else t for j, t in enumerate(given)]
+        assert not torch.allclose(unet(*changed), out, atol=1e-4)
+    assert torch.equal(unet(*given), out)
+
+
+@pytest.mark.parametrize("groups", [0, 2])
+def test_attention_and_groups(groups: int) -> None:
+    unet = UNet(
+        channels=4,
+        multipliers=(1, 2),
+        blocks=2,
+        norm_groups=groups,
+        attention_levels=(1,),
+        middle_attention=True,
+    ).eval()
+    noisy, prior, conditions = inputs(8, conditions=1)
+    assert unet(noisy, prior, conditions).shape == (1, 3, 8, 8)
+
+
+def test_denoiser_draws_in_units_of_the_deviation() -> None:
+    denoiser = ResidualDenoiser(local_unet(), (1.0, 8.0))
+    denoiser.deviations.copy_(torch.tensor((0.0, 0.3)))
+    noise, prior, _ = inputs(8)
+    still = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 1.0)
+    torch.testing.assert_close(still, prior)
+    drawn = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 8.0)
+    assert (drawn - prior).std() > 1e-3
+    assert denoiser.deviation(8.0).item() == pytest.approx(0.3)
+
+
+def test_denoiser_keeps_an_image_without_noise() -> None:
+    denoiser = ResidualDenoiser(local_unet(), (1.0, 8.0))
+    x, prior, _ = inputs(8)
+    clean = denoiser.denoise(x, prior, torch.tensor([1e-6]), 2.0)
+    torch.testing.assert_close(clean, x, rtol=0, atol=1e-4)
