@@ -1,0 +1,366 @@
+"""The engine: a source, a grid and a model in, a georeferenced result out.
+
+``plan`` decides everything before a pixel is computed, ``run`` computes cell by cell, and
+``upscale`` is both. A result is a function of the plan alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rs_superres import __version__, zoo
+from rs_superres.errors import InputError, RasterError
+from rs_superres.grid import Grid, Window, Zoom
+from rs_superres.inference import Precision, prepare, resolve_device, resolve_precision
+from rs_superres.raster import (
+    Description,
+    Target,
+    checksum,
+    creating,
+    finish,
+    open_source,
+    read_grid,
+)
+from rs_superres.scene import Recipe, band_groups, compute_cell
+from rs_superres.store import CellStore, opened_store, scratch_of
+from rs_superres.tiles import Lattice
+
+Progress = Callable[[int, int], None]
+"""Told how many cells are done, of how many."""
+
+Format = Literal["cog", "gtiff"]
+"""What a result is written as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a caller asks for; one of ``scale``, ``resolution`` and ``like``."""
+
+    scale: str | float | None = None
+    """Magnification, as the decimal that was written."""
+    resolution: tuple[float, float] | None = None
+    """Pixel size (x, y) in units of the CRS."""
+    like: Path | None = None
+    """A raster whose grid is taken."""
+    bounds: tuple[float, float, float, float] | None = None
+    """Left, bottom, right, top of the part that is wanted."""
+    model: str = zoo.DEFAULT
+    """A shipped model's name, or a model folder."""
+    steps: int | None = None
+    """Evaluations of the denoiser; 0 for the prior alone, None for the model's own number."""
+    seed: int = 0
+    """Names the noise field."""
+    value_range: tuple[float, float] | None = None
+    """Digital numbers that map to the network's -1 and 1."""
+    device: str = "auto"
+    precision: Precision = "auto"
+    format: Format = "cog"
+    creation: Sequence[str] = ()
+    """Further GDAL creation options, KEY=VALUE."""
+    overwrite: bool = False
+    """Whether a file under the result's name may be replaced."""
+    resume: bool = True
+    """Whether finished cells of an earlier run are used."""
+    scratch: Path | None = None
+    """Folder for finished cells; beside the result where None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that was decided about a run."""
+
+    source: Path
+    out: Path
+    options: Options
+    description: Description
+    window: Window
+    """The part of the output grid that is written."""
+    cells: tuple[Window, ...]
+    recipe: Recipe = field(repr=False)
+    model: zoo.Model = field(repr=False)
+    steps: int
+    precision: str
+    device: str
+    source_checksum: str
+
+    @property
+    def zoom(self) -> Zoom:
+        """How the grids of source and output lie."""
+        return self.recipe.zoom
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of finished cells."""
+        return scratch_of(self.out, self.options.scratch)
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the run writes at most: cells, the assembled raster, and the result."""
+        band_bytes = len(self.description.bands) * np.dtype(self.description.dtype).itemsize
+        cell_pixels = (
+            self.recipe.lattice.cell.height * self.recipe.lattice.cell.width * len(self.cells)
+        )
+        result_pixels = self.window.height * self.window.width
+        overviews = 4 / 3
+        return int(band_bytes * (cell_pixels + result_pixels * (1 + overviews)))
+
+    def settings(self) -> dict[str, Any]:
+        """All that the result's pixels depend on, by name."""
+        return {
+            "source": self.source_checksum,
+            "grid": repr((self.zoom.rows, self.zoom.columns)),
+            "window": asdict(self.window),
+            "model": self.model.checksum,
+            "steps": self.steps,
+            "seed": self.options.seed,
+            "precision": self.precision,
+            "device": self.device.split(":")[0],
+            "value range": [asdict(g.value_range) for g in self.recipe.groups],
+            "version": __version__,
+        }
+
+    def tags(self) -> dict[str, str]:
+        """The provenance that the result carries."""
+        made = "neural-operator prior"
+        if self.steps:
+            made += " and diffusion; contains synthetic detail"
+        return {
+            "SUPERRES_METHOD": f"rs-sr NeurOp-Diff: {made}",
+            "SUPERRES_VERSION": __version__,
+            "SUPERRES_MODEL": self.model.name,
+            "SUPERRES_MODEL_SHA256": self.model.checksum,
+            "SUPERRES_SCALE": f"{self.zoom.scale:.12g}",
+            "SUPERRES_STEPS": str(self.steps),
+            "SUPERRES_SEED": str(self.options.seed),
+            "SUPERRES_PRECISION": self.precision,
+            "SUPERRES_VALUE_RANGE": "; ".join(
+                f"{g.value_range.low:.10g},{g.value_range.high:.10g}" for g in self.recipe.groups
+            ),
+            "SUPERRES_SOURCE_SHA256": self.source_checksum,
+        }
+
+    def warnings(self) -> list[str]:
+        """What a user should know before the result is used."""
+        low, high = self.model.config.trained.scales
+        if low <= self.zoom.scale <= high:
+            return []
+        trained = f"the model {self.model.name} was trained at {low:g} to {high:g}"
+        return [f"the scale is {self.zoom.scale:.4g}, {trained}"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a run did."""
+
+    out: Path
+    cells: int
+    """Cells that the result is made of."""
+    resumed: int
+    """Of those, how many an earlier run had finished."""
+    dropped: str | None
+    """Why an earlier run's cells were not used."""
+    seconds: float
+
+
+def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
+    """Decide everything about a run, reading no more than sampled windows.
+
+    Raises:
+        InputError: an option or a source that cannot be used.
+        RasterError: the source cannot be read.
+        ModelError: the model cannot be used.
+    """
+    source, out = Path(source), Path(out)
+    _check_out(source, out, overwrite=options.overwrite)
+    with open_source(source) as opened:
+        description = opened.description
+        zoom = _zoom(description.grid, options)
+        window = _window(zoom, options.bounds)
+        samples = list(opened.samples())
+    model = zoo.load(options.model)
+    steps = model.config.sampler.steps if options.steps is None else options.steps
+    if options.steps is None and model.config.denoiser is None:
+        steps = 0
+    device = resolve_device(options.device)
+    inference = prepare(
+        model.config,
+        model.network,
+        zoom,
+        steps=steps,
+        device=device,
+        precision=options.precision,
+    )
+    lattice = Lattice.over(zoom.output.shape, model.config.tiles.size)
+    bands = description.bands
+    recipe = Recipe(
+        zoom=zoom,
+        lattice=lattice,
+        bands=bands,
+        groups=tuple(band_groups(bands, samples, options.value_range)),
+        inference=inference,
+        seed=options.seed,
+        masked=description.dataset_mask or (bands[0].nodata is None and not zoom.inside),
+    )
+    return Plan(
+        source=source,
+        out=out,
+        options=options,
+        description=description,
+        window=window,
+        cells=tuple(lattice.cells(window)),
+        recipe=recipe,
+        model=model,
+        steps=steps,
+        precision=resolve_precision(options.precision, device),
+        device=str(device),
+        source_checksum=checksum(description, (values for values, _ in samples)),
+    )
+
+
+def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
+    """Refuse an output name that would lose something."""
+    if out.is_dir():
+        raise InputError(f"the output {out} is a directory, expected a file name")
+    if not out.parent.is_dir():
+        raise InputError(f"the output's folder {out.parent} does not exist")
+    if out.exists() and source.exists() and out.samefile(source):
+        raise InputError(f"the output {out} is the source, choose another name")
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists already; use --overwrite to replace it")
+
+
+def _zoom(grid: Grid, options: Options) -> Zoom:
+    """The output grid that the options ask for."""
+    asked = [options.scale, options.resolution, options.like]
+    if sum(a is not None for a in asked) != 1:
+        raise InputError("one of --scale, --res and --like is needed, and no more than one")
+    if options.scale is not None:
+        return Zoom.by_scale(grid, options.scale)
+    if options.resolution is not None:
+        return Zoom.by_resolution(grid, *options.resolution)
+    like = read_grid(str(options.like))
+    if not _same_crs(grid, like):
+        raise InputError(f"{options.like} has another CRS than the source; reproject it first")
+    return Zoom.by_grid(grid, like)
+
+
+def _same_crs(one: Grid, other: Grid) -> bool:
+    """Whether two grids have one CRS."""
+    from rasterio.crs import CRS  # noqa: PLC0415 - the comparison is PROJ's, no raster is opened
+
+    if one.crs is None or other.crs is None:
+        return one.crs == other.crs
+    return bool(CRS.from_wkt(one.crs) == CRS.from_wkt(other.crs))
+
+
+def _window(zoom: Zoom, bounds: tuple[float, float, float, float] | None) -> Window:
+    """The part of the output that bounds ask for: map units, or source pixels without a map."""
+    if bounds is None:
+        return zoom.output.window
+    if zoom.output.transform is not None and zoom.output.crs is not None:
+        return zoom.output.window_of(bounds)
+    left, bottom, right, top = bounds
+    rows = sorted(zoom.rows.edge(v) for v in (top, bottom))
+    columns = sorted(zoom.columns.edge(v) for v in (left, right))
+    return zoom.output.snapped((rows[0], columns[0], rows[1], columns[1]))
+
+
+def upscale(
+    source: str | Path,
+    out: str | Path,
+    options: Options,
+    *,
+    progress: Progress | None = None,
+) -> Report:
+    """Super-resolve a raster file into another.
+
+    Raises:
+        SuperResError: see :func:`plan` and :func:`run`.
+    """
+    return run(plan(source, out, options), progress=progress)
+
+
+def run(decided: Plan, *, progress: Progress | None = None) -> Report:
+    """Compute what was planned; the result appears under its name when it is whole.
+
+    Raises:
+        RasterError: the source cannot be read, the result not written, or another run of the
+            same result is going on. Finished cells stay for the next run.
+    """
+    started = time.monotonic()
+    free = shutil.disk_usage(decided.out.parent).free
+    if decided.disk_bytes > free:
+        raise RasterError(
+            f"the run needs up to {decided.disk_bytes / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB "
+            "are free; use --bounds for a part of the scene"
+        )
+    with _disk_errors(decided), opened_store(decided.scratch) as store:
+        dropped = store.begin(decided.settings(), resume=decided.options.resume)
+        todo = [c for c in decided.cells if not store.has(c)]
+        done = len(decided.cells) - len(todo)
+        with open_source(decided.source) as source:
+            for cell in todo:
+                if progress is not None:
+                    progress(done, len(decided.cells))
+                store.put(cell, *compute_cell(decided.recipe, source, cell))
+                done += 1
+        if progress is not None:
+            progress(done, len(decided.cells))
+        assemble(decided, store)
+        store.result.replace(decided.out)
+        store.remove()
+    return Report(
+        out=decided.out,
+        cells=len(decided.cells),
+        resumed=len(decided.cells) - len(todo),
+        dropped=dropped,
+        seconds=time.monotonic() - started,
+    )
+
+
+@contextmanager
+def _disk_errors(decided: Plan) -> Iterator[None]:
+    """Tell a failed write in a line that says what is kept."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, RasterError):
+            raise
+        raise RasterError(
+            f"cannot write {decided.out}: {error.strerror or error}; finished cells are kept, "
+            "the same command goes on from them"
+        ) from error
+
+
+def assemble(decided: Plan, store: CellStore) -> None:
+    """Put finished cells together and into the final format, under the store's result name."""
+    target = Target(
+        source=decided.description,
+        zoom=decided.zoom,
+        window=decided.window,
+        tags=decided.tags(),
+        masked=decided.recipe.masked,
+    )
+    with creating(store.assembled, target) as writer:
+        for cell in decided.cells:
+            shared = cell.intersection(decided.window)
+            if shared is None:
+                continue
+            values, mask = store.get(cell)
+            inside = shared.relative_to(cell).slices
+            writer.write(
+                shared.relative_to(decided.window),
+                values[:, *inside],
+                None if mask is None else mask[inside],
+            )
+    driver = {"cog": "COG", "gtiff": "GTiff"}[decided.options.format]
+    finish(store.assembled, store.result, driver=driver, options=decided.options.creation)
+    store.assembled.unlink()

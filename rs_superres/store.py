@@ -1,0 +1,126 @@
+"""Finished cells on disk, beside the result to come: what a stopped run goes on from."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_superres.errors import RasterError
+from rs_superres.grid import Window
+from rs_superres.radiometry import Valid
+
+
+def scratch_of(out: Path, parent: Path | None = None) -> Path:
+    """Where the cells of a result are kept: a hidden folder beside it, or in ``parent``."""
+    return (parent or out.parent) / f".{out.name}.rs-sr"
+
+
+class CellStore:
+    """A folder of finished cells; each file appears whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def assembled(self) -> Path:
+        """Where the result is assembled."""
+        return self.folder / "assembled.tif"
+
+    @property
+    def result(self) -> Path:
+        """Where the result takes its final format, before it is renamed."""
+        return self.folder / "result.tif"
+
+    def begin(self, settings: Mapping[str, Any], *, resume: bool) -> str | None:
+        """Open the folder for a run; cells of a run with other settings are dropped.
+
+        Args:
+            settings: all that the result depends on.
+            resume: whether finished cells of the same settings are kept.
+
+        Returns:
+            Why cells were dropped; None where none were.
+        """
+        note, described = self.folder / "settings.json", json.dumps(settings, sort_keys=True)
+        why = None
+        if any(self.folder.glob("*.npz")):
+            earlier = json.loads(note.read_text()) if note.exists() else {}
+            changed = sorted(k for k in settings if earlier.get(k) != settings[k])
+            if not resume:
+                why = "--no-resume"
+            elif json.dumps(earlier, sort_keys=True) != described:
+                why = f"its {', '.join(changed) or 'settings'} differed"
+            if why:
+                self._clear()
+        note.write_text(described)
+        return why
+
+    def _clear(self) -> None:
+        """Drop everything but the lock."""
+        for path in self.folder.iterdir():
+            if path.name != "lock":
+                path.unlink()
+
+    def _path(self, cell: Window) -> Path:
+        return self.folder / f"{cell.row}_{cell.column}.npz"
+
+    def has(self, cell: Window) -> bool:
+        """Whether a cell is finished."""
+        return self._path(cell).exists()
+
+    def put(self, cell: Window, values: npt.NDArray[np.generic], mask: Valid | None) -> None:
+        """Keep a finished cell: (band, y, x) in the result's dtype and its mask (y, x)."""
+        path = self._path(cell)
+        temporary = path.with_suffix(".part")
+        with temporary.open("wb") as file:
+            arrays = {"values": values} if mask is None else {"values": values, "mask": mask}
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes no arrays here
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def get(self, cell: Window) -> tuple[npt.NDArray[np.generic], Valid | None]:
+        """A finished cell as :meth:`put` took it."""
+        with np.load(self._path(cell), allow_pickle=False) as arrays:
+            return arrays["values"], arrays.get("mask")
+
+    def remove(self) -> None:
+        """Drop the folder: the result is whole."""
+        shutil.rmtree(self.folder)
+
+
+@contextlib.contextmanager
+def opened_store(folder: Path) -> Iterator[CellStore]:
+    """The store in a folder, made if need be and locked against a second run.
+
+    Raises:
+        RasterError: the folder cannot be made, or another run holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise RasterError(f"cannot write beside the result: {error}") from error
+    with lock:
+        _hold(lock, folder)
+        yield CellStore(folder)
+
+
+def _hold(lock: IO[str], folder: Path) -> None:
+    """Take the lock, or say that another run has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise RasterError(
+            f"another run is writing this result (its cells are in {folder}); wait for it, "
+            "or choose another output"
+        ) from error

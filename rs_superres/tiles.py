@@ -1,0 +1,93 @@
+"""The lattice: the cells that a scene is computed in, and what each reads of the source.
+
+One lattice for the whole output grid, anchored at its first pixel. A cell is computed from the
+source alone, with a halo that covers whatever the networks reach, so that cells need no blending
+and no order: any of them can be computed anywhere, and a window of the scene takes those it meets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_superres.grid import Axis, Shape, Window
+
+SMALLEST = 64
+"""Pixels: cell sides are multiples of it, which suits any U-Net of up to seven levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """Equal cells over an output grid; those at its far borders may stand out."""
+
+    shape: Shape
+    """Of the output grid."""
+    cell: Shape
+    """Of every cell."""
+
+    @classmethod
+    def over(cls, shape: Shape, side: int) -> Lattice:
+        """Cells of ``side`` pixels, less along a side of the scene that is shorter."""
+        height, width = (
+            min(side, -(-extent // SMALLEST) * SMALLEST) for extent in (shape.height, shape.width)
+        )
+        return cls(shape, Shape(height, width))
+
+    @property
+    def rows(self) -> int:
+        """How many rows of cells."""
+        return -(-self.shape.height // self.cell.height)
+
+    @property
+    def columns(self) -> int:
+        """How many columns of cells."""
+        return -(-self.shape.width // self.cell.width)
+
+    def cells(self, window: Window | None = None) -> Iterator[Window]:
+        """The cells that meet a window (all without one), row by row, each at its full size."""
+        wanted = window or Window(0, 0, self.shape.height, self.shape.width)
+        h, w = self.cell.height, self.cell.width
+        for row in range(wanted.row // h, -(-(wanted.row + wanted.height) // h)):
+            for column in range(wanted.column // w, -(-(wanted.column + wanted.width) // w)):
+                yield Window(row * h, column * w, h, w)
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """The source cells and the positions along one axis, for one cell of the lattice."""
+
+    start: int
+    """First source cell that is read; may be negative."""
+    count: int
+    """How many are read, the same for every cell of a lattice."""
+    positions: npt.NDArray[np.float64]
+    """Output pixel centres, in source cells."""
+
+
+def patch(axis: Axis, start: int, count: int, *, margin: int, halo: int) -> Patch:
+    """What output pixels start .. start + count - 1, and a margin around them, ask of the source.
+
+    Args:
+        axis: the output among the source.
+        start: first output pixel.
+        count: how many.
+        margin: output pixels computed on either side and dropped later.
+        halo: source cells that a value depends on, on either side.
+    """
+    pixels = count + 2 * margin
+    positions = axis.positions(start - margin, pixels)
+    first = int(np.floor(positions[0]))
+    return Patch(first - halo, axis.reach(pixels) + 2 * halo, positions)
+
+
+def reflected(start: int, count: int, size: int) -> npt.NDArray[np.int64]:
+    """Source cells start .. start + count - 1 with those outside mirrored at the border.
+
+    The scene goes on beyond its border as its mirror image (the border cell twice), as often as
+    needed, so that nothing is cut or dimmed there.
+    """
+    index = np.arange(start, start + count, dtype=np.int64) % (2 * size)
+    return np.where(index < size, index, 2 * size - 1 - index)
