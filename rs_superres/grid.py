@@ -199,16 +199,21 @@ class Zoom:
             math.floor(side * factor + Fraction(1, 2))
             for side in (source.shape.height, source.shape.width)
         )
+        return cls.onto(source, Shape(height, width))
+
+    @classmethod
+    def onto(cls, source: Grid, shape: Shape) -> Zoom:
+        """Pixels of a shape over exactly the source's extent."""
         transform = source.transform
         if transform is not None:
             transform = transform @ Affine.scale(
-                source.shape.width / width, source.shape.height / height
+                source.shape.width / shape.width, source.shape.height / shape.height
             )
         return cls(
             source=source,
-            output=Grid(Shape(height, width), transform, source.crs),
-            rows=Axis.over_extent(source.shape.height, height),
-            columns=Axis.over_extent(source.shape.width, width),
+            output=Grid(shape, transform, source.crs),
+            rows=Axis.over_extent(source.shape.height, shape.height),
+            columns=Axis.over_extent(source.shape.width, shape.width),
         )
 
     @classmethod

@@ -1,0 +1,120 @@
+"""How good a model is: images shrunk, enlarged again, and compared with what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from rs_superres import zoo
+from rs_superres.degrade import bicubic, low_resolution_side, truth_side
+from rs_superres.grid import Grid, Shape, Zoom
+from rs_superres.inference import prepare
+from rs_superres.metrics import psnr
+from rs_superres.radiometry import ValueRange
+from rs_superres.raster import Band
+from rs_superres.scene import ArrayReader, Group, Recipe, compute_cell
+from rs_superres.tiles import Lattice
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One scale's result over a set of images."""
+
+    scale: float
+    bicubic: float
+    """Mean PSNR of Pillow's bicubic, dB."""
+    model: float
+    """Mean PSNR of the model, dB."""
+
+    @property
+    def gain(self) -> float:
+        """dB over bicubic."""
+        return self.model - self.bicubic
+
+
+def enlarge(
+    image: Pixels, shape: tuple[int, int], model: zoo.Model, *, steps: int, seed: int = 0
+) -> Pixels:
+    """Super-resolve an RGB image in memory onto a shape over the same extent.
+
+    Args:
+        image: (3, y, x).
+        shape: (Y, X) of the result.
+        model: as loaded.
+        steps: evaluations of the denoiser.
+        seed: names the noise field.
+
+    Returns:
+        (3, Y, X).
+    """
+    source = Grid(Shape(*image.shape[1:]), None)
+    zoom = Zoom.onto(source, Shape(*shape))
+    bands = tuple(
+        Band(
+            dtype="uint8",
+            nodata=None,
+            description=None,
+            unit=None,
+            interpretation=colour,
+            scale=1.0,
+            offset=0.0,
+            tags={},
+        )
+        for colour in ("red", "green", "blue")
+    )
+    recipe = Recipe(
+        zoom=zoom,
+        lattice=Lattice.over(zoom.output.shape, model.config.tiles.size),
+        bands=bands,
+        groups=(Group((0, 1, 2), ValueRange(0.0, 255.0)),),
+        inference=prepare(
+            model.config,
+            model.network,
+            zoom,
+            steps=steps,
+            device=torch.device("cpu"),
+            precision="fp32",
+        ),
+        seed=seed,
+        masked=False,
+    )
+    reader = ArrayReader(image)
+    out = np.empty((3, *shape), dtype=np.uint8)
+    for cell in recipe.lattice.cells():
+        shared = cell.intersection(zoom.output.window)
+        if shared is not None:
+            values, _ = compute_cell(recipe, reader, cell)
+            out[:, *shared.slices] = values[:, *shared.relative_to(cell).slices]
+    return out
+
+
+def pairs(images: Iterable[Pixels], scale: float) -> Iterable[tuple[Pixels, Pixels]]:
+    """(low resolution, truth) of each image at a scale, by antialiased bicubic."""
+    for image in images:
+        height, width = image.shape[1:]
+        truth = image[:, : truth_side(height, scale), : truth_side(width, scale)]
+        low = low_resolution_side(height, scale), low_resolution_side(width, scale)
+        yield bicubic(truth, low), truth
+
+
+def evaluate(
+    model: zoo.Model, images: Sequence[Pixels], scales: Iterable[float], *, steps: int
+) -> list[Score]:
+    """Mean PSNR over images at each scale, of the model and of bicubic on the same pipeline."""
+    scores = []
+    for scale in scales:
+        ours, theirs = [], []
+        for low, truth in pairs(images, scale):
+            shape = truth.shape[1], truth.shape[2]
+            ours.append(psnr(enlarge(low, shape, model, steps=steps), truth))
+            theirs.append(psnr(bicubic(low, shape), truth))
+        scores.append(
+            Score(scale=scale, bicubic=float(np.mean(theirs)), model=float(np.mean(ours)))
+        )
+    return scores
