@@ -19,6 +19,11 @@ SMALLEST = 64
 """Pixels: cell sides are multiples of it, which suits any U-Net of up to seven levels."""
 
 
+def _rounded_up(value: int, multiple: int) -> int:
+    """The least multiple that is not below a value."""
+    return -(-value // multiple) * multiple
+
+
 @dataclass(frozen=True, slots=True)
 class Lattice:
     """Equal cells over an output grid; those at its far borders may stand out."""
@@ -30,9 +35,10 @@ class Lattice:
 
     @classmethod
     def over(cls, shape: Shape, side: int) -> Lattice:
-        """Cells of ``side`` pixels, less along a side of the scene that is shorter."""
+        """Cells of at most ``side`` pixels, a side of the scene shared out evenly among them."""
         height, width = (
-            min(side, -(-extent // SMALLEST) * SMALLEST) for extent in (shape.height, shape.width)
+            _rounded_up(-(-extent // -(-extent // side)), SMALLEST)
+            for extent in (shape.height, shape.width)
         )
         return cls(shape, Shape(height, width))
 
