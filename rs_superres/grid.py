@@ -157,8 +157,13 @@ class Axis:
         return math.ceil((count - 1) * self.step) + 2
 
     def under(self, start: int, count: int) -> npt.NDArray[np.int64]:
-        """The source cell under each pixel's centre; outside 0 .. source - 1 there is none."""
-        return np.floor(self.positions(start, count) + 0.5).astype(np.int64)
+        """The source cell under each pixel's centre; outside 0 .. source - 1 there is none.
+
+        A centre on the line between two cells is the latter's, on the far border the last one's.
+        """
+        place = self.positions(start, count) + 0.5
+        cells = np.floor(place).astype(np.int64)
+        return np.where(place == self.source, self.source - 1, cells)
 
     def edge(self, cell: float) -> float:
         """The output pixel coordinate of a source pixel coordinate."""

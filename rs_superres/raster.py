@@ -197,9 +197,14 @@ def _one_line(error: BaseException) -> str:
 
 
 def _grid(dataset: Any) -> Grid:
-    """The grid of an open dataset; no transform where it is the default identity."""
-    transform = None if dataset.transform == Affine.identity() else dataset.transform
+    """The grid of an open dataset.
+
+    An identity transform is what rasterio says where there is none. With a CRS it is taken at its
+    word: files exist that place a raster so, and their corners must not move either.
+    """
     crs = dataset.crs.to_wkt() if dataset.crs else None
+    placed = dataset.transform != Affine.identity() or (crs is not None and not dataset.gcps[0])
+    transform = dataset.transform if placed else None
     return Grid(Shape(dataset.height, dataset.width), transform, crs)
 
 
