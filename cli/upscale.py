@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", type=options.FILE)
+@click.argument("source")
 @click.option("-o", "--out", type=options.FILE, required=True, help="The result.")
 @click.option("--scale", help="Magnification, any number above 1.")
 @click.option(
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 @options.as_json
 @options.quiet
 def command(
-    source: Path,
+    source: str,
     out: Path,
     model: str | None,
     steps: int | None,
@@ -117,7 +117,7 @@ def described(decided: Plan) -> dict[str, Any]:
     """What a run does, by name: plain values."""
     grid = decided.zoom.output.crop(decided.window)
     return {
-        "source": str(decided.source),
+        "source": decided.source,
         "out": str(decided.out),
         "source_size": [
             decided.description.grid.shape.width,

@@ -77,7 +77,8 @@ class Options:
 class Plan:
     """Everything that was decided about a run."""
 
-    source: Path
+    source: str
+    """A path, or what else GDAL opens: ``/vsizip/...``, ``https://...``."""
     out: Path
     options: Options
     description: Description
@@ -178,8 +179,8 @@ def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
         RasterError: the source cannot be read.
         ModelError: the model cannot be used.
     """
-    source, out = Path(source), Path(out)
-    _check_out(source, out, overwrite=options.overwrite)
+    source, out = str(source), Path(out)
+    _check_out(Path(source), out, overwrite=options.overwrite)
     with open_source(source) as opened:
         description = opened.description
         zoom = _zoom(description.grid, options)

@@ -71,7 +71,7 @@ def save(image: Image.Image, path: Path) -> None:
         raise RasterError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def preview_of(source: Path, out: Path, zoom: Zoom, window: Window) -> Image.Image:
+def preview_of(source: str, out: Path, zoom: Zoom, window: Window) -> Image.Image:
     """Before and after, side by side: the middle of the result at its own resolution.
 
     Args:
