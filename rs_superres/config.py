@@ -78,6 +78,8 @@ class SamplerConfig:
     """Noise level of the last (shipped kind)."""
     rho: float = 7.0
     """How the levels bunch at the low end (Karras et al. 2022, eq. 5)."""
+    flat: float = 0.016
+    """Contrast of the source, network values, at which half of the detail is kept (2 of 255)."""
     timesteps: int = 2000
     """T of the paper's schedule (paper kind)."""
     beta_start: float = 1e-6

@@ -266,11 +266,18 @@ def _window(zoom: Zoom, bounds: tuple[float, float, float, float] | None) -> Win
     """The part of the output that bounds ask for: map units, or source pixels without a map."""
     if bounds is None:
         return zoom.output.window
-    if zoom.output.transform is not None and zoom.output.crs is not None:
-        return zoom.output.window_of(bounds)
     left, bottom, right, top = bounds
-    rows = sorted(zoom.rows.edge(v) for v in (top, bottom))
-    columns = sorted(zoom.columns.edge(v) for v in (left, right))
+    mapped = zoom.output.transform is not None and zoom.output.crs is not None
+    low, high = (bottom, top) if mapped else (top, bottom)  # rows count downwards
+    if not (np.isfinite(bounds).all() and left < right and low < high):
+        raise InputError(
+            f"bounds {left:g} {bottom:g} {right:g} {top:g}, expected left, bottom, right, top"
+            + ("" if mapped else " in source pixels, rows counted downwards")
+        )
+    if mapped:
+        return zoom.output.window_of(bounds)
+    rows = [zoom.rows.edge(v) for v in (top, bottom)]
+    columns = [zoom.columns.edge(v) for v in (left, right)]
     return zoom.output.snapped((rows[0], columns[0], rows[1], columns[1]))
 
 

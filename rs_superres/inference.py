@@ -18,9 +18,10 @@ from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.errors import InputError
 from rs_superres.grid import Zoom
 from rs_superres.nets.build import SceneNetwork
+from rs_superres.nets.denoiser import detail_kept
 from rs_superres.nets.neurop import NeurOpDiff
 from rs_superres.nets.operator import AxisSamples
-from rs_superres.nets.prior import PaperPrior, scene_samples
+from rs_superres.nets.prior import PaperPrior, linear, scene_samples
 from rs_superres.radiometry import Floats
 from rs_superres.tiles import Patch
 
@@ -137,12 +138,17 @@ class _SceneInference:
         self._scale = zoom.scale
         self._folded = network.prior.folded(zoom.scale, _cell_size(zoom))
         sampler = config.sampler
-        self._sigmas = steps and karras_sigmas(
-            steps,
-            sigma_min=sampler.sigma_min,
-            sigma_max=sampler.sigma_max,
-            rho=sampler.rho,
+        self._sigmas = (
+            []
+            if steps == 0
+            else karras_sigmas(
+                steps,
+                sigma_min=sampler.sigma_min,
+                sigma_max=sampler.sigma_max,
+                rho=sampler.rho,
+            )
         )
+        self._flat = sampler.flat
         self.halo = network.prior.halo
         self.margin = config.tiles.margin if steps else 0
 
@@ -151,12 +157,12 @@ class _SceneInference:
     ) -> Floats:
         tensor = _batch(image, self._device)
         with torch.inference_mode(), _autocast(self._device, self._dtype):
-            out = self._network.prior.grid(
-                tensor, _samples(rows, self._device), _samples(columns, self._device), self._folded
-            )
+            places = _samples(rows, self._device), _samples(columns, self._device)
+            out = self._network.prior.grid(tensor, *places, self._folded)
             if self._sigmas and self._network.denoiser is not None:
+                kept = linear(detail_kept(tensor, self._flat), *places)
                 out = self._network.denoiser.sample(
-                    out, _batch(noise(), self._device), self._sigmas, self._scale
+                    out, _batch(noise(), self._device), self._sigmas, self._scale, kept
                 )
         result: Floats = out[0].float().cpu().numpy()
         return result

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.control import GroundControlPoint
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.rpc import RPC
 from rasterio.windows import Window as RasterioWindow
@@ -26,6 +27,9 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape, Window, Zoom
 from rs_superres.radiometry import DTYPES, Valid
 from rs_superres.tiles import reflected
+
+FAILURES = (RasterioError, CPLE_BaseError, OSError)
+"""What rasterio raises; GDAL's own errors are not always wrapped."""
 
 BLOCK = 512
 """Pixels: the side of a result's internal tiles."""
@@ -112,7 +116,7 @@ class Source:
             for i, flags in enumerate(self._dataset.mask_flag_enums):
                 if MaskFlags.all_valid not in flags and MaskFlags.alpha not in flags:
                     valid[i] = self._dataset.read_masks(i + 1, window=place) > 0
-        except (RasterioError, OSError) as error:
+        except FAILURES as error:
             raise RasterError(
                 f"cannot read {self.description.path} at row {window.row}, column "
                 f"{window.column}: {_one_line(error)}"
@@ -165,7 +169,7 @@ def open_source(path: str | Path) -> Source:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             dataset = rasterio.open(path)
-    except (RasterioError, OSError) as error:
+    except FAILURES as error:
         raise RasterError(f"cannot open {path}: {_one_line(error)}") from error
     try:
         description = _describe(str(path), dataset)
@@ -187,7 +191,7 @@ def read_grid(path: str | Path) -> Grid:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as dataset:
                 return _grid(dataset)
-    except (RasterioError, OSError) as error:
+    except FAILURES as error:
         raise RasterError(f"cannot open {path}: {_one_line(error)}") from error
 
 
@@ -253,16 +257,17 @@ def _check(description: Description, dataset: Any) -> None:
         raise InputError(f"{path} has bands of dtypes {', '.join(dtypes)}, expected one dtype")
     if dtypes[0] not in DTYPES:
         raise InputError(f"{path} has dtype {dtypes[0]}, supported are {', '.join(DTYPES)}")
-    if any(b.interpretation == ColorInterp.palette.name for b in description.bands):
-        raise InputError(
-            f"{path} has a colour table: its values are classes, which cannot be super-resolved; "
-            "expand it to colours first (gdal_translate -expand rgb)"
-        )
+    # First, since GDAL gives 1-bit values a colour table of black and white.
     bits = [dataset.tags(i + 1, ns="IMAGE_STRUCTURE").get("NBITS") for i in range(dataset.count)]
     if "1" in bits:
         raise InputError(
             f"{path} holds 1-bit values: a mask, which cannot be super-resolved; "
             "enlarge it by nearest neighbour (gdalwarp -r near)"
+        )
+    if any(b.interpretation == ColorInterp.palette.name for b in description.bands):
+        raise InputError(
+            f"{path} has a colour table: its values are classes, which cannot be super-resolved; "
+            "expand it to colours first (gdal_translate -expand rgb)"
         )
 
 
@@ -279,7 +284,7 @@ def write_image(path: Path, pixels: npt.NDArray[np.generic], grid: Grid) -> None
             path, "w", driver="GTiff", crs=grid.crs, transform=grid.transform, **profile
         ) as dataset:
             dataset.write(pixels)
-    except (RasterioError, OSError) as error:
+    except FAILURES as error:
         raise RasterError(f"cannot write {path}: {_one_line(error)}") from error
 
 
@@ -377,7 +382,7 @@ def creating(path: Path, target: Target) -> Iterator[Writer]:
             with rasterio.open(path, "w", **profile) as dataset:
                 _write_metadata(dataset, target)
                 yield Writer(dataset)
-    except (RasterioError, OSError) as error:
+    except FAILURES as error:
         raise RasterError(f"cannot write {path}: {_one_line(error)}") from error
 
 
@@ -449,8 +454,8 @@ def finish(assembled: Path, out: Path, *, driver: str, options: Sequence[str]) -
             rasterio.shutil.copy(assembled, out, driver=driver, **chosen)
             if driver == "GTiff":
                 with rasterio.open(out, "r+") as dataset:
-                    dataset.build_overviews(_factors(dataset.shape), "average")
-    except (RasterioError, OSError) as error:
+                    dataset.build_overviews(_factors(dataset.shape), Resampling.average)
+    except FAILURES as error:
         raise RasterError(f"cannot write {out}: {_one_line(error)}") from error
 
 
