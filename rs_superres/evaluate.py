@@ -1,15 +1,22 @@
-"""How good a model is: images shrunk, enlarged again, and compared with what they were."""
+"""How good a model is: images shrunk, enlarged again, and compared with what they were.
+
+Run as ``python -m rs_superres.evaluate --help``.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from rs_superres import zoo
+from rs_superres.dataset import read_images
 from rs_superres.degrade import bicubic, low_resolution_side, truth_side
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.inference import prepare
@@ -118,3 +125,24 @@ def evaluate(
             Score(scale=scale, bicubic=float(np.mean(theirs)), model=float(np.mean(ours)))
         )
     return scores
+
+
+def main(arguments: list[str]) -> None:
+    """Score a model from the command line, a line a scale."""
+    parser = argparse.ArgumentParser(prog="python -m rs_superres.evaluate", description=__doc__)
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of images")
+    parser.add_argument("--model", default=zoo.DEFAULT)
+    parser.add_argument("--scales", default="2,3,4,8")
+    parser.add_argument("--steps", type=int, default=0)
+    given = parser.parse_args(arguments)
+    images, model = read_images(given.data), zoo.load(given.model)
+    sys.stdout.write("scale  bicubic   model   gain (dB)\n")
+    for scale in given.scales.split(","):
+        (score,) = evaluate(model, images, [float(scale)], steps=given.steps)
+        row = f"{score.scale:5g}  {score.bicubic:7.3f} {score.model:7.3f} {score.gain:+6.3f}\n"
+        sys.stdout.write(row)
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
