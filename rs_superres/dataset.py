@@ -83,8 +83,14 @@ class Crops:
         self._chances = areas / areas.sum()
 
     def batch(self, count: int, cells: int, scale: float) -> Batch:
-        """``count`` crops of cells x cells low-resolution pixels at about ``scale``."""
+        """``count`` crops of cells x cells low-resolution pixels at about ``scale``.
+
+        Raises:
+            InputError: no image is large enough for such a crop.
+        """
         pixels = round(cells * scale)
+        if all(min(image.shape[1:]) < pixels for image in self._images):
+            raise InputError(f"no image is as large as the crops of {pixels} x {pixels} pixels")
         high = torch.from_numpy(np.stack([self._crop(pixels) for _ in range(count)])).float()
         low = interpolate(
             high, size=(cells, cells), mode="bicubic", antialias=True, align_corners=False

@@ -129,8 +129,6 @@ def prior_loss(prior: ScenePrior, batch: Batch, chance: np.random.Generator, sid
 def train_prior(prior: ScenePrior, images: list[Pixels], phase: Phase, *, seed: int) -> None:
     """Train the prior with contexts from the crops themselves."""
     torch.manual_seed(seed)
-    nn.init.zeros_(prior.operator.output.weight)  # begins as the cubic interpolation
-    nn.init.zeros_(prior.operator.output.bias)
     crops = Crops(images, np.random.default_rng(seed))
 
     def loss() -> Tensor:

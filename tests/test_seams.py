@@ -92,7 +92,8 @@ def smooth() -> Array:
 
 def nearly_constant() -> Array:
     noise = np.random.default_rng(3).normal(0, 1, (3, SIDE, SIDE))
-    return np.rint(100 + noise).astype(np.uint8)
+    values: Array = np.rint(100 + noise).astype(np.uint8)
+    return values
 
 
 IMAGES = {

@@ -34,6 +34,7 @@ class ResidualDenoiser(nn.Module):
     def __init__(self, unet: UNet, scales: Sequence[float]) -> None:
         super().__init__()
         self.unet = unet
+        nn.init.zeros_(unet.head.conv.weight)  # begins as the best guess without a network
         self.register_buffer("deviations", torch.full((len(scales),), 0.15))
         self.register_buffer("deviation_scales", torch.tensor(tuple(scales)))
 

@@ -145,6 +145,8 @@ class ScenePrior(nn.Module):
         heads, d = operator.heads, operator.head_dim
         self.register_buffer("contexts", torch.zeros(len(scales), 2, heads, d, d))
         self.register_buffer("context_scales", torch.tensor(scales))
+        nn.init.zeros_(operator.output.weight)  # begins as the cubic interpolation
+        nn.init.zeros_(operator.output.bias)
 
     @property
     def halo(self) -> int:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rs_superres.nets.denoiser import ResidualDenoiser
+from rs_superres.nets.denoiser import ResidualDenoiser, detail_kept
 from rs_superres.nets.unet import UNet
 
 
@@ -104,10 +104,13 @@ def test_denoiser_draws_in_units_of_the_deviation() -> None:
     denoiser = ResidualDenoiser(local_unet(), (1.0, 8.0))
     denoiser.deviations.copy_(torch.tensor((0.0, 0.3)))
     noise, prior, _ = inputs(8)
-    still = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 1.0)
+    kept = torch.ones(1, 1, 8, 8)
+    kept[..., :4, :] = 0
+    still = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 1.0, kept)
     torch.testing.assert_close(still, prior)
-    drawn = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 8.0)
-    assert (drawn - prior).std() > 1e-3
+    drawn = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 8.0, kept)
+    assert (drawn - prior)[..., 4:, :].std() > 1e-3
+    torch.testing.assert_close(drawn[..., :4, :], prior[..., :4, :])
     assert denoiser.deviation(8.0).item() == pytest.approx(0.3)
 
 
@@ -116,3 +119,15 @@ def test_denoiser_keeps_an_image_without_noise() -> None:
     x, prior, _ = inputs(8)
     clean = denoiser.denoise(x, prior, torch.tensor([1e-6]), 2.0)
     torch.testing.assert_close(clean, x, rtol=0, atol=1e-4)
+
+
+def test_flat_ground_keeps_no_detail() -> None:
+    generator = torch.Generator().manual_seed(4)
+    image = torch.full((1, 3, 40, 40), 0.3)
+    assert detail_kept(image, 0.016).max() == 0
+    # White noise of the very contrast: half of the detail, whatever stands elsewhere.
+    image[..., 20:] += 0.016 * torch.randn((1, 3, 40, 20), generator=generator)
+    kept = detail_kept(image, 0.016)
+    assert kept[..., :17].max() == 0
+    assert kept[..., 24:].mean().item() == pytest.approx(0.5, abs=0.05)
+    assert detail_kept(100 * image, 0.016)[..., 24:].min() > 0.99
