@@ -87,7 +87,8 @@ def _whole(recipe: Recipe, values: Array) -> Array:
 def smooth() -> Array:
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE
     bands = [120 + 90 * np.sin(3 * x + k) * np.cos(2 * y - k) for k in range(3)]
-    return np.rint(np.stack(bands)).astype(np.uint8)
+    values: Array = np.rint(np.stack(bands)).astype(np.uint8)
+    return values
 
 
 def nearly_constant() -> Array:
