@@ -41,6 +41,17 @@ def gdal_tools() -> Path:
     return Path(gdalinfo).parent
 
 
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a tiny model of the shipped kind with random weights, as ``-m`` takes it."""
+    # Not at the top: a test runs this file alone, and most tests need no torch.
+    from rs_superres.config import TileConfig  # noqa: PLC0415
+    from tests import models  # noqa: PLC0415
+
+    made = models.config(tiles=TileConfig(size=64, margin=8))
+    return str(models.write(tmp_path_factory.mktemp("models") / "tiny", made))
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

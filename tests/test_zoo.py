@@ -13,58 +13,18 @@ import torch
 from torch import nn
 
 from rs_superres import zoo
-from rs_superres.checkpoint import save_weights
-from rs_superres.config import (
-    EncoderConfig,
-    ModelConfig,
-    OperatorConfig,
-    SamplerConfig,
-    TileConfig,
-    TrainedConfig,
-    UNetConfig,
-    to_toml,
-)
 from rs_superres.errors import ModelError, UnknownModelError
-from rs_superres.nets.build import SceneNetwork, paper_network, scene_network
+from rs_superres.nets.build import SceneNetwork
 from rs_superres.nets.neurop import NeurOpDiff
+from tests import models
 
 MADE = "made for the tests"
 """Stands for the model of :func:`folder`, so that the tests have one whatever ships."""
 
 
-def config(kind: str) -> ModelConfig:
-    """A tiny model of a kind."""
-    scene = kind == "scene"
-    return ModelConfig(
-        kind="scene" if scene else "paper",
-        encoder=EncoderConfig(name="edsr-baseline", channels=4, blocks=2),
-        operator=OperatorConfig(width=8, heads=2, hidden=4, scales=(1.0, 8.0) if scene else ()),
-        denoiser=UNetConfig(
-            channels=4,
-            multipliers=(1, 2),
-            norm_groups=0 if scene else 2,
-            middle_attention=not scene,
-            conditions=2 if scene else 1,
-            dropout=0.5,
-        ),
-        sampler=SamplerConfig(steps=4),
-        tiles=TileConfig(),
-        trained=TrainedConfig(scales=(1.0, 8.0)),
-    )
-
-
-def write(path: Path, kind: str) -> Path:
-    path.mkdir()
-    (path / "config.toml").write_text(to_toml(config(kind)))
-    (path / "card.md").write_text("# Made\n\nFor tests.\n")
-    network = scene_network(config(kind)) if kind == "scene" else paper_network(config(kind))
-    save_weights(network, path / "weights.safetensors")
-    return path
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write(tmp_path / "made", "scene")
+    return models.write(tmp_path / "made", models.config())
 
 
 @pytest.mark.parametrize("name", [*zoo.names(), MADE])
@@ -89,7 +49,7 @@ def test_weights_are_readable_by_all(name: str, folder: Path) -> None:
 def test_made_scene_model(folder: Path) -> None:
     model = zoo.load(str(folder))
     assert isinstance(model.network, SceneNetwork)
-    assert (model.path, model.config) == (folder, config("scene"))
+    assert (model.path, model.config) == (folder, models.config())
     weights = (folder / "weights.safetensors").read_bytes()
     assert model.checksum == hashlib.sha256(weights).hexdigest() == zoo.checksum(str(folder))
     convolutions = [m for m in model.network.modules() if isinstance(m, nn.Conv2d)]
@@ -99,7 +59,7 @@ def test_made_scene_model(folder: Path) -> None:
 
 
 def test_made_paper_model(tmp_path: Path) -> None:
-    model = zoo.load(str(write(tmp_path / "paper", "paper")))
+    model = zoo.load(str(models.write(tmp_path / "paper", models.config("paper"))))
     assert isinstance(model.network, NeurOpDiff)
     assert model.config.kind == "paper"
 

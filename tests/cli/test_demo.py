@@ -1,0 +1,81 @@
+"""``rs-sr demo``."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from rs_superres import demo
+from rs_superres.errors import InputError
+
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+main: click.Group = entry.load()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the command asked the library for, which answers without work."""
+    asked: dict[str, Any] = {}
+
+    def run(folder: Path, **rest: Any) -> demo.Outcome:
+        asked.update(rest, folder=folder)
+        if folder.name == "taken":
+            raise InputError("taken exists already")
+        if rest["progress"] is not None:
+            rest["progress"](4, 4)
+        return demo.Outcome(
+            scene=folder / "scene.tif",
+            result=folder / "upscaled.tif",
+            picture=folder / "before-after.png",
+            scale=3.5,
+            psnr={"cubic": 21.04, "prior": 22.5, "default": 22.125},
+        )
+
+    monkeypatch.setattr(demo, "run", run)
+    return asked
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(main, ["demo", *args])
+
+
+def test_plain(asked: dict[str, Any]) -> None:
+    result = run()
+    assert result.exit_code == 0
+    assert asked["folder"] == Path("rs-sr-demo")
+    assert asked["overwrite"] is False
+    for part in ("at x3.5:", "cubic     21.04 dB", "prior     22.50 dB", "before-after.png"):
+        assert part in result.stdout
+    assert result.stderr.startswith("upscaled.tif 100 %")
+
+
+def test_options(asked: dict[str, Any], tmp_path: Path) -> None:
+    result = run("-o", str(tmp_path / "here"), "--overwrite", "-q")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (asked["folder"], asked["overwrite"]) == (tmp_path / "here", True)
+
+
+@pytest.mark.usefixtures("asked")
+def test_json() -> None:
+    result = run("--json", "-o", "d")
+    assert result.stderr == ""
+    assert json.loads(result.stdout) == {
+        "scene": "d/scene.tif",
+        "result": "d/upscaled.tif",
+        "picture": "d/before-after.png",
+        "scale": 3.5,
+        "psnr": {"cubic": 21.04, "prior": 22.5, "default": 22.125},
+    }
+
+
+@pytest.mark.usefixtures("asked")
+def test_failure() -> None:
+    result = run("-o", "taken")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "rs-sr: error: taken exists already\n"

@@ -1,0 +1,390 @@
+"""``rs-sr upscale``: every option through the entry point, every refusal in one line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from affine import Affine
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from tests import models, rasters
+from tests.rasters import NORTH_UP, RGB, textured
+
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+main: click.Group = entry.load()
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return rasters.write(tmp_path / "scene.tif", textured(1, 3, 40, 44), colours=RGB)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out.tif"
+
+
+@pytest.fixture
+def upscale(scene: Path, out: Path, tiny: str) -> Call:
+    """``rs-sr upscale scene.tif -o out.tif -m tiny``, the prior alone, and more."""
+
+    def run(*args: Any, source: Path = scene, to: Path = out, steps: int | None = 0) -> Result:
+        line = [source, "-o", to, "-m", tiny, *args]
+        if steps is not None:
+            line += ["--steps", steps]
+        return CliRunner().invoke(main, ["upscale", *map(str, line)])
+
+    return run
+
+
+def told(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.stderr
+    facts: dict[str, Any] = json.loads(result.stdout)
+    return facts
+
+
+# What is asked for is what is done
+
+
+def test_scale(upscale: Call, out: Path) -> None:
+    result = upscale("--scale", "2.3")
+    assert result.exit_code == 0
+    with rasters.opened(out) as dataset:
+        assert (dataset.width, dataset.height) == (101, 92)  # 101.2 and 92
+    lines = dict(line.split("  ", 1) for line in result.stdout.splitlines())
+    assert lines["size"].strip() == "[101, 92]"
+    assert lines["model"].strip() == "tiny"
+    # Plain progress where there is no terminal: the last line says that all is done.
+    assert result.stderr.splitlines()[-1].startswith("out.tif 100 %")
+
+
+def test_resolution(upscale: Call, out: Path) -> None:
+    assert upscale("--res", "4").exit_code == 0
+    found = rasters.transform_of(out)
+    assert (found.a, found.e) == (4, -4)
+    assert upscale("--res", "4,2.5", "--overwrite").exit_code == 0
+    found = rasters.transform_of(out)
+    assert (found.a, found.e) == (4, -2.5)
+
+
+def test_like(upscale: Call, out: Path, tmp_path: Path) -> None:
+    theirs = NORTH_UP @ Affine.translation(3.25, 4.5) @ Affine.scale(0.4, 0.3)
+    like = rasters.write(tmp_path / "like.tif", textured(1, 1, 50, 60), transform=theirs)
+    assert upscale("--like", like).exit_code == 0
+    assert rasters.read(out).shape == (3, 50, 60)
+    assert rasters.transform_of(out).almost_equals(theirs, 1e-9)
+
+
+def test_bounds(upscale: Call, out: Path, tmp_path: Path) -> None:
+    bounds = "500100", "5399700", "500200", "5399900"
+    assert upscale("--scale", "3", "--bounds", *bounds).exit_code == 0
+    whole = tmp_path / "whole.tif"
+    assert upscale("--scale", "3", to=whole).exit_code == 0
+    np.testing.assert_array_equal(rasters.read(out), rasters.read(whole)[:, 30:90, 30:60])
+
+
+def test_steps_and_seed(upscale: Call, out: Path) -> None:
+    pixels = []
+    for steps, seed in ((1, 0), (1, 5), (2, 5), (0, 5)):
+        facts = told(upscale("--scale", "2", "--seed", seed, "--json", "--overwrite", steps=steps))
+        assert (facts["steps"], facts["seed"]) == (steps, seed)
+        pixels.append(rasters.read(out).tobytes())
+    assert len(set(pixels)) == 4
+    assert (
+        told(upscale("--scale", "2", "--dry-run", "--json", "--overwrite", steps=None))["steps"]
+        == 4
+    )
+
+
+def test_value_range(upscale: Call) -> None:
+    facts = told(upscale("--scale", "2", "--value-range", "10,200.5", "--dry-run", "--json"))
+    assert facts["value_range"] == [[10, 200.5]]
+
+
+def test_device_and_precision(upscale: Call, out: Path) -> None:
+    facts = told(upscale("--scale", "2", "--device", "cpu", "--precision", "bf16", "--json"))
+    assert (facts["device"], facts["precision"]) == ("cpu", "bf16")
+    with rasters.opened(out) as dataset:
+        assert dataset.tags()["SUPERRES_PRECISION"] == "bf16"
+
+
+@pytest.mark.parametrize("file_format", ["cog", "gtiff"])
+def test_format_and_creation_options(
+    upscale: Call, out: Path, gdal_tools: Path, file_format: str
+) -> None:
+    level = {"cog": "LEVEL=1", "gtiff": "ZSTD_LEVEL=1"}[file_format]
+    args = "--format", file_format, "--co", "COMPRESS=ZSTD", "--co", level
+    assert upscale("--scale", "2", *args).exit_code == 0
+    structure = rasters.gdalinfo(gdal_tools, out)["metadata"]["IMAGE_STRUCTURE"]
+    assert structure["COMPRESSION"] == "ZSTD"
+    assert (structure.get("LAYOUT") == "COG") == (file_format == "cog")
+
+
+def test_overwrite(upscale: Call, out: Path) -> None:
+    out.write_bytes(b"precious")
+    result = upscale("--scale", "2")
+    assert result.exit_code == 1
+    assert "use --overwrite" in result.stderr
+    assert out.read_bytes() == b"precious"
+    assert upscale("--scale", "2", "--overwrite").exit_code == 0
+    assert rasters.read(out).shape == (3, 80, 88)
+
+
+def test_scratch(upscale: Call, out: Path, tmp_path: Path) -> None:
+    assert upscale("--scale", "2", "--scratch", tmp_path / "work").exit_code == 0
+    assert list((tmp_path / "work").iterdir()) == []
+    assert out.exists()
+
+
+def test_preview(upscale: Call, tmp_path: Path) -> None:
+    assert upscale("--scale", "2", "--preview", tmp_path / "p.png").exit_code == 0
+    with Image.open(tmp_path / "p.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.size == (88 + 8 + 88, 80)
+
+
+def test_json_is_all_that_stdout_holds(upscale: Call, out: Path, scene: Path) -> None:
+    result = upscale("--scale", "3", "--json")
+    facts = told(result)
+    assert result.stderr == ""
+    assert (facts["source"], facts["out"]) == (str(scene), str(out))
+    assert (facts["source_size"], facts["size"]) == ([44, 40], [132, 120])
+    assert (facts["bands"], facts["dtype"], facts["scale"]) == (3, "uint8", 3)
+    assert facts["pixel_size"] == pytest.approx([10 / 3, -10 / 3])
+    assert (facts["cells"], facts["resumed_cells"]) == (6, 0)
+    assert len(facts["model_sha256"]) == 64
+    assert facts["seconds"] >= 0
+
+
+def test_quiet(upscale: Call, out: Path) -> None:
+    result = upscale("--scale", "2", "-q")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert out.exists()
+
+
+def test_dry_run_writes_nothing(upscale: Call, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    facts = told(upscale("--scale", "3", "--dry-run", "--json"))
+    assert sorted(tmp_path.iterdir()) == before
+    assert (facts["cells"], facts["leftovers"]) == (6, None)
+    assert facts["disk_bytes"] > 3 * 132 * 120
+    plain = upscale("--scale", "3", "--dry-run")
+    assert "disk bytes" in plain.stdout
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_dry_run_names_leftovers_and_no_resume_drops_them(
+    upscale: Call, out: Path, scene: Path
+) -> None:
+    with rasters.opened(scene, "r+") as dataset:
+        dataset.update_tags(A="1")
+    scratch = out.parent / ".out.tif.rs-sr"
+    scratch.mkdir()
+    (scratch / "0_0.npz").write_bytes(b"")
+    facts = told(upscale("--scale", "3", "--dry-run", "--json"))
+    assert facts["leftovers"] == str(scratch)
+    result = upscale("--scale", "3", "--no-resume", "-q")
+    assert result.stderr == "rs-sr: started anew: --no-resume\n"
+    assert not scratch.exists()
+
+
+def test_a_warning_is_a_line(upscale: Call) -> None:
+    result = upscale("--scale", "9", "--dry-run")
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "rs-sr: warning: the scale is 9, the model tiny was trained at 1 to 8\n"
+    )
+
+
+# Refusals
+
+
+def refused(result: Result, message: str, *, status: int = 1) -> None:
+    assert result.exit_code == status
+    assert result.stdout == ""
+    assert message in result.stderr
+    if status == 1:
+        assert result.stderr.startswith("rs-sr: error: ")
+        assert result.stderr.count("\n") == 1
+        assert "--debug" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((), "one of --scale, --res and --like is needed"),
+        (("--scale", "2", "--res", "1"), "no more than one"),
+        (("--scale", "2", "--like", "x.tif"), "no more than one"),
+        *(
+            (("--scale", scale), f"scale {scale}, expected a number above 1")
+            for scale in ("1", "0.5", "0", "-3", "nan", "inf", "twice", "")
+        ),
+        (("--res", "10"), "finer than the source's 10 x 10"),
+        (("--res", "nan"), "finer than the source's 10 x 10"),
+        (("--res", "0,5"), "expected above 0"),
+        (("--like", "no-such.tif"), "cannot open no-such.tif"),
+        (("--scale", "2", "--bounds", "1", "2", "1", "4"), "bounds 1 2 1 4, expected left, bot"),
+        (("--scale", "2", "--bounds", "1", "2", "3", "nan"), "bounds 1 2 3 nan"),
+        (("--scale", "2", "--bounds", "1", "2", "3", "4"), "the bounds cover pixel rows"),
+        (("--scale", "2", "-m", "no-such"), "no model 'no-such': expected one of"),
+        (("--scale", "2", "--device", "abacus"), "device 'abacus'"),
+        (("--scale", "2", "--value-range", "9,1"), "value range 9,1, expected the lower one"),
+        (("--scale", "2", "--value-range", "nan,1"), "value range nan,1, expected the lower one"),
+    ],
+)
+def test_refused_in_one_line(
+    upscale: Call, tmp_path: Path, args: tuple[str, ...], message: str
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    refused(upscale(*args), message)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--scale", "2", "--steps", "-1"), "-1 is not in the range x>=0"),
+        (("--scale", "2", "--steps", "1.5"), "is not a valid integer"),
+        (("--scale", "2", "--seed", "-1"), "-1 is not in the range x>=0"),
+        (("--res", "1,2,3"), "expected a pixel size as in 2.5"),
+        (("--res", "fine"), "expected a pixel size as in 2.5"),
+        (("--scale", "2", "--value-range", "1"), "expected 2 numbers as in 0,255"),
+        (("--scale", "2", "--value-range", "a,b"), "expected 2 numbers as in 0,255"),
+        (("--scale", "2", "--bounds", "1", "2", "3"), "requires 4 arguments"),
+        (("--scale", "2", "--precision", "fp8"), "is not one of 'auto', 'fp32', 'bf16', 'fp16'"),
+        (("--scale", "2", "--format", "png"), "is not one of 'cog', 'gtiff'"),
+        (("--scale", "2", "--nonsense"), "No such option"),
+    ],
+)
+def test_wrong_calls_exit_2(
+    upscale: Call, tmp_path: Path, args: tuple[str, ...], message: str
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    refused(upscale(*args, steps=None), message, status=2)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_source_and_out_are_needed(scene: Path) -> None:
+    refused(CliRunner().invoke(main, ["upscale", str(scene)]), "Missing option '-o'", status=2)
+    result = CliRunner().invoke(main, ["upscale", "-o", "out.tif"])
+    refused(result, "Missing argument 'SOURCE'", status=2)
+
+
+def kinds(folder: Path) -> dict[str, Path]:
+    """A source of each kind that is refused."""
+    palette = rasters.write(folder / "palette.tif", textured(1, 1, 9, 9), photometric="palette")
+    with rasters.opened(palette, "r+") as dataset:
+        dataset.write_colormap(1, {i: (i, 0, 0, 255) for i in range(256)})
+    ones = np.ones((1, 9, 9), dtype=np.uint8)
+    broken = folder / "broken.tif"
+    broken.write_bytes(b"II*\x00 and no more")
+    return {
+        "palette": palette,
+        "bits": rasters.write(folder / "bits.tif", ones, nbits=1),
+        "complex": rasters.write(folder / "complex.tif", ones.astype(np.complex64)),
+        "float64": rasters.write(folder / "float64.tif", ones.astype(np.float64)),
+        "broken": broken,
+        "missing": folder / "missing.tif",
+        "folder": folder,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("palette", "has a colour table: its values are classes"),
+        ("bits", "holds 1-bit values"),
+        ("complex", "has dtype complex64, supported are uint8"),
+        ("float64", "has dtype float64, supported are uint8"),
+        ("broken", "cannot open"),
+        ("missing", "cannot open"),
+        ("folder", "is a directory, expected a raster file"),
+    ],
+)
+def test_sources_that_are_refused(upscale: Call, tmp_path: Path, kind: str, message: str) -> None:
+    source = kinds(tmp_path)[kind]
+    before = sorted(tmp_path.iterdir())
+    refused(upscale("--scale", "2", source=source), message)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_outs_that_are_refused(upscale: Call, tmp_path: Path, scene: Path) -> None:
+    pixels = rasters.read(scene)
+    for to, message in (
+        (tmp_path, "is a directory, expected a file name"),
+        (tmp_path / "none" / "out.tif", "does not exist"),
+        (scene, "is the source, choose another name"),
+    ):
+        refused(upscale("--scale", "2", "--overwrite", to=to), message)
+    np.testing.assert_array_equal(rasters.read(scene), pixels)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["scene.tif"]
+
+
+def test_a_creation_option_that_is_none(upscale: Call, out: Path) -> None:
+    result = upscale("--scale", "2", "-q", "--co", "COMPRESS")
+    assert result.exit_code == 1
+    assert not out.exists()
+    assert result.stderr.startswith("rs-sr: error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_like_in_another_crs(upscale: Call, tmp_path: Path) -> None:
+    like = rasters.write(
+        tmp_path / "like.tif",
+        textured(1, 1, 9, 9),
+        transform=NORTH_UP @ Affine.scale(0.5),
+        crs="EPSG:4326",
+    )
+    refused(upscale("--like", like), "has another CRS than the source; reproject it first")
+
+
+def test_steps_of_a_prior_alone(upscale: Call, tmp_path: Path) -> None:
+    alone = models.write(tmp_path / "alone", models.config(denoiser=False))
+    refused(
+        upscale("--scale", "2", "-m", alone, steps=1), "1 steps, but this model is a prior alone"
+    )
+
+
+# A lost night
+
+
+def test_a_killed_run_goes_on(tmp_path: Path, tiny: str, upscale: Call) -> None:
+    """SIGKILL half-way; the same command again gives the bytes of an undisturbed run."""
+    big = rasters.write(tmp_path / "big.tif", textured(3, 3, 100, 100), colours=RGB)
+    out = tmp_path / "out.tif"
+    command = [
+        *(sys.executable, "-c", "from rs_superres.cli import main; main()", "upscale"),
+        *(str(big), "-o", str(out), "-m", tiny, "--scale", "5", "--steps", "1", "-q"),
+    ]
+    scratch = tmp_path / ".out.tif.rs-sr"
+    started = subprocess.Popen(command)
+    try:
+        deadline = time.monotonic() + 60
+        while len(list(scratch.glob("*.npz"))) < 3:
+            assert time.monotonic() < deadline
+            assert started.poll() is None
+            time.sleep(0.01)
+    finally:
+        started.kill()
+    assert started.wait() == -signal.SIGKILL
+    assert not out.exists()
+    facts = told(upscale("--scale", "5", "--json", source=big, to=out, steps=1))
+    assert 3 <= facts["resumed_cells"] < facts["cells"]
+    whole = tmp_path / "whole.tif"
+    assert upscale("--scale", "5", "-q", source=big, to=whole, steps=1).exit_code == 0
+    assert out.read_bytes() == whole.read_bytes()
+    assert not scratch.exists()

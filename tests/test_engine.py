@@ -1,0 +1,618 @@
+"""The engine, file to file; the judges are rasterio and GDAL's own gdalinfo, not our reader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.control import GroundControlPoint
+
+import rs_superres
+from rs_superres import __version__, engine
+from rs_superres.config import TileConfig
+from rs_superres.engine import Options, Plan
+from rs_superres.errors import InputError, RasterError, SuperResError, UnknownModelError
+from rs_superres.grid import Window
+from rs_superres.inference import Inference
+from rs_superres.scene import band_groups
+from rs_superres.store import opened_store, scratch_of
+from tests import models, rasters
+from tests.located import Bilinear, Counted, StoppedError, coordinates, expected
+from tests.rasters import NORTH_UP, RGB, UTM, Array, textured
+
+Make = Callable[..., Plan]
+
+TURNED = NORTH_UP @ Affine.rotation(33)
+SHEARED = NORTH_UP @ Affine.shear(15, 5)
+SOUTH_UP = Affine(10.0, 0.0, 500_000.0, 0.0, 10.0, 5_300_000.0)
+PLACES = {"north up": NORTH_UP, "south up": SOUTH_UP, "turned": TURNED, "sheared": SHEARED}
+
+
+@pytest.fixture
+def make(tmp_path: Path, tiny: str) -> Make:
+    """Plans of a run of the tiny model, prior alone, onto ``out.tif``."""
+
+    def planned(source: Path, out: str = "out.tif", **options: Any) -> Plan:
+        return engine.plan(
+            source, tmp_path / out, Options(**{"model": tiny, "steps": 0, **options})
+        )
+
+    return planned
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A small RGB scene; at x3 it takes nine cells."""
+    return rasters.write(tmp_path / "scene.tif", textured(1, 3, 50, 44), colours=RGB)
+
+
+def with_inference(plan: Plan, inference: Inference) -> Plan:
+    return replace(plan, recipe=replace(plan.recipe, inference=inference))
+
+
+# The located image: every pixel of a file says where it believes to be
+
+
+def located(path: Path, dtype: str, transform: Affine) -> Path:
+    values = coordinates(23, 29)
+    pixels = (1000 * values).astype(dtype) if dtype == "uint16" else values.astype(dtype)
+    return rasters.write(path, pixels, transform=transform)
+
+
+def assert_located(out: Path, source: Affine, dtype: str) -> None:
+    """Each valid pixel's value is the source pixel coordinate of its centre."""
+    pixels, valid = rasters.read(out).astype(np.float64), rasters.masks(out)
+    assert valid.any()
+    rows, columns = np.mgrid[: pixels.shape[1], : pixels.shape[2]] + 0.5
+    between = ~source @ rasters.transform_of(out)
+    across = between.a * columns + between.b * rows + between.c
+    down = between.d * columns + between.e * rows + between.f
+    wanted = np.stack((across.clip(0.5, 28.5), down.clip(0.5, 22.5)))
+    unit, tolerance = (1000, 0.55) if dtype == "uint16" else (1, 2e-5)
+    np.testing.assert_allclose(pixels[valid], unit * wanted[valid], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("dtype", ["float32", "uint16"])
+@pytest.mark.parametrize("scale", ["2", "3.5", "6.3"])
+def test_located_by_scale(tmp_path: Path, make: Make, place: str, dtype: str, scale: str) -> None:
+    source = located(tmp_path / "a.tif", dtype, PLACES[place])
+    margin = 8 if dtype == "uint16" else 0
+    plan = make(source, scale=scale, value_range=(0, 30_000 if dtype == "uint16" else 30))
+    engine.run(with_inference(plan, Bilinear(halo=2, margin=margin)))
+    assert_located(plan.out, PLACES[place], dtype)
+    assert rasters.masks(plan.out).all()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_located_by_resolution(tmp_path: Path, make: Make, place: str) -> None:
+    source = located(tmp_path / "a.tif", "float32", PLACES[place])
+    plan = make(source, resolution=(3.1, 4.7), value_range=(0, 30))
+    engine.run(with_inference(plan, Bilinear()))
+    assert_located(plan.out, PLACES[place], "float32")
+    assert rasters.masks(plan.out).all()
+    found, was = rasters.transform_of(plan.out), PLACES[place]
+    assert (found.c, found.f) == (was.c, was.f)
+    if place in {"north up", "south up"}:
+        assert (found.a, abs(found.e), found.b, found.d) == (3.1, 4.7, 0, 0)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("offset", [(3.3, 5.4), (-4.2, -2.7), (11.0, -6.5)])
+def test_located_by_like(
+    tmp_path: Path, make: Make, place: str, offset: tuple[float, float]
+) -> None:
+    source = located(tmp_path / "a.tif", "float32", PLACES[place])
+    theirs = PLACES[place] @ Affine.translation(*offset) @ Affine.scale(0.37, 0.61)
+    like = rasters.write(
+        tmp_path / "like.tif", np.zeros((1, 52, 90), dtype=np.uint8), transform=theirs
+    )
+    plan = make(source, like=like, value_range=(0, 30))
+    engine.run(with_inference(plan, Bilinear(margin=8)))
+    assert rasters.transform_of(plan.out).almost_equals(theirs, 1e-9)
+    assert rasters.read(plan.out).shape == (2, 52, 90)
+    assert_located(plan.out, PLACES[place], "float32")
+    rows, columns = np.mgrid[:52, :90] + 0.5
+    x, y = offset[0] + 0.37 * columns, offset[1] + 0.61 * rows
+    inside = (x >= 0) & (x < 29) & (y >= 0) & (y < 23)
+    np.testing.assert_array_equal(rasters.masks(plan.out)[0], inside)
+
+
+def test_like_masks_what_lies_outside_integers_too(tmp_path: Path, make: Make, scene: Path) -> None:
+    theirs = NORTH_UP @ Affine.translation(-5, 0) @ Affine.scale(0.5, 0.5)
+    like = rasters.write(
+        tmp_path / "like.tif", np.zeros((1, 60, 40), dtype=np.uint8), transform=theirs
+    )
+    plan = make(scene, like=like)
+    engine.run(plan)
+    masks = rasters.masks(plan.out)
+    assert not masks[:, :, :10].any()
+    assert masks[:, :, 10:].all()
+    assert rasters.read(plan.out)[:, :, 10:].min() >= 0
+
+
+@pytest.mark.parametrize("place", ["north up", "south up", "turned"])
+def test_located_by_bounds(tmp_path: Path, make: Make, place: str) -> None:
+    source = located(tmp_path / "a.tif", "float32", PLACES[place])
+    x, y = PLACES[place] @ (12.3, 9.8)
+    plan = make(source, scale="3.5", value_range=(0, 30), bounds=(x - 41, y - 33, x + 38, y + 47))
+    engine.run(with_inference(plan, Bilinear()))
+    assert_located(plan.out, PLACES[place], "float32")
+    with rasters.opened(plan.out) as dataset:
+        corners = [
+            dataset.transform @ (column, row)
+            for column in (0, dataset.width)
+            for row in (0, dataset.height)
+        ]
+    (left, right), (bottom, top) = ((min(v), max(v)) for v in zip(*corners, strict=True))
+    # Outward, and by less than a pixel where the grid is not turned.
+    beyond = x - 41 - left, y - 33 - bottom, right - x - 38, top - y - 47
+    assert min(beyond) >= 0
+    assert place == "turned" or max(beyond) < 10 / 3.4
+
+
+def test_the_expected_image_of_these_tests_is_the_grid_s(tmp_path: Path, make: Make) -> None:
+    """The two ways in which the tests say where a pixel lies agree."""
+    source = located(tmp_path / "a.tif", "float32", TURNED)
+    plan = make(source, scale="3.5", value_range=(0, 30))
+    engine.run(with_inference(plan, Bilinear()))
+    np.testing.assert_allclose(rasters.read(plan.out), expected(plan.zoom), atol=2e-5)
+
+
+# Sameness
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_the_same_call_gives_the_same_bytes(make: Make, scene: Path, steps: int) -> None:
+    plans = [make(scene, out, scale="3", steps=steps) for out in ("one.tif", "two.tif")]
+    for plan in plans:
+        engine.run(plan)
+    assert plans[0].out.read_bytes() == plans[1].out.read_bytes()
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        (500_100, 5_399_700, 500_300, 5_399_900),  # across cells
+        (500_003, 5_399_990, 500_010, 5_400_050),  # snapped, and beyond the border
+        (499_000, 5_390_000, 501_000, 5_500_000),  # all
+    ],
+)
+def test_bounds_are_the_crop_of_the_whole(
+    make: Make, scene: Path, steps: int, bounds: tuple[float, float, float, float]
+) -> None:
+    whole = make(scene, "whole.tif", scale="3", steps=steps)
+    part = make(scene, "part.tif", scale="3", steps=steps, bounds=bounds)
+    engine.run(whole)
+    engine.run(part)
+    pixels = rasters.read(whole.out)[:, *part.window.slices]
+    np.testing.assert_array_equal(rasters.read(part.out), pixels)
+    placed = rasters.transform_of(whole.out) @ Affine.translation(
+        part.window.column, part.window.row
+    )
+    assert rasters.transform_of(part.out).almost_equals(placed, 1e-9)
+
+
+def test_bounds_without_a_map_are_in_source_pixels(tmp_path: Path, make: Make) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 30, 40), transform=None, crs=None)
+    # Left column, bottom row, right column, top row; rows count downwards.
+    plan = make(source, scale="3", bounds=(5, 20, 12.5, 4))
+    assert plan.window == Window(12, 15, 48, 23)
+    whole = make(source, "whole.tif", scale="3")
+    engine.run(plan)
+    engine.run(whole)
+    np.testing.assert_array_equal(rasters.read(plan.out), rasters.read(whole.out)[:, 12:60, 15:38])
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        (500_300, 5_399_700, 500_100, 5_399_900),
+        (500_100, 5_399_900, 500_300, 5_399_700),
+        (500_100, 5_399_700, 500_100, 5_399_900),
+        (math.nan, 5_399_700, 500_300, 5_399_900),
+        (-math.inf, 5_399_700, 500_300, 5_399_900),
+        (600_000, 5_399_700, 600_300, 5_399_900),
+        (499_000, 5_399_700, 500_000, 5_399_900),
+    ],
+)
+def test_bounds_that_hold_nothing(
+    make: Make, scene: Path, bounds: tuple[float, float, float, float]
+) -> None:
+    with pytest.raises(InputError, match="bounds"):
+        make(scene, scale="3", bounds=bounds)
+
+
+def test_bounds_in_source_pixels_that_hold_nothing(tmp_path: Path, make: Make) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 30, 40), transform=None, crs=None)
+    with pytest.raises(InputError, match="rows counted downwards"):
+        make(source, scale="3", bounds=(5, 4, 12, 20))
+
+
+def test_the_seed_counts_with_steps_and_not_without(make: Make, scene: Path) -> None:
+    pixels = {}
+    for steps in (0, 1):
+        for seed in (0, 1):
+            plan = make(scene, f"{steps}{seed}.tif", scale="2", steps=steps, seed=seed)
+            engine.run(plan)
+            pixels[steps, seed] = rasters.read(plan.out)
+    np.testing.assert_array_equal(pixels[0, 0], pixels[0, 1])
+    assert (pixels[1, 0] != pixels[1, 1]).any()
+    assert (pixels[0, 0] != pixels[1, 0]).any()
+
+
+def test_hidden_values_are_of_no_account(tmp_path: Path, make: Make) -> None:
+    """Nor for the value range that is taken from the scene."""
+    pixels = textured(1, 1, 40, 40, dtype="uint16", high=3000)
+    mask = np.ones((40, 40), dtype=np.bool_)
+    mask[10:20, 10:30] = False
+    results = []
+    for i, hidden in enumerate((0, 65_535)):
+        pixels[:, ~mask] = hidden
+        source = rasters.write(tmp_path / f"{i}.tif", pixels, mask=mask)
+        plan = make(source, f"out{i}.tif", scale="2.5", steps=1)
+        engine.run(plan)
+        results.append(rasters.read(plan.out))
+        np.testing.assert_array_equal(
+            rasters.masks(plan.out)[0],
+            mask[np.ix_(*(((np.arange(100) + 0.5) / 2.5).astype(int),) * 2)],
+        )
+    np.testing.assert_array_equal(results[0], results[1])
+
+
+# A result appears whole or not at all
+
+
+def test_a_run_leaves_nothing_but_its_result(tmp_path: Path, make: Make, scene: Path) -> None:
+    told: list[tuple[int, int]] = []
+    plan = make(scene, scale="3")
+    assert len(plan.cells) == 9
+    report = engine.run(plan, progress=lambda done, total: told.append((done, total)))
+    assert {p.name for p in tmp_path.iterdir()} == {"scene.tif", "out.tif"}
+    assert told == [(i, 9) for i in range(10)]
+    assert (report.out, report.cells, report.resumed, report.dropped) == (plan.out, 9, 0, None)
+    assert report.seconds > 0
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_run_that_stops_goes_on(make: Make, scene: Path, steps: int) -> None:
+    whole = make(scene, "whole.tif", scale="3", steps=steps)
+    engine.run(whole)
+    plan = make(scene, scale="3", steps=steps)
+    for limit in (2, 3):
+        with pytest.raises(StoppedError):
+            engine.run(with_inference(plan, Counted(plan.recipe.inference, limit)))
+        assert not plan.out.exists()
+        assert plan.scratch.is_dir()
+    counted = Counted(plan.recipe.inference)
+    report = engine.run(with_inference(plan, counted))
+    assert (report.resumed, counted.calls) == (5, 4)
+    assert plan.out.read_bytes() == whole.out.read_bytes()
+    assert not plan.scratch.exists()
+
+
+def test_assembly_that_stops_goes_on(
+    make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make(scene, scale="3")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "finish", full)
+        with pytest.raises(RasterError, match="No space left on device; finished cells are kept"):
+            engine.run(plan)
+    assert not plan.out.exists()
+    report = engine.run(with_inference(plan, Counted(plan.recipe.inference, limit=0)))
+    assert report.resumed == report.cells == 9
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"seed": 7}, "seed"),
+        ({"steps": 2}, "steps"),
+        ({"value_range": (0, 200)}, "value range"),
+        ({"scale": "3.02"}, "grid"),
+        ({"bounds": (500_100, 5_399_700, 500_300, 5_399_900)}, "window"),
+        ({"precision": "bf16"}, "precision"),
+    ],
+)
+def test_changed_settings_start_anew(
+    make: Make, scene: Path, options: dict[str, Any], why: str
+) -> None:
+    first = make(scene, scale="3", steps=1)
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(first, Counted(first.recipe.inference, 2)))
+    plan = make(scene, **{"scale": "3", "steps": 1, **options})
+    report = engine.run(plan)
+    assert report.resumed == 0
+    assert report.dropped is not None
+    assert why in report.dropped
+    fresh = make(scene, "fresh.tif", **{"scale": "3", "steps": 1, **options})
+    engine.run(fresh)
+    assert fresh.out.read_bytes() == plan.out.read_bytes()
+
+
+def test_a_changed_source_starts_anew(make: Make, scene: Path) -> None:
+    first = make(scene, scale="3")
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(first, Counted(first.recipe.inference, 2)))
+    with rasters.opened(scene, "r+") as dataset:
+        dataset.write(255 - dataset.read())
+    report = engine.run(make(scene, scale="3"))
+    assert (report.resumed, report.dropped) == (0, "its source differed")
+
+
+def test_no_resume(make: Make, scene: Path) -> None:
+    plan = make(scene, scale="3", resume=False)
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(plan, Counted(plan.recipe.inference, 2)))
+    report = engine.run(plan)
+    assert (report.resumed, report.dropped) == (0, "--no-resume")
+
+
+def test_a_second_run_on_the_same_result(make: Make, scene: Path) -> None:
+    plan = make(scene, scale="3")
+    with (
+        opened_store(plan.scratch),
+        pytest.raises(RasterError, match="another run is writing this result"),
+    ):
+        engine.run(plan)
+
+
+def test_scratch_elsewhere(tmp_path: Path, make: Make, scene: Path) -> None:
+    plan = make(scene, scale="3", scratch=tmp_path / "work")
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(plan, Counted(plan.recipe.inference, 2)))
+    assert list((tmp_path / "work").iterdir()) == [scratch_of(plan.out, tmp_path / "work")]
+    assert engine.run(plan).resumed == 2
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_too_little_disk(make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make(scene, scale="3")
+    usage = type("Usage", (), {"free": plan.disk_bytes - 1})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(RasterError, match="GB of disk"):
+        engine.run(plan)
+    assert not plan.scratch.exists()
+
+
+# What is refused
+
+
+def test_out_names_that_would_lose_something(tmp_path: Path, make: Make, scene: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "there.tif").write_bytes(b"precious")
+    (tmp_path / "link.tif").symlink_to(scene)
+    for out, options, message in (
+        ("folder", {}, "is a directory, expected a file name"),
+        ("none/out.tif", {}, "folder .*none does not exist"),
+        ("scene.tif", {}, "is the source"),
+        ("scene.tif", {"overwrite": True}, "is the source"),
+        ("link.tif", {"overwrite": True}, "is the source"),
+        ("there.tif", {}, "exists already; use --overwrite"),
+    ):
+        with pytest.raises(InputError, match=message):
+            make(scene, out, scale="3", **options)
+    assert (tmp_path / "there.tif").read_bytes() == b"precious"
+    plan = make(scene, "there.tif", scale="3", overwrite=True)
+    assert (tmp_path / "there.tif").read_bytes() == b"precious"
+    engine.run(plan)
+    assert rasters.read(plan.out).shape == (3, 150, 132)
+
+
+def refused(kind: type[SuperResError], message: str, call: Callable[[], object]) -> None:
+    with pytest.raises(kind, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_options_that_cannot_be(tmp_path: Path, make: Make, scene: Path) -> None:
+    one = "one of --scale, --res and --like is needed"
+    for options in ({}, {"scale": 2, "resolution": (1, 1)}, {"scale": 2, "like": scene}):
+        refused(InputError, one, partial(make, scene, **options))
+    other = rasters.write(
+        tmp_path / "other.tif",
+        textured(1, 1, 9, 9),
+        transform=NORTH_UP @ Affine.scale(0.5),
+        crs="EPSG:32632",
+    )
+    refused(InputError, "has another CRS than the source", lambda: make(scene, like=other))
+    refused(RasterError, "cannot open", lambda: make(scene, like=tmp_path / "none.tif"))
+    refused(UnknownModelError, "no model", lambda: make(scene, scale=2, model="none"))
+    refused(InputError, "device 'tpu'", lambda: make(scene, scale=2, device="tpu"))
+    refused(InputError, "-1 steps, expected 0 or more", lambda: make(scene, scale=2, steps=-1))
+    refused(RasterError, "cannot open", lambda: make(tmp_path / "none.tif", scale=2))
+    refused(InputError, "lower one first", lambda: make(scene, scale=2, value_range=(9, 9)))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other.tif", "scene.tif"]
+
+
+def test_the_same_crs_in_other_words(tmp_path: Path, make: Make, scene: Path) -> None:
+    like = rasters.write(
+        tmp_path / "like.tif",
+        textured(1, 1, 9, 9),
+        transform=NORTH_UP @ Affine.scale(0.5),
+        crs=rasterio.CRS.from_epsg(32633).to_wkt(version="WKT2_2019"),
+    )
+    assert make(scene, like=like).zoom.output.shape.height == 9
+
+
+# What a file carries
+
+
+@pytest.mark.parametrize("file_format", ["cog", "gtiff"])
+def test_gdal_s_own_word_on_a_result(
+    tmp_path: Path, make: Make, gdal_tools: Path, file_format: str
+) -> None:
+    four = np.concatenate((textured(1, 3, 150, 151), np.full((1, 150, 151), 255, dtype=np.uint8)))
+    source = rasters.write(
+        tmp_path / "a.tif", four, colours=(*RGB, "alpha"), tags={"MISSION": "one"}
+    )
+    with rasters.opened(source, "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.5, 0.25, 1, 1), (0, -3, 0, 0)
+        dataset.set_band_description(2, "leaf green")
+        dataset.set_band_unit(1, "DN")
+        dataset.update_tags(1, WAVELENGTH="665", STATISTICS_MEAN="12.5")
+    plan = make(source, scale="3.5", format=file_format)
+    engine.run(plan)
+    before, after = (rasters.gdalinfo(gdal_tools, p) for p in (source, plan.out))
+    assert after["size"] == [529, 525]  # 528.5 rounds up
+    assert after["coordinateSystem"]["wkt"] == before["coordinateSystem"]["wkt"]
+    for name, corner in before["cornerCoordinates"].items():
+        assert after["cornerCoordinates"][name] == pytest.approx(corner, abs=1e-5)
+    layout = after["metadata"]["IMAGE_STRUCTURE"].get("LAYOUT")
+    assert layout == ("COG" if file_format == "cog" else None)
+    bands = after["bands"]
+    assert [b["colorInterpretation"] for b in bands] == ["Red", "Green", "Blue", "Alpha"]
+    assert [b["type"] for b in bands] == ["Byte"] * 4
+    assert [b["block"] for b in bands] == [[512, 512]] * 4
+    for band in bands:
+        [overview] = band["overviews"]
+        assert overview["size"] == pytest.approx([264.5, 262.5], abs=0.5)
+    assert (bands[0]["scale"], bands[1]["scale"], bands[1]["offset"]) == (0.5, 0.25, -3)
+    assert (bands[1]["description"], bands[0]["unit"]) == ("leaf green", "DN")
+    assert bands[0]["metadata"][""] == {"WAVELENGTH": "665"}
+    tags = after["metadata"][""]
+    assert tags["MISSION"] == "one"
+    assert {k: v for k, v in tags.items() if k.startswith("SUPERRES_")} == plan.tags()
+
+
+def test_the_tags(make: Make, scene: Path) -> None:
+    tags = make(scene, scale="3", seed=4, steps=2).tags()
+    assert tags["SUPERRES_METHOD"].endswith("contains synthetic detail")
+    assert "synthetic" not in make(scene, scale="3").tags()["SUPERRES_METHOD"]
+    assert tags["SUPERRES_VERSION"] == __version__
+    assert tags["SUPERRES_MODEL"] == "tiny"
+    assert float(tags["SUPERRES_SCALE"]) == 3
+    assert (tags["SUPERRES_STEPS"], tags["SUPERRES_SEED"]) == ("2", "4")
+    assert (tags["SUPERRES_VALUE_RANGE"], tags["SUPERRES_PRECISION"]) == ("0,255", "fp32")
+    for name in ("SUPERRES_MODEL_SHA256", "SUPERRES_SOURCE_SHA256"):
+        assert len(tags[name]) == 64
+
+
+def test_nodata_and_masks_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_tools: Path) -> None:
+    pixels = textured(1, 1, 20, 20, dtype="int16", high=900)
+    pixels[0, 3:6, 4:9] = -9999
+    source = rasters.write(tmp_path / "a.tif", pixels, nodata=-9999)
+    plan = make(source, scale="2")
+    engine.run(plan)
+    [band] = rasters.gdalinfo(gdal_tools, plan.out)["bands"]
+    assert (band["noDataValue"], band["type"]) == (-9999, "Int16")
+    wanted = np.repeat(np.repeat(pixels == -9999, 2, 1), 2, 2)
+    np.testing.assert_array_equal(rasters.read(plan.out) == -9999, wanted)
+    masked = rasters.write(
+        tmp_path / "b.tif", textured(1, 1, 20, 20), mask=np.eye(20, dtype=np.bool_)
+    )
+    plan = make(masked, "masked.tif", scale="2")
+    engine.run(plan)
+    [band] = rasters.gdalinfo(gdal_tools, plan.out)["bands"]
+    assert band["mask"]["flags"] == ["PER_DATASET"]
+    np.testing.assert_array_equal(
+        rasters.masks(plan.out)[0], np.kron(np.eye(20), np.ones((2, 2))) > 0
+    )
+
+
+@pytest.mark.parametrize("nodata", [-9999.0, 300.0, math.nan])
+def test_a_nodata_that_the_dtype_does_not_hold(tmp_path: Path, make: Make, nodata: float) -> None:
+    """Such files exist; nothing in them is invalid."""
+    source = tmp_path / "a.vrt"
+    pixels = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 20))
+    source.write_text(
+        '<VRTDataset rasterXSize="20" rasterYSize="20"><VRTRasterBand dataType="Byte" band="1">'
+        f"<NoDataValue>{nodata}</NoDataValue><SimpleSource><SourceFilename relativeToVRT='1'>"
+        f"{pixels.name}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>"
+        "</VRTRasterBand></VRTDataset>"
+    )
+    plan = make(source, scale="2")
+    engine.run(plan)
+    assert rasters.masks(plan.out).all()
+
+
+def test_control_points_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_tools: Path) -> None:
+    points = [
+        GroundControlPoint(row=r, col=c, x=10 + 0.01 * c, y=50 - 0.01 * r, z=0)
+        for r, c in ((0, 0), (0, 30), (20, 0), (20, 30))
+    ]
+    source = rasters.write(
+        tmp_path / "a.tif", textured(1, 1, 20, 30), transform=None, gcps=points, crs="EPSG:4326"
+    )
+    plan = make(source, scale="3.5")
+    engine.run(plan)
+    told = rasters.gdalinfo(gdal_tools, plan.out)["gcps"]
+    assert "4326" in told["coordinateSystem"]["wkt"]
+    found = sorted((p["pixel"], p["line"], p["x"], p["y"]) for p in told["gcpList"])
+    wanted = sorted((p.col * 3.5, p.row * 3.5, p.x, p.y) for p in points)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+# Other ways through
+
+
+def test_a_prior_without_denoiser(tmp_path: Path, make: Make, scene: Path) -> None:
+    alone = str(models.write(tmp_path / "alone", models.config(denoiser=False)))
+    assert make(scene, scale="3", model=alone, steps=None).steps == 0
+    refused(
+        InputError,
+        "this model is a prior alone",
+        lambda: make(scene, scale=3, model=alone, steps=1),
+    )
+
+
+def test_the_model_s_own_steps(make: Make, scene: Path) -> None:
+    assert make(scene, scale="3", steps=None).steps == 4
+
+
+def test_the_paper_s_kind(tmp_path: Path, make: Make, scene: Path) -> None:
+    made = models.config("paper", tiles=TileConfig(size=64, margin=8))
+    paper = str(models.write(tmp_path / "paper", made))
+    outs = []
+    for steps in (0, 1):
+        plan = make(scene, f"{steps}.tif", scale="2", model=paper, steps=steps)
+        engine.run(plan)
+        outs.append(rasters.read(plan.out))
+    assert outs[0].shape == (3, 100, 88)
+    assert (outs[0] != outs[1]).any()
+
+
+def test_warning_outside_the_trained_scales(make: Make, scene: Path) -> None:
+    assert make(scene, scale="3").warnings() == []
+    [line] = make(scene, scale="8.5").warnings()
+    assert line.startswith("the scale is 8.5")
+    assert "trained at 1 to 8" in line
+
+
+def test_sixteen_bits_take_their_range_from_the_scene(tmp_path: Path, make: Make) -> None:
+    pixels = textured(1, 1, 40, 40, dtype="uint16", high=800) + np.uint16(5000)
+    plan = make(rasters.write(tmp_path / "a.tif", pixels), scale="2")
+    [group] = plan.recipe.groups
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    assert (group.value_range.low, group.value_range.high) == (low, high)
+    assert plan.tags()["SUPERRES_VALUE_RANGE"] == f"{low:.10g},{high:.10g}"
+    engine.run(plan)
+    out: Array = rasters.read(plan.out)
+    assert 4800 < out.min() < out.max() < 6200
+
+
+def test_the_function_of_the_package(tmp_path: Path, scene: Path, tiny: str) -> None:
+    out = tmp_path / "out.tif"
+    report = rs_superres.upscale(scene, out, Options(scale=2, model=tiny, steps=0))
+    assert report.out == out
+    with rasters.opened(out) as dataset:
+        assert (dataset.width, dataset.height, dataset.crs.to_string()) == (88, 100, UTM)
+
+
+def test_groups_of_a_plan_are_those_of_its_bands(make: Make, scene: Path) -> None:
+    plan = make(scene, scale="2")
+    assert plan.recipe.groups == tuple(band_groups(plan.description.bands, [], None))

@@ -1,0 +1,361 @@
+"""The grid: sizes to the letter, corners that never move, pixels where the transforms say."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from affine import Affine
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from rs_superres.errors import InputError
+from rs_superres.grid import Axis, Grid, Shape, Window, Zoom, exact_scale
+
+CRS = "EPSG:32633"
+sides = st.integers(1, 40_000)
+scales = st.decimals("1.0001", 16, places=4).map(str)
+windows = st.builds(
+    Window, st.integers(-9, 9), st.integers(-9, 9), st.integers(1, 9), st.integers(1, 9)
+)
+
+
+@st.composite
+def transforms(draw: st.DrawFn) -> Affine:
+    """North up, south up, rotated, sheared: whatever can be inverted safely."""
+    size = draw(st.floats(1e-4, 1e3))
+    across, down = (size * draw(st.floats(0.5, 2)) * draw(st.sampled_from((1, -1))) for _ in "xy")
+    place = Affine.translation(draw(st.floats(-1e6, 1e6)), draw(st.floats(-1e6, 1e6)))
+    turned = Affine.rotation(draw(st.sampled_from((0, 0, 30, 90, 217.5))))
+    sheared = Affine.shear(draw(st.sampled_from((0, 0, 20))), 0)
+    return place @ turned @ sheared @ Affine.scale(across, down)
+
+
+def grid(height: int, width: int, transform: Affine | None = None) -> Grid:
+    return Grid(Shape(height, width), transform or Affine(2, 0, 100, 0, -2, 900), CRS)
+
+
+def corners(of: Grid) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    assert of.transform is not None
+    h, w = of.shape.height, of.shape.width
+    return np.array([of.transform @ corner for corner in ((0, 0), (w, 0), (0, h), (w, h))])
+
+
+def pixels_apart(one: Grid, other: Grid) -> float:
+    """The farthest that a corner of one stands from that of the other, in its smallest pixels."""
+    assert one.transform is not None
+    a = one.transform
+    size = min(math.hypot(a.a, a.d), math.hypot(a.b, a.e))
+    return float(np.abs(corners(one) - corners(other)).max() / size)
+
+
+# Sizes
+
+
+@given(height=sides, width=sides, scale=scales)
+def test_size_is_rounded_half_up_in_exact_decimals(height: int, width: int, scale: str) -> None:
+    zoom = Zoom.by_scale(grid(height, width), scale)
+    wanted = [
+        int((side * Decimal(scale)).quantize(Decimal(1), ROUND_HALF_UP)) for side in (height, width)
+    ]
+    assert [zoom.output.shape.height, zoom.output.shape.width] == wanted
+    assert [zoom.rows.size, zoom.columns.size] == wanted
+
+
+@pytest.mark.parametrize(
+    ("side", "scale", "size"),
+    [
+        (5, "2.3", 12),  # 11.5; the nearest double to 2.3 is below it
+        (5, "1.1", 6),  # 5.5
+        (1, "2.5", 3),  # half to even would be 2
+        (3, "2.5", 8),
+        (15, "1.7", 26),  # 25.5
+        (36_000, "8", 288_000),
+        (36_001, "1.0001", 36_005),
+    ],
+)
+def test_size_by_example(side: int, scale: str, size: int) -> None:
+    shape = Zoom.by_scale(grid(side, 2 * side), scale).output.shape
+    assert shape.height == size
+    assert Zoom.by_scale(grid(side, side), float(scale)).output.shape.height == size
+
+
+def test_scale_as_written() -> None:
+    assert exact_scale("2.3") == exact_scale(2.3) == Fraction(23, 10)
+    assert exact_scale(" 4 ") == exact_scale(4.0) == 4
+    assert exact_scale(Fraction(7, 3)) == Fraction(7, 3)
+    assert exact_scale("1.0000000001") > 1
+
+
+@pytest.mark.parametrize(
+    "scale", ["1", 1, "0", "-2", 0.5, "nan", math.nan, "inf", math.inf, "-inf", "two", "", "1/0"]
+)
+def test_scales_that_are_none(scale: str | float) -> None:
+    with pytest.raises(InputError, match=f"scale {scale}, expected a number above 1"):
+        Zoom.by_scale(grid(10, 10), scale)
+
+
+# Corners
+
+
+@given(
+    height=st.integers(1, 9000), width=st.integers(1, 9000), scale=scales, transform=transforms()
+)
+def test_corners_never_move(height: int, width: int, scale: str, transform: Affine) -> None:
+    source = grid(height, width, transform)
+    zoom = Zoom.by_scale(source, scale)
+    assert zoom.output.crs == CRS
+    # A double at 1e6 units is good to 1e-10: less than 1e-6 of the smallest pixel here.
+    assert pixels_apart(source, zoom.output) < 1e-5
+    assert zoom.inside
+    assert zoom.scale == pytest.approx(
+        math.sqrt(zoom.rows.size / height * zoom.columns.size / width)
+    )
+
+
+def test_a_grid_without_transform() -> None:
+    zoom = Zoom.by_scale(Grid(Shape(10, 12), None), "1.5")
+    assert zoom.output == Grid(Shape(15, 18), None, None)
+    for bare in (Grid(Shape(10, 12), None), Grid(Shape(10, 12), Affine.scale(2, -2))):
+        needs = "needs a raster with an affine transform and a CRS"
+        with pytest.raises(InputError, match=f"--res {needs}"):
+            Zoom.by_resolution(bare, 1, 1)
+        for source, like in ((bare, grid(20, 20)), (grid(20, 20), bare)):
+            with pytest.raises(InputError, match=f"--like {needs}"):
+                Zoom.by_grid(source, like)
+
+
+# Axes: exact against fractions
+
+
+@given(source=sides, scale=scales, data=st.data())
+def test_positions_of_a_scale_are_exact(source: int, scale: str, data: st.DataObject) -> None:
+    size = Zoom.by_scale(grid(source, source), scale).rows.size
+    axis = Axis.over_extent(source, size)
+    o = data.draw(st.integers(0, size - 1))
+    true = Fraction((2 * o + 1) * source, 2 * size) - Fraction(1, 2)
+    [position], [cell] = axis.positions(o, 1), axis.under(o, 1)
+    # One rounding, that of the division.
+    assert position == float(true)
+    assert cell == math.floor(true + Fraction(1, 2))
+    assert 0 <= cell < source
+    assert axis.step == pytest.approx(source / size, rel=1e-15)
+
+
+axes = st.one_of(
+    st.builds(Axis.over_extent, st.just(50), st.integers(51, 900)),
+    st.builds(
+        lambda step, start: Axis.stepping(50, 300, step=step, start=start),
+        st.floats(0.01, 0.9999),
+        st.floats(-1e4, 1e4),
+    ),
+)
+
+
+@given(axis=axes, start=st.integers(-500, 900), count=st.integers(1, 300))
+def test_reach_covers_any_window(axis: Axis, start: int, count: int) -> None:
+    positions = axis.positions(start, count)
+    first = math.floor(positions[0])
+    assert np.all(np.diff(positions) > 0)
+    assert math.floor(positions[-1]) + 1 < first + axis.reach(count)
+    np.testing.assert_array_equal(positions[1:], axis.positions(start + 1, count - 1))
+
+
+@given(axis=axes, o=st.integers(-500, 900))
+def test_edge_is_the_way_back(axis: Axis, o: int) -> None:
+    [centre] = axis.positions(o, 1) + 0.5  # as a pixel coordinate
+    assert axis.edge(float(centre)) == pytest.approx(o + 0.5, abs=1e-6)
+
+
+# --res
+
+
+@given(
+    height=st.integers(1, 9000),
+    width=st.integers(1, 9000),
+    transform=transforms(),
+    shares=st.tuples(st.floats(0.05, 0.999), st.floats(0.05, 0.999)),
+)
+def test_resolution(
+    height: int, width: int, transform: Affine, shares: tuple[float, float]
+) -> None:
+    source = grid(height, width, transform)
+    sizes = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
+    x, y = (size * share for size, share in zip(sizes, shares, strict=True))
+    zoom = Zoom.by_resolution(source, x, y)
+    out = zoom.output.transform
+    assert out is not None
+    assert (out.c, out.f) == (transform.c, transform.f)
+    assert (math.hypot(out.a, out.d), math.hypot(out.b, out.e)) == pytest.approx((x, y), rel=1e-12)
+    if transform.b == transform.d == 0:
+        assert (abs(out.a), abs(out.e), out.b, out.d) == (x, y, 0, 0)
+        assert (out.a > 0, out.e > 0) == (transform.a > 0, transform.e > 0)
+    for side, size, wanted, of in (
+        (width, sizes[0], x, zoom.columns),
+        (height, sizes[1], y, zoom.rows),
+    ):
+        extent = Fraction(side) * Fraction(size) / Fraction(wanted)
+        assert of.size == max(1, math.floor(extent + Fraction(1, 2)))
+    assert zoom.inside
+    assert_axes_follow_transforms(zoom)
+
+
+def test_resolution_by_example() -> None:
+    zoom = Zoom.by_resolution(grid(5, 7, Affine(0.75, 0, 10, 0, 0.75, 20)), 0.5, 0.625)
+    assert zoom.output == grid(6, 11, Affine(0.5, 0, 10, 0, 0.625, 20))  # 10.5 across
+
+
+def test_a_centre_on_the_far_border_is_in_the_source() -> None:
+    zoom = Zoom.by_resolution(grid(5, 5, Affine(3, 0, 0, 0, -3, 0)), 2, 2)
+    assert zoom.columns.size == 8  # 7.5: the last centre stands at 15, as the source ends
+    assert zoom.columns.under(0, 8).tolist() == [0, 1, 1, 2, 3, 3, 4, 4]
+    assert zoom.inside
+
+
+@pytest.mark.parametrize("size", [0, -1, math.nan, 2, 3, math.inf])
+@pytest.mark.parametrize("other", [0.5, 1.0])
+def test_resolutions_that_are_none(size: float, other: float) -> None:
+    for x, y in ((size, other), (other, size)):
+        with pytest.raises(InputError, match="finer than the source's 2 x 2"):
+            Zoom.by_resolution(grid(9, 9), x, y)
+
+
+def assert_axes_follow_transforms(zoom: Zoom) -> None:
+    """Each axis says of its first and last pixels what the two transforms say."""
+    assert zoom.source.transform is not None
+    assert zoom.output.transform is not None
+    between = ~zoom.source.transform @ zoom.output.transform
+    shape = zoom.output.shape
+    for row, column in ((0, 0), (shape.height - 1, shape.width - 1)):
+        x, y = between @ (column + 0.5, row + 0.5)
+        assert zoom.columns.positions(column, 1)[0] == pytest.approx(x - 0.5, abs=1e-4)
+        assert zoom.rows.positions(row, 1)[0] == pytest.approx(y - 0.5, abs=1e-4)
+
+
+# --like
+
+
+@given(
+    transform=transforms(),
+    steps=st.tuples(st.floats(0.05, 0.99), st.floats(0.05, 0.99)),
+    start=st.tuples(st.floats(-20, 35), st.floats(-20, 25)),
+    shape=st.builds(Shape, st.integers(1, 200), st.integers(1, 200)),
+)
+def test_like(
+    transform: Affine, steps: tuple[float, float], start: tuple[float, float], shape: Shape
+) -> None:
+    source = grid(30, 40, transform)
+    there = transform @ Affine.translation(*start) @ Affine.scale(*steps)
+    like = Grid(shape, there, CRS)
+    sizes = shape.width, shape.height
+    last = [s + step * n for s, step, n in zip(start, steps, sizes, strict=True)]
+    if last[0] < 0.1 or last[1] < 0.1:
+        # Whether a pixel's centre touches the source is a matter of half a pixel.
+        assume(last[0] < -1 or last[1] < -1)
+        with pytest.raises(InputError, match="does not touch the source"):
+            Zoom.by_grid(source, like)
+        return
+    assume(last[0] > 1 and last[1] > 1)
+    zoom = Zoom.by_grid(source, like)
+    assert zoom.output == like
+    assert_axes_follow_transforms(zoom)
+    within = min(start) >= 0 and last[0] <= 40 and last[1] <= 30
+    assert zoom.inside or not within
+
+
+@pytest.mark.parametrize(
+    ("like", "message"),
+    [
+        (grid(20, 20, Affine(2, 0, 100, 0, -2, 900)), "pixels are 1 x 1 source pixels"),
+        (grid(20, 20, Affine(1, 0, 100, 0, -3, 900)), "pixels are 0.5 x 1.5 source pixels"),
+        (grid(20, 20, Affine(1, 0, 100, 0, 1, 890)), "running the same way"),
+        (grid(20, 20, Affine(1, 0.01, 100, 0, -1, 900)), "rotated against the source"),
+        (grid(20, 20, Affine(1, 0, 200, 0, -1, 900)), "does not touch the source"),
+        (grid(20, 20, Affine(1, 0, 100, 0, -1, 860)), "does not touch the source"),
+        (grid(20, 20, Affine(1, 0, 79, 0, -1, 900)), "does not touch the source"),
+    ],
+)
+def test_likes_that_are_none(like: Grid, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Zoom.by_grid(grid(20, 20), like)
+
+
+# Windows
+
+
+@given(transform=transforms(), window=windows, nudge=st.sampled_from((0.0, 1e-8, 0.3, -0.3)))
+def test_bounds_snap_outward(transform: Affine, window: Window, nudge: float) -> None:
+    here = grid(12, 14, Affine(*transform))
+    if transform.b or transform.d:
+        return  # the bounds of a turned window are more than the window; tested below
+    left, top = transform @ (window.column + nudge, window.row + nudge)
+    right, bottom = transform @ (
+        window.column + window.width - nudge,
+        window.row + window.height - nudge,
+    )
+    bounds = min(left, right), min(bottom, top), max(left, right), max(bottom, top)
+    grown = window
+    if nudge < 0:
+        grown = Window(window.row - 1, window.column - 1, window.height + 2, window.width + 2)
+    wanted = grown.intersection(here.window)
+    if wanted is None:
+        with pytest.raises(InputError, match="none of the raster's 12 x 14"):
+            here.window_of(bounds)
+    else:
+        assert here.window_of(bounds) == wanted
+
+
+def test_bounds_on_a_rotated_grid_cover_the_box() -> None:
+    turned = Affine.translation(100, 200) @ Affine.rotation(45) @ Affine.scale(1, -1)
+    here = Grid(Shape(40, 40), turned, CRS)
+    # The box from (x, y) = (120, 195) to (125, 200).
+    found = here.window_of((120, 195, 125, 200))
+    root = math.sqrt(0.5)
+    assert found == Window(math.floor(root * 20), math.floor(root * 15), found.height, found.width)
+    assert found.row + found.height == math.ceil(root * 30)
+    assert found.column + found.width == math.ceil(root * 25)
+
+
+def test_bounds_need_a_transform() -> None:
+    with pytest.raises(InputError, match="need a georeferenced raster"):
+        Grid(Shape(4, 4), None).window_of((0, 0, 1, 1))
+
+
+def test_boxes_without_pixels() -> None:
+    for box in ((2.0, 2.0, 2.0, 4.0), (4.0, 2.0, 2.0, 4.0), (10.0, 0.0, 12.0, 4.0)):
+        with pytest.raises(InputError, match="none of the raster's 10 x 10"):
+            grid(10, 10).snapped(box)
+
+
+@given(one=windows, other=windows)
+def test_intersection_is_that_of_the_pixels(one: Window, other: Window) -> None:
+    def pixels(window: Window | None) -> set[tuple[int, int]]:
+        if window is None:
+            return set()
+        return {
+            (window.row + i, window.column + j)
+            for i in range(window.height)
+            for j in range(window.width)
+        }
+
+    assert pixels(one.intersection(other)) == pixels(one) & pixels(other)
+
+
+@given(transform=transforms(), window=windows)
+def test_crop(transform: Affine, window: Window) -> None:
+    cropped = grid(12, 14, transform).crop(window)
+    assert cropped.shape == Shape(window.height, window.width)
+    assert cropped.transform is not None
+    place = transform @ (window.column, window.row)
+    assert (cropped.transform.c, cropped.transform.f) == pytest.approx(place)
+    assert [*cropped.transform][:2] == [*transform][:2]
+
+
+def test_window_as_indices() -> None:
+    array = np.arange(30).reshape(5, 6)
+    window = Window(1, 2, 3, 2)
+    assert array[window.slices].tolist() == [[8, 9], [14, 15], [20, 21]]
+    assert window.relative_to(Window(1, 1, 9, 9)) == Window(0, 1, 3, 2)

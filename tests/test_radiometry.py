@@ -1,0 +1,160 @@
+"""Digital numbers to network values and back, holes, and the dtype's limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from rs_superres.radiometry import DTYPES, FILL_RADIUS, ValueRange, fill_holes, quantise
+
+INTEGERS = tuple(d for d in DTYPES if np.dtype(d).kind in "iu")
+ranges = st.builds(
+    lambda low, width: ValueRange(low, low + width), st.floats(-3e4, 6e4), st.floats(1, 6e4)
+)
+
+
+# Ranges
+
+
+@given(found=ranges)
+def test_the_ends_map_to_one(found: ValueRange) -> None:
+    ends = np.array([found.low, (found.low + found.high) / 2, found.high])
+    np.testing.assert_allclose(found.to_network(ends), [-1, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(
+        found.from_network(np.array([-1.0, 1.0])), [found.low, found.high], atol=1e-6
+    )
+
+
+@given(found=ranges, values=arrays.arrays(np.float64, 9, elements=st.floats(-1e5, 1e5)))
+def test_the_map_is_inverted_beyond_its_ends_too(
+    found: ValueRange, values: npt.NDArray[np.float64]
+) -> None:
+    back = found.from_network(found.to_network(values))
+    # Single precision between the two: 6e-8 of the largest network value, in digital numbers.
+    half = (found.high - found.low) / 2
+    reach = np.abs(found.to_network(values)).max() + 1
+    np.testing.assert_allclose(back, values, rtol=0, atol=2e-7 * half * reach)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_every_integer_survives_the_way_there_and_back(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    numbers = np.arange(limits.min, limits.max + 1).astype(dtype)[None, None]
+    for found in (ValueRange(0.0, 255.0), ValueRange(100.5, 3071.25)):
+        back = quantise(found.from_network(found.to_network(numbers)), dtype, None)
+        np.testing.assert_array_equal(back, numbers)
+
+
+def test_range_of_samples() -> None:
+    found = ValueRange.of_samples(np.arange(0, 10_001, dtype=np.uint16))
+    assert (found.low, found.high) == (50, 9950)
+    assert ValueRange.of_samples(np.array([], dtype=np.uint16)) == ValueRange(0.0, 1.0)
+    constant = ValueRange.of_samples(np.full((3, 4), 7, dtype=np.int16))
+    assert constant.low == 7
+    assert constant.to_network(np.array([7.0])) == -1
+
+
+# Quantising
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_halves_go_to_even_and_the_rest_is_clipped(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    values = np.array([0.5, 1.5, 2.5, 3.4999, 1e9, -1e9])
+    wanted = [0, 2, 2, 3, limits.max, limits.min]
+    out = quantise(values, dtype, None)
+    assert out.dtype == dtype
+    assert out.tolist() == wanted
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("where", ["least", "greatest", "within"])
+def test_integers_never_land_on_nodata(dtype: str, where: str) -> None:
+    limits = np.iinfo(dtype)
+    nodata = {"least": limits.min, "greatest": limits.max, "within": 5}[where]
+    values = nodata + np.array([-1e9, -1, -0.5, -0.4, 0, 0.4, 0.5, 1, 1e9])
+    out = quantise(values, dtype, float(nodata)).astype(np.int64)
+    assert nodata not in out
+    plain = quantise(values, dtype, None).astype(np.int64)
+    moved = plain == nodata
+    assert moved.any()
+    np.testing.assert_array_equal(out[~moved], plain[~moved])
+    assert (np.abs(out[moved] - nodata) == 1).all()
+    if where == "within":
+        assert out.tolist() == [limits.min, 4, 4, 4, 6, 6, 6, 6, limits.max]
+
+
+@pytest.mark.parametrize("nodata", [0.0, -9999.0, 3.4028234663852886e38])
+def test_floats_never_land_on_nodata(nodata: float) -> None:
+    values = np.array([nodata, 0.25, -7.5])
+    out = quantise(values, "float32", nodata)
+    assert out.dtype == np.float32
+    assert out[0] != np.float32(nodata)
+    assert np.isfinite(out[0])
+    assert abs(float(out[0]) - nodata) <= 1e-6 * max(abs(nodata), 1)
+    assert out[1:].tolist() == [0.25, -7.5]
+    assert quantise(values, "float32", None).tolist() == values.astype(np.float32).tolist()
+
+
+def test_nan_as_nodata_changes_nothing() -> None:
+    assert quantise(np.array([0.5, -7.5]), "float32", float("nan")).tolist() == [0.5, -7.5]
+
+
+def test_a_nodata_that_the_dtype_does_not_hold_changes_nothing() -> None:
+    assert quantise(np.array([0.4, 255.2]), "uint8", -9999.0).tolist() == [0, 255]
+    assert quantise(np.array([0.4, 255.2]), "uint8", float("nan")).tolist() == [0, 255]
+
+
+# Holes
+
+masks = arrays.arrays(np.bool_, (2, 9, 11), elements=st.booleans())
+
+
+@given(valid=masks, seed=st.integers(0, 99))
+def test_filling_depends_on_nothing_hidden(valid: npt.NDArray[np.bool_], seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=valid.shape).astype(np.float32)
+    other = np.where(valid, values, np.float32(np.nan))
+    other[~valid & (generator.random(valid.shape) < 0.3)] = np.inf
+    filled = fill_holes(values, valid)
+    np.testing.assert_array_equal(filled, fill_holes(other, valid))
+    np.testing.assert_array_equal(filled[valid], values[valid])
+    for i in range(2):
+        if valid[i].any():
+            # Means of valid values and of means of them.
+            low, high = values[i][valid[i]].min(), values[i][valid[i]].max()
+            assert filled[i].min() >= low - 1e-5
+            assert filled[i].max() <= high + 1e-5
+        else:
+            assert (filled[i] == 0).all()
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3, FILL_RADIUS])
+def test_filling_reaches_its_radius_and_no_further(radius: int) -> None:
+    valid = np.zeros((1, 50, 50), dtype=np.bool_)
+    valid[:, 25, 25] = True
+    filled = fill_holes(np.full(valid.shape, 0.75, dtype=np.float32), valid, radius)
+    rows, columns = np.mgrid[:50, :50]
+    near = np.maximum(np.abs(rows - 25), np.abs(columns - 25)) <= radius
+    np.testing.assert_array_equal(filled[0], np.where(near, np.float32(0.75), 0))
+
+
+@given(row=st.integers(0, 20), column=st.integers(0, 20), seed=st.integers(0, 9))
+def test_filling_a_window_is_the_window_of_the_filled(row: int, column: int, seed: int) -> None:
+    """To the bit, where the window reaches the radius beyond what is compared."""
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=(1, 40, 40)).astype(np.float32)
+    valid = generator.random(values.shape) < 0.05
+    whole = fill_holes(values, valid, radius=5)
+    window = np.s_[:, row : row + 20, column : column + 20]
+    part = fill_holes(values[window], valid[window], radius=5)
+    np.testing.assert_array_equal(part[:, 5:-5, 5:-5], whole[window][:, 5:-5, 5:-5])
+
+
+def test_nothing_to_fill() -> None:
+    values = np.ones((1, 4, 4), dtype=np.float32)
+    assert fill_holes(values, np.ones(values.shape, dtype=np.bool_)) is values
