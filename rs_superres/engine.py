@@ -25,13 +25,14 @@ from rs_superres.raster import (
     Target,
     checksum,
     creating,
+    creation_options,
     finish,
     open_source,
     read_grid,
 )
 from rs_superres.scene import Recipe, band_groups, compute_cell
 from rs_superres.store import CellStore, opened_store, scratch_of
-from rs_superres.tiles import Lattice
+from rs_superres.tiles import Cells, Lattice
 
 Progress = Callable[[int, int], None]
 """Told how many cells are done, of how many."""
@@ -84,7 +85,8 @@ class Plan:
     description: Description
     window: Window
     """The part of the output grid that is written."""
-    cells: tuple[Window, ...]
+    cells: Cells
+    """The lattice cells that the window meets."""
     recipe: Recipe = field(repr=False)
     model: zoo.Model = field(repr=False)
     steps: int
@@ -117,9 +119,10 @@ class Plan:
         """All that the result's pixels depend on, by name."""
         return {
             "source": self.source_checksum,
-            "grid": repr((self.zoom.rows, self.zoom.columns)),
+            "source file": _size_and_time(self.source),
+            "grid": repr((self.zoom.rows, self.zoom.columns, self.recipe.lattice)),
             "window": asdict(self.window),
-            "model": self.model.checksum,
+            "model": f"{self.model.checksum} {self.model.config}",
             "steps": self.steps,
             "seed": self.options.seed,
             "precision": self.precision,
@@ -181,6 +184,7 @@ def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
     """
     source, out = str(source), Path(out)
     _check_out(Path(source), out, overwrite=options.overwrite)
+    creation_options(options.creation)
     with open_source(source) as opened:
         description = opened.description
         zoom = _zoom(description.grid, options)
@@ -216,14 +220,20 @@ def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
         options=options,
         description=description,
         window=window,
-        cells=tuple(lattice.cells(window)),
+        cells=lattice.cells(window),
         recipe=recipe,
         model=model,
         steps=steps,
         precision=resolve_precision(options.precision, device),
         device=str(device),
-        source_checksum=checksum(description, (values for values, _ in samples)),
+        source_checksum=checksum(description, samples),
     )
+
+
+def _size_and_time(source: str) -> list[int]:
+    """Size and modification time of a local file; nothing for what is not one."""
+    path = Path(source)
+    return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else []
 
 
 def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
@@ -312,23 +322,24 @@ def run(decided: Plan, *, progress: Progress | None = None) -> Report:
         )
     with _disk_errors(decided), opened_store(decided.scratch) as store:
         dropped = store.begin(decided.settings(), resume=decided.options.resume)
-        todo = [c for c in decided.cells if not store.has(c)]
-        done = len(decided.cells) - len(todo)
+        total, resumed = len(decided.cells), 0
         with open_source(decided.source) as source:
-            for cell in todo:
+            for done, cell in enumerate(decided.cells):
                 if progress is not None:
-                    progress(done, len(decided.cells))
-                store.put(cell, *compute_cell(decided.recipe, source, cell))
-                done += 1
+                    progress(done, total)
+                if store.has(cell):
+                    resumed += 1
+                else:
+                    store.put(cell, *compute_cell(decided.recipe, source, cell))
         if progress is not None:
-            progress(done, len(decided.cells))
+            progress(total, total)
         assemble(decided, store)
         store.result.replace(decided.out)
         store.remove()
     return Report(
         out=decided.out,
-        cells=len(decided.cells),
-        resumed=len(decided.cells) - len(todo),
+        cells=total,
+        resumed=resumed,
         dropped=dropped,
         seconds=time.monotonic() - started,
     )

@@ -17,7 +17,10 @@ from affine import Affine
 from rs_superres.errors import InputError
 
 SNAP = 1e-6
-"""Pixels: a bound this near to a pixel's edge lies on it."""
+"""Pixels: a bound this near to a pixel's edge lies on it, a side this near to the next half too."""
+
+LARGEST_SIDE = 2**31 - 1
+"""Pixels: GDAL counts them in 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,7 @@ class Zoom:
             math.floor(side * factor + Fraction(1, 2))
             for side in (source.shape.height, source.shape.width)
         )
-        return cls.onto(source, Shape(height, width))
+        return cls.onto(source, _writable(Shape(height, width)))
 
     @classmethod
     def onto(cls, source: Grid, shape: Shape) -> Zoom:
@@ -242,7 +245,8 @@ class Zoom:
             )
         steps = x / sizes[0], y / sizes[1]
         width, height = (
-            max(1, math.floor(Fraction(side) * Fraction(size) / Fraction(wanted) + Fraction(1, 2)))
+            # 7 pixels of 0.3 at 0.2 are 10.5, rounded up, though 0.3 is not 3/10 in a double.
+            max(1, math.floor(side * size / wanted + 0.5 + SNAP))
             for side, size, wanted in (
                 (source.shape.width, sizes[0], x),
                 (source.shape.height, sizes[1], y),
@@ -253,7 +257,7 @@ class Zoom:
             transform = Affine(math.copysign(x, t.a), 0, t.c, 0, math.copysign(y, t.e), t.f)
         return cls(
             source=source,
-            output=Grid(Shape(height, width), transform, source.crs),
+            output=Grid(_writable(Shape(height, width)), transform, source.crs),
             rows=Axis.stepping(source.shape.height, height, step=steps[1], start=0.0),
             columns=Axis.stepping(source.shape.width, width, step=steps[0], start=0.0),
         )
@@ -305,6 +309,20 @@ def exact_scale(scale: str | float | Fraction) -> Fraction:
     if factor <= 1:
         raise InputError(f"scale {scale}, expected a number above 1")
     return factor
+
+
+def _writable(shape: Shape) -> Shape:
+    """A shape that a raster file can have.
+
+    Raises:
+        InputError: a side is beyond what GDAL counts.
+    """
+    if max(shape.height, shape.width) > LARGEST_SIDE:
+        raise InputError(
+            f"the result would have a side of more than {LARGEST_SIDE} pixels, which no raster "
+            "file holds; choose a smaller scale"
+        )
+    return shape
 
 
 def _georeferenced(grid: Grid, wanted_by: str) -> Affine:

@@ -288,13 +288,16 @@ def write_image(path: Path, pixels: npt.NDArray[np.generic], grid: Grid) -> None
         raise RasterError(f"cannot write {path}: {_one_line(error)}") from error
 
 
-def checksum(description: Description, samples: Iterable[npt.NDArray[np.generic]]) -> str:
-    """SHA-256 of a source's header and sampled windows, hex."""
+def checksum(
+    description: Description, samples: Iterable[tuple[npt.NDArray[np.generic], Valid]]
+) -> str:
+    """SHA-256 of a source's header and of its sampled windows, values and masks, hex."""
     digest = hashlib.sha256()
     grid = description.grid
     digest.update(repr((grid.shape, grid.transform, grid.crs, description.bands)).encode())
-    for values in samples:
+    for values, valid in samples:
         digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(np.packbits(valid).tobytes())
     return digest.hexdigest()
 
 
@@ -422,6 +425,21 @@ def _write_metadata(dataset: Any, target: Target) -> None:
         dataset.rpcs = rational
 
 
+def creation_options(options: Sequence[str]) -> dict[str, str]:
+    """GDAL creation options, ``KEY=VALUE`` each, by lower-case key.
+
+    Raises:
+        InputError: one is not of that form.
+    """
+    chosen = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals or not key:
+            raise InputError(f"creation option {option!r}, expected KEY=VALUE")
+        chosen[key.lower()] = value
+    return chosen
+
+
 def finish(assembled: Path, out: Path, *, driver: str, options: Sequence[str]) -> None:
     """Copy an assembled result into its final format, with overviews.
 
@@ -435,16 +453,12 @@ def finish(assembled: Path, out: Path, *, driver: str, options: Sequence[str]) -
         InputError: an option that is not of that form.
         RasterError: it cannot be written.
     """
-    chosen: dict[str, str] = {"compress": "DEFLATE", "bigtiff": "IF_SAFER"}
+    chosen = {"compress": "DEFLATE", "bigtiff": "IF_SAFER"}
     if driver == "COG":
         chosen |= {"blocksize": str(BLOCK), "overview_resampling": "AVERAGE", "predictor": "YES"}
     else:
         chosen |= {"tiled": "YES", "blockxsize": str(BLOCK), "blockysize": str(BLOCK)}
-    for option in options:
-        key, equals, value = option.partition("=")
-        if not equals:
-            raise InputError(f"creation option {option!r}, expected KEY=VALUE")
-        chosen[key.lower()] = value
+    chosen |= creation_options(options)
     try:
         with (
             warnings.catch_warnings(),

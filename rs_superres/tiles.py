@@ -35,7 +35,10 @@ class Lattice:
 
     @classmethod
     def over(cls, shape: Shape, side: int) -> Lattice:
-        """Cells of at most ``side`` pixels, a side of the scene shared out evenly among them."""
+        """Cells of at most ``side`` pixels, the scene's sides shared out evenly among them.
+
+        Rounded up to a multiple of :data:`SMALLEST`, as ``side`` should be.
+        """
         height, width = (
             _rounded_up(-(-extent // -(-extent // side)), SMALLEST)
             for extent in (shape.height, shape.width)
@@ -52,13 +55,38 @@ class Lattice:
         """How many columns of cells."""
         return -(-self.shape.width // self.cell.width)
 
-    def cells(self, window: Window | None = None) -> Iterator[Window]:
-        """The cells that meet a window (all without one), row by row, each at its full size."""
-        wanted = window or Window(0, 0, self.shape.height, self.shape.width)
-        h, w = self.cell.height, self.cell.width
-        for row in range(wanted.row // h, -(-(wanted.row + wanted.height) // h)):
-            for column in range(wanted.column // w, -(-(wanted.column + wanted.width) // w)):
-                yield Window(row * h, column * w, h, w)
+    def cells(self, window: Window | None = None) -> Cells:
+        """The cells that meet a window; all without one."""
+        return Cells(self, window or Window(0, 0, self.shape.height, self.shape.width))
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Those cells of a lattice that meet a window, row by row, each at its full size."""
+
+    lattice: Lattice
+    window: Window
+
+    def _starts(self) -> tuple[range, range]:
+        """First rows and first columns of the cells."""
+        cell, window = self.lattice.cell, self.window
+        return (
+            range(window.row // cell.height * cell.height, window.row + window.height, cell.height),
+            range(
+                window.column // cell.width * cell.width, window.column + window.width, cell.width
+            ),
+        )
+
+    def __len__(self) -> int:
+        rows, columns = self._starts()
+        return len(rows) * len(columns)
+
+    def __iter__(self) -> Iterator[Window]:
+        rows, columns = self._starts()
+        cell = self.lattice.cell
+        for row in rows:
+            for column in columns:
+                yield Window(row, column, cell.height, cell.width)
 
 
 @dataclass(frozen=True, slots=True)

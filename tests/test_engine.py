@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -351,7 +352,15 @@ def test_a_changed_source_starts_anew(make: Make, scene: Path) -> None:
     with rasters.opened(scene, "r+") as dataset:
         dataset.write(255 - dataset.read())
     report = engine.run(make(scene, scale="3"))
-    assert (report.resumed, report.dropped) == (0, "its source differed")
+    assert (report.resumed, report.dropped) == (0, "its source, source file differed")
+
+
+def test_a_touched_source_starts_anew(make: Make, scene: Path) -> None:
+    first = make(scene, scale="3")
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(first, Counted(first.recipe.inference, 2)))
+    os.utime(scene, (1, 1))
+    assert engine.run(make(scene, scale="3")).dropped == "its source file differed"
 
 
 def test_no_resume(make: Make, scene: Path) -> None:

@@ -359,3 +359,17 @@ def test_window_as_indices() -> None:
     window = Window(1, 2, 3, 2)
     assert array[window.slices].tolist() == [[8, 9], [14, 15], [20, 21]]
     assert window.relative_to(Window(1, 1, 9, 9)) == Window(0, 1, 3, 2)
+
+
+def test_res_rounds_the_side_as_it_is_written() -> None:
+    # 7 x 0.3 / 0.2 is 10.5, which doubles put a hair below.
+    made = Zoom.by_resolution(
+        Grid(Shape(7, 7), Affine(0.3, 0, 0, 0, -0.3, 0), "EPSG:32633"), 0.2, 0.2
+    )
+    assert made.output.shape == Shape(11, 11)
+
+
+@pytest.mark.parametrize("scale", ["1e9", "1e400"])
+def test_a_side_that_no_file_holds_is_refused(scale: str) -> None:
+    with pytest.raises(InputError, match="choose a smaller scale"):
+        Zoom.by_scale(Grid(Shape(10, 10), None), scale)
