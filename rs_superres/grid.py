@@ -166,7 +166,7 @@ class Axis:
         """
         place = self.positions(start, count) + 0.5
         cells = np.floor(place).astype(np.int64)
-        return np.where(place == self.source, self.source - 1, cells)
+        return np.where(np.abs(place - self.source) <= SNAP, self.source - 1, cells)
 
     def edge(self, cell: float) -> float:
         """The output pixel coordinate of a source pixel coordinate."""
