@@ -28,7 +28,9 @@ def transforms(draw: st.DrawFn) -> Affine:
     """North up, south up, rotated, sheared: whatever can be inverted safely."""
     size = draw(st.floats(1e-4, 1e3))
     across, down = (size * draw(st.floats(0.5, 2)) * draw(st.sampled_from((1, -1))) for _ in "xy")
-    place = Affine.translation(draw(st.floats(-1e6, 1e6)), draw(st.floats(-1e6, 1e6)))
+    # Up to 5 cm pixels in UTM: farther out doubles do not tell a millionth of a pixel.
+    far = st.floats(-1e8, 1e8).map(lambda pixels: pixels * size)
+    place = Affine.translation(draw(far), draw(far))
     turned = Affine.rotation(draw(st.sampled_from((0, 0, 30, 90, 217.5))))
     sheared = Affine.shear(draw(st.sampled_from((0, 0, 20))), 0)
     return place @ turned @ sheared @ Affine.scale(across, down)
