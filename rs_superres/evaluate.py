@@ -62,19 +62,7 @@ def enlarge(
     """
     source = Grid(Shape(*image.shape[1:]), None)
     zoom = Zoom.onto(source, Shape(*shape))
-    bands = tuple(
-        Band(
-            dtype="uint8",
-            nodata=None,
-            description=None,
-            unit=None,
-            interpretation=colour,
-            scale=1.0,
-            offset=0.0,
-            tags={},
-        )
-        for colour in ("red", "green", "blue")
-    )
+    bands = tuple(Band(dtype="uint8", interpretation=colour) for colour in ("red", "green", "blue"))
     recipe = Recipe(
         zoom=zoom,
         lattice=Lattice.over(zoom.output.shape, model.config.tiles.size),

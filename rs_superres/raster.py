@@ -46,14 +46,14 @@ class Band:
     """One band, as its file describes it."""
 
     dtype: str
-    nodata: float | None
-    description: str | None
-    unit: str | None
-    interpretation: str
+    nodata: float | None = None
+    description: str | None = None
+    unit: str | None = None
+    interpretation: str = "undefined"
     """rasterio's name of the colour interpretation."""
-    scale: float
-    offset: float
-    tags: Mapping[str, str]
+    scale: float = 1.0
+    offset: float = 0.0
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_alpha(self) -> bool:

@@ -36,16 +36,7 @@ CRS = "EPSG:32633"
 
 
 def band(dtype: str, interpretation: str = "undefined", nodata: float | None = None) -> Band:
-    return Band(
-        dtype=dtype,
-        nodata=nodata,
-        description=None,
-        unit=None,
-        interpretation=interpretation,
-        scale=1.0,
-        offset=0.0,
-        tags={},
-    )
+    return Band(dtype=dtype, nodata=nodata, interpretation=interpretation)
 
 
 def source(height: int, width: int, transform: Affine = PLACE) -> Grid:

@@ -39,16 +39,7 @@ class Pair:
 def enlarged(model: zoo.Model, values: Array, *, steps: int) -> Pair:
     """Both ways of enlarging an image (3, y, x) to 240 x 240."""
     zoom = Zoom.by_scale(Grid(Shape(*values.shape[1:]), None), SCALE)
-    band = Band(
-        dtype="uint8",
-        nodata=None,
-        description=None,
-        unit=None,
-        interpretation="undefined",
-        scale=1.0,
-        offset=0.0,
-        tags={},
-    )
+    band = Band(dtype="uint8")
     inference = prepare(
         model.config,
         model.network,
