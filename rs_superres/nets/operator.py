@@ -27,10 +27,6 @@ class AxisSamples:
     """(n, 2) float: query less the cell's centre, in half cells (the paper's coordinate times
     the number of cells)."""
 
-    def take(self, chosen: Tensor | slice) -> AxisSamples:
-        """The samples of some of the queries."""
-        return AxisSamples(index=self.index[chosen], relative=self.relative[chosen])
-
     def weights(self) -> Tensor:
         """(n, 2) linear weights of the two cells: each the distance to the other."""
         distance = self.relative.abs()
