@@ -29,6 +29,7 @@ from rs_superres.raster import (
     finish,
     open_source,
     read_grid,
+    same_crs,
 )
 from rs_superres.scene import Recipe, band_groups, compute_cell
 from rs_superres.store import CellStore, opened_store, scratch_of
@@ -258,18 +259,9 @@ def _zoom(grid: Grid, options: Options) -> Zoom:
     if options.resolution is not None:
         return Zoom.by_resolution(grid, *options.resolution)
     like = read_grid(str(options.like))
-    if not _same_crs(grid, like):
+    if not same_crs(grid, like):
         raise InputError(f"{options.like} has another CRS than the source; reproject it first")
     return Zoom.by_grid(grid, like)
-
-
-def _same_crs(one: Grid, other: Grid) -> bool:
-    """Whether two grids have one CRS."""
-    from rasterio.crs import CRS  # noqa: PLC0415 - the comparison is PROJ's, no raster is opened
-
-    if one.crs is None or other.crs is None:
-        return one.crs == other.crs
-    return bool(CRS.from_wkt(one.crs) == CRS.from_wkt(other.crs))
 
 
 def _window(zoom: Zoom, bounds: tuple[float, float, float, float] | None) -> Window:

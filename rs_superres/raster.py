@@ -18,6 +18,7 @@ import rasterio.shutil
 from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.rpc import RPC
@@ -193,6 +194,13 @@ def read_grid(path: str | Path) -> Grid:
                 return _grid(dataset)
     except FAILURES as error:
         raise RasterError(f"cannot open {path}: {_one_line(error)}") from error
+
+
+def same_crs(one: Grid, other: Grid) -> bool:
+    """Whether two grids have one CRS, however it is written; PROJ compares."""
+    if one.crs is None or other.crs is None:
+        return one.crs == other.crs
+    return bool(CRS.from_wkt(one.crs) == CRS.from_wkt(other.crs))
 
 
 def _one_line(error: BaseException) -> str:
