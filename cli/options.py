@@ -55,6 +55,9 @@ class Resolution(click.ParamType[tuple[float, float]]):
 
 
 model = click.option("-m", "--model", help="A shipped model's name, or a model folder.")
+model_start = click.option(
+    "-m", "--model", "start", help="Start from a shipped model, or from a model folder."
+)
 steps = click.option(
     "--steps",
     type=click.IntRange(min=0),

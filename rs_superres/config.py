@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -153,9 +153,10 @@ def from_table(kind: type[T], table: Mapping[str, Any], *, where: str) -> T:
     values = {
         name: _convert(hints[name], value, f"{where}: {name}") for name, value in table.items()
     }
-    for name, hint in hints.items():
-        if name not in values and type(None) in get_args(hint):
-            values[name] = None
+    for entry in fields(kind):  # type: ignore[arg-type]  # T is any dataclass
+        required = entry.default is MISSING and entry.default_factory is MISSING
+        if required and entry.name not in values and type(None) in get_args(hints[entry.name]):
+            values[entry.name] = None
     try:
         return kind(**values)
     except TypeError as error:

@@ -1,14 +1,25 @@
-"""How low resolution is made from high: pure functions on 8-bit images."""
+"""How low resolution is made from high, as pure functions on arrays.
+
+Every way of shrinking is separable and linear: a matrix for the rows and one for the columns,
+whose entries say how much each pixel counts in each cell.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from rs_superres.radiometry import quantise
+
 Pixels = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float64]
+
+Kernel = Literal["bicubic", "area", "gaussian"]
+"""How a cell weighs the pixels under and around it."""
 
 
 def low_resolution_side(side: int, scale: float) -> int:
@@ -24,6 +35,74 @@ def low_resolution_side(side: int, scale: float) -> int:
 def truth_side(side: int, scale: float) -> int:
     """How many pixels of a side the result is compared with."""
     return math.floor(low_resolution_side(side, scale) * scale + 0.5)
+
+
+def gaussian_deviation(mtf: float) -> float:
+    """The deviation, in cells, of a Gaussian blur by its modulation transfer at Nyquist.
+
+    A Gaussian of deviation d passes a wave of f cycles a cell by exp(-2 pi^2 d^2 f^2); Nyquist is
+    f = 1/2.
+
+    Args:
+        mtf: above 0 and below 1; satellites' are about 0.1 to 0.4.
+    """
+    return math.sqrt(-2 * math.log(mtf)) / math.pi
+
+
+def kernel_matrix(
+    kernel: Kernel, cells: int, pixels: int, *, phase: float = 0.0, mtf: float = 0.25
+) -> Matrix:
+    """Weights that make ``cells`` values of ``pixels`` along one axis, over the same extent.
+
+    Args:
+        kernel: ``bicubic`` is Keys' cubic (a = -1/2), as wide as a cell where it shrinks and as a
+            pixel where it enlarges, which is what Pillow does; ``area`` the mean of what a cell
+            covers; ``gaussian`` a sensor's blur.
+        cells: entries of the result.
+        pixels: entries of what is weighed.
+        phase: by how much of a cell the cells stand shifted along the axis, -0.5 to 0.5.
+        mtf: of the Gaussian, its modulation transfer at the cells' Nyquist frequency.
+
+    Returns:
+        (cells, pixels), each row with the sum 1.
+    """
+    step = pixels / cells
+    first = (np.arange(cells) + phase)[:, None] * step
+    pixel = np.arange(pixels)[None, :]
+    if kernel == "area":
+        weights = np.minimum(first + step, pixel + 1) - np.maximum(first, pixel)
+        weights = weights.clip(0)
+    else:
+        distance = np.abs(pixel + 0.5 - first - step / 2) / max(step, 1.0)
+        if kernel == "bicubic":
+            weights = _keys(distance)
+        else:
+            weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
+    normalised: Matrix = weights / weights.sum(axis=1, keepdims=True)
+    return normalised
+
+
+def _keys(distance: Matrix) -> Matrix:
+    """Keys' cubic convolution kernel with a = -1/2 (Keys 1981) at absolute distances."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+
+
+def resampled(
+    image: npt.NDArray[np.generic], shape: tuple[int, int], kernel: Kernel = "bicubic"
+) -> npt.NDArray[np.generic]:
+    """An image of any dtype on another grid over the same extent, rounded to its dtype.
+
+    Args:
+        image: (band, y, x).
+        shape: (Y, X) of the result.
+        kernel: how pixels are weighed.
+    """
+    rows, columns = (
+        kernel_matrix(kernel, out, given) for out, given in zip(shape, image.shape[1:], strict=True)
+    )
+    return quantise(rows @ image.astype(np.float64) @ columns.T, image.dtype.name, None)
 
 
 def bicubic(image: Pixels, shape: tuple[int, int]) -> Pixels:

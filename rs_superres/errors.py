@@ -21,3 +21,7 @@ class ModelError(SuperResError, ValueError):
 
 class UnknownModelError(SuperResError, LookupError):
     """No model of that name, and no folder either."""
+
+
+class TrainingError(SuperResError, ArithmeticError):
+    """A training run that cannot go on: the loss is no number any more."""

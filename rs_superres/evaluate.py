@@ -13,20 +13,45 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from rs_superres import zoo
-from rs_superres.dataset import read_images
 from rs_superres.degrade import bicubic, low_resolution_side, truth_side
-from rs_superres.grid import Grid, Shape, Zoom
+from rs_superres.errors import InputError
+from rs_superres.grid import Grid, Shape, Window, Zoom
 from rs_superres.inference import prepare
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import ValueRange
-from rs_superres.raster import Band
+from rs_superres.raster import Band, open_source
 from rs_superres.scene import ArrayReader, Group, Recipe, compute_cell
 from rs_superres.tiles import Lattice
 
 Pixels = npt.NDArray[np.uint8]
+
+SUFFIXES = (".tif", ".tiff", ".webp", ".png", ".jpg", ".jpeg", ".jp2")
+"""Files that are read from a folder."""
+
+
+def read_images(folders: Iterable[Path]) -> list[Pixels]:
+    """The first three bands of every 8-bit image in some folders: (3, y, x) each.
+
+    Raises:
+        InputError: nothing there, or an image that is not of 8 bits and three bands.
+        RasterError: an image that cannot be read.
+    """
+    images = []
+    for folder in folders:
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
+            with open_source(path) as source:
+                shape = source.description.grid.shape
+                values, _ = source.read(Window(0, 0, shape.height, shape.width))
+            if len(values) < 3 or values.dtype != np.uint8:
+                raise InputError(
+                    f"{path} has {len(values)} bands of {values.dtype}, expected 3 of uint8"
+                )
+            images.append(values[:3].astype(np.uint8))
+    if not images:
+        raise InputError(f"no images in {', '.join(map(str, folders))}, expected {SUFFIXES}")
+    return images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,42 +70,52 @@ class Score:
         return self.model - self.bicubic
 
 
+EIGHT_BITS = ValueRange(0.0, 255.0)
+
+
 def enlarge(
-    image: Pixels, shape: tuple[int, int], model: zoo.Model, *, steps: int, seed: int = 0
-) -> Pixels:
-    """Super-resolve an RGB image in memory onto a shape over the same extent.
+    image: npt.NDArray[np.generic],
+    shape: tuple[int, int],
+    model: zoo.Model,
+    *,
+    steps: int,
+    seed: int = 0,
+    value_range: ValueRange = EIGHT_BITS,
+) -> npt.NDArray[np.generic]:
+    """Super-resolve an image in memory onto a shape over the same extent.
 
     Args:
-        image: (3, y, x).
+        image: (3, y, x) of an RGB triplet, or (1, y, x); all valid.
         shape: (Y, X) of the result.
         model: as loaded.
         steps: evaluations of the denoiser.
         seed: names the noise field.
+        value_range: the digital numbers that map to the network's -1 and 1.
 
     Returns:
-        (3, Y, X).
+        (3 or 1, Y, X) in the dtype of ``image``.
     """
     source = Grid(Shape(*image.shape[1:]), None)
     zoom = Zoom.onto(source, Shape(*shape))
-    bands = tuple(Band(dtype="uint8", interpretation=colour) for colour in ("red", "green", "blue"))
+    bands = (Band(dtype=image.dtype.name),) * len(image)
     recipe = Recipe(
         zoom=zoom,
         lattice=Lattice.over(zoom.output.shape, model.config.tiles.size),
         bands=bands,
-        groups=(Group((0, 1, 2), ValueRange(0.0, 255.0)),),
+        groups=(Group(tuple(range(len(image))), value_range),),
         inference=prepare(
             model.config,
             model.network,
             zoom,
             steps=steps,
-            device=torch.device("cpu"),
+            device=next(model.network.parameters()).device,
             precision="fp32",
         ),
         seed=seed,
         masked=False,
     )
     reader = ArrayReader(image)
-    out = np.empty((3, *shape), dtype=np.uint8)
+    out = np.empty((len(image), *shape), dtype=image.dtype)
     for cell in recipe.lattice.cells():
         shared = cell.intersection(zoom.output.window)
         if shared is not None:

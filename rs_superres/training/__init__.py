@@ -1,0 +1,1 @@
+"""Training: scenes in, a model folder out."""

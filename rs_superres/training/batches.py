@@ -1,0 +1,223 @@
+"""Training batches: random crops of scenes, and their low resolution.
+
+All chance comes from a key (seed, phase, step): a batch can be drawn alone, in any order, by any
+process, and is always the same.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from rs_superres.degrade import Kernel, kernel_matrix
+from rs_superres.errors import InputError, RasterError
+from rs_superres.grid import Window
+from rs_superres.radiometry import Floats, ValueRange
+from rs_superres.scene import Group
+from rs_superres.training.config import DataConfig, DegradationConfig
+from rs_superres.training.scenes import Scene, Skipped
+
+TRIES = 200
+"""Windows that are drawn before a crop is given up."""
+
+Random = np.random.Generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shrinking:
+    """How the low resolution of a batch is made."""
+
+    kernel: Kernel
+    mtf: float = 0.25
+    """Of the Gaussian."""
+    phase: tuple[float, float] = (0.0, 0.0)
+    """By how much of a cell the cells stand shifted, (rows, columns)."""
+    noise: float = 0.0
+    """Deviation of white noise, network values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Crops of one magnification, in network values."""
+
+    low: Tensor
+    """(b, 3, h, h), rounded as a file of the scene's dtype holds it."""
+    high: Tensor
+    """(b, 3, p, p)."""
+    phase: tuple[float, float] = (0.0, 0.0)
+    """By how much of a cell the cells stand shifted, (rows, columns)."""
+
+    def positions(self, axis: int) -> Tensor:
+        """(p,) float64: where the crops' rows (0) or columns (1) stand among those of ``low``."""
+        cells, pixels = self.low.shape[-1], self.high.shape[-1]
+        even = (2 * torch.arange(pixels, dtype=torch.float64) + 1) * cells / (2 * pixels) - 0.5
+        return even - self.phase[axis]
+
+    @property
+    def scale(self) -> float:
+        """The true magnification."""
+        return self.high.shape[-1] / self.low.shape[-1]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device, laid out as convolutions like it."""
+        low = self.low.to(device, non_blocking=True, memory_format=torch.channels_last)
+        return replace(self, low=low, high=self.high.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Crop:
+    """One crop as it was drawn."""
+
+    values: Floats
+    """(3, p, p) network values."""
+    value_range: ValueRange
+    dtype: str
+
+
+class Crops:
+    """Random crops of scenes, a scene's chance proportional to its area.
+
+    Windows with invalid pixels are not taken. A scene that cannot be read there is named in
+    :attr:`failures`, and another window drawn.
+
+    Args:
+        scenes: where crops come from.
+        data: how.
+        degradation: how they are shrunk.
+    """
+
+    def __init__(
+        self, scenes: Sequence[Scene], data: DataConfig, degradation: DegradationConfig
+    ) -> None:
+        self._scenes, self._data, self._degradation = scenes, data, degradation
+        areas = np.array([s.area.height * s.area.width for s in scenes], dtype=np.float64)
+        self._chances = areas / areas.sum()
+        self._largest = max(min(s.area.height, s.area.width) for s in scenes)
+        self.failures: dict[Skipped, int] = {}
+
+    def batch(self, key: Sequence[int], count: int, cells: int, scale: float) -> Batch:
+        """Crops of cells x cells low-resolution pixels, or fewer at great scales.
+
+        Args:
+            key: names the batch.
+            count: crops.
+            cells: low-resolution pixels of a side.
+            scale: about the magnification; :attr:`Batch.scale` is the true one.
+
+        Raises:
+            InputError: no scene is large enough, or none has a window without nodata.
+        """
+        chance = np.random.default_rng(list(key))
+        cells = min(cells, int(self._data.largest_crop / scale))
+        pixels = round(cells * scale)
+        if pixels > self._largest:
+            raise InputError(
+                f"a crop of {pixels} x {pixels} pixels is needed and the largest scene has a side "
+                f"of {self._largest}; lower largest_crop in [data] of the configuration"
+            )
+        crops = [self._crop(chance, pixels) for _ in range(count)]
+        shrinking = self._shrinking(chance)
+        low = np.stack([self._low(chance, crop, cells, shrinking) for crop in crops])
+        high = np.stack([crop.values for crop in crops])
+        return Batch(low=torch.from_numpy(low), high=torch.from_numpy(high), phase=shrinking.phase)
+
+    def _shrinking(self, chance: Random) -> Shrinking:
+        """A way of shrinking, by the configured shares."""
+        given = self._degradation
+        shares = np.cumsum([given.bicubic, given.area, given.gaussian])
+        drawn = int(np.searchsorted(shares, chance.random() * shares[-1], side="right"))
+        kernel: Kernel = ("bicubic", "area", "gaussian")[min(drawn, 2)]
+        noise = 2 * chance.uniform(0, given.noise) if chance.random() < given.noisy else 0.0
+        if kernel != "gaussian":
+            return Shrinking(kernel=kernel, noise=noise)
+        phase = chance.uniform(-0.5, 0.5, 2)
+        return Shrinking(
+            kernel=kernel,
+            mtf=chance.uniform(*given.mtf),
+            phase=(float(phase[0]), float(phase[1])),
+            noise=noise,
+        )
+
+    def _low(self, chance: Random, crop: _Crop, cells: int, by: Shrinking) -> Floats:
+        """A crop's low resolution, rounded as its dtype holds it: (3, cells, cells)."""
+        rows, columns = (
+            kernel_matrix(by.kernel, cells, crop.values.shape[1], phase=p, mtf=by.mtf)
+            for p in by.phase
+        )
+        low = rows.astype(np.float32) @ crop.values @ columns.T.astype(np.float32)
+        if by.noise:
+            low = low + by.noise * chance.standard_normal(low.shape, dtype=np.float32)
+        kind = np.dtype(crop.dtype)
+        if kind.kind != "f":
+            limits = np.iinfo(kind)
+            numbers = np.rint(crop.value_range.from_network(low)).clip(limits.min, limits.max)
+            if kind == np.uint8 and chance.random() < self._degradation.compressed:
+                numbers = _compressed(numbers, chance.uniform(*self._degradation.quality))
+            low = crop.value_range.to_network(numbers)
+        return low
+
+    def _crop(self, chance: Random, side: int) -> _Crop:
+        """One crop, turned, mirrored and recoloured by chance."""
+        for _ in range(TRIES):
+            scene = self._scenes[chance.choice(len(self._scenes), p=self._chances)]
+            rows, columns = scene.area.height - side + 1, scene.area.width - side + 1
+            if rows <= 0 or columns <= 0:
+                continue
+            group = _group(scene.groups, chance)
+            row, column = chance.integers(rows), chance.integers(columns)
+            window = Window(scene.area.row + int(row), scene.area.column + int(column), side, side)
+            try:
+                values, valid = scene.read(window, group.bands)
+            except RasterError as error:
+                lost = Skipped(path=scene.path, reason=str(error))
+                self.failures[lost] = self.failures.get(lost, 0) + 1
+                continue
+            if valid.all():
+                crop = self._augmented(chance, group.value_range.to_network(values))
+                return _Crop(values=crop, value_range=group.value_range, dtype=scene.dtype)
+        raise InputError(
+            f"no window of {side} x {side} pixels without nodata in {TRIES} tries; lower "
+            "largest_crop in [data] of the configuration, or leave out scenes with many holes"
+        )
+
+    def _augmented(self, chance: Random, crop: Floats) -> Floats:
+        """Turned and mirrored; a triplet's bands at times shuffled or made grey: (3, p, p)."""
+        down, across, transposed = chance.integers(2, size=3)
+        crop = crop[:, :: 1 - 2 * down, :: 1 - 2 * across]
+        if transposed:
+            crop = crop.transpose(0, 2, 1)
+        if len(crop) == 1:
+            crop = crop[[0, 0, 0]]
+        elif chance.random() < self._data.grey:
+            band = chance.integers(3)
+            crop = crop[chance.permutation(3)] if chance.random() < 0.5 else crop[[band] * 3]
+        return np.ascontiguousarray(crop)
+
+
+def _group(groups: Sequence[Group], chance: Random) -> Group:
+    """One of a scene's groups, its chance its number of bands."""
+    weights = np.array([len(g.bands) for g in groups], dtype=np.float64)
+    return groups[chance.choice(len(groups), p=weights / weights.sum())]
+
+
+def _compressed(numbers: npt.NDArray[np.float64], quality: float) -> npt.NDArray[np.float64]:
+    """An 8-bit image after JPEG: (3, y, x)."""
+    picture = Image.fromarray(numbers.astype(np.uint8).transpose(1, 2, 0))
+    file = io.BytesIO()
+    picture.save(file, format="JPEG", quality=round(quality))
+    with Image.open(file) as opened:
+        return np.asarray(opened).transpose(2, 0, 1).astype(np.float64)
+
+
+def drawn_scale(key: Sequence[int], scales: tuple[float, float]) -> float:
+    """A magnification, even in its logarithm between two."""
+    low, high = map(math.log, scales)
+    return math.exp(np.random.default_rng([*key, 1]).uniform(low, high))

@@ -1,0 +1,131 @@
+"""The folder of a run: its configuration, state, log, and the model that it makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rs_superres.checkpoint import save_weights
+from rs_superres.config import ModelConfig, to_toml
+from rs_superres.errors import InputError, RasterError
+from rs_superres.nets.build import SceneNetwork
+from rs_superres.training.config import TrainConfig, read_train_config
+
+CONFIG, STATE, LOG = "train.toml", "state.pt", "log.jsonl"
+"""The run's own files; beside them stand the model's, and the pictures."""
+
+
+class RunFolder:
+    """Where a run keeps what it makes.
+
+    Args:
+        path: the folder; made when the run begins.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check_new(self) -> None:
+        """Refuse a name that would lose something.
+
+        Raises:
+            InputError: there is something already.
+        """
+        if (self.path / STATE).exists():
+            raise InputError(
+                f"{self.path} holds a run already: --resume goes on with it, or choose another "
+                "folder"
+            )
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise InputError(f"{self.path} exists and is not an empty folder, choose another one")
+
+    def begin(self, config: TrainConfig) -> None:
+        """Make the folder of a new run.
+
+        Raises:
+            RasterError: it cannot be written.
+        """
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / CONFIG).write_text(to_toml(config), encoding="utf-8")
+
+    def config(self) -> TrainConfig:
+        """The configuration of the run that stands there.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not (self.path / CONFIG).is_file():
+            raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
+        return read_train_config(self.path / CONFIG)
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The last checkpoint; None where there is none yet."""
+        path = self.path / STATE
+        if not path.is_file():
+            return None
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint, whole or not at all.
+
+        Raises:
+            RasterError: it cannot be written; the last one stands.
+        """
+        partial = self.path / f".{STATE}.partial"
+        with writing(self.path):
+            try:
+                torch.save(dict(state), partial)
+                partial.replace(self.path / STATE)
+            finally:
+                partial.unlink(missing_ok=True)
+
+    def save_model(self, network: SceneNetwork, config: ModelConfig, card: str) -> None:
+        """Write the model's files; the folder is a model from then on."""
+        with writing(self.path):
+            save_weights(network, self.path / "weights.safetensors")
+            (self.path / "card.md").write_text(card, encoding="utf-8")
+            (self.path / "config.toml").write_text(to_toml(config), encoding="utf-8")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log so far."""
+        path = self.path / LOG
+        if not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the log."""
+        with writing(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(line)) + "\n")
+
+    def forget_after(self, phase: str, step: int) -> None:
+        """Drop the log's lines beyond a checkpoint: a resumed run writes them anew."""
+        kept = [line for line in self.lines() if line["phase"] != phase or line["step"] <= step]
+        with writing(self.path):
+            (self.path / LOG).write_text(
+                "".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8"
+            )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell a failed write in one line.
+
+    torch tells a full disk by a RuntimeError of its own.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RasterError):
+            raise
+        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise RasterError(
+            f"cannot write in {path}: {said}; the last checkpoint is kept, --resume goes on from it"
+        ) from error

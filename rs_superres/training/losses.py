@@ -1,0 +1,140 @@
+"""What training minimises, and what is measured once before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rs_superres.diffusion.preconditioning import Preconditioning, training_sigmas
+from rs_superres.nets.build import SceneNetwork
+from rs_superres.nets.denoiser import ResidualDenoiser
+from rs_superres.nets.operator import AxisSamples
+from rs_superres.nets.prior import ScenePrior, cubic, scene_samples
+from rs_superres.training.batches import Batch, Crops
+
+BORDER = 2
+"""Low-resolution cells at a crop's border whose features are spoiled by padding: not trained on."""
+
+
+def inner(batch: Batch, axis: int) -> Tensor:
+    """The rows (0) or columns (1) of the crops that lie away from their border."""
+    positions = batch.positions(axis)
+    cells = batch.low.shape[-1]
+    return ((positions >= BORDER) & (positions < cells - 1 - BORDER)).nonzero()[:, 0]
+
+
+def _samples(batch: Batch, rows: Tensor, columns: Tensor) -> tuple[AxisSamples, AxisSamples]:
+    """Where some rows and columns of the crops lie among the cells."""
+    return (
+        scene_samples(batch.positions(0)[rows]).to(batch.low.device),
+        scene_samples(batch.positions(1)[columns]).to(batch.low.device),
+    )
+
+
+def _cell(batch: Batch) -> Tensor:
+    """An output pixel's size in half source pixels, (row, column)."""
+    return torch.full((2,), 2 / batch.scale)
+
+
+def _at(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Some rows and columns of an image (b, c, h, w)."""
+    return image[:, :, rows.to(image.device)][:, :, :, columns.to(image.device)]
+
+
+def prior_loss(prior: ScenePrior, batch: Batch, chance: np.random.Generator, side: int) -> Tensor:
+    """Mean absolute error at side x side random rows and columns of the crops.
+
+    The contexts are those of the crops at hand, as the paper trains.
+
+    Args:
+        prior: what is trained.
+        batch: on the prior's device.
+        chance: draws the rows and columns.
+        side: rows, and columns; all that there are where fewer.
+    """
+    rows, columns = (
+        torch.from_numpy(np.sort(chance.permutation(inner(batch, axis).numpy())[:side]))
+        for axis in (0, 1)
+    )
+    samples = _samples(batch, rows, columns)
+    made = cubic(batch.low, *samples) + prior.residual(batch.low, *samples, _cell(batch))
+    return (made.float() - _at(batch.high, rows, columns)).abs().mean()
+
+
+def denoiser_loss(
+    denoiser: ResidualDenoiser, clean: Tensor, prior: Tensor, scale: float, noise: torch.Generator
+) -> Tensor:
+    """The squared error of the clean residual, weighted by 1 / c_out^2 (Karras et al. 2022).
+
+    Args:
+        denoiser: what is trained.
+        clean: (b, 3, h, w) truth less prior, in units of its deviation.
+        prior: the same place, network values.
+        scale: the magnification.
+        noise: draws noise levels and noise, on the CPU.
+    """
+    sigma = training_sigmas(torch.randn(len(clean), generator=noise)).to(clean.device)
+    wide = sigma[:, None, None, None]
+    drawn = torch.randn(clean.shape, generator=noise).to(clean.device)
+    estimate = denoiser.denoise(clean + wide * drawn, prior, sigma, scale)
+    weight = 1 / Preconditioning.at(wide).out ** 2
+    return (weight * (estimate.float() - clean) ** 2).mean()
+
+
+@torch.no_grad()
+def residual(
+    network: SceneNetwork, batch: Batch, rows: Tensor, columns: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The prior with the stored contexts, and what it misses, at some rows and columns.
+
+    Returns:
+        Truth less prior, and the prior: (b, 3, rows, columns) each, network values.
+    """
+    prior = network.prior
+    made = prior.grid(
+        batch.low, *_samples(batch, rows, columns), prior.folded(batch.scale, _cell(batch))
+    ).float()
+    return _at(batch.high, rows, columns) - made, made
+
+
+@torch.no_grad()
+def calibrate(prior: ScenePrior, crops: Crops, *, key: Sequence[int], count: int = 64) -> None:
+    """Set the stored contexts: their means over training crops at each stored scale."""
+    device = prior.contexts.device
+    for i, scale in enumerate(prior.context_scales.tolist()):
+        batch, rows, columns = _calibration_batch(crops, [*key, i], scale, count)
+        batch = batch.to(device)
+        samples = _samples(batch, rows, columns)
+        x = prior.operator.lifted(prior.encoder(batch.low), *samples, _cell(batch))
+        for j, block in enumerate(prior.operator.blocks):
+            prior.contexts[i, j] = block.context(x).mean(0)
+            x = block(x, prior.contexts[i, j])
+
+
+def measure_residual(
+    network: SceneNetwork, crops: Crops, *, key: Sequence[int], count: int = 64
+) -> None:
+    """Set the stored deviations of truth less prior at each scale."""
+    if network.denoiser is None:
+        return
+    deviations = network.denoiser.deviations
+    for i, scale in enumerate(network.denoiser.deviation_scales.tolist()):
+        batch, rows, columns = _calibration_batch(crops, [*key, i], scale, count)
+        missed, _ = residual(network, batch.to(deviations.device), rows, columns)
+        deviations[i] = missed.square().mean().sqrt()
+
+
+def _calibration_batch(
+    crops: Crops, key: Sequence[int], scale: float, count: int
+) -> tuple[Batch, Tensor, Tensor]:
+    """Crops at a scale, and up to 32 rows and columns of them away from the border."""
+    batch = crops.batch(key, count, 40, scale)
+    rows, columns = (inner(batch, axis) for axis in (0, 1))
+    return (
+        batch,
+        rows[:: max(1, len(rows) // 32)],
+        columns[:: max(1, len(columns) // 32)],
+    )

@@ -1,0 +1,235 @@
+"""One phase of a run: batches drawn ahead, iterations, checkpoints and validations."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rs_superres.errors import InputError, TrainingError
+from rs_superres.training import losses, validation
+from rs_superres.training.batches import Batch, drawn_scale
+from rs_superres.training.fitting import Fitting, Pace
+from rs_superres.training.session import PhaseName, Session
+
+WINDOWS = 8
+"""Windows of a validation on the way."""
+
+CONTEXT, DEVIATION = 2, 3
+"""Names of the batches that the stored contexts, and the deviations, are measured on."""
+
+Ended = Literal["steps", "time", "signal"]
+
+
+def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> Ended:
+    """Train one phase until its iterations or its time are over, or somebody asks to stop.
+
+    Leaves the averaged weights in the network, and a checkpoint from which it goes on.
+
+    Args:
+        run: the run.
+        name: which phase.
+        resumed: the state of its :class:`Fitting` to go on from.
+
+    Raises:
+        TrainingError: the loss is no number any more.
+    """
+    prior, denoiser = run.network.prior, run.network.denoiser
+    module = prior if name == "prior" else denoiser
+    if module is None:
+        return "steps"
+    phase = run.config.prior_phase if name == "prior" else run.config.denoiser_phase
+    prior.requires_grad_(name == "prior")
+    if name == "denoiser" and resumed is None:
+        losses.measure_residual(run.network, run.crops, key=(run.config.seed, DEVIATION))
+    fitting = Fitting(module, phase, run.world)
+    if resumed is not None:
+        fitting.restore(resumed)
+    limit = min(phase.steps, run.max_steps or phase.steps)
+    ended = _iterate(run, name, fitting, Pace(limit, _seconds(run, name)))
+    _checkpoint(run, name, fitting)
+    if fitting.step:
+        fitting.settle()
+        if name == "prior":
+            losses.calibrate(prior, run.crops, key=(run.config.seed, CONTEXT))
+    return ended
+
+
+def _iterate(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> Ended:
+    """Iterations, with all that happens between them."""
+    often = run.config.run
+    tick = saved = time.monotonic()
+    with _prefetched(run, name, fitting.step, pace.steps) as batches:
+        for batch in batches:
+            with _autocast(run):
+                loss = _loss(run, name, batch, fitting.step)
+            _advance(run, fitting, loss, pace)
+            now = time.monotonic()
+            fitting.seconds, tick = fitting.seconds + now - tick, now
+            run.steps[name] = fitting.step
+            if fitting.step % often.log_every == 0:
+                _log(run, name, fitting, pace)
+            timed = pace.seconds is not None and fitting.seconds >= pace.seconds
+            if run.world.agree(timed or run.stopped(), run.device):
+                return "time" if timed and not run.stopped() else "signal"
+            if fitting.step % often.validate_every == 0 and fitting.step < pace.steps:
+                _validate(run, name, fitting)
+                tick = time.monotonic()
+            if now - saved > often.checkpoint_seconds:
+                _checkpoint(run, name, fitting)
+                saved = now
+    return "steps"
+
+
+def _seconds(run: Session, name: PhaseName) -> float | None:
+    """A phase's share of the time; all of it where there is no other phase."""
+    if run.max_seconds is None:
+        return None
+    config = run.config
+    both = config.prior_phase.steps and config.denoiser_phase.steps and config.denoiser is not None
+    share = config.run.prior_share if name == "prior" else 1 - config.run.prior_share
+    return run.max_seconds * (share if both else 1)
+
+
+def _advance(run: Session, fitting: Fitting, loss: Tensor, pace: Pace) -> None:
+    """One iteration; a loss that is no number ends the run, and says what is kept."""
+    try:
+        fitting.advance(loss, pace.progress(fitting.step, fitting.seconds))
+    except TrainingError as error:
+        raise TrainingError(
+            f"{error}; the run stops, its last good checkpoint in {run.folder.path} is kept: lower "
+            "learning_rate in the configuration, or look for odd values in the scenes"
+        ) from error
+
+
+def _key(run: Session, name: PhaseName, step: int) -> tuple[int, int, int]:
+    """Names the chance of one iteration, but for the process."""
+    return run.config.seed, 0 if name == "prior" else 1, step
+
+
+def _batch(run: Session, name: PhaseName, step: int) -> Batch:
+    """The batch of one iteration of a phase: a function of seed, step and process."""
+    key = _key(run, name, step)
+    # All processes at one scale: none waits for another's larger crops.
+    if name == "prior":
+        first = run.config.prior_phase
+        scale = drawn_scale(key, first.scales)
+        return run.crops.batch([*key, run.world.rank], first.batch, first.cells, scale)
+    second = run.config.denoiser_phase
+    scale = drawn_scale(key, second.scales)
+    # Cells for the pixels, and 8 on either side that the prior sees.
+    cells = math.ceil(second.pixels / scale) + 16
+    return run.crops.batch([*key, run.world.rank], second.batch, cells, scale)
+
+
+def _loss(run: Session, name: PhaseName, batch: Batch, step: int) -> Tensor:
+    """The loss of a batch."""
+    batch = batch.to(run.device)
+    chance = np.random.default_rng([*_key(run, name, step), run.world.rank, 2])
+    if name == "prior":
+        return losses.prior_loss(run.network.prior, batch, chance, run.config.prior_phase.points)
+    denoiser = run.network.denoiser
+    if denoiser is None:
+        raise InputError("this model has no denoiser to train")
+    side = run.config.denoiser_phase.pixels
+    first = (batch.high.shape[-1] - side) // 2
+    places = torch.arange(first, first + side)
+    missed, prior = losses.residual(run.network, batch, places, places)
+    noise = torch.Generator().manual_seed(int(chance.integers(2**62)))
+    clean = missed / denoiser.deviation(batch.scale)
+    return losses.denoiser_loss(denoiser, clean, prior, batch.scale, noise)
+
+
+@contextmanager
+def _prefetched(run: Session, name: PhaseName, start: int, stop: int) -> Iterator[Iterator[Batch]]:
+    """The batches of iterations start to stop, drawn ahead by threads, in their order."""
+    threads = 1 if run.device.type == "cpu" else max(1, (os.cpu_count() or 2) // 2)
+    pool = ThreadPoolExecutor(threads)
+
+    def batches() -> Iterator[Batch]:
+        waiting: list[Future[Batch]] = []
+        for step in range(start, stop):
+            waiting.append(pool.submit(_batch, run, name, step))
+            if len(waiting) > 2 * threads:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+    try:
+        yield batches()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _autocast(run: Session) -> AbstractContextManager[Any]:
+    """Mixed precision: bf16 on a GPU, and on a CPU that computes in it."""
+    precision = run.precision
+    if precision == "auto":
+        precision = "bf16" if run.device.type == "cuda" or _cpu_has_bf16() else "fp32"
+    if precision == "fp32":
+        return nullcontext()
+    if precision == "bf16":
+        return torch.autocast(run.device.type, torch.bfloat16)
+    raise InputError(f"precision {precision} is not trained in, expected auto, fp32 or bf16")
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bf16 itself; where it only emulates, float32 is faster."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in checks)
+
+
+def _log(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> None:
+    """A line of the log."""
+    loss = float(np.mean(fitting.recent))
+    fitting.recent.clear()
+    if not run.world.leads:
+        return
+    progress = pace.progress(fitting.step, fitting.seconds)
+    line = {
+        "phase": name,
+        "step": fitting.step,
+        "loss": loss,
+        "rate": fitting.rate(progress),
+        "seconds": round(fitting.seconds, 1),
+        "progress": round(progress, 4),
+    }
+    run.folder.log(line)
+    run.listener.interval(line)
+
+
+def _checkpoint(run: Session, name: PhaseName, fitting: Fitting) -> None:
+    """Keep all that going on exactly needs."""
+    if run.world.leads:
+        run.folder.save_state(
+            {
+                "phase": name,
+                "network": {k: v.cpu() for k, v in run.network.state_dict().items()},
+                "fitting": fitting.state(),
+                "steps": dict(run.steps),
+                "start": run.start,
+            }
+        )
+
+
+def _validate(run: Session, name: PhaseName, fitting: Fitting) -> None:
+    """Score the averaged weights, and leave them as a model in the run's folder."""
+    if not run.world.leads:
+        return
+    with fitting.averaged():
+        if name == "prior":
+            losses.calibrate(run.network.prior, run.crops, key=(run.config.seed, CONTEXT), count=16)
+        scores = run.scores(validation.truths(run.held_out, WINDOWS), default=name == "denoiser")
+        run.save_model(scores, WINDOWS)
+        run.network.train()
+    for score in scores:
+        run.folder.log({"phase": name, "step": fitting.step, **score.as_dict()})
+    run.listener.validated(name, fitting.step, scores)

@@ -1,0 +1,240 @@
+"""A training run from end to end: scenes, phases, scores, and the model folder."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rs_superres import preview, zoo
+from rs_superres.checkpoint import load_weights
+from rs_superres.config import read_config
+from rs_superres.errors import InputError
+from rs_superres.inference import Precision, resolve_device
+from rs_superres.nets.build import SceneNetwork, scene_network
+from rs_superres.training import pictures, validation
+from rs_superres.training.batches import Crops
+from rs_superres.training.config import TrainConfig
+from rs_superres.training.folder import RunFolder
+from rs_superres.training.phase import Ended, fit_phase
+from rs_superres.training.scenes import Scene, Skipped, find_scenes, split
+from rs_superres.training.session import Listener, PhaseName, Session
+from rs_superres.training.world import World, joined, local_device
+
+WINDOWS = 24
+"""Windows that the finished model is scored on."""
+
+SHOWN = 6
+"""Windows on the sheet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """What a caller asks for."""
+
+    data: Sequence[Path]
+    """Folders of rasters."""
+    out: Path
+    """The run's folder."""
+    val: Sequence[Path] = ()
+    """Folders of validation rasters; held out of ``data`` by place where empty."""
+    config: TrainConfig | None = None
+    """None: the usual one, or the resumed run's."""
+    start: str | None = None
+    """A model to start from: shipped, or a folder."""
+    resume: bool = False
+    """Go on with the run that stands in ``out``."""
+    max_steps: int | None = None
+    """Iterations of each phase, at most."""
+    max_seconds: float | None = None
+    """Time of the whole run."""
+    device: str = "auto"
+    precision: Precision = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainReport:
+    """What a run did."""
+
+    out: Path
+    steps: tuple[int, int]
+    """Iterations of the prior's phase, and of the denoiser's."""
+    seconds: float
+    ended: Ended
+    scores: Sequence[validation.Score]
+    skipped: Sequence[Skipped]
+    """Files that were not trained on."""
+
+
+def train(options: TrainOptions, listener: Listener) -> TrainReport:
+    """Train a model, or go on with a run.
+
+    Returns:
+        What was done; the model stands in the run's folder.
+
+    Raises:
+        InputError: options or data that cannot be used.
+        ModelError: a configuration or a model that cannot be used.
+        TrainingError: the loss is no number any more; the last good checkpoint is kept.
+        RasterError: the run's folder cannot be written.
+    """
+    began = time.monotonic()
+    with _stopping() as stopped:
+        run, skipped = _begin(options, listener, stopped)
+        with joined(run.device) as run.world:
+            if run.world.leads and not options.resume:
+                run.folder.begin(run.config)
+            ended = _phases(run, resume=options.resume)
+            scores = _finish(run) if run.world.leads else []
+    for lost, times in run.crops.failures.items():
+        listener.note(f"could not be read {times} times: {lost.reason}")
+    return TrainReport(
+        out=options.out,
+        steps=(run.steps["prior"], run.steps["denoiser"]),
+        seconds=time.monotonic() - began,
+        ended=ended,
+        scores=scores,
+        skipped=[*skipped, *run.crops.failures],
+    )
+
+
+def _begin(
+    options: TrainOptions, listener: Listener, stopped: Callable[[], bool]
+) -> tuple[Session, list[Skipped]]:
+    """Read configuration, scenes and weights; nothing is written yet."""
+    device = local_device(resolve_device(options.device))
+    folder = RunFolder(options.out)
+    config = _resolved(options, folder)
+    training, held, skipped = _scenes(options, config)
+    for lost in skipped:
+        listener.note(f"skipped: {lost.reason}")
+    listener.note(
+        f"{len(training)} scenes to train on, {len(held)} to validate on, {len(skipped)} skipped"
+    )
+    run = Session(
+        folder=folder,
+        config=config,
+        start=options.start,
+        world=World(),
+        device=device,
+        precision=options.precision,
+        network=_network(config, options.start, device),
+        training=training,
+        held_out=held,
+        by_place=not options.val,
+        crops=Crops(training, config.data, config.degradation),
+        listener=listener,
+        stopped=stopped,
+        max_steps=options.max_steps,
+        max_seconds=options.max_seconds,
+    )
+    return run, skipped
+
+
+def _resolved(options: TrainOptions, folder: RunFolder) -> TrainConfig:
+    """The run's configuration."""
+    if options.resume:
+        config = folder.config()
+        if options.config is not None and options.config != config:
+            raise InputError(
+                f"the configuration given is not that of the run in {folder.path}; leave out -c, "
+                "or begin another run"
+            )
+        return config
+    folder.check_new()
+    config = options.config or TrainConfig()
+    if options.start is not None:
+        return config.continued(read_config(zoo.find(options.start) / "config.toml"))
+    return replace(config, denoiser=None) if config.denoiser_phase.steps == 0 else config
+
+
+def _scenes(
+    options: TrainOptions, config: TrainConfig
+) -> tuple[list[Scene], list[Scene], list[Skipped]]:
+    """Scenes to train on, scenes to validate on, and files that are neither."""
+    scenes, skipped = find_scenes(options.data, cache_bytes=config.data.cache_gb * 1e9)
+    if options.val:
+        held, more = find_scenes(options.val, cache_bytes=0)
+        return scenes, held, [*skipped, *more]
+    return *split(scenes, config.data.validation, config.data.largest_crop), skipped
+
+
+def _network(config: TrainConfig, start: str | None, device: torch.device) -> SceneNetwork:
+    """The network to train, its first weights a function of the seed."""
+    torch.manual_seed(config.seed)
+    network = scene_network(config.model(None))
+    if start is not None:
+        load_weights(network, zoo.find(start) / "weights.safetensors")
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.contiguous(memory_format=torch.channels_last)
+    network.to(device)
+    if config.run.compile:
+        network.prior.encoder.compile()
+        if network.denoiser is not None:
+            network.denoiser.unet.compile()
+    return network
+
+
+def _phases(run: Session, *, resume: bool) -> Ended:
+    """Both phases, from where the last checkpoint stands."""
+    state = run.folder.load_state() if resume else None
+    names: list[PhaseName] = ["prior", "denoiser"]
+    if state is not None:
+        run.network.load_state_dict(state["network"])
+        run.steps |= state["steps"]
+        run.start = state["start"]
+        if run.world.leads:
+            run.folder.forget_after(state["phase"], state["fitting"]["step"])
+        names = names[names.index(state["phase"]) :]
+    ended: Ended = "steps"
+    for name in names:
+        resumed = state["fitting"] if state and state["phase"] == name else None
+        ended = fit_phase(run, name, resumed)
+        if ended == "signal":
+            break
+    return ended
+
+
+def _finish(run: Session) -> list[validation.Score]:
+    """Score the model, write it, and draw the pictures."""
+    windows = validation.truths(run.held_out, WINDOWS)
+    drawn = run.network.denoiser is not None and (
+        run.steps["denoiser"] > 0 or run.start is not None
+    )
+    scores = run.scores(windows, default=drawn)
+    run.save_model(scores, len(windows))
+    pictures.loss_curve(run.folder.lines(), run.folder.path / "loss.png")
+    if windows:
+        model = run.model()
+        trials = [validation.restored(w, model, 4.0, default=drawn) for w in windows[:SHOWN]]
+        preview.save(pictures.sheet(trials), run.folder.path / "validation.png")
+    return scores
+
+
+@contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM or SIGINT came: the run then ends after the iteration at hand."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: object) -> None:
+        del frame
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    try:
+        before = {s: signal.signal(s, ask) for s in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not the main thread, which alone is sent signals
+        before = {}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

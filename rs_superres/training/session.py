@@ -1,0 +1,112 @@
+"""What the parts of a training run share: its data, its network, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+
+from rs_superres import zoo
+from rs_superres.config import ModelConfig
+from rs_superres.nets.build import SceneNetwork
+from rs_superres.training import validation
+from rs_superres.training.batches import Crops
+from rs_superres.training.card import Made, card
+from rs_superres.training.config import TrainConfig
+from rs_superres.training.folder import RunFolder
+from rs_superres.training.scenes import Scene, pixel_sizes
+from rs_superres.training.world import World
+
+SCALES = (2.0, 3.0, 4.0, 8.0)
+"""Magnifications of a validation, those within the trained range."""
+
+PhaseName = Literal["prior", "denoiser"]
+
+
+class Listener(Protocol):
+    """Who is told how a run goes."""
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+        ...
+
+    def interval(self, line: dict[str, Any]) -> None:
+        """A line of the log: ``phase``, ``step``, ``loss``, ``rate``, ``seconds``, ``progress``."""
+        ...
+
+    def validated(self, phase: str, step: int, scores: Sequence[validation.Score]) -> None:
+        """The scores on the way."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """A run that is going on."""
+
+    folder: RunFolder
+    config: TrainConfig
+    start: str | None
+    """The model that it started from."""
+    world: World
+    device: torch.device
+    precision: str
+    network: SceneNetwork
+    training: Sequence[Scene]
+    held_out: Sequence[Scene]
+    """Scenes to validate on."""
+    by_place: bool
+    """Whether they were held out of the data by place, or else named by the caller."""
+    crops: Crops
+    listener: Listener
+    stopped: Callable[[], bool]
+    """Whether somebody asked to stop."""
+    max_steps: int | None
+    """Iterations of each phase, at most."""
+    max_seconds: float | None
+    """Time of the whole run."""
+    steps: dict[str, int] = field(default_factory=lambda: {"prior": 0, "denoiser": 0})
+    """Iterations of each phase so far."""
+
+    def model_config(self) -> ModelConfig:
+        """The configuration of the model that the run makes."""
+        return self.config.model(pixel_sizes(self.training, self.config.scales))
+
+    def model(self) -> zoo.Model:
+        """The network as it stands, in evaluation mode, as a model."""
+        return zoo.Model(
+            name=self.folder.path.resolve().name,
+            path=self.folder.path,
+            config=self.model_config(),
+            network=self.network.eval(),
+            checksum="",
+        )
+
+    def scores(
+        self, windows: Sequence[validation.Truth], *, default: bool
+    ) -> list[validation.Score]:
+        """Scores of the network as it stands, the default's where it is asked for."""
+        low, high = self.config.scales
+        scales = [s for s in SCALES if low <= s <= high + 0.5]
+        return validation.scored(windows, self.model(), scales, default=default)
+
+    def save_model(self, scores: Sequence[validation.Score], windows: int) -> None:
+        """Write the model as it stands, with its card.
+
+        Args:
+            scores: what it scored.
+            windows: on how many.
+        """
+        made = Made(
+            name=self.folder.path.resolve().name,
+            config=self.config,
+            start=self.start,
+            training=self.training,
+            validation=self.held_out,
+            held_out=self.by_place,
+            steps=(self.steps["prior"], self.steps["denoiser"]),
+            scores=scores,
+            windows=windows,
+        )
+        self.folder.save_model(self.network, self.model_config(), card(made, self.network))
