@@ -196,6 +196,14 @@ class TrainConfig:
         )
 
 
+TUNING = TrainConfig(
+    prior_phase=PriorPhase(steps=4_000, learning_rate=2e-4, warmup=50),
+    denoiser_phase=DenoiserPhase(steps=4_000, learning_rate=2e-4, warmup=50),
+    run=RunConfig(validate_every=500),
+)
+"""From a model that has learnt already: gentler steps, and fewer."""
+
+
 def read_train_config(path: Path) -> TrainConfig:
     """Read a run's configuration.
 

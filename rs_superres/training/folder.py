@@ -29,6 +29,15 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._board: Any = None
+
+    def open_board(self) -> None:
+        """Write what is logged for TensorBoard too, where it is installed."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+        except ImportError:
+            return
+        self._board = SummaryWriter(str(self.path / "tensorboard"))  # type: ignore[no-untyped-call]
 
     def check_new(self) -> None:
         """Refuse a name that would lose something.
@@ -104,6 +113,11 @@ class RunFolder:
         """Add a line to the log."""
         with writing(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(dict(line)) + "\n")
+        if self._board is not None:
+            name = f"{line['phase']}/{{}}" + (f" x{line['scale']:g}" if "scale" in line else "")
+            for key in line.keys() & {"loss", "rate", "bicubic", "prior", "default"}:
+                if line[key] is not None:
+                    self._board.add_scalar(name.format(key), line[key], line["step"])
 
     def forget_after(self, phase: str, step: int) -> None:
         """Drop the log's lines beyond a checkpoint: a resumed run writes them anew."""

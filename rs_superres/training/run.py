@@ -20,7 +20,7 @@ from rs_superres.inference import Precision, resolve_device
 from rs_superres.nets.build import SceneNetwork, scene_network
 from rs_superres.training import pictures, validation
 from rs_superres.training.batches import Crops
-from rs_superres.training.config import TrainConfig
+from rs_superres.training.config import TUNING, TrainConfig
 from rs_superres.training.folder import RunFolder
 from rs_superres.training.phase import Ended, fit_phase
 from rs_superres.training.scenes import Scene, Skipped, find_scenes, split
@@ -45,7 +45,7 @@ class TrainOptions:
     val: Sequence[Path] = ()
     """Folders of validation rasters; held out of ``data`` by place where empty."""
     config: TrainConfig | None = None
-    """None: the usual one, or the resumed run's."""
+    """None: the usual one, :data:`TUNING` from a model, or the resumed run's."""
     start: str | None = None
     """A model to start from: shipped, or a folder."""
     resume: bool = False
@@ -90,6 +90,8 @@ def train(options: TrainOptions, listener: Listener) -> TrainReport:
         with joined(run.device) as run.world:
             if run.world.leads and not options.resume:
                 run.folder.begin(run.config)
+            if run.world.leads:
+                run.folder.open_board()
             ended = _phases(run, resume=options.resume)
             scores = _finish(run) if run.world.leads else []
     for lost, times in run.crops.failures.items():
@@ -148,7 +150,7 @@ def _resolved(options: TrainOptions, folder: RunFolder) -> TrainConfig:
             )
         return config
     folder.check_new()
-    config = options.config or TrainConfig()
+    config = options.config or (TrainConfig() if options.start is None else TUNING)
     if options.start is not None:
         return config.continued(read_config(zoo.find(options.start) / "config.toml"))
     return replace(config, denoiser=None) if config.denoiser_phase.steps == 0 else config
