@@ -37,7 +37,7 @@ class RunFolder:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
         except ImportError:
             return
-        self._board = SummaryWriter(str(self.path / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(self.path / "tensorboard"))
 
     def check_new(self) -> None:
         """Refuse a name that would lose something.
