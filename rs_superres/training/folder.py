@@ -118,6 +118,7 @@ class RunFolder:
             for key in line.keys() & {"loss", "rate", "bicubic", "prior", "default"}:
                 if line[key] is not None:
                     self._board.add_scalar(name.format(key), line[key], line["step"])
+            self._board.flush()
 
     def forget_after(self, phase: str, step: int) -> None:
         """Drop the log's lines beyond a checkpoint: a resumed run writes them anew."""
