@@ -122,7 +122,7 @@ class DenoiserPhase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """How the run goes along; none of it changes what is learnt but ``compile``, in last digits."""
+    """How the run goes along; none of it changes what is learnt."""
 
     log_every: int = 50
     """Iterations between lines of the log."""
@@ -132,8 +132,6 @@ class RunConfig:
     """Seconds between checkpoints."""
     prior_share: float = 0.5
     """The prior's share of ``--max-time``."""
-    compile: bool = False
-    """Whether encoder and U-Net go through ``torch.compile``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,10 +177,6 @@ def _network(config: TrainConfig, start: str | None, device: torch.device) -> Sc
         if isinstance(layer, nn.Conv2d):
             layer.weight.data = layer.weight.contiguous(memory_format=torch.channels_last)
     network.to(device)
-    if config.run.compile:
-        network.prior.encoder.compile()
-        if network.denoiser is not None:
-            network.denoiser.unet.compile()
     return network
 
 
