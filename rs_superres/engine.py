@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rs_superres import __version__, zoo
+from rs_superres.area import Area, read_area
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.inference import Precision, prepare, resolve_device, resolve_precision
@@ -31,7 +32,7 @@ from rs_superres.raster import (
     read_grid,
     same_crs,
 )
-from rs_superres.scene import Recipe, band_groups, compute_cell
+from rs_superres.scene import Recipe, band_groups, blank_cell, compute_cell, is_blank
 from rs_superres.store import CellStore, opened_store, scratch_of
 from rs_superres.tiles import Cells, Lattice
 
@@ -54,6 +55,8 @@ class Options:
     """A raster whose grid is taken."""
     bounds: tuple[float, float, float, float] | None = None
     """Left, bottom, right, top of the part that is wanted."""
+    aoi: Path | None = None
+    """A GeoJSON file; only what lies inside its polygons is wanted."""
     model: str = zoo.DEFAULT
     """A shipped model's name, or a model folder."""
     steps: int | None = None
@@ -86,8 +89,8 @@ class Plan:
     description: Description
     window: Window
     """The part of the output grid that is written."""
-    cells: Cells
-    """The lattice cells that the window meets."""
+    cells: Cells | tuple[Window, ...]
+    """The lattice cells that the window, or the area of interest, meets."""
     recipe: Recipe = field(repr=False)
     model: zoo.Model = field(repr=False)
     steps: int
@@ -123,6 +126,7 @@ class Plan:
             "source file": _size_and_time(self.source),
             "grid": repr((self.zoom.rows, self.zoom.columns, self.recipe.lattice)),
             "window": asdict(self.window),
+            "area": None if self.recipe.area is None else self.recipe.area.checksum,
             "model": f"{self.model.checksum} {self.model.config}",
             "steps": self.steps,
             "seed": self.options.seed,
@@ -170,6 +174,8 @@ class Report:
     """Cells that the result is made of."""
     resumed: int
     """Of those, how many an earlier run had finished."""
+    blank: int
+    """Of those, how many hold nothing valid and were not computed."""
     dropped: str | None
     """Why an earlier run's cells were not used."""
     seconds: float
@@ -189,7 +195,8 @@ def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
     with open_source(source) as opened:
         description = opened.description
         zoom = _zoom(description.grid, options)
-        window = _window(zoom, options.bounds)
+        area = _area(zoom, options)
+        window = _window(zoom, options.bounds) if area is None else area.window
         samples = list(opened.samples())
     model = zoo.load(options.model)
     steps = model.config.sampler.steps if options.steps is None else options.steps
@@ -213,7 +220,9 @@ def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
         groups=tuple(band_groups(bands, samples, options.value_range)),
         inference=inference,
         seed=options.seed,
-        masked=description.dataset_mask or (bands[0].nodata is None and not zoom.inside),
+        masked=description.dataset_mask
+        or (bands[0].nodata is None and not (zoom.inside and area is None)),
+        area=area,
     )
     return Plan(
         source=source,
@@ -221,7 +230,7 @@ def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
         options=options,
         description=description,
         window=window,
-        cells=lattice.cells(window),
+        cells=_cells(lattice.cells(window), area),
         recipe=recipe,
         model=model,
         steps=steps,
@@ -283,6 +292,29 @@ def _window(zoom: Zoom, bounds: tuple[float, float, float, float] | None) -> Win
     return zoom.output.snapped((rows[0], columns[0], rows[1], columns[1]))
 
 
+def _area(zoom: Zoom, options: Options) -> Area | None:
+    """The polygons that the options ask for."""
+    if options.aoi is None:
+        return None
+    if options.bounds is not None:
+        raise InputError("--bounds and --aoi were both given, expected one of them")
+    return read_area(options.aoi, zoom.output)
+
+
+def _cells(cells: Cells, area: Area | None) -> Cells | tuple[Window, ...]:
+    """The cells of a window that are needed.
+
+    Raises:
+        InputError: none, since no pixel's centre is in the area.
+    """
+    if area is None:
+        return cells
+    met = area.meeting(cells)
+    if not any(area.inside(cell).any() for cell in met):
+        raise InputError("the polygons of --aoi lie between the centres of the result's pixels")
+    return met
+
+
 def upscale(
     source: str | Path,
     out: str | Path,
@@ -325,13 +357,14 @@ def run(decided: Plan, *, progress: Progress | None = None) -> Report:
                     store.put(cell, *compute_cell(decided.recipe, source, cell))
         if progress is not None:
             progress(total, total)
-        assemble(decided, store)
+        blank = assemble(decided, store)
         store.result.replace(decided.out)
         store.remove()
     return Report(
         out=decided.out,
         cells=total,
         resumed=resumed,
+        blank=blank,
         dropped=dropped,
         seconds=time.monotonic() - started,
     )
@@ -351,8 +384,13 @@ def _disk_errors(decided: Plan) -> Iterator[None]:
         ) from error
 
 
-def assemble(decided: Plan, store: CellStore) -> None:
-    """Put finished cells together and into the final format, under the store's result name."""
+def assemble(decided: Plan, store: CellStore) -> int:
+    """Put finished cells together and into the final format, under the store's result name.
+
+    Returns:
+        How many of them hold nothing valid.
+    """
+    needed, blank = set(decided.cells), 0
     target = Target(
         source=decided.description,
         zoom=decided.zoom,
@@ -361,11 +399,15 @@ def assemble(decided: Plan, store: CellStore) -> None:
         masked=decided.recipe.masked,
     )
     with creating(store.assembled, target) as writer:
-        for cell in decided.cells:
+        for cell in decided.recipe.lattice.cells(decided.window):
             shared = cell.intersection(decided.window)
             if shared is None:
                 continue
-            values, mask = store.get(cell)
+            if cell in needed:
+                values, mask = store.get(cell)
+                blank += is_blank(decided.recipe, values, mask)
+            else:
+                values, mask = blank_cell(decided.recipe, cell)
             inside = shared.relative_to(cell).slices
             writer.write(
                 shared.relative_to(decided.window),
@@ -375,3 +417,4 @@ def assemble(decided: Plan, store: CellStore) -> None:
     driver = {"cog": "COG", "gtiff": "GTiff"}[decided.options.format]
     finish(store.assembled, store.result, driver=driver, options=decided.options.creation)
     store.assembled.unlink()
+    return blank

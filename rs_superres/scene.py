@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from rs_superres.area import Area
 from rs_superres.errors import InputError
 from rs_superres.grid import Window, Zoom
 from rs_superres.inference import Inference
@@ -73,6 +74,8 @@ class Recipe:
     """Names the noise field."""
     masked: bool
     """Whether the result has a mask band."""
+    area: Area | None = None
+    """The polygons that are wanted; all where None."""
 
     @property
     def dtype(self) -> str:
@@ -133,15 +136,17 @@ def compute_cell(
             (zoom.columns, cell.column, cell.width),
         )
     )
+    wanted = _wanted(recipe, cell)
+    if not wanted.any():
+        return blank_cell(recipe, cell)
     r = FILL_RADIUS
     values, valid = reader.read_reflected(
         rows.start - r, columns.start - r, rows.count + 2 * r, columns.count + 2 * r
     )
-    there = _validity(zoom, cell, rows, columns, valid[:, r:-r, r:-r])
-    if there.any():
-        drawn = _network_groups(recipe, cell, rows, columns, values, valid)
-    else:
-        drawn = np.zeros((len(recipe.groups), 3, cell.height, cell.width), dtype=np.float32)
+    there = wanted & _under(zoom, cell, rows.start, columns.start, valid[:, r:-r, r:-r])
+    if not there.any():
+        return blank_cell(recipe, cell)
+    drawn = _network_groups(recipe, cell, rows, columns, values, valid)
     bands = recipe.bands
     out = np.empty((len(bands), cell.height, cell.width), dtype=recipe.dtype)
     for group, network_values in zip(recipe.groups, drawn, strict=True):
@@ -159,6 +164,37 @@ def compute_cell(
             out[i] = quantise(alpha, recipe.dtype, None)
     out[~there] = _absent(recipe)
     return out, np.asarray(there.all(axis=0)) if recipe.masked else None
+
+
+def holds_valid(recipe: Recipe, reader: Reader, cell: Window) -> bool:
+    """Whether a cell has a valid pixel: only such cells are computed, others cost a reading."""
+    wanted = _wanted(recipe, cell)
+    if not wanted.any():
+        return False
+    rows = recipe.zoom.rows.under(cell.row, cell.height)
+    columns = recipe.zoom.columns.under(cell.column, cell.width)
+    top, left = int(rows[0]), int(columns[0])
+    _, valid = reader.read_reflected(
+        top, left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1
+    )
+    return bool((wanted & _under(recipe.zoom, cell, top, left, valid)).any())
+
+
+def is_blank(recipe: Recipe, values: npt.NDArray[np.generic], mask: Valid | None) -> bool:
+    """Whether a finished cell, as :func:`compute_cell` gave it, holds nothing valid."""
+    if mask is not None:
+        return not mask.any()
+    absent = _absent(recipe)
+    if np.isnan(absent):
+        return values.dtype.kind == "f" and bool(np.isnan(values).all())
+    return recipe.nodata is not None and bool((values == absent).all())
+
+
+def blank_cell(recipe: Recipe, cell: Window) -> tuple[npt.NDArray[np.generic], Valid | None]:
+    """A cell in which nothing is valid, as :func:`compute_cell` gives it."""
+    shape = cell.height, cell.width
+    out = np.full((len(recipe.bands), *shape), _absent(recipe), dtype=recipe.dtype)
+    return out, np.zeros(shape, dtype=np.bool_) if recipe.masked else None
 
 
 def _absent(recipe: Recipe) -> float:
@@ -196,22 +232,29 @@ def _network_groups(
     return whole[:, :, margin : margin + cell.height, margin : margin + cell.width]
 
 
-def _validity(zoom: Zoom, cell: Window, rows: Patch, columns: Patch, valid: Valid) -> Valid:
-    """Whether each output pixel's centre stands in a valid source pixel: (band, y, x)."""
+def _wanted(recipe: Recipe, cell: Window) -> Valid:
+    """Whether each pixel's centre is in the output, the source and the area: (y, x)."""
+    zoom = recipe.zoom
     under_rows = zoom.rows.under(cell.row, cell.height)
     under_columns = zoom.columns.under(cell.column, cell.width)
-    inside = np.logical_and.outer(
+    inside: Valid = np.logical_and.outer(
         (under_rows >= 0) & (under_rows < zoom.rows.source),
         (under_columns >= 0) & (under_columns < zoom.columns.source),
     )
     # A lattice cell may stand out of the output; what lies there is the mirror image.
-    in_output = np.logical_and.outer(
+    inside &= np.logical_and.outer(
         np.arange(cell.row, cell.row + cell.height) < zoom.rows.size,
         np.arange(cell.column, cell.column + cell.width) < zoom.columns.size,
     )
-    nearest = valid[:, under_rows - rows.start][:, :, under_columns - columns.start]
-    there: Valid = nearest & inside & in_output
-    return there
+    return inside if recipe.area is None else inside & recipe.area.inside(cell)
+
+
+def _under(zoom: Zoom, cell: Window, top: int, left: int, valid: Valid) -> Valid:
+    """The validity under each output pixel's centre, of source pixels read from (top, left)."""
+    rows = zoom.rows.under(cell.row, cell.height) - top
+    columns = zoom.columns.under(cell.column, cell.width) - left
+    under: Valid = valid[:, rows][:, :, columns]
+    return under
 
 
 def _linear(
