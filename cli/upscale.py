@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .dry_run import rehearsed
 from .progress import shown
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     type=float,
     metavar="L B R T",
     help="Only this part: left, bottom, right, top in the CRS (source pixels without one).",
+)
+@click.option(
+    "--aoi", type=options.FILE, metavar="FILE.geojson", help="Only inside these polygons, any CRS."
 )
 @options.model
 @options.steps
@@ -51,7 +55,13 @@ if TYPE_CHECKING:
 @click.option("--no-resume", is_flag=True, help="Drop what an interrupted run left.")
 @click.option("--scratch", type=options.FILE, help="Folder for unfinished work.")
 @click.option("--preview", type=options.FILE, help="Write a picture of before and after (PNG).")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done and what it takes.")
+@click.option(
+    "--lattice",
+    type=options.FILE,
+    metavar="FILE.geojson",
+    help="With --dry-run: write the cells as polygons, to look at in a GIS.",
+)
 @options.as_json
 @options.quiet
 def command(
@@ -67,6 +77,7 @@ def command(
     no_resume: bool,
     preview: Path | None,
     dry_run: bool,
+    lattice: Path | None,
     as_json: bool,
     quiet: bool,
     **rest: Any,
@@ -80,6 +91,8 @@ def command(
     # Not at the top: the engine needs torch and rasterio, which --help must not wait for.
     from rs_superres import engine, zoo
 
+    if lattice is not None and not dry_run:
+        raise click.UsageError("--lattice goes with --dry-run")
     asked = engine.Options(
         model=model or zoo.DEFAULT,
         steps=steps,
@@ -96,7 +109,7 @@ def command(
         click.echo(f"rs-sr: warning: {warning}", err=True)
     told = described(decided)
     if dry_run:
-        told["leftovers"] = str(decided.scratch) if decided.scratch.exists() else None
+        told |= rehearsed(decided, lattice=lattice, overwrite=overwrite, as_json=as_json)
         _tell(told, as_json=as_json)
         return
     megapixels = decided.window.height * decided.window.width / 1e6
@@ -108,7 +121,11 @@ def command(
         from rs_superres.preview import preview_of, save
 
         save(preview_of(source, out, decided.zoom, decided.window), preview)
-    told |= {"resumed_cells": report.resumed, "seconds": round(report.seconds, 2)}
+    told |= {
+        "resumed_cells": report.resumed,
+        "blank_cells": report.blank,
+        "seconds": round(report.seconds, 2),
+    }
     if as_json or not quiet:
         _tell(told, as_json=as_json)
 
@@ -136,6 +153,7 @@ def described(decided: Plan) -> dict[str, Any]:
         "device": decided.device,
         "precision": decided.precision,
         "cells": len(decided.cells),
+        "cells_outside_aoi": len(decided.recipe.lattice.cells(decided.window)) - len(decided.cells),
         "disk_bytes": decided.disk_bytes,
         "pages_not_read": list(decided.description.pages),
     }

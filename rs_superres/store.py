@@ -64,6 +64,19 @@ class CellStore:
         note.write_text(described)
         return why
 
+    def fits(self, settings: Mapping[str, Any]) -> bool:
+        """Whether the cells that are there are of a run with these settings."""
+        try:
+            earlier = json.loads((self.folder / "settings.json").read_text())
+        except (OSError, ValueError):
+            return False
+        return bool(earlier == json.loads(json.dumps(settings)))
+
+    @property
+    def finished(self) -> int:
+        """How many cells are there, of whatever run."""
+        return len(list(self.folder.glob("*.npz")))
+
     def _clear(self) -> None:
         """Drop everything but the lock."""
         for path in self.folder.iterdir():

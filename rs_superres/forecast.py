@@ -1,0 +1,190 @@
+"""What a run would take: cells, time and memory, measured on one cell; and its lattice as a map.
+
+Nothing here touches the result or its scratch folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.warp import transform_geom
+
+from rs_superres.engine import Plan
+from rs_superres.errors import InputError, RasterError
+from rs_superres.geojson import LONGITUDE_LATITUDE
+from rs_superres.grid import Window
+from rs_superres.raster import FAILURES, Source, open_source
+from rs_superres.scene import compute_cell, holds_valid
+from rs_superres.store import CellStore
+
+LOOKED_AT = 1024
+"""Of more cells, so many are looked at and stand for the others."""
+
+BLOCK_CACHE = 0.05
+"""Share of the machine's memory that GDAL keeps blocks in."""
+
+EDGE = 16
+"""Pieces that a cell's edge is cut into before it is reprojected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a run would take on this machine."""
+
+    cells_to_compute: int
+    """Cells that hold a valid pixel, go through the network, and are not finished yet."""
+    exact: bool
+    """Whether each cell was looked at, or a part that stands for all."""
+    leftover_cells: int
+    """Finished cells of an earlier run of this target."""
+    resumes: bool
+    """Whether the run goes on from those."""
+    cell_seconds: float
+    """One cell's computation, measured."""
+    memory_bytes: int
+    """The process's highest memory when it computed that cell, and GDAL's cache of blocks."""
+
+    @property
+    def seconds(self) -> float:
+        """Of the computation; reading is in it, putting the result together is not."""
+        return self.cells_to_compute * self.cell_seconds
+
+
+def forecast(decided: Plan) -> Forecast:
+    """Look at the cells of a run and compute one of them, twice; the second time counts.
+
+    Raises:
+        RasterError: the source cannot be read.
+    """
+    cells, recipe, store = decided.cells, decided.recipe, CellStore(decided.scratch)
+    resumes = decided.options.resume and store.fits(decided.settings())
+    stride = max(1, -(-len(cells) // LOOKED_AT))
+    looked_at = list(islice(cells, 0, None, stride))
+    with open_source(decided.source) as source:
+        valid = [c for c in looked_at if holds_valid(recipe, source, c)]
+        to_compute = [c for c in valid if not (resumes and store.has(c))]
+        seconds = 0.0
+        for _ in range(2 if valid else 0):  # the first call warms up
+            started = time.perf_counter()
+            compute_cell(recipe, source, valid[len(valid) // 2])
+            seconds = time.perf_counter() - started
+    return Forecast(
+        cells_to_compute=round(len(cells) * len(to_compute) / len(looked_at)),
+        exact=stride == 1,
+        leftover_cells=store.finished,
+        resumes=resumes and store.finished > 0,
+        cell_seconds=seconds,
+        memory_bytes=_peak_memory() + _block_cache(decided),
+    )
+
+
+def _peak_memory() -> int:
+    """The highest memory of this process so far, in bytes."""
+    try:
+        # Linux's getrusage begins with what the parent process had.
+        [line] = [x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x]
+        return 1024 * int(line.split()[1])
+    except (OSError, ValueError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _block_cache(decided: Plan) -> int:
+    """What GDAL keeps in memory at most while it assembles the result, in bytes."""
+    size = np.dtype(decided.description.dtype).itemsize * len(decided.description.bands)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(decided.window.height * decided.window.width * size, int(BLOCK_CACHE * memory))
+
+
+def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:
+    """Write the lattice cells of a run's window as GeoJSON, each with row, column and computed.
+
+    Returns:
+        Whether it has a place on a map; else its coordinates are pixels of the output.
+
+    Raises:
+        InputError: the file is one of the run's own, or exists and may not be replaced.
+        RasterError: it cannot be written, or the source not be read.
+    """
+    _check_lattice(decided, path, overwrite=overwrite)
+    with open_source(decided.source) as source:
+        features = list(_features(decided, source))
+    grid = decided.zoom.output
+    on_map = grid.transform is not None and grid.crs is not None
+    if on_map:
+        try:
+            places = transform_geom(grid.crs, LONGITUDE_LATITUDE, [f["geometry"] for f in features])
+        except FAILURES as error:
+            raise RasterError(
+                f"cannot write {path}: the lattice has no place in longitudes and latitudes"
+            ) from error
+        features = [{**f, "geometry": g} for f, g in zip(features, places, strict=True)]
+    collection = {"type": "FeatureCollection", "name": "lattice", "features": features}
+    if not on_map:
+        collection["note"] = "coordinates are pixels of the output, column and row"
+    try:
+        path.write_text(json.dumps(collection), "utf-8")
+    except OSError as error:
+        raise RasterError(f"cannot write {path}: {error.strerror or error}") from error
+    return on_map
+
+
+def _check_lattice(decided: Plan, path: Path, *, overwrite: bool) -> None:
+    """Refuse a name that would lose something."""
+    options = decided.options
+    own = [decided.out, Path(decided.source), options.aoi, options.like]
+    if any(p is not None and _same(p, path) for p in own):
+        raise InputError(f"{path} is a file of the run itself, choose another for --lattice")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already; use --overwrite to replace it")
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two names are of one file, there or not."""
+    there = one.exists() and other.exists()
+    return one.samefile(other) if there else one.absolute() == other.absolute()
+
+
+def _features(decided: Plan, source: Source) -> Iterator[dict[str, Any]]:
+    """The cells as GeoJSON features in the CRS of the output, or in its pixels without one."""
+    needed = set(decided.cells)
+    size = decided.recipe.lattice.cell
+    for cell in decided.recipe.lattice.cells(decided.window):
+        shared = cell.intersection(decided.zoom.output.window)
+        if shared is None:
+            continue
+        computed = cell in needed and holds_valid(decided.recipe, source, cell)
+        yield {
+            "type": "Feature",
+            "properties": {
+                "row": cell.row // size.height,
+                "column": cell.column // size.width,
+                "computed": computed,
+            },
+            "geometry": {"type": "Polygon", "coordinates": [_ring(decided, shared)]},
+        }
+
+
+def _ring(decided: Plan, cell: Window) -> Sequence[tuple[float, float]]:
+    """A cell's border, closed, its edges cut so that they stay true when they are reprojected."""
+    grid = decided.zoom.output
+    there: npt.NDArray[np.float64] = np.arange(EDGE) / EDGE
+    zero, one = np.zeros(EDGE), np.ones(EDGE)
+    # Against the clock on a north-up raster, as GeoJSON wants outer rings.
+    along = np.concatenate((there, one, 1 - there, zero, [0.0]))
+    down = np.concatenate((one, 1 - there, zero, there, [1.0]))
+    columns, rows = cell.column + along * cell.width, cell.row + down * cell.height
+    if grid.transform is None or grid.crs is None:
+        return list(zip(columns.tolist(), rows.tolist(), strict=True))
+    return [grid.transform @ point for point in zip(columns.tolist(), rows.tolist(), strict=True)]
