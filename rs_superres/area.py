@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import rasterio
 import shapely
 from affine import Affine
 from rasterio import warp
@@ -42,6 +43,9 @@ AROUND = 0.05
 
 TURNS = (-360.0, 0.0, 360.0)
 """Degrees of longitude that lead to the same place."""
+
+DECIMALS = 9
+"""Of pixel coordinates: beyond them is rounding."""
 
 Bounds = tuple[float, float, float, float]
 """Left, bottom, right, top."""
@@ -101,10 +105,12 @@ def read_area(path: Path, grid: Grid) -> Area:
         raise InputError("--aoi needs a raster with an affine transform and a CRS")
     polygons = read_polygons(path)
     there = ~grid.transform
-    laid = affinity.affine_transform(
-        _reprojected(polygons, _bounds(grid.transform, grid.shape), CRS.from_wkt(grid.crs)),
-        (there.a, there.b, there.d, there.e, there.c, there.f),
-    )
+    with rasterio.Env():  # without it GDAL writes its errors to stderr
+        scene = _bounds(grid.transform, grid.shape)
+        placed = _reprojected(polygons, scene, CRS.from_wkt(grid.crs))
+    laid = affinity.affine_transform(placed, (there.a, there.b, there.d, there.e, there.c, there.f))
+    # A polygon drawn through centres of pixels goes through them, whatever the CRS rounded off.
+    laid = shapely.transform(laid, lambda points: np.round(points, DECIMALS))
     height, width = grid.shape.height, grid.shape.width
     pixels = joined([shapely.intersection(joined([laid]), shapely.box(0, 0, width, height))])
     if pixels.is_empty:
@@ -143,19 +149,21 @@ def _reprojected(polygons: Polygons, scene: Bounds, crs: CRS) -> BaseGeometry:
     """
     if polygons.crs == crs:
         return polygons.geometry
+    refusal = InputError(
+        f"the polygons of {polygons.path} cannot be reprojected to the scene's CRS"
+    )
     try:
         boxes = _surroundings(scene, crs, polygons.crs)
+        if not boxes:
+            raise refusal
         near = shapely.intersection(_everywhere(polygons), shapely.union_all(boxes))
-        left, bottom, right, top = shapely.bounds(boxes).T
-        longest = float(np.maximum(right - left, top - bottom).max())
-        cut = shapely.segmentize(near, longest / PIECES)
+        left, bottom, right, top = shapely.total_bounds(boxes[:1])
+        cut = shapely.segmentize(near, max(right - left, top - bottom) / PIECES)
         moved = shapely.transform(cut, lambda points: _moved(points, polygons.crs, crs))
     except FAILURES as error:
-        raise InputError(
-            f"the polygons of {polygons.path} cannot be reprojected to the scene's CRS"
-        ) from error
+        raise refusal from error
     if not np.isfinite(shapely.get_coordinates(moved)).all():
-        raise InputError(f"the polygons of {polygons.path} have no place in the scene's CRS")
+        raise refusal
     return moved
 
 
@@ -176,8 +184,10 @@ def _everywhere(polygons: Polygons) -> BaseGeometry:
 
 
 def _surroundings(scene: Bounds, crs: CRS, wanted: CRS) -> list[BaseGeometry]:
-    """A scene's box in another CRS, a little larger; two boxes across the antimeridian."""
+    """A scene's box in another CRS, a little larger; two across the antimeridian, or none."""
     left, bottom, right, top = warp.transform_bounds(crs, wanted, *scene)
+    if not np.isfinite((left, bottom, right, top)).all():
+        return []
     if left > right:
         right += 360.0  # across the antimeridian
     x, y = AROUND * (right - left), AROUND * (top - bottom)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 import shapely
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
@@ -128,7 +129,8 @@ def _crs(document: dict[str, Any], path: Path) -> CRS:
     member = document.get("crs", {"properties": {"name": "OGC:CRS84"}})
     try:
         name = member["properties"]["name"]
-        crs = CRS.from_user_input(name) if _CRS_NAME.fullmatch(name) else None
+        with rasterio.Env():  # without it GDAL writes its errors to stderr
+            crs = CRS.from_user_input(name) if _CRS_NAME.fullmatch(name) else None
     except (TypeError, KeyError, CRSError):
         crs = None
     if crs is None:
