@@ -159,7 +159,9 @@ def _reprojected(polygons: Polygons, scene: Bounds, crs: CRS) -> BaseGeometry:
         near = shapely.intersection(_everywhere(polygons), shapely.union_all(boxes))
         left, bottom, right, top = shapely.total_bounds(boxes[:1])
         cut = shapely.segmentize(near, max(right - left, top - bottom) / PIECES)
-        moved = shapely.transform(cut, lambda points: _moved(points, polygons.crs, crs))
+        moved: BaseGeometry = shapely.transform(
+            cut, lambda points: _moved(points, polygons.crs, crs)
+        )
     except FAILURES as error:
         raise refusal from error
     if not np.isfinite(shapely.get_coordinates(moved)).all():

@@ -73,6 +73,8 @@ class Description:
     dataset_mask: bool
     """Whether one mask, in the file or beside it, holds for all bands."""
     tags: Mapping[str, str]
+    mask_flags: tuple[tuple[str, ...], ...] = ()
+    """rasterio's names of what each band's mask comes from."""
     control_points: tuple[GroundControlPoint, ...] = ()
     control_crs: str | None = None
     rational: RPC | None = None
@@ -164,14 +166,7 @@ def open_source(path: str | Path) -> Source:
         RasterError: it cannot be opened, or holds no bands of its own.
         InputError: it is of a kind that is not super-resolved.
     """
-    if Path(path).is_dir():
-        raise InputError(f"{path} is a directory, expected a raster file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = rasterio.open(path)
-    except FAILURES as error:
-        raise RasterError(f"cannot open {path}: {_one_line(error)}") from error
+    dataset = _opened(path)
     try:
         description = _describe(str(path), dataset)
         _check(description, dataset)
@@ -179,6 +174,34 @@ def open_source(path: str | Path) -> Source:
         dataset.close()
         raise
     return Source(dataset, description)
+
+
+def inspect(path: str | Path) -> tuple[Description, str | None]:
+    """Describe a raster of any kind, and say why it is not super-resolved; None where it is.
+
+    Raises:
+        RasterError: it cannot be opened.
+        InputError: it is a directory, or holds no bands of its own.
+    """
+    with _opened(path) as dataset:
+        description = _describe(str(path), dataset)
+        try:
+            _check(description, dataset)
+        except InputError as refusal:
+            return description, str(refusal)
+    return description, None
+
+
+def _opened(path: str | Path) -> Any:
+    """rasterio's dataset."""
+    if Path(path).is_dir():
+        raise InputError(f"{path} is a directory, expected a raster file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except FAILURES as error:
+        raise RasterError(f"cannot open {path}: {_one_line(error)}") from error
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -250,6 +273,7 @@ def _describe(path: str, dataset: Any) -> Description:
             for f in flags
         ),
         tags=dataset.tags(),
+        mask_flags=tuple(tuple(flag.name for flag in f) for f in flags),
         control_points=tuple(points),
         control_crs=points_crs.to_wkt() if points_crs else None,
         rational=dataset.rpcs,

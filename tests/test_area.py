@@ -59,7 +59,7 @@ def star(seed: int, holes: int = 1) -> BaseGeometry:
     generator = np.random.default_rng(seed)
     angles = np.sort(generator.random(40)) * 2 * np.pi
     radii = generator.uniform(30, 90, 40)
-    outline = shapely.Polygon(
+    outline: BaseGeometry = shapely.Polygon(
         np.column_stack((85 + radii * np.cos(angles), 75 + radii * np.sin(angles)))
     )
     for x, y in generator.uniform(50, 110, (holes, 2)):
@@ -85,7 +85,8 @@ def burnt(tools: Path, folder: Path, area: Path, where: Grid) -> npt.NDArray[np.
         crs=where.crs,
     )
     subprocess.run([tools / "gdal_rasterize", "-q", "-burn", "1", area, target], check=True)
-    return rasters.read(target)[0] == 1
+    found: npt.NDArray[np.bool_] = rasters.read(target)[0] == 1
+    return found
 
 
 # Which pixels
@@ -139,9 +140,9 @@ def test_long_edges_stay_true(tmp_path: Path, crs: str) -> None:
     """Edges across a scene 300 km wide; a chord would be off by kilometres."""
     where = grid(Affine(2000, 0, 350_000, 0, -2000, 5_700_000))
     left, bottom, right, top = warp.transform_bounds(UTM, crs, 350_000, 5_400_000, 690_000, 57e5)
-    x, y = (lambda t: left + t * (right - left)), (lambda t: bottom + t * (top - bottom))
     # One corner far off the scene: its edges are longer than the scene.
-    shape = shapely.Polygon([(x(-2), y(0.2)), (x(0.9), y(0.1)), (x(0.95), y(0.8))])
+    relative = np.array([(-2, 0.2), (0.9, 0.1), (0.95, 0.8)])
+    shape = shapely.Polygon((left, bottom) + relative * (right - left, top - bottom))
     found = whole(read_area(write(tmp_path, shape, crs), where))
     rows, columns = np.mgrid[: SHAPE.height, : SHAPE.width] + 0.5
     map_x, map_y = 350_000 + 2000 * columns.ravel(), 5_700_000 - 2000 * rows.ravel()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,8 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from rasterio.control import GroundControlPoint
+from rasterio.enums import MaskFlags
+from shapely.geometry import mapping
 
 import rs_superres
 from rs_superres import __version__, engine
@@ -625,3 +630,107 @@ def test_the_function_of_the_package(tmp_path: Path, scene: Path, tiny: str) -> 
 def test_groups_of_a_plan_are_those_of_its_bands(make: Make, scene: Path) -> None:
     plan = make(scene, scale="2")
     assert plan.recipe.groups == tuple(band_groups(plan.description.bands, [], None))
+
+
+# Polygons of interest
+
+
+def polygons(folder: Path, *boxes: tuple[float, float, float, float]) -> Path:
+    """A file of boxes in the CRS of the scenes, and a triangle in a hole of the first."""
+    whole = shapely.union_all([shapely.box(*b) for b in boxes])
+    left, bottom, *_ = boxes[0]
+    whole = whole.difference(
+        shapely.Polygon(
+            [(left + 20, bottom + 15), (left + 90, bottom + 30), (left + 40, bottom + 97)]
+        )
+    )
+    path = folder / "area.geojson"
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    path.write_text(json.dumps({**mapping(whole), "crs": crs}))
+    return path
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("nodata", [None, 7])
+def test_an_area_is_cut_out_of_the_whole(
+    tmp_path: Path, gdal_tools: Path, make: Make, steps: int, nodata: int | None
+) -> None:
+    scene = rasters.write(
+        tmp_path / "scene.tif", textured(1, 3, 50, 44), colours=RGB, nodata=nodata
+    )
+    aoi = polygons(
+        tmp_path, (500_103, 5_399_604, 500_228, 5_399_731), (500_300, 5_399_900, 500_330, 5_399_990)
+    )
+    whole = make(scene, "whole.tif", scale="3", steps=steps)
+    part = make(scene, "part.tif", scale="3", steps=steps, aoi=aoi)
+    engine.run(whole)
+    counted = Counted(part.recipe.inference)
+    report = engine.run(with_inference(part, counted))
+    # One of the nine has no polygon in it.
+    assert counted.calls == report.cells == len(part.cells) < len(whole.cells)
+    pixels, valid = rasters.read(part.out), rasters.masks(part.out)
+    crop = rasters.read(whole.out)[:, *part.window.slices]
+    inside = burnt(gdal_tools, tmp_path, aoi, part)
+    assert 0 < inside.sum() < inside.size
+    np.testing.assert_array_equal(valid, np.broadcast_to(inside, valid.shape) & (crop != nodata))
+    np.testing.assert_array_equal(pixels[:, inside], crop[:, inside])
+    with rasters.opened(part.out) as dataset:
+        assert dataset.nodata == nodata
+        flags = dataset.mask_flag_enums[0]
+    assert flags == ([MaskFlags.per_dataset] if nodata is None else [MaskFlags.nodata])
+
+
+def burnt(tools: Path, folder: Path, aoi: Path, part: Plan) -> Array:
+    """The pixels of a result that GDAL's own tool finds inside."""
+    grid = part.zoom.output.crop(part.window)
+    shape = grid.shape.height, grid.shape.width
+    target = rasters.write(
+        folder / "burnt.tif", np.zeros((1, *shape), dtype=np.uint8), transform=grid.transform
+    )
+    subprocess.run([tools / "gdal_rasterize", "-q", "-burn", "1", aoi, target], check=True)
+    found: Array = rasters.read(target)[0] == 1
+    return found
+
+
+def test_an_area_of_floats_is_nan_outside(tmp_path: Path, make: Make) -> None:
+    scene = rasters.write(tmp_path / "scene.tif", textured(1, 1, 50, 44, dtype="float32"))
+    aoi = polygons(
+        tmp_path, (500_103, 5_399_604, 500_218, 5_399_731), (500_300, 5_399_900, 500_330, 5_399_990)
+    )
+    plan = make(scene, scale="3", aoi=aoi)
+    engine.run(plan)
+    pixels, valid = rasters.read(plan.out), rasters.masks(plan.out)
+    np.testing.assert_array_equal(np.isnan(pixels), ~valid)
+
+
+def test_cells_with_nothing_valid_are_not_computed(tmp_path: Path, make: Make) -> None:
+    pixels = textured(1, 1, 50, 44)
+    pixels[pixels == 0] = 1
+    pixels[:, :22] = 0
+    scene = rasters.write(tmp_path / "scene.tif", pixels, nodata=0)
+    plan = make(scene, scale="3")
+    counted = Counted(plan.recipe.inference)
+    report = engine.run(with_inference(plan, counted))
+    assert (report.cells, report.blank, counted.calls) == (9, 3, 6)
+
+
+def test_another_area_starts_anew(tmp_path: Path, make: Make, scene: Path) -> None:
+    """Also where its window is the same."""
+    box = 500_103, 5_399_604, 500_218, 5_399_731
+    plan = make(scene, scale="3", aoi=polygons(tmp_path, box))
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(plan, Counted(plan.recipe.inference, 1)))
+    corner = 500_103, 5_399_724, 500_110, 5_399_731
+    assert make(scene, scale="3", aoi=polygons(tmp_path, box)).settings() == plan.settings()
+    other = make(scene, scale="3", aoi=polygons(tmp_path, (*box[:3], box[3] - 1), corner))
+    assert other.window == plan.window
+    assert engine.run(other).dropped == "its area differed"
+
+
+def test_areas_that_are_refused(tmp_path: Path, make: Make, scene: Path) -> None:
+    box = 500_103, 5_399_604, 500_228, 5_399_731
+    with pytest.raises(InputError, match="--bounds and --aoi were both given"):
+        make(scene, scale="3", aoi=polygons(tmp_path, box), bounds=box)
+    sliver = polygons(tmp_path, (500_100.1, 5_399_604, 500_101.2, 5_399_731))
+    with pytest.raises(InputError, match="lie between the centres"):
+        make(scene, scale="3", aoi=sliver)

@@ -144,7 +144,7 @@ def test_what_is_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"SQLite format 3\x00\xff\xfe")
     with pytest.raises(InputError, match=r"is not GeoJSON .*ogr2ogr -f GeoJSON"):
         read_polygons(path)
-    with pytest.raises(InputError, match="cannot read .*: No such file"):
+    with pytest.raises(InputError, match=r"cannot read .*: No such file"):
         read_polygons(tmp_path / "none.geojson")
-    with pytest.raises(InputError, match="cannot read .*: Is a directory"):
+    with pytest.raises(InputError, match=r"cannot read .*: Is a directory"):
         read_polygons(tmp_path)

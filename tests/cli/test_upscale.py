@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 import subprocess
@@ -197,9 +198,84 @@ def test_dry_run_names_leftovers_and_no_resume_drops_them(
     (scratch / "0_0.npz").write_bytes(b"")
     facts = told(upscale("--scale", "3", "--dry-run", "--json"))
     assert facts["leftovers"] == str(scratch)
+    assert (facts["leftover_cells"], facts["leftovers_resumed"]) == (1, False)
+    plain = upscale("--scale", "3", "--dry-run").stdout
+    assert f"{scratch}, 1 finished cells; the run drops them" in plain
     result = upscale("--scale", "3", "--no-resume", "-q")
     assert result.stderr == "rs-sr: started anew: --no-resume\n"
     assert not scratch.exists()
+
+
+def test_dry_run_says_what_it_takes(upscale: Call, out: Path) -> None:
+    facts = told(upscale("--scale", "3", "--dry-run", "--json"))
+    assert (facts["cells_to_compute"], facts["cells_to_compute_exact"]) == (6, True)
+    assert facts["estimated_seconds"] == pytest.approx(6 * facts["cell_seconds"], abs=0.01)
+    assert facts["estimated_memory_bytes"] > 5e7
+    plain = dict(
+        line.split("  ", 1) for line in upscale("--scale", "3", "--dry-run").stdout.splitlines()
+    )
+    assert plain["estimated time"].strip().startswith("about ")
+    assert plain["estimated memory"].strip().startswith("about ")
+    assert not out.exists()
+
+
+def test_dry_run_leaves_a_result_alone(upscale: Call, out: Path) -> None:
+    out.write_bytes(b"precious")
+    before = out.stat()
+    assert upscale("--scale", "3", "--dry-run", "--overwrite").exit_code == 0
+    assert (out.stat().st_ino, out.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert out.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (3.14, "3.1 s"),
+        (75, "75 s"),
+        (90, "1.5 min"),
+        (7200, "2.0 h"),
+        (3e5, "3.5 days"),
+    ],
+)
+def test_durations(seconds: float, words: str) -> None:
+    module = importlib.import_module("rs_superres.cli.dry_run")
+    assert module.duration(seconds) == words
+
+
+def test_lattice(upscale: Call, tmp_path: Path) -> None:
+    path = tmp_path / "lattice.geojson"
+    result = upscale("--scale", "3", "--dry-run", "--lattice", path)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert len(json.loads(path.read_text())["features"]) == 6
+    bare = rasters.write(tmp_path / "bare.tif", textured(1, 1, 9, 9), transform=None, crs=None)
+    args = "--scale", "3", "--dry-run", "--overwrite", "--lattice", path
+    result = upscale(*args, source=bare)
+    assert result.stderr == (
+        f"rs-sr: {path} is in pixels of the output: the source has no place on a map\n"
+    )
+
+
+def test_aoi(upscale: Call, out: Path, tmp_path: Path) -> None:
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    corners = [[500_010, 5_399_990], [500_100, 5_399_990], [500_010, 5_399_800]]
+    area = tmp_path / "area.geojson"
+    area.write_text(json.dumps({"type": "Polygon", "coordinates": [corners], "crs": crs}))
+    facts = told(upscale("--scale", "3", "--aoi", area, "--json"))
+    assert facts["size"] == [27, 57]
+    assert (facts["cells"], facts["cells_outside_aoi"], facts["blank_cells"]) == (1, 0, 0)
+    valid = rasters.masks(out)
+    assert valid[0].mean() == pytest.approx(0.5, abs=0.02)
+    bounds = "500010", "5399800", "500100", "5399990"
+    box = tmp_path / "box.tif"
+    assert upscale("--scale", "3", "--bounds", *bounds, to=box).exit_code == 0
+    np.testing.assert_array_equal(rasters.read(out)[valid], rasters.read(box)[valid])
+    refused(
+        upscale("--scale", "3", "--aoi", area, "--bounds", *bounds, "--overwrite"),
+        "--bounds and --aoi were both given",
+    )
+    refused(upscale("--scale", "3", "--aoi", out, "--overwrite"), "is not GeoJSON")
 
 
 def test_a_warning_is_a_line(upscale: Call) -> None:
@@ -268,6 +344,7 @@ def test_refused_in_one_line(
         (("--scale", "2", "--precision", "fp8"), "is not one of 'auto', 'fp32', 'bf16', 'fp16'"),
         (("--scale", "2", "--format", "png"), "is not one of 'cog', 'gtiff'"),
         (("--scale", "2", "--nonsense"), "No such option"),
+        (("--scale", "2", "--lattice", "a.geojson"), "--lattice goes with --dry-run"),
     ],
 )
 def test_wrong_calls_exit_2(
