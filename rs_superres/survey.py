@@ -147,7 +147,9 @@ def range_rule(band: Band) -> str:
 def _options(grid: Grid) -> list[str]:
     """The options of grid and place that a raster can be given."""
     mapped = grid.transform is not None and grid.crs is not None
-    return ["--scale", "--bounds", *(("--res", "--like", "--aoi") if mapped else ())]
+    return (
+        ["--scale", "--bounds", "--res", "--like", "--aoi"] if mapped else ["--scale", "--bounds"]
+    )
 
 
 def _model() -> dict[str, Any]:
