@@ -25,11 +25,14 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.geojson import LONGITUDE_LATITUDE
 from rs_superres.grid import Window
 from rs_superres.raster import FAILURES, Source, open_source
-from rs_superres.scene import compute_cell, holds_valid
+from rs_superres.scene import Recipe, compute_cell, holds_valid
 from rs_superres.store import CellStore
 
 LOOKED_AT = 1024
 """Of more cells, so many are looked at and stand for the others."""
+
+WARM_UP = 20.0
+"""Seconds of a first cell beyond which the networks' warming up does not matter."""
 
 BLOCK_CACHE = 0.05
 """Share of the machine's memory that GDAL keeps blocks in."""
@@ -64,6 +67,8 @@ class Forecast:
 def forecast(decided: Plan) -> Forecast:
     """Look at the cells of a run and compute one of them, twice; the second time counts.
 
+    A cell that took long is not computed again: what the first call sets up is no part of it.
+
     Raises:
         RasterError: the source cannot be read.
     """
@@ -75,10 +80,11 @@ def forecast(decided: Plan) -> Forecast:
         valid = [c for c in looked_at if holds_valid(recipe, source, c)]
         to_compute = [c for c in valid if not (resumes and store.has(c))]
         seconds = 0.0
-        for _ in range(2 if valid else 0):  # the first call warms up
-            started = time.perf_counter()
-            compute_cell(recipe, source, valid[len(valid) // 2])
-            seconds = time.perf_counter() - started
+        if to_compute:
+            chosen = to_compute[len(to_compute) // 2]
+            seconds = _timed(recipe, source, chosen)
+            if seconds < WARM_UP:
+                seconds = _timed(recipe, source, chosen)
     return Forecast(
         cells_to_compute=round(len(cells) * len(to_compute) / len(looked_at)),
         exact=stride == 1,
@@ -87,6 +93,13 @@ def forecast(decided: Plan) -> Forecast:
         cell_seconds=seconds,
         memory_bytes=_peak_memory() + _block_cache(decided),
     )
+
+
+def _timed(recipe: Recipe, source: Source, cell: Window) -> float:
+    """How many seconds a cell takes."""
+    started = time.perf_counter()
+    compute_cell(recipe, source, cell)
+    return time.perf_counter() - started
 
 
 def _peak_memory() -> int:
