@@ -48,21 +48,26 @@ def loss_curve(lines: Iterable[Mapping[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def sheet(trials: Sequence[Trial]) -> Image.Image:
-    """Restored windows below each other: low resolution, bicubic, prior, default, truth."""
+def sheet(trials: Sequence[Trial], *, tile: int = TILE) -> Image.Image:
+    """Restored windows below each other: low resolution, bicubic, prior, default, truth.
+
+    Args:
+        trials: a row each.
+        tile: pixels of a picture's side at most; the middle is shown.
+    """
     names = ["source", "bicubic", "prior", "default", "truth"]
-    width, height = len(names) * (TILE + _GAP) - _GAP, _HEAD + len(trials) * (TILE + _GAP)
+    width, height = len(names) * (tile + _GAP) - _GAP, _HEAD + len(trials) * (tile + _GAP)
     whole = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(whole)
     for column, name in enumerate(names):
-        pen.text((column * (TILE + _GAP) + 4, 4), name, fill="black")
+        pen.text((column * (tile + _GAP) + 4, 4), name, fill="black")
     for row, trial in enumerate(trials):
         limits = (trial.value_range.low, trial.value_range.high)
         shown = [_nearest(trial), trial.bicubic, trial.prior, trial.default, trial.truth]
         for column, values in enumerate(shown):
             if values is not None:
-                picture = Image.fromarray(preview.stretched(_middle(values), limits))
-                place = column * (TILE + _GAP), _HEAD + row * (TILE + _GAP)
+                picture = Image.fromarray(preview.stretched(_middle(values, tile), limits))
+                place = column * (tile + _GAP), _HEAD + row * (tile + _GAP)
                 whole.paste(picture, place)
     return whole
 
@@ -76,7 +81,7 @@ def _nearest(trial: Trial) -> Values:
     return trial.low[:, rows][:, :, columns]
 
 
-def _middle(values: Values) -> npt.NDArray[np.generic]:
+def _middle(values: Values, tile: int) -> npt.NDArray[np.generic]:
     """The middle of an image, at most a tile of it."""
-    top, left = (max(0, (side - TILE) // 2) for side in values.shape[1:])
-    return values[:, top : top + TILE, left : left + TILE]
+    top, left = (max(0, (side - tile) // 2) for side in values.shape[1:])
+    return values[:, top : top + tile, left : left + tile]
