@@ -1,0 +1,142 @@
+"""Rasters that are written: what a result's file must say, and its windows as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.enums import ColorInterp
+from rasterio.rpc import RPC
+from rasterio.windows import Window as RasterioWindow
+
+from rs_superres.errors import RasterError
+from rs_superres.grid import Grid, Window, Zoom
+from rs_superres.radiometry import Valid
+from rs_superres.raster.description import Description
+from rs_superres.raster.gdal import BLOCK, FAILURES, one_line, writing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a result's file must say."""
+
+    source: Description
+    zoom: Zoom
+    window: Window
+    """The part of the zoom's output that is written."""
+    tags: Mapping[str, str]
+    """Provenance, added to the source's own tags."""
+    masked: bool
+    """Whether a mask band is written: the source's own, or for pixels outside it."""
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the file."""
+        return self.zoom.output.crop(self.window)
+
+    def control_points(self) -> list[GroundControlPoint]:
+        """The source's ground control points, moved to the output's pixels."""
+        return [
+            GroundControlPoint(
+                row=self.zoom.rows.edge(p.row) - self.window.row,
+                col=self.zoom.columns.edge(p.col) - self.window.column,
+                x=p.x,
+                y=p.y,
+                z=p.z,
+                id=p.id,
+                info=p.info,
+            )
+            for p in self.source.control_points
+        ]
+
+    def rational(self) -> RPC | None:
+        """The source's rational polynomials; their pixel centres stand at integers."""
+        if self.source.rational is None:
+            return None
+        rows, columns = self.zoom.rows, self.zoom.columns
+        moved = self.source.rational.to_dict()
+        moved["line_off"] = rows.edge(moved["line_off"] + 0.5) - 0.5 - self.window.row
+        moved["samp_off"] = columns.edge(moved["samp_off"] + 0.5) - 0.5 - self.window.column
+        moved["line_scale"] /= rows.step
+        moved["samp_scale"] /= columns.step
+        return RPC(**moved)
+
+
+@contextmanager
+def creating(path: Path, target: Target) -> Iterator[Writer]:
+    """Create the uncompressed GeoTIFF that a result is assembled in.
+
+    Raises:
+        RasterError: it cannot be written.
+    """
+    bands, grid = target.source.bands, target.grid
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "height": grid.shape.height,
+        "width": grid.shape.width,
+        "count": len(bands),
+        "dtype": target.source.dtype,
+        "nodata": bands[0].nodata,
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "interleave": "pixel" if len(bands) <= 4 else "band",
+        "bigtiff": "IF_SAFER",
+        "sparse_ok": True,
+    }
+    if target.source.control_points:
+        profile["gcps"] = target.control_points()
+        profile["crs"] = target.source.control_crs
+    elif grid.crs is not None:
+        profile["crs"] = grid.crs
+    if grid.transform is not None:
+        profile["transform"] = grid.transform
+    try:
+        with writing(), rasterio.open(path, "w", **profile) as dataset:
+            _write_metadata(dataset, target)
+            yield Writer(dataset)
+    except FAILURES as error:
+        raise RasterError(f"cannot write {path}: {one_line(error)}") from error
+
+
+class Writer:
+    """Writes windows of a result that is being assembled."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def write(
+        self, window: Window, values: npt.NDArray[np.generic], mask: Valid | None = None
+    ) -> None:
+        """Write (band, y, x) and, where the result has one, its mask (y, x)."""
+        place = RasterioWindow(window.column, window.row, window.width, window.height)
+        self._dataset.write(values, window=place)
+        if mask is not None:
+            self._dataset.write_mask(mask, window=place)
+
+
+def _write_metadata(dataset: Any, target: Target) -> None:
+    """Everything that makes a file more than an array."""
+    bands = target.source.bands
+    dataset.colorinterp = [ColorInterp[b.interpretation] for b in bands]
+    if any(b.scale != 1 for b in bands) or any(b.offset != 0 for b in bands):
+        dataset.scales = [b.scale for b in bands]
+        dataset.offsets = [b.offset for b in bands]
+    for i, band in enumerate(bands, start=1):
+        if band.description:
+            dataset.set_band_description(i, band.description)
+        if band.unit:
+            dataset.set_band_unit(i, band.unit)
+        if band.tags:
+            dataset.update_tags(i, **band.tags)
+    dataset.update_tags(**{**target.source.tags, **target.tags})
+    rational = target.rational()
+    if rational is not None:
+        dataset.rpcs = rational
