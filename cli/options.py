@@ -34,6 +34,23 @@ class Numbers(click.ParamType[tuple[float, ...]]):
         return numbers
 
 
+class Bands(click.ParamType[tuple[int, ...]]):
+    """Band numbers with commas between them, from 1."""
+
+    name = "bands"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Text to a tuple."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r}, expected band numbers as in 4,3,2", param, ctx)
+
+
 class Resolution(click.ParamType[tuple[float, float]]):
     """A pixel size: one number, or X,Y."""
 

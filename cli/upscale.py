@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", nargs=-1, required=True)
 @click.option("-o", "--out", type=options.FILE, required=True, help="The result.")
 @click.option("--scale", help="Magnification, any number above 1.")
 @click.option(
@@ -37,6 +37,34 @@ if TYPE_CHECKING:
 @options.model
 @options.steps
 @options.seed
+@click.option(
+    "-b",
+    "--bidx",
+    type=options.Bands(),
+    metavar="N,N...",
+    default=(),
+    help="Bands that are written, in this order.",
+)
+@click.option(
+    "--rgb",
+    type=options.Bands(),
+    metavar="R,G,B",
+    default=(),
+    help="Bands of SOURCE that are sharpened together.",
+)
+@click.option(
+    "--nearest",
+    type=options.Bands(),
+    metavar="N,N...",
+    default=(),
+    help="Bands of SOURCE carried by nearest neighbour: quality, classes, bit masks.",
+)
+@click.option(
+    "--classes",
+    type=click.Choice(["expand", "nearest"]),
+    help="Turn a palette into colours, or carry classes and 1-bit masks by nearest neighbour.",
+)
+@click.option("--nodata", type=float, metavar="V", help="The value that is nodata in SOURCE.")
 @click.option(
     "--value-range", type=options.Numbers(2), metavar="LO,HI", help="Values that map to -1 and 1."
 )
@@ -65,11 +93,16 @@ if TYPE_CHECKING:
 @options.as_json
 @options.quiet
 def command(
-    source: str,
+    source: tuple[str, ...],
     out: Path,
     model: str | None,
     steps: int | None,
     seed: int,
+    bidx: tuple[int, ...],
+    rgb: tuple[int, ...],
+    nearest: tuple[int, ...],
+    classes: Any,
+    nodata: float | None,
     device: str,
     precision: Any,
     file_format: Any,
@@ -84,12 +117,14 @@ def command(
 ) -> None:
     """Super-resolve SOURCE by any factor, keeping its place, units and metadata.
 
+    Several SOURCEs on one grid become the bands of one result.
+
     \b
     rs-sr upscale scene.tif --scale 3.5 -o out.tif
     rs-sr upscale scene.tif --res 2.5 -o out.tif
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     # Not at the top: the engine needs torch and rasterio, which --help must not wait for.
-    from rs_superres import engine, zoo
+    from rs_superres import engine, roles, zoo
 
     if lattice is not None and not dry_run:
         raise click.UsageError("--lattice goes with --dry-run")
@@ -97,6 +132,7 @@ def command(
         model=model or zoo.DEFAULT,
         steps=steps,
         seed=seed,
+        bands=roles.Wish(bands=bidx, rgb=rgb, nearest=nearest, classes=classes, nodata=nodata),
         device=device,
         precision=precision,
         format=file_format,
@@ -107,6 +143,8 @@ def command(
     decided = engine.plan(source, out, asked)
     for warning in decided.warnings():
         click.echo(f"rs-sr: warning: {warning}", err=True)
+    for note in decided.notes():
+        click.echo(f"rs-sr: note: {note}", err=True)
     told = described(decided)
     if dry_run:
         told |= rehearsed(decided, lattice=lattice, overwrite=overwrite, as_json=as_json)
@@ -120,7 +158,10 @@ def command(
     if preview is not None:
         from rs_superres.preview import preview_of, save
 
-        save(preview_of(source, out, decided.zoom, decided.window), preview)
+        picture = preview_of(
+            decided.sources, decided.roles.selection, out, decided.zoom, decided.window
+        )
+        save(picture, preview)
     told |= {
         "resumed_cells": report.resumed,
         "blank_cells": report.blank,
@@ -134,7 +175,7 @@ def described(decided: Plan) -> dict[str, Any]:
     """What a run does, by name: plain values."""
     grid = decided.zoom.output.crop(decided.window)
     return {
-        "source": decided.source,
+        "source": decided.sources[0] if len(decided.sources) == 1 else list(decided.sources),
         "out": str(decided.out),
         "source_size": [
             decided.description.grid.shape.width,
@@ -145,6 +186,7 @@ def described(decided: Plan) -> dict[str, Any]:
         "scale": decided.zoom.scale,
         "bands": len(decided.description.bands),
         "dtype": decided.description.dtype,
+        "band_roles": str(decided.roles),
         "value_range": [[g.value_range.low, g.value_range.high] for g in decided.recipe.groups],
         "model": decided.model.name,
         "model_sha256": decided.model.checksum,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,19 +21,24 @@ from rs_superres import __version__, zoo
 from rs_superres.area import Area, read_area
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window, Zoom
+from rs_superres.groups import band_groups
 from rs_superres.inference import Precision, prepare, resolve_device, resolve_precision
 from rs_superres.raster import (
     Description,
+    Paths,
     Target,
+    check_creation,
     checksum,
     creating,
-    creation_options,
+    domain_names,
     finish,
+    keeps_domains,
     open_source,
     read_grid,
     same_crs,
 )
-from rs_superres.scene import Recipe, band_groups, blank_cell, compute_cell, is_blank
+from rs_superres.roles import Roles, Wish, decide
+from rs_superres.scene import Recipe, blank_cell, compute_cell, is_blank
 from rs_superres.store import CellStore, opened_store, scratch_of
 from rs_superres.tiles import Cells, Lattice
 
@@ -41,6 +47,12 @@ Progress = Callable[[int, int], None]
 
 Format = Literal["cog", "gtiff"]
 """What a result is written as."""
+
+DRIVERS = {"cog": "COG", "gtiff": "GTiff"}
+"""GDAL's names of the formats."""
+
+SUFFIXES = (".tif", ".tiff", ".gtiff", ".cog", ".btf")
+"""Ends of names that a GeoTIFF goes by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +75,8 @@ class Options:
     """Evaluations of the denoiser; 0 for the prior alone, None for the model's own number."""
     seed: int = 0
     """Names the noise field."""
+    bands: Wish = field(default_factory=Wish)
+    """Which bands of the source are written, and how each is carried."""
     value_range: tuple[float, float] | None = None
     """Digital numbers that map to the network's -1 and 1."""
     device: str = "auto"
@@ -82,11 +96,13 @@ class Options:
 class Plan:
     """Everything that was decided about a run."""
 
-    source: str
-    """A path, or what else GDAL opens: ``/vsizip/...``, ``https://...``."""
+    sources: tuple[str, ...]
+    """Paths, or what else GDAL opens: ``/vsizip/...``, ``https://...``."""
     out: Path
     options: Options
     description: Description
+    """Of the source as it is read: its bands are those of the result."""
+    roles: Roles
     window: Window
     """The part of the output grid that is written."""
     cells: Cells | tuple[Window, ...]
@@ -123,7 +139,7 @@ class Plan:
         """All that the result's pixels depend on, by name."""
         return {
             "source": self.source_checksum,
-            "source file": _size_and_time(self.source),
+            "source file": _sizes_and_times(self.description.files),
             "grid": repr((self.zoom.rows, self.zoom.columns, self.recipe.lattice)),
             "window": asdict(self.window),
             "area": None if self.recipe.area is None else self.recipe.area.checksum,
@@ -132,6 +148,7 @@ class Plan:
             "seed": self.options.seed,
             "precision": self.precision,
             "device": self.device.split(":")[0],
+            "band roles": repr(self.roles),
             "value range": [asdict(g.value_range) for g in self.recipe.groups],
             "version": __version__,
         }
@@ -150,6 +167,7 @@ class Plan:
             "SUPERRES_STEPS": str(self.steps),
             "SUPERRES_SEED": str(self.options.seed),
             "SUPERRES_PRECISION": self.precision,
+            "SUPERRES_BANDS": str(self.roles),
             "SUPERRES_VALUE_RANGE": "; ".join(
                 f"{g.value_range.low:.10g},{g.value_range.high:.10g}" for g in self.recipe.groups
             ),
@@ -163,6 +181,33 @@ class Plan:
             return []
         trained = f"the model {self.model.name} was trained at {low:g} to {high:g}"
         return [f"the scale is {self.zoom.scale:.4g}, {trained}"]
+
+    def notes(self) -> list[str]:
+        """What of the source the result cannot hold."""
+        bands, told = self.description.bands, list(self.description.notes)
+        if len({repr(b.nodata) for b in bands if not b.is_alpha}) > 1:
+            told.append(
+                f"the bands' nodata values differ, a GeoTIFF holds one: {self.recipe.nodata:g}"
+            )
+        if self.options.format == "cog" and not keeps_domains(self.description):
+            told.append(
+                "GDAL's COG driver drops the tags of metadata domains or of bands, here those of "
+                f"the domains {', '.join(domain_names(self.description))}; --format gtiff keeps all"
+            )
+        if len(bands) > 1 and any(b.colours for b in bands):
+            told.append("a GeoTIFF of several bands holds no colour table: it is left out")
+        return told
+
+    def target(self) -> Target:
+        """What the result's file must say."""
+        return Target(
+            source=self.description,
+            zoom=self.zoom,
+            window=self.window,
+            tags=self.tags(),
+            masked=self.recipe.masked,
+            nearest=bool(self.roles.nearest),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,18 +226,26 @@ class Report:
     seconds: float
 
 
-def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
+def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     """Decide everything about a run, reading no more than sampled windows.
+
+    Args:
+        source: one raster, or several on one grid whose bands are stacked in that order.
+        out: the result's name.
+        options: what is asked for.
 
     Raises:
         InputError: an option or a source that cannot be used.
         RasterError: the source cannot be read.
         ModelError: the model cannot be used.
     """
-    source, out = str(source), Path(out)
-    _check_out(Path(source), out, overwrite=options.overwrite)
-    creation_options(options.creation)
-    with open_source(source) as opened:
+    sources = (source,) if isinstance(source, str | Path) else tuple(source)
+    _check_name(str(out))
+    out = Path(out)
+    with open_source(sources) as whole:
+        _check_replaced(out, whole.description.files, overwrite=options.overwrite)
+        roles = decide(whole.description, options.bands)
+        opened = whole.selected(roles.selection)
         description = opened.description
         zoom = _zoom(description.grid, options)
         area = _area(zoom, options)
@@ -217,18 +270,21 @@ def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
         zoom=zoom,
         lattice=lattice,
         bands=bands,
-        groups=tuple(band_groups(bands, samples, options.value_range)),
+        groups=tuple(band_groups(roles, bands, samples, options.value_range)),
+        nearest=roles.nearest,
+        alpha=roles.alpha,
         inference=inference,
         seed=options.seed,
         masked=description.dataset_mask
-        or (bands[0].nodata is None and not (zoom.inside and area is None)),
+        or (description.nodata is None and not (zoom.inside and area is None)),
         area=area,
     )
-    return Plan(
-        source=source,
+    decided = Plan(
+        sources=tuple(str(s) for s in sources),
         out=out,
         options=options,
         description=description,
+        roles=roles,
         window=window,
         cells=_cells(lattice.cells(window), area),
         recipe=recipe,
@@ -238,23 +294,43 @@ def plan(source: str | Path, out: str | Path, options: Options) -> Plan:
         device=str(device),
         source_checksum=checksum(description, samples),
     )
+    check_creation(decided.target(), driver=DRIVERS[options.format], options=options.creation)
+    return decided
 
 
-def _size_and_time(source: str) -> list[int]:
-    """Size and modification time of a local file; nothing for what is not one."""
-    path = Path(source)
-    return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else []
+def _sizes_and_times(files: Sequence[str]) -> list[list[int]]:
+    """Size and modification time of the local ones among a source's files."""
+    # Statistics and overviews come and go without a word on the pixels.
+    paths = [Path(f) for f in files if not f.endswith((".aux.xml", ".ovr"))]
+    stats = [path.stat() for path in paths if path.is_file()]
+    return [[stat.st_size, stat.st_mtime_ns] for stat in stats]
 
 
-def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
-    """Refuse an output name that would lose something."""
+def _check_name(name: str) -> None:
+    """Refuse an output name that no result can have."""
+    out = Path(name)
+    if name.startswith("/vsi") or re.match(r"\w{2,}:/", name):
+        raise InputError(
+            f"the output {name} is not a local file; write one and copy it there afterwards"
+        )
     if out.is_dir():
         raise InputError(f"the output {out} is a directory, expected a file name")
+    if out.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"the output {out}, expected a name that ends in {', '.join(SUFFIXES)}: a GeoTIFF is "
+            "written, gdal_translate turns it into other formats"
+        )
     if not out.parent.is_dir():
         raise InputError(f"the output's folder {out.parent} does not exist")
-    if out.exists() and source.exists() and out.samefile(source):
+
+
+def _check_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -> None:
+    """Refuse to replace a file that the source is read from, or any without being asked."""
+    if not out.exists():
+        return
+    if any(Path(file).exists() and out.samefile(file) for file in files):
         raise InputError(f"the output {out} is the source, choose another name")
-    if out.exists() and not overwrite:
+    if not overwrite:
         raise InputError(f"{out} exists already; use --overwrite to replace it")
 
 
@@ -316,7 +392,7 @@ def _cells(cells: Cells, area: Area | None) -> Cells | tuple[Window, ...]:
 
 
 def upscale(
-    source: str | Path,
+    source: Paths,
     out: str | Path,
     options: Options,
     *,
@@ -347,7 +423,7 @@ def run(decided: Plan, *, progress: Progress | None = None) -> Report:
     with _disk_errors(decided), opened_store(decided.scratch) as store:
         dropped = store.begin(decided.settings(), resume=decided.options.resume)
         total, resumed = len(decided.cells), 0
-        with open_source(decided.source) as source:
+        with open_source(decided.sources, decided.roles.selection) as source:
             for done, cell in enumerate(decided.cells):
                 if progress is not None:
                     progress(done, total)
@@ -391,13 +467,7 @@ def assemble(decided: Plan, store: CellStore) -> int:
         How many of them hold nothing valid.
     """
     needed, blank = set(decided.cells), 0
-    target = Target(
-        source=decided.description,
-        zoom=decided.zoom,
-        window=decided.window,
-        tags=decided.tags(),
-        masked=decided.recipe.masked,
-    )
+    target = decided.target()
     with creating(store.assembled, target) as writer:
         for cell in decided.recipe.lattice.cells(decided.window):
             shared = cell.intersection(decided.window)
@@ -414,7 +484,12 @@ def assemble(decided: Plan, store: CellStore) -> int:
                 values[:, *inside],
                 None if mask is None else mask[inside],
             )
-    driver = {"cog": "COG", "gtiff": "GTiff"}[decided.options.format]
-    finish(store.assembled, store.result, driver=driver, options=decided.options.creation)
+    finish(
+        store.assembled,
+        store.result,
+        target=target,
+        driver=DRIVERS[decided.options.format],
+        options=decided.options.creation,
+    )
     store.assembled.unlink()
     return blank

@@ -18,11 +18,12 @@ from rs_superres import zoo
 from rs_superres.degrade import bicubic, low_resolution_side, truth_side
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Window, Zoom
+from rs_superres.groups import Group
 from rs_superres.inference import prepare
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band, open_source
-from rs_superres.scene import ArrayReader, Group, Recipe, compute_cell
+from rs_superres.scene import ArrayReader, Recipe, compute_cell
 from rs_superres.tiles import Lattice
 
 Pixels = npt.NDArray[np.uint8]

@@ -76,7 +76,7 @@ def forecast(decided: Plan) -> Forecast:
     resumes = decided.options.resume and store.fits(decided.settings())
     stride = max(1, -(-len(cells) // LOOKED_AT))
     looked_at = list(islice(cells, 0, None, stride))
-    with open_source(decided.source) as source:
+    with open_source(decided.sources, decided.roles.selection) as source:
         valid = [c for c in looked_at if holds_valid(recipe, source, c)]
         to_compute = [c for c in valid if not (resumes and store.has(c))]
         seconds = 0.0
@@ -131,7 +131,7 @@ def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:
         RasterError: it cannot be written, or the source not be read.
     """
     _check_lattice(decided, path, overwrite=overwrite)
-    with open_source(decided.source) as source:
+    with open_source(decided.sources, decided.roles.selection) as source:
         features = list(_features(decided, source))
     grid = decided.zoom.output
     on_map = grid.transform is not None and grid.crs is not None
@@ -156,7 +156,7 @@ def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:
 def _check_lattice(decided: Plan, path: Path, *, overwrite: bool) -> None:
     """Refuse a name that would lose something."""
     options = decided.options
-    own = [decided.out, Path(decided.source), options.aoi, options.like]
+    own = [decided.out, *map(Path, decided.description.files), options.aoi, options.like]
     if any(p is not None and _same(p, path) for p in own):
         raise InputError(f"{path} is a file of the run itself, choose another for --lattice")
     if path.exists() and not overwrite:

@@ -23,6 +23,7 @@ from rs_superres.nets.neurop import NeurOpDiff
 from rs_superres.nets.operator import AxisSamples
 from rs_superres.nets.prior import PaperPrior, linear, scene_samples
 from rs_superres.radiometry import Floats
+from rs_superres.resample import cubic
 from rs_superres.tiles import Patch
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -53,6 +54,12 @@ class Inference(Protocol):
         Returns:
             (3, rows, columns) network values.
         """
+        ...
+
+    def residual(
+        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
+    ) -> Floats:
+        """What the result has beside the cubic interpolation of the image; as ``__call__``."""
         ...
 
 
@@ -167,6 +174,17 @@ class _SceneInference:
         result: Floats = out[0].float().cpu().numpy()
         return result
 
+    def residual(
+        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
+    ) -> Floats:
+        if self._sigmas:
+            return _beside_cubic(self(image, rows, columns, noise), image, rows, columns)
+        with torch.inference_mode(), _autocast(self._device, self._dtype):
+            places = _samples(rows, self._device), _samples(columns, self._device)
+            out = self._network.prior.detail(_batch(image, self._device), *places, self._folded)
+        result: Floats = out[0].float().cpu().numpy()
+        return result
+
 
 class _PaperInference:
     """The paper's kind: the cell and its margin are the whole image to its networks."""
@@ -210,6 +228,18 @@ class _PaperInference:
                 )
         result: Floats = out[0].float().cpu().numpy()
         return result
+
+    def residual(
+        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
+    ) -> Floats:
+        return _beside_cubic(self(image, rows, columns, noise), image, rows, columns)
+
+
+def _beside_cubic(result: Floats, image: Floats, rows: Patch, columns: Patch) -> Floats:
+    """A result less the cubic interpolation of its image."""
+    base = cubic(image, rows, columns)
+    beside: Floats = (result - base).astype(np.float32)
+    return beside
 
 
 def _batch(image: Floats, device: torch.device) -> Tensor:

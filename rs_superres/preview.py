@@ -11,7 +11,7 @@ from PIL import Image
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window, Zoom
 from rs_superres.radiometry import Valid
-from rs_superres.raster import open_source
+from rs_superres.raster import Paths, Selection, open_source
 
 STRETCH = (1.0, 99.0)
 """Percentiles of the source's values that become black and white."""
@@ -71,11 +71,14 @@ def save(image: Image.Image, path: Path) -> None:
         raise RasterError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def preview_of(source: str, out: Path, zoom: Zoom, window: Window) -> Image.Image:
+def preview_of(
+    sources: Paths, selection: Selection | None, out: Path, zoom: Zoom, window: Window
+) -> Image.Image:
     """Before and after, side by side: the middle of the result at its own resolution.
 
     Args:
-        source: the raster that was upscaled.
+        sources: the raster that was upscaled.
+        selection: how it was read; all bands as they are where None.
         out: the result.
         zoom: how their grids lie.
         window: the part of the zoom's output that the result holds.
@@ -92,7 +95,7 @@ def preview_of(source: str, out: Path, zoom: Zoom, window: Window) -> Image.Imag
         int(rows[-1] - rows[0]) + 1,
         int(columns[-1] - columns[0]) + 1,
     )
-    with open_source(source) as opened:
+    with open_source(sources, selection) as opened:
         bands = [i for i, b in enumerate(opened.description.bands) if not b.is_alpha][:3]
         before, valid = opened.read(part)
     shown = bands if len(bands) == 3 else bands[:1]

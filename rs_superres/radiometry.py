@@ -6,15 +6,23 @@ Arrays are (band, y, x).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Valid = npt.NDArray[np.bool_]
+Real = TypeVar("Real", np.float32, np.float64)
 
-DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
+SINGLE = ("uint8", "int8", "uint16", "int16", "float32")
 """The dtypes that single precision carries whole."""
+
+DOUBLE = ("uint32", "int32", "float64")
+"""Those that it does not: their base is interpolated in double precision."""
+
+DTYPES = SINGLE + DOUBLE
+"""The dtypes of rasters that are super-resolved."""
 
 FILL_RADIUS = 16
 """Pixels: how far into a hole its valid neighbours are continued."""
@@ -30,16 +38,24 @@ class ValueRange:
     low: float
     high: float
 
+    @property
+    def centre(self) -> float:
+        """The digital number that maps to 0."""
+        return (self.low + self.high) / 2
+
+    @property
+    def half(self) -> float:
+        """How many digital numbers one network value is."""
+        return (self.high - self.low) / 2
+
     def to_network(self, values: npt.NDArray[np.generic]) -> Floats:
         """Digital numbers to network values."""
-        half = (self.high - self.low) / 2
-        scaled = (values.astype(np.float64) - self.low) / half - 1
+        scaled = (values.astype(np.float64) - self.low) / self.half - 1
         return scaled.astype(np.float32)
 
     def from_network(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Network values to digital numbers, in float64 and not rounded."""
-        half = (self.high - self.low) / 2
-        return (values.astype(np.float64) + 1) * half + self.low
+        return (values.astype(np.float64) + 1) * self.half + self.low
 
     @classmethod
     def of_samples(cls, values: npt.NDArray[np.generic]) -> ValueRange:
@@ -51,22 +67,24 @@ class ValueRange:
         return cls(low, high) if high > low else cls(low, low + 1.0)
 
 
-def fill_holes(values: Floats, valid: Valid, radius: int = FILL_RADIUS) -> Floats:
+def fill_holes(
+    values: npt.NDArray[Real], valid: Valid, radius: int = FILL_RADIUS
+) -> npt.NDArray[Real]:
     """Continue valid values into holes, ring by ring; beyond ``radius`` the middle value, 0.
 
     What is filled depends on the valid pixels within ``radius`` alone, never on what a hole held.
 
     Args:
-        values: (band, y, x) network values; anything, NaN too, where not valid.
+        values: (band, y, x), 0 in the middle of their range; anything, NaN too, where not valid.
         valid: (band, y, x).
         radius: rings that are filled.
     """
     if valid.all():
         return values
     known = valid.copy()
-    filled = np.where(known, values, np.float32(0))
+    filled = np.where(known, values, values.dtype.type(0))
     for _ in range(radius):
-        count = _box_sum(known.astype(np.float32))
+        count = _box_sum(known.astype(values.dtype))
         ring = ~known & (count > 0)
         if not ring.any():
             break
@@ -76,16 +94,16 @@ def fill_holes(values: Floats, valid: Valid, radius: int = FILL_RADIUS) -> Float
     return filled
 
 
-def _box_sum(x: Floats) -> Floats:
+def _box_sum(x: npt.NDArray[Real]) -> npt.NDArray[Real]:
     """Sum over 3 x 3 pixels, zero outside; the order of additions is the same everywhere."""
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
     tall = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    out: Floats = tall[..., :-2] + tall[..., 1:-1] + tall[..., 2:]
+    out: npt.NDArray[Real] = tall[..., :-2] + tall[..., 1:-1] + tall[..., 2:]
     return out
 
 
 def quantise(
-    values: npt.NDArray[np.float64], dtype: str, nodata: float | None
+    values: npt.NDArray[np.float64], dtype: str, nodata: float | None, bits: int | None = None
 ) -> npt.NDArray[np.generic]:
     """Round half to even and clip to the dtype, never landing on nodata.
 
@@ -93,6 +111,7 @@ def quantise(
         values: digital numbers of valid pixels.
         dtype: numpy's name of the raster's dtype.
         nodata: its nodata value; a value that rounds to it takes the neighbour on its own side.
+        bits: how many bits an unsigned integer has, where fewer than its dtype's.
     """
     kind = np.dtype(dtype)
     if kind.kind == "f":
@@ -101,11 +120,11 @@ def quantise(
             taken = out == kind.type(nodata)
             out[taken] = np.nextafter(kind.type(nodata), kind.type(0 if nodata else 1))
         return out
-    limits = np.iinfo(kind)
-    rounded = np.clip(np.rint(values), limits.min, limits.max)
-    if nodata is not None and limits.min <= nodata <= limits.max:
+    least, most = np.iinfo(kind).min, np.iinfo(kind).max if bits is None else 2**bits - 1
+    rounded = np.clip(np.rint(values), least, most)
+    if nodata is not None and least <= nodata <= most:
         taken = rounded == nodata
         side = np.where(values >= nodata, 1, -1)
-        side = np.where(nodata == limits.min, 1, np.where(nodata == limits.max, -1, side))
+        side = np.where(nodata == least, 1, np.where(nodata == most, -1, side))
         rounded = np.where(taken, nodata + side, rounded)
     return rounded.astype(kind)

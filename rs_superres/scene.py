@@ -6,7 +6,6 @@ network, back to digital numbers, rounded. :func:`compute_cell` is that way from
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -15,13 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.area import Area
-from rs_superres.errors import InputError
 from rs_superres.grid import Window, Zoom
+from rs_superres.groups import Group
 from rs_superres.inference import Inference
 from rs_superres.noise import normal_field
-from rs_superres.radiometry import FILL_RADIUS, Valid, ValueRange, fill_holes, quantise
+from rs_superres.radiometry import DOUBLE, FILL_RADIUS, Valid, fill_holes, quantise
 from rs_superres.raster import Band
+from rs_superres.raster.description import nodata_of
+from rs_superres.resample import cubic, linear
 from rs_superres.tiles import Lattice, Patch, patch, reflected
+
+Indices = npt.NDArray[np.int64]
 
 
 class Reader(Protocol):
@@ -51,15 +54,6 @@ class ArrayReader:
         return self._values[take], self._valid[take]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Bands that go through the network together: an RGB triplet, or one band as grey."""
-
-    bands: tuple[int, ...]
-    """Indices from 0: three, or one."""
-    value_range: ValueRange
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """All that a cell's pixels depend on but the source's."""
@@ -69,6 +63,10 @@ class Recipe:
     bands: tuple[Band, ...]
     """Of source and result alike."""
     groups: tuple[Group, ...]
+    nearest: tuple[int, ...] = ()
+    """Indices of the bands that are carried by nearest neighbour."""
+    alpha: tuple[int, ...] = ()
+    """Indices of the bands that are interpolated linearly."""
     inference: Inference
     seed: int
     """Names the noise field."""
@@ -84,40 +82,36 @@ class Recipe:
 
     @property
     def nodata(self) -> float | None:
-        """Of source and result."""
-        return self.bands[0].nodata
+        """Of the result: one value for all bands."""
+        return nodata_of(self.bands)
 
 
-def band_groups(
-    bands: Sequence[Band],
-    samples: Sequence[tuple[npt.NDArray[np.generic], Valid]],
-    given: tuple[float, float] | None,
-) -> Iterator[Group]:
-    """Red, green and blue as one group, every other band but alpha as its own."""
-    for members in _members(bands):
-        if given is not None:
-            low, high = given
-            if not low < high:
-                raise InputError(f"value range {low:g},{high:g}, expected the lower one first")
-            yield Group(members, ValueRange(low, high))
-        elif bands[0].dtype == "uint8":
-            yield Group(members, ValueRange(0.0, 255.0))
-        else:
-            index = list(members)
-            valid = [values[index][mask[index]] for values, mask in samples]
-            yield Group(members, ValueRange.of_samples(np.concatenate(valid)))
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """One cell of the lattice and the source around it."""
 
+    cell: Window
+    rows: Patch
+    columns: Patch
+    values: npt.NDArray[np.generic]
+    """(band, y, x): the patch, and beyond it a border that holes are filled from."""
+    valid: Valid
 
-def _members(bands: Sequence[Band]) -> Iterator[tuple[int, ...]]:
-    """Indices of the bands of each group, by their colour interpretation."""
-    colours = [b.interpretation for b in bands]
-    triplet: tuple[int, ...] = ()
-    if all(colours.count(c) == 1 for c in ("red", "green", "blue")):
-        triplet = tuple(colours.index(c) for c in ("red", "green", "blue"))
-        yield triplet
-    for i, band in enumerate(bands):
-        if i not in triplet and not band.is_alpha:
-            yield (i,)
+    @classmethod
+    def of(cls, recipe: Recipe, reader: Reader, cell: Window) -> _Surroundings:
+        """Read them."""
+        zoom, inference, r = recipe.zoom, recipe.inference, FILL_RADIUS
+        rows, columns = (
+            patch(axis, start, count, margin=inference.margin, halo=inference.halo)
+            for axis, start, count in (
+                (zoom.rows, cell.row, cell.height),
+                (zoom.columns, cell.column, cell.width),
+            )
+        )
+        values, valid = reader.read_reflected(
+            rows.start - r, columns.start - r, rows.count + 2 * r, columns.count + 2 * r
+        )
+        return cls(cell, rows, columns, values, valid)
 
 
 def compute_cell(
@@ -128,42 +122,31 @@ def compute_cell(
     Returns:
         (band, y, x) in the result's dtype, and the mask (y, x) if the result has one.
     """
-    inference, zoom = recipe.inference, recipe.zoom
-    rows, columns = (
-        patch(axis, start, count, margin=inference.margin, halo=inference.halo)
-        for axis, start, count in (
-            (zoom.rows, cell.row, cell.height),
-            (zoom.columns, cell.column, cell.width),
-        )
-    )
     wanted = _wanted(recipe, cell)
     if not wanted.any():
         return blank_cell(recipe, cell)
-    r = FILL_RADIUS
-    values, valid = reader.read_reflected(
-        rows.start - r, columns.start - r, rows.count + 2 * r, columns.count + 2 * r
+    around = _Surroundings.of(recipe, reader, cell)
+    under = _under(
+        recipe.zoom, cell, around.rows.start - FILL_RADIUS, around.columns.start - FILL_RADIUS
     )
-    there = wanted & _under(zoom, cell, rows.start, columns.start, valid[:, r:-r, r:-r])
+    there = wanted & around.valid[:, under[0], under[1]]
     if not there.any():
         return blank_cell(recipe, cell)
-    drawn = _network_groups(recipe, cell, rows, columns, values, valid)
-    bands = recipe.bands
-    out = np.empty((len(bands), cell.height, cell.width), dtype=recipe.dtype)
-    for group, network_values in zip(recipe.groups, drawn, strict=True):
-        numbers = group.value_range.from_network(network_values)
-        if len(group.bands) == 1:
-            numbers = numbers.mean(axis=0, keepdims=True)
-        out[list(group.bands)] = quantise(numbers, recipe.dtype, recipe.nodata)
-    inner = (
-        slice(inference.margin, inference.margin + cell.height),
-        slice(inference.margin, inference.margin + cell.width),
-    )
-    for i, band in enumerate(bands):
-        if band.is_alpha:
-            alpha = _linear(values[i, r:-r, r:-r], rows, columns)[inner]
-            out[i] = quantise(alpha, recipe.dtype, None)
+    out = np.empty((len(recipe.bands), cell.height, cell.width), dtype=recipe.dtype)
+    for number, group in enumerate(recipe.groups):
+        numbers = _network_numbers(recipe, around, number)
+        for i, band in zip(group.bands, numbers, strict=True):
+            out[i] = quantise(band, recipe.dtype, recipe.nodata, recipe.bands[i].bits)
+    for i in recipe.alpha:
+        out[i] = quantise(_interpolated(recipe, around, i), recipe.dtype, None)
+    for i in recipe.nearest:
+        out[i] = around.values[i][under]
     out[~there] = _absent(recipe)
-    return out, np.asarray(there.all(axis=0)) if recipe.masked else None
+    if not recipe.masked:
+        return out, None
+    # What nodata alone marks is marked in its own band: the mask is for what no band has.
+    told = [i for i in range(len(out)) if i not in recipe.alpha] or list(recipe.alpha)
+    return out, np.asarray(there[told].any(axis=0))
 
 
 def holds_valid(recipe: Recipe, reader: Reader, cell: Window) -> bool:
@@ -177,7 +160,8 @@ def holds_valid(recipe: Recipe, reader: Reader, cell: Window) -> bool:
     _, valid = reader.read_reflected(
         top, left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1
     )
-    return bool((wanted & _under(recipe.zoom, cell, top, left, valid)).any())
+    under = _under(recipe.zoom, cell, top, left)
+    return bool((wanted & valid[:, under[0], under[1]]).any())
 
 
 def is_blank(recipe: Recipe, values: npt.NDArray[np.generic], mask: Valid | None) -> bool:
@@ -204,32 +188,60 @@ def _absent(recipe: Recipe) -> float:
     return float("nan") if np.dtype(recipe.dtype).kind == "f" else 0
 
 
-def _network_groups(
-    recipe: Recipe,
-    cell: Window,
-    rows: Patch,
-    columns: Patch,
-    values: npt.NDArray[np.generic],
-    valid: Valid,
-) -> npt.NDArray[np.float32]:
-    """Run the network over each group: (group, 3, y, x) of the cell, network values."""
-    r, margin = FILL_RADIUS, recipe.inference.margin
-    shape = 3, cell.height + 2 * margin, cell.width + 2 * margin
-    outputs = []
-    for number, group in enumerate(recipe.groups):
-        index = list(group.bands)
-        filled = fill_holes(group.value_range.to_network(values[index]), valid[index])
-        image = np.broadcast_to(filled, (3, *filled.shape[1:]))[:, r:-r, r:-r]
-        noise = partial(
-            normal_field,
-            (recipe.seed, 0, 0, number),  # sample 0, step 0
-            row=cell.row - margin,
-            column=cell.column - margin,
-            shape=shape,
+def _network_numbers(recipe: Recipe, around: _Surroundings, number: int) -> npt.NDArray[np.float64]:
+    """Run the network over one group: (band, y, x) of the cell, digital numbers."""
+    group, cell, margin, r = (
+        recipe.groups[number],
+        around.cell,
+        recipe.inference.margin,
+        FILL_RADIUS,
+    )
+    index, found = list(group.bands), group.value_range
+    if recipe.dtype in DOUBLE:
+        exact = fill_holes(
+            around.values[index].astype(np.float64) - found.centre, around.valid[index]
         )
-        outputs.append(recipe.inference(image, rows, columns, noise))
-    whole = np.stack(outputs)
-    return whole[:, :, margin : margin + cell.height, margin : margin + cell.width]
+        filled = (exact / found.half).astype(np.float32)
+    else:
+        filled = fill_holes(found.to_network(around.values[index]), around.valid[index])
+    image = np.broadcast_to(filled, (3, *filled.shape[1:]))[:, r:-r, r:-r]
+    noise = partial(
+        normal_field,
+        (recipe.seed, 0, 0, number),  # sample 0, step 0
+        row=cell.row - margin,
+        column=cell.column - margin,
+        shape=(3, cell.height + 2 * margin, cell.width + 2 * margin),
+    )
+    inner = np.s_[:, margin : margin + cell.height, margin : margin + cell.width]
+    if recipe.dtype in DOUBLE:
+        # The networks compute in single precision: they supply what the base lacks, no more.
+        residual = recipe.inference.residual(image, around.rows, around.columns, noise)[inner]
+        rows, columns = (_bordered(p, margin) for p in (around.rows, around.columns))
+        base = found.centre + cubic(exact, rows, columns)
+        return base + found.half * _merged(group, residual.astype(np.float64))
+    drawn = recipe.inference(image, around.rows, around.columns, noise)[inner]
+    return _merged(group, found.from_network(drawn))
+
+
+def _merged(group: Group, drawn: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What the network made of a group, (3, y, x): of a single band's three results the mean."""
+    return drawn if len(group.bands) == 3 else drawn.mean(axis=0, keepdims=True)
+
+
+def _bordered(along: Patch, margin: int) -> Patch:
+    """A patch with the border that holes are filled from, and without the margin's positions."""
+    inner = along.positions[margin : len(along.positions) - margin]
+    return Patch(along.start - FILL_RADIUS, along.count + 2 * FILL_RADIUS, inner)
+
+
+def _interpolated(recipe: Recipe, around: _Surroundings, i: int) -> npt.NDArray[np.float64]:
+    """One band of a cell, interpolated linearly: (y, x)."""
+    r, margin, cell = FILL_RADIUS, recipe.inference.margin, around.cell
+    whole = linear(around.values[[i], r:-r, r:-r], around.rows, around.columns)
+    band: npt.NDArray[np.float64] = whole[
+        0, margin : margin + cell.height, margin : margin + cell.width
+    ]
+    return band
 
 
 def _wanted(recipe: Recipe, cell: Window) -> Valid:
@@ -249,22 +261,8 @@ def _wanted(recipe: Recipe, cell: Window) -> Valid:
     return inside if recipe.area is None else inside & recipe.area.inside(cell)
 
 
-def _under(zoom: Zoom, cell: Window, top: int, left: int, valid: Valid) -> Valid:
-    """The validity under each output pixel's centre, of source pixels read from (top, left)."""
+def _under(zoom: Zoom, cell: Window, top: int, left: int) -> tuple[Indices, Indices]:
+    """The source pixel under each output pixel's centre, as indices of what begins there."""
     rows = zoom.rows.under(cell.row, cell.height) - top
     columns = zoom.columns.under(cell.column, cell.width) - left
-    under: Valid = valid[:, rows][:, :, columns]
-    return under
-
-
-def _linear(
-    values: npt.NDArray[np.generic], rows: Patch, columns: Patch
-) -> npt.NDArray[np.float64]:
-    """Bilinear interpolation of one band of a patch at its positions."""
-    out = values.astype(np.float64)
-    for axis, along in ((0, rows), (1, columns)):
-        place = along.positions - along.start
-        first = np.floor(place).astype(np.int64)
-        t = np.expand_dims(place - first, 1 - axis)
-        out = out.take(first, axis) * (1 - t) + out.take(first + 1, axis) * t
-    return out
+    return rows[:, None], columns[None]

@@ -12,11 +12,12 @@ from rasterio.errors import CRSError
 
 from rs_superres import zoo
 from rs_superres.config import ModelConfig, read_config
-from rs_superres.errors import RasterError
+from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
+from rs_superres.groups import Group, band_groups
 from rs_superres.radiometry import PERCENTILES
 from rs_superres.raster import Band, Description, inspect, open_source
-from rs_superres.scene import Group, band_groups
+from rs_superres.roles import Wish, decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +87,9 @@ def survey(path: str) -> Survey:
     if refusal is None:
         try:
             with open_source(path) as source:
-                groups = tuple(band_groups(description.bands, list(source.samples()), None))
-        except RasterError as error:
+                roles = decide(description, Wish())
+                groups = tuple(band_groups(roles, description.bands, list(source.samples()), None))
+        except (InputError, RasterError) as error:
             refusal = str(error)
     return Survey(description=description, groups=groups, refusal=refusal)
 
@@ -125,7 +127,7 @@ def mask_words(band: Band, flags: tuple[str, ...]) -> str:
     """What a band's mask comes from, in words."""
     if "alpha" in flags:
         words = "none; the alpha band goes through as a band"
-    elif "nodata" in flags:
+    elif "nodata" in flags and band.nodata is not None:
         words = f"nodata value {band.nodata:g}"
     elif "all_valid" in flags:
         words = "none"
@@ -139,7 +141,7 @@ def mask_words(band: Band, flags: tuple[str, ...]) -> str:
 def range_rule(band: Band) -> str:
     """Where a value range comes from when none is given, in words."""
     if band.dtype == "uint8":
-        return "all values of uint8"
+        return "all values of uint8" if band.bits is None else f"all values of {band.bits} bits"
     low, high = PERCENTILES
     return f"percentiles {low:g} and {high:g} of sampled windows"
 

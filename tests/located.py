@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rs_superres.grid import Zoom
 from rs_superres.inference import Inference
 from rs_superres.radiometry import Floats
+from rs_superres.resample import cubic
 from rs_superres.tiles import Patch
 
 Array = npt.NDArray[np.float64]
@@ -40,6 +41,20 @@ class Bilinear:
         columns: Patch,
         noise: Callable[[], Floats],  # noqa: ARG002 (part of the protocol)
     ) -> Floats:
+        return self.exact(image, rows, columns).astype(np.float32)
+
+    def residual(
+        self,
+        image: Floats,
+        rows: Patch,
+        columns: Patch,
+        noise: Callable[[], Floats],  # noqa: ARG002 (part of the protocol)
+    ) -> Floats:
+        beside = self.exact(image, rows, columns) - cubic(image, rows, columns)
+        return beside.astype(np.float32)
+
+    def exact(self, image: Floats, rows: Patch, columns: Patch) -> Array:
+        """The interpolation in double precision."""
         assert image.dtype == np.float32
         assert image.shape == (3, rows.count, columns.count)
         out = image.astype(np.float64)
@@ -50,7 +65,7 @@ class Bilinear:
             assert first.max() + 1 < along.count - self.halo
             t = np.expand_dims(place - first, (0, 3 - axis))
             out = out.take(first, axis) * (1 - t) + out.take(first + 1, axis) * t
-        return out.astype(np.float32)
+        return out
 
 
 @dataclass
@@ -67,6 +82,8 @@ class Noise:
         assert drawn.shape == (len(image), len(rows.positions), len(columns.positions))
         return drawn
 
+    residual = __call__
+
 
 class Counted:
     """Another inference whose calls are counted; it fails when it was asked too often."""
@@ -82,6 +99,8 @@ class Counted:
             raise StoppedError
         self.calls += 1
         return self.inner(image, rows, columns, noise)
+
+    residual = __call__
 
 
 class StoppedError(Exception):

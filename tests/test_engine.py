@@ -27,8 +27,8 @@ from rs_superres.config import TileConfig
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError, RasterError, SuperResError, UnknownModelError
 from rs_superres.grid import Window
+from rs_superres.groups import band_groups
 from rs_superres.inference import Inference
-from rs_superres.scene import band_groups
 from rs_superres.store import opened_store, scratch_of
 from tests import models, rasters
 from tests.located import Bilinear, Counted, StoppedError, coordinates, expected
@@ -629,7 +629,7 @@ def test_the_function_of_the_package(tmp_path: Path, scene: Path, tiny: str) -> 
 
 def test_groups_of_a_plan_are_those_of_its_bands(make: Make, scene: Path) -> None:
     plan = make(scene, scale="2")
-    assert plan.recipe.groups == tuple(band_groups(plan.description.bands, [], None))
+    assert plan.recipe.groups == tuple(band_groups(plan.roles, plan.description.bands, [], None))
 
 
 # Polygons of interest

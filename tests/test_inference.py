@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.inference import Inference, prepare, resolve_device, resolve_precision
-from rs_superres.nets.build import paper_network, scene_network
+from rs_superres.nets.build import SceneNetwork, paper_network, scene_network
 from rs_superres.noise import normal_field
-from rs_superres.tiles import patch
+from rs_superres.radiometry import Floats
+from rs_superres.resample import cubic
+from rs_superres.tiles import Patch, patch
 from tests import models
 from tests.rasters import textured
 
@@ -30,13 +33,17 @@ def ready(kind: str, *, steps: int, denoiser: bool = True, **more: Any) -> Infer
     return prepare(made, network, ZOOM, steps=steps, **{"device": CPU, "precision": "fp32", **more})
 
 
-def cell(inference: Inference) -> np.ndarray[Any, np.dtype[np.float32]]:
+def asked(inference: Inference) -> tuple[Floats, Patch, Patch, Callable[[], Floats]]:
+    """What one cell asks of an inference."""
     along = patch(ZOOM.rows, 16, 32, margin=inference.margin, halo=inference.halo)
     image = (2 * textured(1, 3, along.count, along.count, dtype="float32", high=1) - 1).astype("f4")
+    shape = 3, along.positions.size, along.positions.size
+    return image, along, along, lambda: normal_field((1,), row=0, column=0, shape=shape)
+
+
+def cell(inference: Inference) -> Floats:
     side = 32 + 2 * inference.margin
-    out = inference(
-        image, along, along, lambda: normal_field((1,), row=0, column=0, shape=(3, side, side))
-    )
+    out = inference(*asked(inference))
     assert out.shape == (3, side, side)
     assert out.dtype == np.float32
     assert np.isfinite(out).all()
@@ -69,6 +76,21 @@ def test_both_kinds_answer_the_same_call(kind: str, steps: int) -> None:
 def test_bf16_is_near_and_is_not_fp32() -> None:
     exact, near = (cell(ready("scene", steps=0, precision=p)) for p in ("fp32", "bf16"))
     assert 0 < np.abs(exact - near).max() < 0.05
+
+
+@pytest.mark.parametrize("kind", ["scene", "paper"])
+@pytest.mark.parametrize("steps", [0, 1])
+def test_the_residual_is_what_stands_beside_the_cubic(kind: str, steps: int) -> None:
+    made = models.config(kind, tiles=TileConfig(size=32, margin=8))
+    torch.manual_seed(1)
+    network = (scene_network if kind == "scene" else paper_network)(made).eval()
+    if isinstance(network, SceneNetwork):
+        models.scramble(network, seed=3)
+    inference = prepare(made, network, ZOOM, steps=steps, device=CPU, precision="fp32")
+    call = asked(inference)
+    residual = inference.residual(*call)
+    assert np.abs(residual).max() > 1e-3
+    np.testing.assert_allclose(cubic(*call[:3]) + residual, inference(*call), atol=1e-6, rtol=1e-6)
 
 
 def test_steps_that_a_model_does_not_take() -> None:

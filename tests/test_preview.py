@@ -69,7 +69,7 @@ def test_both_halves_show_the_same_place(tmp_path: Path, scale: str, window: Win
     place = window or zoom.output.window
     result = nearest(rasters.read(source), zoom, place)
     out = rasters.write(tmp_path / "out.tif", result, colours=RGB)
-    sheet = np.asarray(preview_of(str(source), out, zoom, place))
+    sheet = np.asarray(preview_of(source, None, out, zoom, place))
     assert sheet.shape == (place.height, 2 * place.width + 8, 3)
     np.testing.assert_array_equal(sheet[:, : place.width], sheet[:, place.width + 8 :])
     np.testing.assert_array_equal(sheet[:, : place.width], result.transpose(1, 2, 0))
@@ -90,7 +90,7 @@ def test_large_results_show_their_middle(tmp_path: Path, colours: tuple[str, ...
     whole = zoom.output.window
     result = nearest(pixels, zoom, whole)
     out = rasters.write(tmp_path / "out.tif", result, colours=colours)
-    sheet = np.asarray(preview_of(str(source), out, zoom, whole))
+    sheet = np.asarray(preview_of(source, None, out, zoom, whole))
     assert sheet.shape == (SIDE, 2 * SIDE + 8, 3)
     np.testing.assert_array_equal(sheet[:, :SIDE], sheet[:, SIDE + 8 :])
     assert np.ptp(sheet[:, :SIDE]) == 255

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Window, Zoom
+from rs_superres.groups import band_groups
 from rs_superres.inference import Inference, prepare
 from rs_superres.nets.build import scene_network
 from rs_superres.noise import normal_field
-from rs_superres.radiometry import FILL_RADIUS, ValueRange
+from rs_superres.radiometry import FILL_RADIUS
 from rs_superres.raster import Band
-from rs_superres.scene import ArrayReader, Group, Recipe, band_groups, compute_cell
+from rs_superres.roles import assigned
+from rs_superres.scene import ArrayReader, Recipe, compute_cell
 from rs_superres.tiles import Lattice
 from tests import models
 from tests.located import Bilinear, Counted, Noise, coordinates, expected
@@ -51,11 +53,13 @@ def recipe(
     side: int = 64,
     value_range: tuple[float, float] = (0.0, 255.0),
 ) -> Recipe:
+    roles = assigned(bands)
     return Recipe(
         zoom=zoom,
         lattice=Lattice.over(zoom.output.shape, side),
         bands=bands,
-        groups=tuple(band_groups(bands, [], value_range)),
+        groups=tuple(band_groups(roles, bands, [], value_range)),
+        alpha=roles.alpha,
         inference=inference,
         seed=5,
         masked=True,
@@ -363,50 +367,6 @@ def test_no_mask_unless_the_result_has_one() -> None:
     zoom = Zoom.by_scale(source(20, 20), "2")
     made = replace(recipe(zoom, BYTE_RGB, Bilinear()), masked=False)
     assert compute_cell(made, ArrayReader(textured(8, 3, 20, 20)), Window(0, 0, 64, 64))[1] is None
-
-
-# Band groups
-
-
-@pytest.mark.parametrize(
-    ("colours", "groups"),
-    [
-        (("red", "green", "blue"), [(0, 1, 2)]),
-        (("blue", "green", "red", "undefined"), [(2, 1, 0), (3,)]),
-        (("red", "green", "blue", "alpha"), [(0, 1, 2)]),
-        (("gray",), [(0,)]),
-        (("gray", "alpha"), [(0,)]),
-        (("gray", "undefined", "undefined"), [(0,), (1,), (2,)]),
-        (("red", "red", "green", "blue"), [(0,), (1,), (2,), (3,)]),
-    ],
-)
-def test_groups_follow_the_colour_interpretation(
-    colours: tuple[str, ...], groups: list[tuple[int, ...]]
-) -> None:
-    bands = [band("uint8", c) for c in colours]
-    found = list(band_groups(bands, [], None))
-    assert [g.bands for g in found] == groups
-    assert {g.value_range for g in found} == {ValueRange(0.0, 255.0)}
-
-
-def test_ranges_are_of_valid_samples_by_group() -> None:
-    bands = [band("uint16", c) for c in ("red", "green", "blue", "undefined")]
-    values = np.stack([np.full((10, 10), v) for v in (100, 200, 300, 5000)]).astype(np.uint16)
-    values[:, :5] = 65_535
-    valid = values < 65_535
-    rgb, single = band_groups(bands, [(values, valid)] * 2, None)
-    assert (rgb.value_range.low, rgb.value_range.high) == (100, 300)
-    assert single.value_range.low == 5000
-    assert list(band_groups(bands, [], (1.0, 2.0))) == [
-        Group((0, 1, 2), ValueRange(1.0, 2.0)),
-        Group((3,), ValueRange(1.0, 2.0)),
-    ]
-
-
-@pytest.mark.parametrize("given_range", [(2.0, 1.0), (1.0, 1.0), (float("nan"), 1.0)])
-def test_ranges_that_are_none(given_range: tuple[float, float]) -> None:
-    with pytest.raises(InputError, match=r"value range .*, expected the lower one first"):
-        list(band_groups([band("uint8")], [], given_range))
 
 
 # The array reader, as the engine reads files

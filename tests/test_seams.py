@@ -17,10 +17,11 @@ import torch
 
 from rs_superres import demo, zoo
 from rs_superres.grid import Grid, Shape, Zoom
+from rs_superres.groups import Group
 from rs_superres.inference import prepare
 from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band
-from rs_superres.scene import ArrayReader, Group, Recipe, compute_cell
+from rs_superres.scene import ArrayReader, Recipe, compute_cell
 from rs_superres.tiles import Lattice
 
 Array = npt.NDArray[Any]

@@ -180,14 +180,14 @@ class ScenePrior(nn.Module):
         Returns:
             (b, 3, rows, columns) in network values.
         """
+        return cubic(image, rows, columns) + self.detail(image, rows, columns, folded)
+
+    def detail(
+        self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedOperator
+    ) -> Tensor:
+        """What :meth:`grid` adds to the cubic interpolation, by itself: (b, 3, rows, columns)."""
         features = self.encoder(image).float()
-        skip = cubic(image, rows, columns)
-        return torch.stack(
-            [
-                base + folded(f.permute(1, 2, 0), rows, columns)
-                for f, base in zip(features, skip, strict=True)
-            ]
-        )
+        return torch.stack([folded(f.permute(1, 2, 0), rows, columns) for f in features])
 
     def residual(
         self,

@@ -1,9 +1,25 @@
 """The only package that opens rasters: what they say of themselves, windows in, results out."""
 
 from rs_superres.raster.description import Band, Description, same_crs
-from rs_superres.raster.formats import creation_options, finish, write_image
+from rs_superres.raster.formats import (
+    check_creation,
+    creation_options,
+    domain_names,
+    finish,
+    keeps_domains,
+    write_image,
+)
 from rs_superres.raster.gdal import FAILURES
-from rs_superres.raster.source import SAMPLE, Source, checksum, inspect, open_source, read_grid
+from rs_superres.raster.selection import Selection
+from rs_superres.raster.source import (
+    SAMPLE,
+    Paths,
+    Source,
+    checksum,
+    inspect,
+    open_source,
+    read_grid,
+)
 from rs_superres.raster.target import Target, Writer, creating
 
 __all__ = [
@@ -11,14 +27,19 @@ __all__ = [
     "SAMPLE",
     "Band",
     "Description",
+    "Paths",
+    "Selection",
     "Source",
     "Target",
     "Writer",
+    "check_creation",
     "checksum",
     "creating",
     "creation_options",
+    "domain_names",
     "finish",
     "inspect",
+    "keeps_domains",
     "open_source",
     "read_grid",
     "same_crs",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +12,133 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from rasterio.enums import Resampling
+from rasterio.io import MemoryFile
 
 from rs_superres.errors import InputError, RasterError
-from rs_superres.grid import Grid
+from rs_superres.grid import Grid, Window
+from rs_superres.raster.description import Description
 from rs_superres.raster.gdal import BLOCK, FAILURES, one_line, writing
+from rs_superres.raster.target import Target, creating, write_domains
+
+_OFF_GRID = ("TILING_SCHEME", "TARGET_SRS", "RES", "EXTENT")
+"""Creation options of GDAL's COG driver that resample the result onto another grid."""
+
+_BLOCK_OPTIONS = ("BLOCKSIZE", "BLOCKXSIZE", "BLOCKYSIZE")
+"""Sizes that GDAL takes as they are, and dies of where there is no such memory."""
+
+_LARGEST_BLOCK = 8192
+"""Pixels."""
 
 
 def creation_options(options: Sequence[str]) -> dict[str, str]:
-    """GDAL creation options, ``KEY=VALUE`` each, by lower-case key.
+    """GDAL creation options, ``KEY=VALUE`` each, by upper-case key.
 
     Raises:
-        InputError: one is not of that form.
+        InputError: one is not of that form, or would spoil the result.
     """
     chosen = {}
     for option in options:
         key, equals, value = option.partition("=")
+        key = key.upper()
         if not equals or not key:
             raise InputError(f"creation option {option!r}, expected KEY=VALUE")
-        chosen[key.lower()] = value
+        if key in _OFF_GRID:
+            raise InputError(
+                f"creation option {option!r} would resample the result onto another grid; "
+                "upscale first, then use gdalwarp"
+            )
+        if key in _BLOCK_OPTIONS and not (
+            value.isdecimal() and int(value) % 16 == 0 and 16 <= int(value) <= _LARGEST_BLOCK
+        ):
+            raise InputError(
+                f"creation option {option!r}, expected a multiple of 16 up to {_LARGEST_BLOCK}"
+            )
+        chosen[key] = value
     return chosen
 
 
-def finish(assembled: Path, out: Path, *, driver: str, options: Sequence[str]) -> None:
+class _Complaints(logging.Handler):
+    """Collects what GDAL says of creation options, which it otherwise ignores."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what is about options."""
+        message = record.getMessage()
+        if "creation option" in message or "not recognised" in message:
+            self.found.append(message.partition(" in ")[2] or message)
+
+
+def check_creation(target: Target, *, driver: str, options: Sequence[str]) -> None:
+    """Make a tiny result in memory, to learn now what GDAL would say at the end.
+
+    Args:
+        target: what the result's file must say.
+        driver: ``COG`` or ``GTiff``.
+        options: further creation options, ``KEY=VALUE``.
+
+    Raises:
+        InputError: an option or a value of one that the driver does not know, or that this raster
+            cannot be written with.
+    """
+    creation_options(options)
+    small = replace(target, window=Window(0, 0, 1, 1))
+    complaints, log = _Complaints(), logging.getLogger("rasterio._env")
+    log.addHandler(complaints)
+    try:
+        with MemoryFile() as assembled, MemoryFile() as result:
+            with creating(assembled.name, small) as writer:
+                bits = min(b.bits or 8 for b in target.source.bands)
+                pixel = np.full((len(target.source.bands), 1, 1), min(100, 2**bits - 1))
+                writer.write(small.window, pixel.astype(target.source.dtype))
+            finish(assembled.name, result.name, target=small, driver=driver, options=options)
+            _check_kept(result.name)
+    except (RasterError, *FAILURES) as error:
+        asked = " ".join(options) or "none"
+        raise InputError(
+            f"{driver} cannot hold this raster with the creation options {asked}: "
+            f"{one_line(error.__cause__ or error)}; leave out or change --co"
+        ) from error
+    finally:
+        log.removeHandler(complaints)
+    if complaints.found:
+        raise InputError(f"--co {' '.join(options)}: {complaints.found[0]}")
+
+
+def _check_kept(path: str) -> None:
+    """Read a file back: an encoder that fails when the file is closed fails without a word."""
+    with writing(), rasterio.open(path) as dataset:
+        if not dataset.read().any():
+            raise RasterError("nothing comes back of what was written")
+
+
+def domain_names(source: Description) -> list[str]:
+    """The metadata domains of dataset and bands that a result should carry."""
+    names = {*source.domains, *(name for band in source.bands for name in band.domains)}
+    return sorted(name for name in names if not name.startswith("xml:"))
+
+
+def keeps_domains(source: Description) -> bool:
+    """Whether GDAL's COG driver carries all tags: it takes domains only without bands' own tags."""
+    return not domain_names(source) or not any(b.tags for b in source.bands)
+
+
+def finish(
+    assembled: Path | str,
+    out: Path | str,
+    *,
+    target: Target,
+    driver: str,
+    options: Sequence[str],
+) -> None:
     """Copy an assembled result into its final format, with overviews.
 
     Args:
         assembled: what :func:`creating` wrote.
         out: a name that nobody looks for yet; the caller renames it.
+        target: what the result's file must say.
         driver: ``COG`` or ``GTiff``.
         options: further creation options, ``KEY=VALUE``.
 
@@ -44,18 +146,29 @@ def finish(assembled: Path, out: Path, *, driver: str, options: Sequence[str]) -
         InputError: an option that is not of that form.
         RasterError: it cannot be written.
     """
-    chosen = {"compress": "DEFLATE", "bigtiff": "IF_SAFER"}
+    averaged = not target.nearest
+    source = target.source
+    chosen = {"COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER"}
     if driver == "COG":
-        chosen |= {"blocksize": str(BLOCK), "overview_resampling": "AVERAGE", "predictor": "YES"}
+        if domain_names(source) and keeps_domains(source):
+            chosen["COPY_SRC_MDD"] = "YES"
+        chosen |= {
+            "BLOCKSIZE": str(BLOCK),
+            "OVERVIEW_RESAMPLING": "AVERAGE" if averaged else "NEAREST",
+        }
+        if all(b.bits is None for b in source.bands):
+            chosen["PREDICTOR"] = "YES"
     else:
-        chosen |= {"tiled": "YES", "blockxsize": str(BLOCK), "blockysize": str(BLOCK)}
+        chosen |= {"TILED": "YES", "BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}
     chosen |= creation_options(options)
     try:
         with writing():
             rasterio.shutil.copy(assembled, out, driver=driver, **chosen)
             if driver == "GTiff":
                 with rasterio.open(out, "r+") as dataset:
-                    dataset.build_overviews(_factors(dataset.shape), Resampling.average)
+                    resampling = Resampling.average if averaged else Resampling.nearest
+                    dataset.build_overviews(_factors(dataset.shape), resampling)
+                    write_domains(dataset, source)
     except FAILURES as error:
         raise RasterError(f"cannot write {out}: {one_line(error)}") from error
 

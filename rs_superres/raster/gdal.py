@@ -1,7 +1,8 @@
-"""What all modules of this package share: how rasterio fails, and in which words it is told."""
+"""What all modules of this package share: how GDAL is set up, how it fails, in which words."""
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +18,26 @@ FAILURES = (RasterioError, CPLE_BaseError, OSError)
 BLOCK = 512
 """Pixels: the side of a result's internal tiles."""
 
+_NETWORK = {
+    "GDAL_HTTP_CONNECTTIMEOUT": "10",
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+    "GDAL_HTTP_LOW_SPEED_TIME": "30",
+    "GDAL_HTTP_MAX_RETRY": "2",
+    "GDAL_HTTP_RETRY_DELAY": "1",
+}
+"""Seconds and bytes a second: GDAL by itself waits for a silent server for ever."""
+
 
 def one_line(error: BaseException) -> str:
     """The message of a library's error, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """How rasters are read: no silent server is waited for, unless the environment says so."""
+    with rasterio.Env(**{k: v for k, v in _NETWORK.items() if k not in os.environ}):
+        yield
 
 
 def opened(path: str) -> Any:

@@ -3,33 +3,76 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window
 from rs_superres.radiometry import DTYPES, Valid
 from rs_superres.raster.description import Description, describe, grid_of
-from rs_superres.raster.gdal import FAILURES, one_line, opened
+from rs_superres.raster.gdal import FAILURES, one_line, opened, reading
+from rs_superres.raster.selection import Selection, colour_table
+from rs_superres.raster.stack import stacked
 from rs_superres.tiles import reflected
 
 SAMPLE = 64
 """Pixels: the side of the windows that a scene is sampled by."""
 
+Paths = str | Path | Sequence[str | Path]
+"""One raster, or several on one grid: paths, or what else GDAL opens."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One band of one file."""
+
+    dataset: Any
+    number: int
+    """Of the band, from 1."""
+    nodata: float | None
+    """The value that is nodata beside what GDAL's mask says."""
+    masked: bool
+    """Whether GDAL's mask counts."""
+
+    def read(self, place: RasterioWindow) -> tuple[npt.NDArray[np.generic], Valid]:
+        """Digital numbers and validity of a window, (y, x) each."""
+        values = self.dataset.read(self.number, window=place)
+        if self.masked:
+            valid = self.dataset.read_masks(self.number, window=place) > 0
+        else:
+            valid = np.ones(values.shape, dtype=np.bool_)
+        if self.nodata is not None:
+            valid &= values != values.dtype.type(self.nodata)
+        if values.dtype.kind == "f":
+            valid &= np.isfinite(values)
+        return values, valid
+
 
 class Source:
     """An open raster, read by windows."""
 
-    def __init__(self, dataset: Any, description: Description) -> None:
-        self._dataset = dataset
-        self.description = description
+    def __init__(
+        self,
+        datasets: Sequence[Any],
+        whole: Description,
+        selection: Selection | None = None,
+    ) -> None:
+        self._datasets = datasets
+        self._whole = whole
+        chosen = selection or Selection(bands=tuple(range(1, len(whole.bands) + 1)))
+        self._layers = _layers(datasets, whole, chosen)
+        self._table = colour_table(whole.bands[chosen.bands[0] - 1]) if chosen.expand else None
+        self.description = chosen.of(whole)
 
     def __enter__(self) -> Self:
         return self
@@ -40,7 +83,16 @@ class Source:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._dataset.close()
+        for dataset in self._datasets:
+            dataset.close()
+
+    def selected(self, selection: Selection) -> Source:
+        """The same files read another way; closing one closes both.
+
+        Raises:
+            InputError: a nodata value that the dtype does not hold.
+        """
+        return Source(self._datasets, self._whole, selection)
 
     def read(self, window: Window) -> tuple[npt.NDArray[np.generic], Valid]:
         """Digital numbers and validity, (band, y, x) each, of a window within the raster.
@@ -50,18 +102,17 @@ class Source:
         """
         place = RasterioWindow(window.column, window.row, window.width, window.height)
         try:
-            values = self._dataset.read(window=place)
-            valid = np.ones(values.shape, dtype=np.bool_)
-            for i, flags in enumerate(self._dataset.mask_flag_enums):
-                if MaskFlags.all_valid not in flags and MaskFlags.alpha not in flags:
-                    valid[i] = self._dataset.read_masks(i + 1, window=place) > 0
+            with reading():
+                bands = [layer.read(place) for layer in self._layers]
         except FAILURES as error:
             raise RasterError(
                 f"cannot read {self.description.path} at row {window.row}, column "
                 f"{window.column}: {one_line(error)}"
             ) from error
-        if values.dtype.kind == "f":
-            valid &= np.isfinite(values)
+        values, valid = (np.stack(parts) for parts in zip(*bands, strict=True))
+        if self._table is not None:
+            values = np.moveaxis(self._table[values[0]], -1, 0)
+            valid = np.repeat(valid, len(values), axis=0)
         return values, valid
 
     def read_reflected(
@@ -89,53 +140,94 @@ class Source:
                     yield self.read(whole)
 
 
+def _layers(datasets: Sequence[Any], whole: Description, chosen: Selection) -> list[_Layer]:
+    """The bands that are read, each with what tells its valid pixels."""
+    every = list(chain.from_iterable(((d, number) for number in d.indexes) for d in datasets))
+    layers = []
+    for position in chosen.bands:
+        dataset, number = every[position - 1]
+        flags = dataset.mask_flag_enums[number - 1]
+        by_nodata = MaskFlags.nodata in flags and whole.bands[position - 1].nodata is not None
+        nodata = chosen.nodata
+        if nodata is None and not by_nodata:
+            nodata = whole.bands[position - 1].nodata  # a mask beside it hides it from GDAL
+        layers.append(
+            _Layer(
+                dataset,
+                number,
+                nodata,
+                masked=MaskFlags.all_valid not in flags
+                and MaskFlags.alpha not in flags
+                and not (by_nodata and chosen.nodata is not None),
+            )
+        )
+    return layers
+
+
 def _sample_starts(size: int) -> list[int]:
     """Up to 16 evenly spread starts of sample windows along a side."""
     count = min(16, -(-size // SAMPLE))
     return [round(i * max(0, size - SAMPLE) / max(1, count - 1)) for i in range(count)]
 
 
-def open_source(path: str | Path) -> Source:
-    """Open a raster and check that it can be super-resolved.
+def open_source(paths: Paths, selection: Selection | None = None) -> Source:
+    """Open a raster, or several on one grid as one, and check that it can be super-resolved.
+
+    Args:
+        paths: what is opened.
+        selection: which bands, and as what; all as they are where None.
 
     Raises:
-        RasterError: it cannot be opened, or holds no bands of its own.
-        InputError: it is of a kind that is not super-resolved.
+        RasterError: it cannot be opened.
+        InputError: it is of a kind that is not super-resolved, or holds no bands of its own.
     """
-    dataset = _opened(path)
-    try:
-        description = describe(str(path), dataset)
-        _check(description, dataset)
-    except BaseException:
-        dataset.close()
-        raise
-    return Source(dataset, description)
+    single = isinstance(paths, str | Path)
+    names = [str(paths)] if single else [str(p) for p in paths]  # type: ignore[union-attr]
+    with ExitStack() as until_whole:
+        parts = []
+        datasets = []
+        for name in names:
+            dataset = until_whole.enter_context(_opened(name))
+            datasets.append(dataset)
+            parts.append(describe(name, dataset))
+            _check(parts[-1])
+        source = Source(datasets, stacked(parts), selection)
+        until_whole.pop_all()
+    return source
 
 
 def inspect(path: str | Path) -> tuple[Description, str | None]:
-    """Describe a raster of any kind, and say why it is not super-resolved; None where it is.
+    """Describe a raster of any kind, and say why its kind is refused; None where it is not.
 
     Raises:
         RasterError: it cannot be opened.
         InputError: it is a directory, or holds no bands of its own.
     """
-    with _opened(path) as dataset:
+    with _opened(str(path)) as dataset:
         description = describe(str(path), dataset)
-        try:
-            _check(description, dataset)
-        except InputError as refusal:
-            return description, str(refusal)
+    try:
+        _check(description)
+    except InputError as refusal:
+        return description, str(refusal)
     return description, None
 
 
-def _opened(path: str | Path) -> Any:
-    """rasterio's dataset."""
+def _opened(path: str) -> Any:
+    """An open dataset.
+
+    Raises:
+        RasterError: it cannot be opened.
+        InputError: it is a directory.
+    """
     if Path(path).is_dir():
         raise InputError(f"{path} is a directory, expected a raster file")
     try:
-        return opened(str(path))
+        with reading():
+            return opened(path)
     except FAILURES as error:
-        raise RasterError(f"cannot open {path}: {one_line(error)}") from error
+        inside = "; a raster in an archive opens as /vsizip/ARCHIVE.zip/NAME.tif"
+        hint = inside if path.lower().endswith(".zip") else ""
+        raise RasterError(f"cannot open {path}: {one_line(error)}{hint}") from error
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -143,34 +235,30 @@ def read_grid(path: str | Path) -> Grid:
 
     Raises:
         RasterError: it cannot be opened.
+        InputError: it is a directory.
     """
-    try:
-        with opened(str(path)) as dataset:
-            return grid_of(dataset)
-    except FAILURES as error:
-        raise RasterError(f"cannot open {path}: {one_line(error)}") from error
+    with _opened(str(path)) as dataset:
+        return grid_of(dataset)
 
 
-def _check(description: Description, dataset: Any) -> None:
+def _check(description: Description) -> None:
     """Refuse what cannot be super-resolved, in a line that names the way out."""
     path = description.path
     dtypes = sorted({b.dtype for b in description.bands})
     if len(dtypes) > 1:
-        raise InputError(f"{path} has bands of dtypes {', '.join(dtypes)}, expected one dtype")
+        raise InputError(
+            f"{path} has bands of dtypes {', '.join(dtypes)}, expected one dtype, as a GeoTIFF "
+            "holds; take bands of one dtype into a file each (gdal_translate -b N) and upscale "
+            "these"
+        )
     if dtypes[0] not in DTYPES:
-        raise InputError(f"{path} has dtype {dtypes[0]}, supported are {', '.join(DTYPES)}")
-    # First, since GDAL gives 1-bit values a colour table of black and white.
-    bits = [dataset.tags(i + 1, ns="IMAGE_STRUCTURE").get("NBITS") for i in range(dataset.count)]
-    if "1" in bits:
-        raise InputError(
-            f"{path} holds 1-bit values: a mask, which cannot be super-resolved; "
-            "enlarge it by nearest neighbour (gdalwarp -r near)"
+        hint = (
+            "super-resolve amplitude and phase apart (gdal_translate DERIVED_SUBDATASET:AMPLITUDE:"
+            f"{path})"
+            if "complex" in dtypes[0]
+            else "convert it first (gdal_translate -ot Float64)"
         )
-    if any(b.interpretation == ColorInterp.palette.name for b in description.bands):
-        raise InputError(
-            f"{path} has a colour table: its values are classes, which cannot be super-resolved; "
-            "expand it to colours first (gdal_translate -expand rgb)"
-        )
+        raise InputError(f"{path} has dtype {dtypes[0]}, supported are {', '.join(DTYPES)}; {hint}")
 
 
 def checksum(

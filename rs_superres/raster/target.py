@@ -35,6 +35,8 @@ class Target:
     """Provenance, added to the source's own tags."""
     masked: bool
     """Whether a mask band is written: the source's own, or for pixels outside it."""
+    nearest: bool = False
+    """Whether a band is of values that must not be mixed, in overviews either."""
 
     @property
     def grid(self) -> Grid:
@@ -70,7 +72,7 @@ class Target:
 
 
 @contextmanager
-def creating(path: Path, target: Target) -> Iterator[Writer]:
+def creating(path: Path | str, target: Target) -> Iterator[Writer]:
     """Create the uncompressed GeoTIFF that a result is assembled in.
 
     Raises:
@@ -83,14 +85,18 @@ def creating(path: Path, target: Target) -> Iterator[Writer]:
         "width": grid.shape.width,
         "count": len(bands),
         "dtype": target.source.dtype,
-        "nodata": bands[0].nodata,
+        "nodata": target.source.nodata,
         "tiled": True,
         "blockxsize": BLOCK,
         "blockysize": BLOCK,
         "interleave": "pixel" if len(bands) <= 4 else "band",
         "bigtiff": "IF_SAFER",
         "sparse_ok": True,
+        **target.source.colour_profile,
     }
+    bits = {b.bits for b in bands}
+    if len(bits) == 1 and None not in bits:
+        profile["nbits"] = bits.pop()
     if target.source.control_points:
         profile["gcps"] = target.control_points()
         profile["crs"] = target.source.control_crs
@@ -125,7 +131,14 @@ class Writer:
 def _write_metadata(dataset: Any, target: Target) -> None:
     """Everything that makes a file more than an array."""
     bands = target.source.bands
-    dataset.colorinterp = [ColorInterp[b.interpretation] for b in bands]
+    alone = len(bands) == 1
+    if alone and bands[0].colours:
+        dataset.write_colormap(1, dict(enumerate(bands[0].colours)))
+    else:
+        # A GeoTIFF of several bands holds no colour table.
+        dataset.colorinterp = [
+            ColorInterp.undefined if b.is_palette else ColorInterp[b.interpretation] for b in bands
+        ]
     if any(b.scale != 1 for b in bands) or any(b.offset != 0 for b in bands):
         dataset.scales = [b.scale for b in bands]
         dataset.offsets = [b.offset for b in bands]
@@ -137,6 +150,19 @@ def _write_metadata(dataset: Any, target: Target) -> None:
         if band.tags:
             dataset.update_tags(i, **band.tags)
     dataset.update_tags(**{**target.source.tags, **target.tags})
+    write_domains(dataset, target.source)
     rational = target.rational()
     if rational is not None:
         dataset.rpcs = rational
+
+
+def write_domains(dataset: Any, source: Description) -> None:
+    """Write the tags of all metadata domains but the default one."""
+    for number, domains in enumerate([source.domains, *(b.domains for b in source.bands)]):
+        for name, tags in domains.items():
+            if name.startswith("xml:"):
+                # A document; rasterio hands on what it takes for a key and a value.
+                key, _, rest = tags[name].partition("=")
+                dataset.update_tags(number, ns=name, **{key: rest})
+            else:
+                dataset.update_tags(number, ns=name, **tags)

@@ -20,8 +20,8 @@ from torch import Tensor
 from rs_superres.degrade import Kernel, kernel_matrix
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
+from rs_superres.groups import Group
 from rs_superres.radiometry import Floats, ValueRange
-from rs_superres.scene import Group
 from rs_superres.training.config import DataConfig, DegradationConfig
 from rs_superres.training.scenes import Scene, Skipped
 

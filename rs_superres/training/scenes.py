@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.grid import Shape, Window
+from rs_superres.groups import Group, band_groups
 from rs_superres.place import Place, pixel_size, place_of
 from rs_superres.radiometry import Valid
 from rs_superres.raster import Source, open_source
-from rs_superres.scene import Group, band_groups
+from rs_superres.roles import Wish, decide
 
 SUFFIXES = (".tif", ".tiff", ".webp", ".png", ".jpg", ".jpeg", ".jp2", ".vrt", ".img")
 """Files of a folder that are tried."""
@@ -124,12 +125,13 @@ def _bytes(source: Source) -> int:
 def _scene(path: Path, source: Source) -> Scene:
     """What is known of an open raster."""
     description = source.description
+    roles = decide(description, Wish())
     samples = list(source.samples()) if description.dtype != "uint8" else []
     return Scene(
         path=path,
         shape=description.grid.shape,
         dtype=description.dtype,
-        groups=tuple(band_groups(description.bands, samples, None)),
+        groups=tuple(band_groups(roles, description.bands, samples, None)),
         place=place_of(description.grid),
         pixel_size=pixel_size(description.grid),
         area=description.grid.window,

@@ -116,6 +116,56 @@ def test_value_range(upscale: Call) -> None:
     assert facts["value_range"] == [[10, 200.5]]
 
 
+def test_bands_and_their_roles(upscale: Call, out: Path, tmp_path: Path) -> None:
+    four = rasters.write(tmp_path / "a.tif", textured(1, 4, 20, 22), photometric="minisblack")
+    line = "--scale", "2", "--dry-run", "--json"
+    facts = told(upscale(*line, "-b", "4,3,2", "--rgb", "4,3,2", source=four))
+    assert (facts["bands"], facts["band_roles"]) == (3, "joint 1,2,3")
+    facts = told(upscale(*line, "--nearest", "4", source=four))
+    assert facts["band_roles"] == "alone 1,2,3; nearest 4"
+    refused(upscale(*line, "--bidx", "5", source=four), "--bidx names band 5, ")
+    assert upscale("--scale", "2", "--nodata", "nan", "-q", source=four).exit_code == 1
+    assert upscale("--scale", "2", "--nodata", "3", "-q", source=four).exit_code == 0
+    with rasters.opened(out) as dataset:
+        assert dataset.nodata == 3
+
+
+@pytest.mark.parametrize("classes", ["expand", "nearest"])
+def test_classes(upscale: Call, out: Path, tmp_path: Path, classes: str) -> None:
+    source = kinds(tmp_path)["palette"]
+    result = upscale(
+        "--scale", "2", "--classes", classes, "--preview", tmp_path / "p.png", source=source
+    )
+    assert result.exit_code == 0, result.stderr
+    assert len(rasters.read(out)) == {"expand": 3, "nearest": 1}[classes]
+
+
+def test_several_sources(out: Path, scene: Path, tmp_path: Path, tiny: str) -> None:
+    other = rasters.write(tmp_path / "b.tif", textured(2, 1, 40, 44))
+    line = [scene, other, "-o", out, "-m", tiny, "--scale", "2", "--steps", "0", "--json"]
+    facts = told(CliRunner().invoke(main, ["upscale", *map(str, line)]))
+    assert facts["source"] == [str(scene), str(other)]
+    with rasters.opened(out) as dataset:
+        assert dataset.descriptions == ("scene 1", "scene 2", "scene 3", "b")
+
+
+def test_a_note_is_a_line(upscale: Call, tmp_path: Path) -> None:
+    path = kinds(tmp_path)["bits"]
+    two = [path, rasters.write(tmp_path / "b.tif", textured(2, 1, 9, 9))]
+    text = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{i}"><NoDataValue>{i}</NoDataValue><SimpleSource>'
+        f"<SourceFilename>{p}</SourceFilename></SimpleSource></VRTRasterBand>"
+        for i, p in enumerate(two, start=1)
+    )
+    source = tmp_path / "a.vrt"
+    source.write_text(f'<VRTDataset rasterXSize="9" rasterYSize="9">{text}</VRTDataset>')
+    result = upscale("--scale", "2", "--dry-run", source=source)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "rs-sr: note: the bands' nodata values differ, a GeoTIFF holds one: 1\n"
+    )
+
+
 def test_device_and_precision(upscale: Call, out: Path) -> None:
     facts = told(upscale("--scale", "2", "--device", "cpu", "--precision", "bf16", "--json"))
     assert (facts["device"], facts["precision"]) == ("cpu", "bf16")
@@ -340,6 +390,10 @@ def test_refused_in_one_line(
         (("--res", "fine"), "expected a pixel size as in 2.5"),
         (("--scale", "2", "--value-range", "1"), "expected 2 numbers as in 0,255"),
         (("--scale", "2", "--value-range", "a,b"), "expected 2 numbers as in 0,255"),
+        (("--scale", "2", "--bidx", "red"), "expected band numbers as in 4,3,2"),
+        (("--scale", "2", "--rgb", "1,,2"), "expected band numbers as in 4,3,2"),
+        (("--scale", "2", "--classes", "drop"), "is not one of 'expand', 'nearest'"),
+        (("--scale", "2", "--nodata", "none"), "is not a valid float"),
         (("--scale", "2", "--bounds", "1", "2", "3"), "requires 4 arguments"),
         (("--scale", "2", "--precision", "fp8"), "is not one of 'auto', 'fp32', 'bf16', 'fp16'"),
         (("--scale", "2", "--format", "png"), "is not one of 'cog', 'gtiff'"),
@@ -358,7 +412,7 @@ def test_wrong_calls_exit_2(
 def test_source_and_out_are_needed(scene: Path) -> None:
     refused(CliRunner().invoke(main, ["upscale", str(scene)]), "Missing option '-o'", status=2)
     result = CliRunner().invoke(main, ["upscale", "-o", "out.tif"])
-    refused(result, "Missing argument 'SOURCE'", status=2)
+    refused(result, "Missing argument 'SOURCE...'", status=2)
 
 
 def kinds(folder: Path) -> dict[str, Path]:
@@ -373,7 +427,7 @@ def kinds(folder: Path) -> dict[str, Path]:
         "palette": palette,
         "bits": rasters.write(folder / "bits.tif", ones, nbits=1),
         "complex": rasters.write(folder / "complex.tif", ones.astype(np.complex64)),
-        "float64": rasters.write(folder / "float64.tif", ones.astype(np.float64)),
+        "int64": rasters.write(folder / "int64.tif", ones.astype(np.int64)),
         "broken": broken,
         "missing": folder / "missing.tif",
         "folder": folder,
@@ -386,7 +440,7 @@ def kinds(folder: Path) -> dict[str, Path]:
         ("palette", "has a colour table: its values are classes"),
         ("bits", "holds 1-bit values"),
         ("complex", "has dtype complex64, supported are uint8"),
-        ("float64", "has dtype float64, supported are uint8"),
+        ("int64", "has dtype int64, supported are uint8"),
         ("broken", "cannot open"),
         ("missing", "cannot open"),
         ("folder", "is a directory, expected a raster file"),

@@ -1,0 +1,92 @@
+"""Several rasters on one grid as one raster: their bands in the order given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from rs_superres.errors import InputError
+from rs_superres.grid import SNAP, Grid
+from rs_superres.raster.description import Band, Description, Domains, same_crs
+
+
+def stacked(parts: Sequence[Description]) -> Description:
+    """What several rasters say of themselves, as one.
+
+    What all say holds for the whole; what they say differently stays with their bands.
+
+    Raises:
+        InputError: they differ in grid or dtype.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    for part in parts[1:]:
+        _check_alike(first, part)
+    tags = _common([p.tags for p in parts])
+    names = {n for p in parts for n in p.domains}
+    domains: Domains = {n: _common([p.domains.get(n, {}) for p in parts]) for n in sorted(names)}
+    return replace(
+        first,
+        path=f"{first.path} and {len(parts) - 1} more",
+        bands=tuple(chain.from_iterable(_bands(p, tags) for p in parts)),
+        dataset_mask=False,
+        # A mask of one file is no mask of the others.
+        band_masks=any(p.dataset_mask or p.band_masks for p in parts),
+        tags=tags,
+        domains={n: t for n, t in domains.items() if t},
+        mask_flags=tuple(chain.from_iterable(p.mask_flags for p in parts)),
+        pages=tuple(chain.from_iterable(p.pages for p in parts)),
+        files=tuple(chain.from_iterable(p.files for p in parts)),
+        notes=tuple(f"{p.path}: {n}" for p in parts for n in p.notes),
+    )
+
+
+def _bands(part: Description, common: Mapping[str, str]) -> list[Band]:
+    """A part's bands, named after its file where they have no name, with the tags it alone has."""
+    own = {k: v for k, v in part.tags.items() if k not in common}
+    stem = Path(part.path).stem
+    names = [stem] if len(part.bands) == 1 else [f"{stem} {i + 1}" for i in range(len(part.bands))]
+    return [
+        replace(band, description=band.description or name, tags={**own, **band.tags})
+        for band, name in zip(part.bands, names, strict=True)
+    ]
+
+
+def _common(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The tags that all have alike."""
+    return {k: v for k, v in tags[0].items() if all(t.get(k) == v for t in tags[1:])}
+
+
+def _check_alike(first: Description, other: Description) -> None:
+    """Refuse two sources that cannot be bands of one raster."""
+    if other.dtype != first.dtype:
+        raise InputError(
+            f"{other.path} has dtype {other.dtype}, {first.path} {first.dtype}; sources that are "
+            "stacked have one dtype, so upscale these apart"
+        )
+    if (
+        not _same_place(first.grid, other.grid)
+        or [p.asdict() for p in first.control_points] != [p.asdict() for p in other.control_points]
+        or first.rational != other.rational
+    ):
+        raise InputError(
+            f"{other.path} is on another grid than {first.path}; sources that are stacked lie on "
+            "one grid, so upscale these apart (--like brings both onto one)"
+        )
+
+
+def _same_place(one: Grid, other: Grid) -> bool:
+    """Whether two grids have the same pixels, to a millionth of one."""
+    if one.shape != other.shape or not same_crs(one, other):
+        return False
+    if one.transform is None or other.transform is None:
+        return one.transform == other.transform
+    between = ~one.transform @ other.transform
+    corners = [(x, y) for x in (0, one.shape.width) for y in (0, one.shape.height)]
+    moved = [between @ corner for corner in corners]
+    return all(
+        max(abs(x - u), abs(y - v)) < SNAP for (x, y), (u, v) in zip(corners, moved, strict=True)
+    )

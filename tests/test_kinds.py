@@ -1,0 +1,593 @@
+"""Every kind of raster, file to file: what goes in comes out, by GDAL's own word."""
+
+from __future__ import annotations
+
+import math
+import socket
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from PIL import Image
+from rasterio.enums import MaskFlags
+
+from rs_superres import engine
+from rs_superres.engine import Options, Plan
+from rs_superres.errors import InputError, RasterError
+from rs_superres.radiometry import DOUBLE, DTYPES, Floats
+from rs_superres.raster import open_source
+from rs_superres.roles import Wish
+from rs_superres.tiles import Patch
+from tests import rasters
+from tests.located import Bilinear, coordinates
+from tests.rasters import NORTH_UP, RGB, UTM, Array, textured
+
+Run = Callable[..., Plan]
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny: str) -> Run:
+    """Runs of the tiny model, prior alone, onto ``out.tif``; the first argument is the source."""
+
+    def ran(source: Any, out: str = "out.tif", **options: Any) -> Plan:
+        asked = Options(**{"model": tiny, "steps": 0, "scale": "2.5", **options})
+        plan = engine.plan(source, tmp_path / out, asked)
+        engine.run(plan)
+        return plan
+
+    return ran
+
+
+def under(pixels: Array, scale: float = 2.5) -> Array:
+    """The pixel under each output pixel's centre, (band, y, x)."""
+    height, width = (math.floor(n * scale + 0.5) for n in pixels.shape[1:])
+    rows = (2 * np.arange(height) + 1) * pixels.shape[1] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * pixels.shape[2] // (2 * width)
+    found: Array = pixels[:, rows][:, :, columns]
+    return found
+
+
+def virtual(path: Path, *bands: tuple[str, Path, str]) -> Path:
+    """A VRT of bands, each a GDAL type, a file of one band, and further elements."""
+    with rasters.opened(bands[0][1]) as dataset:
+        height, width = dataset.shape
+    path.write_text(
+        f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">'
+        + "".join(
+            f'<VRTRasterBand dataType="{kind}" band="{i}">{more}<SimpleSource>'
+            f'<SourceFilename relativeToVRT="1">{file.name}</SourceFilename>'
+            "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+            for i, (kind, file, more) in enumerate(bands, start=1)
+        )
+        + "</VRTDataset>"
+    )
+    return path
+
+
+# Dtypes
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_keeps_its_own(tmp_path: Path, run: Run, dtype: str) -> None:
+    high = 100 if dtype == "int8" else 250
+    source = rasters.write(tmp_path / "a.tif", textured(1, 2, 20, 22, dtype=dtype, high=high))
+    run(source)
+    out = rasters.read(tmp_path / "out.tif")
+    assert out.dtype.name == dtype
+    assert out.shape == (2, 50, 55)
+    wanted = under(rasters.read(source)).astype(float)
+    assert np.corrcoef(out.ravel(), wanted.ravel())[0, 1] > 0.9
+
+
+class Plain(Bilinear):
+    """An inference that adds nothing to the base."""
+
+    def residual(
+        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
+    ) -> Floats:
+        return np.zeros_like(super().residual(image, rows, columns, noise))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "base", "step"),
+    [("uint32", 4e9, 1000), ("int32", -2e9, 1000), ("float64", 5e6, 0.001), ("float64", 1e10, 1)],
+)
+@pytest.mark.parametrize("margin", [0, 8])
+def test_what_single_precision_does_not_hold(
+    tmp_path: Path, tiny: str, dtype: str, base: float, step: float, margin: int
+) -> None:
+    """A ramp far from zero, small beside the value range: single precision has steps of 256."""
+    values = base + step * coordinates(23, 29)
+    source = rasters.write(tmp_path / "a.tif", values.astype(dtype))
+    asked = Options(scale="3.5", model=tiny, steps=0, value_range=(-4e9, 4e9))
+    plan = engine.plan(source, tmp_path / "out.tif", asked)
+    recipe = replace(plan.recipe, inference=Plain(margin=margin))
+    engine.run(replace(plan, recipe=recipe))
+    rows, columns = np.mgrid[:81, :102] + 0.5
+    wanted = np.stack((columns * 29 / 102, rows * 23 / 81))
+    inner = np.s_[:, 6:-6, 6:-6]  # the mirror image beyond the border is no ramp
+    found = (rasters.read(tmp_path / "out.tif").astype(np.float64) - base) / step
+    assert dtype in DOUBLE
+    np.testing.assert_allclose(found[inner], wanted[inner], rtol=0, atol=6e-4)
+
+
+def test_fewer_bits_stay_fewer(tmp_path: Path, run: Run, gdal_tools: Path) -> None:
+    pixels = textured(1, 3, 20, 22, dtype="uint16", high=4095)
+    source = rasters.write(tmp_path / "a.tif", pixels, colours=RGB, nbits=12)
+    run(source)
+    for band in rasters.gdalinfo(gdal_tools, tmp_path / "out.tif")["bands"]:
+        assert (band["type"], band["metadata"]["IMAGE_STRUCTURE"]["NBITS"]) == ("UInt16", "12")
+    assert rasters.read(tmp_path / "out.tif").max() <= 4095
+
+
+def test_dtypes_do_not_mix(tmp_path: Path) -> None:
+    parts = [
+        rasters.write(tmp_path / f"{d}.tif", np.ones((1, 4, 4), dtype=d))
+        for d in ("uint8", "uint16")
+    ]
+    path = virtual(tmp_path / "a.vrt", ("Byte", parts[0], ""), ("UInt16", parts[1], ""))
+    with pytest.raises(InputError, match=r"uint16, uint8, expected one.*gdal_translate -b N"):
+        open_source(path)
+
+
+# What is valid
+
+
+def test_nodata_values_that_differ(tmp_path: Path, run: Run) -> None:
+    """A GeoTIFF holds one; each band's valid pixels stay its own."""
+    parts = []
+    for i, nodata in enumerate((0, 7)):
+        pixels = textured(i, 1, 20, 22).clip(8)
+        pixels[0, 4 + i : 9, 3:8] = nodata
+        pixels[0, 12:14, 12:14] = 7 - nodata  # a value that is the other band's nodata
+        parts.append(rasters.write(tmp_path / f"{i}.tif", pixels))
+    path = virtual(
+        tmp_path / "a.vrt",
+        ("Byte", parts[0], "<NoDataValue>0</NoDataValue>"),
+        ("Byte", parts[1], "<NoDataValue>7</NoDataValue>"),
+    )
+    plan = run(path)
+    assert "the bands' nodata values differ, a GeoTIFF holds one: 0" in plan.notes()
+    found = rasters.masks(tmp_path / "out.tif")
+    np.testing.assert_array_equal(found, under(rasters.masks(path)))
+    assert not found.all(axis=(1, 2)).any()
+
+
+def test_nodata_and_a_mask(tmp_path: Path, run: Run) -> None:
+    """GDAL tells of the mask alone; what nodata marks is as invalid, and stays marked by it."""
+    pixels, mask = textured(1, 2, 20, 22).clip(1), np.ones((20, 22), dtype=np.bool_)
+    pixels[0, 3:6, 3:9] = 0
+    mask[12:] = False
+    source = rasters.write(tmp_path / "a.tif", pixels, mask=mask, nodata=0)
+    run(source)
+    out = rasters.read(tmp_path / "out.tif")
+    np.testing.assert_array_equal(rasters.masks(tmp_path / "out.tif"), under(rasters.masks(source)))
+    wanted = under((pixels > 0) & mask)
+    np.testing.assert_array_equal(out != 0, wanted)
+
+
+@pytest.mark.parametrize("was", [None, 0])
+def test_nodata_as_told(tmp_path: Path, run: Run, was: int | None) -> None:
+    pixels = textured(1, 1, 20, 22)
+    pixels[0, 5:9, 5:9] = 200
+    source = rasters.write(tmp_path / "a.tif", pixels, nodata=was)
+    run(source, bands=Wish(nodata=200))
+    np.testing.assert_array_equal(rasters.masks(tmp_path / "out.tif"), under(pixels != 200))
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert dataset.nodata == 200
+
+
+def test_a_nodata_that_no_pixel_can_have(tmp_path: Path, run: Run) -> None:
+    pixels = textured(1, 1, 20, 22)
+    part = rasters.write(tmp_path / "a.tif", pixels)
+    plan = run(virtual(tmp_path / "a.vrt", ("Byte", part, "<NoDataValue>-9999</NoDataValue>")))
+    assert rasters.masks(tmp_path / "out.tif").all()
+    [note] = plan.notes()
+    assert "the nodata value -9999 is none that uint8 holds" in note
+
+
+def test_a_nan_block_changes_nothing_far_from_it(tmp_path: Path, run: Run) -> None:
+    pixels = textured(1, 2, 60, 60, dtype="float32", high=100) - np.float32(50)
+    plain = rasters.write(tmp_path / "plain.tif", pixels)
+    pixels[:, :9, :9] = np.nan
+    holed = rasters.write(tmp_path / "holed.tif", pixels)
+    for source, out in ((plain, "one.tif"), (holed, "other.tif")):
+        run(source, out, value_range=(-50, 50))
+    one, other = (rasters.read(tmp_path / n) for n in ("one.tif", "other.tif"))
+    np.testing.assert_array_equal(np.isnan(other), under(np.isnan(pixels)))
+    far = round(2.5 * (9 + 8 + 3))  # the hole, the tiny prior's reach, the cubic's
+    np.testing.assert_array_equal(one[:, far:], other[:, far:])
+    np.testing.assert_array_equal(one[:, :, far:], other[:, :, far:])
+    assert np.isfinite(one).all()
+
+
+# Bands
+
+
+def test_chosen_bands_in_their_order(tmp_path: Path, run: Run) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 4, 20, 22), photometric="minisblack")
+    with rasters.opened(source, "r+") as dataset:
+        dataset.descriptions = ("B1", "B2", "B3", "B4")
+    run(source, "all.tif")
+    run(source, bands=Wish(bands=(4, 2)))
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert dataset.descriptions == ("B4", "B2")
+    whole, chosen = rasters.read(tmp_path / "all.tif"), rasters.read(tmp_path / "out.tif")
+    np.testing.assert_array_equal(chosen, whole[[3, 1]])
+
+
+def test_a_triplet_by_number(tmp_path: Path, run: Run) -> None:
+    """As if the colours said it."""
+    pixels = textured(1, 4, 20, 22)
+    plain = rasters.write(tmp_path / "a.tif", pixels, photometric="minisblack")
+    colours = ("undefined", "blue", "green", "red")
+    told = rasters.write(tmp_path / "b.tif", pixels, colours=colours)
+    plan = run(plain, "one.tif", bands=Wish(rgb=(4, 3, 2)))
+    run(told, "other.tif")
+    run(plain, "apart.tif")
+    one, other, apart = (rasters.read(tmp_path / f"{n}.tif") for n in ("one", "other", "apart"))
+    np.testing.assert_array_equal(one, other)
+    assert (one != apart).any()
+    with rasters.opened(tmp_path / "one.tif") as dataset:
+        assert dataset.tags()["SUPERRES_BANDS"] == "joint 4,3,2; alone 1"
+    assert "joint 4,3,2" in str(plan.roles)
+    assert plan.settings()["band roles"] == repr(plan.roles)
+
+
+def test_quality_bands_keep_their_values(tmp_path: Path, run: Run) -> None:
+    pixels = textured(1, 2, 300, 310, dtype="uint16", high=3000)
+    pixels[1] = np.random.default_rng(1).choice([0, 64, 1024, 21824], pixels.shape[1:])
+    source = rasters.write(tmp_path / "a.tif", pixels)
+    run(source, bands=Wish(nearest=(2,)))
+    out = rasters.read(tmp_path / "out.tif")
+    np.testing.assert_array_equal(out[1], under(pixels)[1])
+    assert (out[0] != under(pixels)[0]).any()
+    with rasterio.open(tmp_path / "out.tif", overview_level=0) as overview:
+        assert set(np.unique(overview.read(2))) <= {0, 64, 1024, 21824}
+
+
+def palette(path: Path, **profile: Any) -> tuple[Path, Array, Array]:
+    """A file with a colour table, its indices and its colours (value, 4)."""
+    pixels = np.random.default_rng(1).integers(0, 5, (1, 20, 22)).astype(np.uint8)
+    colours = np.array([[40 * i, 200 - 30 * i, i, 255] for i in range(5)])
+    rasters.write(path, pixels, photometric="palette", **profile)
+    with rasters.opened(path, "r+") as dataset:
+        dataset.write_colormap(1, dict(enumerate(map(tuple, colours.tolist()))))
+    return path, pixels, colours
+
+
+def test_palettes_become_colours(tmp_path: Path, tiny: str) -> None:
+    path, pixels, colours = palette(tmp_path / "a.tif")
+    plan = engine.plan(
+        path,
+        tmp_path / "out.tif",
+        Options(scale="2", model=tiny, steps=0, bands=Wish(classes="expand")),
+    )
+    engine.run(replace(plan, recipe=replace(plan.recipe, inference=Bilinear())))
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert [c.name for c in dataset.colorinterp] == list(RGB)
+        out = dataset.read()
+    wanted = np.moveaxis(colours[pixels[0]][..., :3], -1, 0)
+    back = out.reshape(3, 20, 2, 22, 2).mean(axis=(2, 4))
+    assert np.corrcoef(back.ravel(), wanted.ravel())[0, 1] > 0.8
+    with open_source(path, plan.roles.selection) as source:
+        np.testing.assert_array_equal(source.read(source.description.grid.window)[0], wanted)
+
+
+def test_colours_of_nodata_are_masked(tmp_path: Path, run: Run) -> None:
+    path, pixels, _ = palette(tmp_path / "a.tif", nodata=3)
+    run(path, bands=Wish(classes="expand"))
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert (dataset.count, dataset.nodata) == (3, None)
+        assert dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]
+    found = rasters.masks(tmp_path / "out.tif")
+    np.testing.assert_array_equal(found, np.repeat(under(pixels != 3), 3, axis=0))
+
+
+def test_clear_colours_become_alpha(tmp_path: Path, run: Run) -> None:
+    image = Image.fromarray(np.repeat(np.arange(4, dtype=np.uint8), 60).reshape(12, 20))
+    image.putpalette([v for i in range(4) for v in (60 * i, 10, 20)])
+    image.save(tmp_path / "a.png", transparency=b"\xff\x80\x00\xff")
+    run(tmp_path / "a.png", scale="2", bands=Wish(classes="expand"))
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert [c.name for c in dataset.colorinterp] == [*RGB, "alpha"]
+        alpha = dataset.read(4)
+    assert (alpha[13:17] == 0).all()
+    assert (alpha[:5] == 255).all()
+
+
+def test_classes_keep_values_and_colours(tmp_path: Path, run: Run) -> None:
+    path, pixels, _ = palette(tmp_path / "a.tif")
+    run(path, bands=Wish(classes="nearest"))
+    np.testing.assert_array_equal(rasters.read(tmp_path / "out.tif"), under(pixels))
+    with rasters.opened(path) as was, rasters.opened(tmp_path / "out.tif") as dataset:
+        assert dataset.colormap(1) == was.colormap(1)
+
+
+def test_one_bit_stays_one_bit(tmp_path: Path, run: Run, gdal_tools: Path) -> None:
+    pixels = (textured(1, 1, 20, 22) > 128).astype(np.uint8)
+    run(rasters.write(tmp_path / "a.tif", pixels, nbits=1), bands=Wish(classes="nearest"))
+    np.testing.assert_array_equal(rasters.read(tmp_path / "out.tif"), under(pixels))
+    [band] = rasters.gdalinfo(gdal_tools, tmp_path / "out.tif")["bands"]
+    assert band["metadata"]["IMAGE_STRUCTURE"]["NBITS"] == "1"
+
+
+# Several sources
+
+
+def test_sources_are_stacked(tmp_path: Path, run: Run) -> None:
+    pixels = textured(1, 3, 20, 22, dtype="uint16", high=3000)
+    parts = []
+    for i in range(3):
+        path = rasters.write(tmp_path / f"B{i + 2}.tif", pixels[[i]], tags={"SCENE": "x"})
+        with rasters.opened(path, "r+") as dataset:
+            dataset.update_tags(BAND=str(i + 2))
+        parts.append(path)
+    with rasters.opened(parts[1], "r+") as dataset:
+        dataset.set_band_description(1, "green")
+    whole = rasters.write(tmp_path / "whole.tif", pixels)
+    run(parts, value_range=(0, 3000))
+    run(whole, "whole-out.tif", value_range=(0, 3000))
+    found, wanted = (rasters.read(tmp_path / n) for n in ("out.tif", "whole-out.tif"))
+    np.testing.assert_array_equal(found, wanted)
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert dataset.descriptions == ("B2", "green", "B4")
+        assert dataset.tags()["SCENE"] == "x"
+        assert [dataset.tags(i)["BAND"] for i in (1, 2, 3)] == ["2", "3", "4"]
+
+
+def test_sources_that_do_not_lie_on_each_other(tmp_path: Path, run: Run) -> None:
+    first = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22))
+    for name, message, pixels, place in (
+        (
+            "moved",
+            "on another grid",
+            textured(1, 1, 20, 22),
+            {"transform": NORTH_UP @ Affine.translation(0.5, 0)},
+        ),
+        ("larger", "on another grid", textured(1, 1, 21, 22), {}),
+        ("elsewhere", "on another grid", textured(1, 1, 20, 22), {"crs": "EPSG:32632"}),
+        ("deeper", "dtype uint16", textured(1, 1, 20, 22, dtype="uint16"), {}),
+    ):
+        other = rasters.write(tmp_path / f"{name}.tif", pixels, **place)
+        with pytest.raises(InputError, match=f"{name}.*{message}.*upscale these apart"):
+            run([first, other])
+    with pytest.raises(InputError, match="is the source, choose another name"):
+        run([first, first], "a.tif", overwrite=True)
+
+
+# Metadata
+
+
+@pytest.mark.parametrize("file_format", ["cog", "gtiff"])
+def test_tags_of_all_domains(tmp_path: Path, run: Run, file_format: str) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 2, 20, 22), tags={"A": "1"})
+    document = "<mine><a b='2'/></mine>"
+    with rasters.opened(source, "r+") as dataset:
+        dataset.update_tags(ns="MINE", B="2")
+        dataset.update_tags(2, ns="THEIRS", C="3")
+        key, _, rest = document.partition("=")
+        dataset.update_tags(ns="xml:MINE", **{key: rest})
+    plan = run(source, format=file_format)
+    assert plan.notes() == []
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert dataset.tags()["A"] == "1"
+        assert dataset.tags(ns="MINE") == {"B": "2"}
+        assert dataset.tags(2, ns="THEIRS") == {"C": "3"}
+        assert dataset.tags(ns="xml:MINE") == {"xml:MINE": document}
+    with rasters.opened(source, "r+") as dataset:
+        dataset.update_tags(1, D="4")
+    plan = run(source, format=file_format, overwrite=True)
+    assert len(plan.notes()) == (1 if file_format == "cog" else 0)
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert dataset.tags(1) == {"D": "4"}
+        assert dataset.tags(ns="MINE") == ({} if file_format == "cog" else {"B": "2"})
+
+
+def test_a_colour_profile_stays(tmp_path: Path, run: Run) -> None:
+    source = rasters.write(
+        tmp_path / "a.tif", textured(1, 3, 20, 22), colours=RGB, source_icc_profile="AAACoGxjbXM="
+    )
+    run(source)
+    with rasters.opened(source) as was, rasters.opened(tmp_path / "out.tif") as dataset:
+        wanted = was.tags(ns="COLOR_PROFILE")
+        assert wanted["SOURCE_ICC_PROFILE"] == "AAACoGxjbXM="
+        assert dataset.tags(ns="COLOR_PROFILE") == wanted
+
+
+# Ways to store the same raster
+
+STORED: dict[str, dict[str, Any]] = {
+    "striped": {"blockysize": 3},
+    "tiled": {"tiled": True, "blockxsize": 16, "blockysize": 16},
+    "planar": {"interleave": "band"},
+    "lzw": {"compress": "lzw", "predictor": 2},
+    "deflate": {"compress": "deflate"},
+    "zstd": {"compress": "zstd"},
+    "packbits": {"compress": "packbits"},
+    "lerc": {"compress": "lerc"},
+    "lzma": {"compress": "lzma"},
+    "webp": {"compress": "webp", "webp_lossless": True},
+    "big endian": {"endianness": "big"},
+    "bigtiff": {"bigtiff": "yes"},
+}
+
+
+@pytest.mark.parametrize("way", STORED)
+def test_the_way_of_storing_is_of_no_account(tmp_path: Path, run: Run, way: str) -> None:
+    pixels = textured(1, 3, 20, 22)
+    run(rasters.write(tmp_path / "plain.tif", pixels, colours=RGB), "one.tif")
+    run(rasters.write(tmp_path / "a.tif", pixels, colours=RGB, **STORED[way]), "other.tif")
+    one, other = (rasters.read(tmp_path / n) for n in ("one.tif", "other.tif"))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 40), (1, 40, 1), (1, 30, 3), (60, 4, 5)])
+def test_odd_shapes(tmp_path: Path, run: Run, shape: tuple[int, int, int]) -> None:
+    pixels = textured(1, *shape) if np.prod(shape) > 1 else np.full(shape, 77, dtype=np.uint8)
+    run(rasters.write(tmp_path / "a.tif", pixels))
+    out = rasters.read(tmp_path / "out.tif")
+    assert out.shape == under(pixels).shape
+    assert rasters.masks(tmp_path / "out.tif").all()
+
+
+def test_a_world_file_places_the_result(tmp_path: Path, run: Run) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22), transform=None, crs=None)
+    (tmp_path / "a.tfw").write_text("10\n0\n0\n-10\n500005\n5399995\n")
+    run(source)
+    found = rasters.transform_of(tmp_path / "out.tif")
+    assert found.almost_equals(NORTH_UP @ Affine.scale(0.4), 1e-9)
+
+
+def test_pages_are_named(tmp_path: Path, run: Run) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22))
+    with rasters.opened(
+        source, "w", driver="GTiff", height=20, width=22, count=1, dtype="uint8"
+    ) as dataset:
+        dataset.write(textured(1, 1, 20, 22))
+    with rasters.opened(
+        source,
+        "w",
+        driver="GTiff",
+        height=9,
+        width=9,
+        count=1,
+        dtype="uint8",
+        append_subdataset=True,
+    ) as dataset:
+        dataset.write(textured(2, 1, 9, 9))
+    [note] = run(source).notes()
+    assert "GTIFF_DIR:2:" in note
+    assert rasters.read(tmp_path / "out.tif").shape == (1, 50, 55)
+    run(f"GTIFF_DIR:2:{source}", "second.tif")
+    assert rasters.read(tmp_path / "second.tif").shape == (1, 23, 23)
+    with pytest.raises(InputError, match="is the source"):
+        run(f"GTIFF_DIR:2:{source}", "a.tif", overwrite=True)
+
+
+# Places to read from
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder and its address on a server of another process: GDAL waits holding the GIL."""
+    folder = tmp_path_factory.mktemp("served")
+    server = subprocess.Popen(
+        [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert server.stdout is not None
+    port = server.stdout.readline().split("port ")[1].split()[0]
+    yield folder, f"http://127.0.0.1:{port}"
+    server.kill()
+    server.wait()
+    server.stdout.close()
+
+
+def test_sources_in_other_places(tmp_path: Path, run: Run, served: tuple[Path, str]) -> None:
+    folder, address = served
+    source = rasters.write(folder / "a.tif", textured(1, 1, 20, 22))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(source, "in/a b.tif")
+    run(source, "plain.tif")
+    for i, place in enumerate(
+        (f"{address}/a.tif", f"/vsicurl/{address}/a.tif", f"/vsizip/{tmp_path}/a.zip/in/a b.tif")
+    ):
+        plan = run(place, f"{i}.tif")
+        assert plan.sources == (place,)
+        found, wanted = (rasters.read(tmp_path / n) for n in (f"{i}.tif", "plain.tif"))
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_places_that_cannot_be_reached(
+    tmp_path: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDAL_HTTP_LOW_SPEED_TIME", "1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "no raster")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        for place in (
+            f"http://127.0.0.1:{silent.getsockname()[1]}/a.tif",
+            f"{served[1]}/none.tif",
+            "https://localhost:1/a.tif",
+            "s3://no-such-bucket-of-ours/a.tif",
+            str(tmp_path / "a.zip"),
+        ):
+            with pytest.raises(RasterError, match="cannot open") as caught:
+                open_source(place)
+            assert "\n" not in str(caught.value)
+            assert place in str(caught.value)
+
+
+# Results that cannot be
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("s3://bucket/out.tif", "not a local file; write one and copy it there"),
+        ("s3:/bucket/out.tif", "not a local file"),
+        ("/vsis3/bucket/out.tif", "not a local file"),
+        ("https://host/out.tif", "not a local file"),
+        ("/vsimem/out.tif", "not a local file"),
+        ("out.jp2", r"ends in .tif, .*: a GeoTIFF is written, gdal_translate"),
+        ("out.png", "a GeoTIFF is written"),
+        ("out", "a GeoTIFF is written"),
+    ],
+)
+def test_outs_that_are_refused(tmp_path: Path, tiny: str, out: str, message: str) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22))
+    name = out if "/" in out else str(tmp_path / out)
+    with pytest.raises(InputError, match=message):
+        engine.plan(source, name, Options(scale=2, model=tiny))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["COMPRESS=NONSENSE"], "'NONSENSE' is an unexpected value for COMPRESS"),
+        (["NO_SUCH=1"], "does not support creation option NO_SUCH"),
+        (["COMPRESS"], "'COMPRESS', expected KEY=VALUE"),
+        (["BLOCKSIZE=abc"], "'BLOCKSIZE=abc', expected a multiple of 16"),
+        (["BLOCKSIZE=16000000"], "expected a multiple of 16 up to 8192"),
+        (["blocksize=100"], "expected a multiple of 16"),
+        (["TARGET_SRS=EPSG:4326"], "onto another grid; upscale first, then use gdalwarp"),
+        (["COMPRESS=JPEG"], "COG cannot hold this raster with .*COMPRESS=JPEG.*change --co"),
+    ],
+)
+def test_creation_options_are_tried_before_the_run(
+    tmp_path: Path, tiny: str, options: list[str], message: str
+) -> None:
+    pixels = textured(1, 1, 20, 22, dtype="float32")
+    source = rasters.write(tmp_path / "a.tif", pixels, crs=UTM)
+    with pytest.raises(InputError, match=message) as caught:
+        engine.plan(
+            source, tmp_path / "out.tif", Options(scale=2, model=tiny, steps=0, creation=options)
+        )
+    assert "\n" not in str(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_a_result_that_no_disk_holds(tmp_path: Path, tiny: str) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 400, 400))
+    asked = Options(scale="40000", model=tiny, steps=0)
+    plan = engine.plan(source, tmp_path / "out.tif", asked)
+    with pytest.raises(RasterError, match=r"GB of disk, .* are free; use --bounds"):
+        engine.run(plan)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
+    with pytest.raises(InputError, match="which no raster file holds; choose a smaller scale"):
+        engine.plan(source, tmp_path / "out.tif", Options(scale="1e8", model=tiny, steps=0))
