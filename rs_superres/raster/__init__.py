@@ -10,16 +10,9 @@ from rs_superres.raster.formats import (
     write_image,
 )
 from rs_superres.raster.gdal import FAILURES
+from rs_superres.raster.opening import inspect, open_source, read_grid
 from rs_superres.raster.selection import Selection
-from rs_superres.raster.source import (
-    SAMPLE,
-    Paths,
-    Source,
-    checksum,
-    inspect,
-    open_source,
-    read_grid,
-)
+from rs_superres.raster.source import SAMPLE, Paths, Source, checksum
 from rs_superres.raster.target import Target, Writer, creating
 
 __all__ = [

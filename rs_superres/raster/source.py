@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,13 +15,12 @@ import numpy.typing as npt
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
-from rs_superres.errors import InputError, RasterError
-from rs_superres.grid import Grid, Window
-from rs_superres.radiometry import DTYPES, Valid
-from rs_superres.raster.description import Description, describe, grid_of
-from rs_superres.raster.gdal import FAILURES, one_line, opened, reading
+from rs_superres.errors import RasterError
+from rs_superres.grid import Window
+from rs_superres.radiometry import Valid
+from rs_superres.raster.description import Description
+from rs_superres.raster.gdal import FAILURES, one_line, reading
 from rs_superres.raster.selection import Selection, colour_table
-from rs_superres.raster.stack import stacked
 from rs_superres.tiles import reflected
 
 SAMPLE = 64
@@ -168,97 +166,6 @@ def _sample_starts(size: int) -> list[int]:
     """Up to 16 evenly spread starts of sample windows along a side."""
     count = min(16, -(-size // SAMPLE))
     return [round(i * max(0, size - SAMPLE) / max(1, count - 1)) for i in range(count)]
-
-
-def open_source(paths: Paths, selection: Selection | None = None) -> Source:
-    """Open a raster, or several on one grid as one, and check that it can be super-resolved.
-
-    Args:
-        paths: what is opened.
-        selection: which bands, and as what; all as they are where None.
-
-    Raises:
-        RasterError: it cannot be opened.
-        InputError: it is of a kind that is not super-resolved, or holds no bands of its own.
-    """
-    single = isinstance(paths, str | Path)
-    names = [str(paths)] if single else [str(p) for p in paths]  # type: ignore[union-attr]
-    with ExitStack() as until_whole:
-        parts = []
-        datasets = []
-        for name in names:
-            dataset = until_whole.enter_context(_opened(name))
-            datasets.append(dataset)
-            parts.append(describe(name, dataset))
-            _check(parts[-1])
-        source = Source(datasets, stacked(parts), selection)
-        until_whole.pop_all()
-    return source
-
-
-def inspect(path: str | Path) -> tuple[Description, str | None]:
-    """Describe a raster of any kind, and say why its kind is refused; None where it is not.
-
-    Raises:
-        RasterError: it cannot be opened.
-        InputError: it is a directory, or holds no bands of its own.
-    """
-    with _opened(str(path)) as dataset:
-        description = describe(str(path), dataset)
-    try:
-        _check(description)
-    except InputError as refusal:
-        return description, str(refusal)
-    return description, None
-
-
-def _opened(path: str) -> Any:
-    """An open dataset.
-
-    Raises:
-        RasterError: it cannot be opened.
-        InputError: it is a directory.
-    """
-    if Path(path).is_dir():
-        raise InputError(f"{path} is a directory, expected a raster file")
-    try:
-        with reading():
-            return opened(path)
-    except FAILURES as error:
-        inside = "; a raster in an archive opens as /vsizip/ARCHIVE.zip/NAME.tif"
-        hint = inside if path.lower().endswith(".zip") else ""
-        raise RasterError(f"cannot open {path}: {one_line(error)}{hint}") from error
-
-
-def read_grid(path: str | Path) -> Grid:
-    """The grid of a raster of any kind.
-
-    Raises:
-        RasterError: it cannot be opened.
-        InputError: it is a directory.
-    """
-    with _opened(str(path)) as dataset:
-        return grid_of(dataset)
-
-
-def _check(description: Description) -> None:
-    """Refuse what cannot be super-resolved, in a line that names the way out."""
-    path = description.path
-    dtypes = sorted({b.dtype for b in description.bands})
-    if len(dtypes) > 1:
-        raise InputError(
-            f"{path} has bands of dtypes {', '.join(dtypes)}, expected one dtype, as a GeoTIFF "
-            "holds; take bands of one dtype into a file each (gdal_translate -b N) and upscale "
-            "these"
-        )
-    if dtypes[0] not in DTYPES:
-        hint = (
-            "super-resolve amplitude and phase apart (gdal_translate DERIVED_SUBDATASET:AMPLITUDE:"
-            f"{path})"
-            if "complex" in dtypes[0]
-            else "convert it first (gdal_translate -ot Float64)"
-        )
-        raise InputError(f"{path} has dtype {dtypes[0]}, supported are {', '.join(DTYPES)}; {hint}")
 
 
 def checksum(
