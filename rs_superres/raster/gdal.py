@@ -30,6 +30,8 @@ _NETWORK = {
 
 def one_line(error: BaseException) -> str:
     """The message of a library's error, on one line."""
+    if "See previous exception" in str(error) and error.__cause__ is not None:
+        error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
 
 
