@@ -23,6 +23,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.groups import band_groups
 from rs_superres.inference import Precision, prepare, resolve_device, resolve_precision
+from rs_superres.place import pixel_size
 from rs_superres.raster import (
     Description,
     Paths,
@@ -50,6 +51,9 @@ Format = Literal["cog", "gtiff"]
 
 DRIVERS = {"cog": "COG", "gtiff": "GTiff"}
 """GDAL's names of the formats."""
+
+FAR = 2.0
+"""How many times beyond a model's training a pixel size may lie without a warning."""
 
 SUFFIXES = (".tif", ".tiff", ".gtiff", ".cog", ".btf")
 """Ends of names that a GeoTIFF goes by."""
@@ -167,6 +171,7 @@ class Plan:
             "SUPERRES_STEPS": str(self.steps),
             "SUPERRES_SEED": str(self.options.seed),
             "SUPERRES_PRECISION": self.precision,
+            **({"SUPERRES_WARNING": "; ".join(self.warnings())} if self.warnings() else {}),
             "SUPERRES_BANDS": str(self.roles),
             "SUPERRES_VALUE_RANGE": "; ".join(
                 f"{g.value_range.low:.10g},{g.value_range.high:.10g}" for g in self.recipe.groups
@@ -176,11 +181,23 @@ class Plan:
 
     def warnings(self) -> list[str]:
         """What a user should know before the result is used."""
-        low, high = self.model.config.trained.scales
-        if low <= self.zoom.scale <= high:
-            return []
-        trained = f"the model {self.model.name} was trained at {low:g} to {high:g}"
-        return [f"the scale is {self.zoom.scale:.4g}, {trained}"]
+        trained, told = self.model.config.trained, []
+        low, high = trained.scales
+        if not low <= self.zoom.scale <= high:
+            told.append(
+                f"the scale is {self.zoom.scale:.4g}, the model {self.model.name} was trained at "
+                f"{low:g} to {high:g}"
+            )
+        found = pixel_size(self.description.grid)
+        if trained.pixel_size is not None and found is not None:
+            low, high = trained.pixel_size
+            if not low / FAR <= found <= high * FAR:
+                told.append(
+                    f"the source's pixels are {found:.3g} m, those of the model "
+                    f"{self.model.name}'s training {low:.3g} to {high:.3g} m: expect less detail, "
+                    "or tune a model to this sensor (rs-sr train)"
+                )
+        return told
 
     def notes(self) -> list[str]:
         """What of the source the result cannot hold."""

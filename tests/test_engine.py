@@ -607,6 +607,23 @@ def test_warning_outside_the_trained_scales(make: Make, scene: Path) -> None:
     assert "trained at 1 to 8" in line
 
 
+@pytest.mark.parametrize(
+    ("trained", "told"), [((4.0, 30.0), 0), ((0.3, 4.9), 1), ((21.0, 40.0), 1)]
+)
+def test_warning_far_from_the_trained_pixel_size(
+    tmp_path: Path, make: Make, scene: Path, trained: tuple[float, float], told: int
+) -> None:
+    """The scene's pixels are 10 m: up to twice beyond the range is near enough."""
+    made = models.config()
+    made = replace(made, trained=replace(made.trained, pixel_size=trained))
+    plan = make(scene, scale="2", model=str(models.write(tmp_path / "far", made)))
+    assert len(plan.warnings()) == told
+    assert ("SUPERRES_WARNING" in plan.tags()) == bool(told)
+    for line in plan.warnings():
+        assert f"training {trained[0]:.3g} to {trained[1]:.3g} m" in line
+        assert "the source's pixels are " in line
+
+
 def test_sixteen_bits_take_their_range_from_the_scene(tmp_path: Path, make: Make) -> None:
     pixels = textured(1, 1, 40, 40, dtype="uint16", high=800) + np.uint16(5000)
     plan = make(rasters.write(tmp_path / "a.tif", pixels), scale="2")
