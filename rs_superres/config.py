@@ -64,6 +64,8 @@ class UNetConfig:
     """Numbers that the network is told."""
     dropout: float = 0.0
     """Dropout while training."""
+    patch: int = 1
+    """Side of the squares of pixels that the finest level takes for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,7 @@ def unet(config: UNetConfig) -> UNet:
         middle_attention=config.middle_attention,
         conditions=config.conditions,
         dropout=config.dropout,
+        patch=config.patch,
     )
 
 

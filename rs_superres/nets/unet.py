@@ -153,6 +153,8 @@ class UNet(nn.Module):
         middle_attention: whether the first of the two middle blocks attends.
         conditions: how many numbers the network is told.
         dropout: in the second stage of each block, while training.
+        patch: side of the squares of pixels that the finest level takes for one, each a channel:
+            most of the work is done on that many squared fewer pixels.
         inputs: channels of the noisy image and the prior together.
         outputs: channels of the result.
     """
@@ -168,10 +170,12 @@ class UNet(nn.Module):
         middle_attention: bool = False,
         conditions: int = 1,
         dropout: float = 0.0,
+        patch: int = 1,
         inputs: int = 6,
         outputs: int = 3,
     ) -> None:
         super().__init__()
+        self.patch = patch
         self.levels = len(multipliers)
         self.blocks = blocks
         self.embedding = ConditionEmbedding(channels, conditions)
@@ -186,7 +190,7 @@ class UNet(nn.Module):
                 attend=attend,
             )
 
-        self.stem = conv3x3(inputs, channels)
+        self.stem = conv3x3(inputs * patch**2, channels)
         self.down = nn.ModuleList()
         width, skips = channels, [channels]
         for level, multiplier in enumerate(multipliers):
@@ -206,12 +210,12 @@ class UNet(nn.Module):
                 width = after
             if level:
                 self.up.append(Upsample(width))
-        self.head = Stage(width, outputs, norm_groups)
+        self.head = Stage(width, outputs * patch**2, norm_groups)
 
     @property
     def multiple(self) -> int:
         """The sides of an input must be multiples of this."""
-        return int(2 ** (self.levels - 1))
+        return int(self.patch * 2 ** (self.levels - 1))
 
     @property
     def radius(self) -> int:
@@ -220,7 +224,8 @@ class UNet(nn.Module):
         per_level = sum(2 * (2 * self.blocks + 1) * 2**level for level in range(self.levels))
         # Each level below adds three of its pixels: the convolutions of both samplings, and what
         # halving an odd place rounds away.
-        return int(2 + per_level + 4 * coarsest + 3 * (coarsest - 1))
+        reach = 2 + per_level + 4 * coarsest + 3 * (coarsest - 1)
+        return int(self.patch * reach + self.patch - 1)
 
     def forward(self, noisy: Tensor, prior: Tensor, conditions: Tensor) -> Tensor:
         """Run the network.
@@ -234,7 +239,7 @@ class UNet(nn.Module):
             (b, outputs, h, w).
         """
         condition = self.embedding(conditions)
-        x = self.stem(torch.cat((noisy, prior), dim=1))
+        x = self.stem(F.pixel_unshuffle(torch.cat((noisy, prior), dim=1), self.patch))
         skips = [x]
         for layer in self.down:
             x = layer(x, condition)
@@ -245,5 +250,5 @@ class UNet(nn.Module):
             if isinstance(layer, Block):
                 x = torch.cat((x, skips.pop()), dim=1)
             x = layer(x, condition)
-        out: Tensor = self.head(x)
+        out: Tensor = F.pixel_shuffle(self.head(x), self.patch)
         return out

@@ -12,7 +12,9 @@ from rs_superres.nets.denoiser import ResidualDenoiser, detail_kept
 from rs_superres.nets.unet import UNet
 
 
-def local_unet(multipliers: Sequence[int] = (1, 2), blocks: int = 1, conditions: int = 2) -> UNet:
+def local_unet(
+    multipliers: Sequence[int] = (1, 2), blocks: int = 1, conditions: int = 2, patch: int = 1
+) -> UNet:
     torch.manual_seed(0)
     unet = UNet(
         channels=4,
@@ -21,6 +23,7 @@ def local_unet(multipliers: Sequence[int] = (1, 2), blocks: int = 1, conditions:
         norm_groups=0,
         conditions=conditions,
         dropout=0.5,
+        patch=patch,
     )
     return unet.eval().requires_grad_(False)
 
@@ -47,11 +50,12 @@ def test_size_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(
-    ("multipliers", "blocks"), [((1,), 1), ((1, 2), 1), ((1, 2), 2), ((1, 1, 2), 1)]
+    ("multipliers", "blocks", "patch"),
+    [((1,), 1, 1), ((1, 2), 1, 1), ((1, 2), 2, 1), ((1, 1, 2), 1, 1), ((1,), 1, 2), ((1, 2), 1, 2)],
 )
-def test_radius_is_true(multipliers: Sequence[int], blocks: int) -> None:
+def test_radius_is_true(multipliers: Sequence[int], blocks: int, patch: int) -> None:
     """Nothing beyond the radius is seen; at some alignment, all that lies within it is."""
-    unet = local_unet(multipliers, blocks).double()
+    unet = local_unet(multipliers, blocks, patch=patch).double()
     side = (2 * unet.radius // unet.multiple + 4) * unet.multiple
     noisy, prior, conditions = (t.double() for t in inputs(side))
     reach = 0
@@ -64,8 +68,9 @@ def test_radius_is_true(multipliers: Sequence[int], blocks: int) -> None:
     assert reach == unet.radius
 
 
-def test_shift_by_its_multiple_shifts_the_result() -> None:
-    unet = local_unet((1, 2, 2))
+@pytest.mark.parametrize("patch", [1, 2])
+def test_shift_by_its_multiple_shifts_the_result(patch: int) -> None:
+    unet = local_unet((1, 2), patch=patch)
     noisy, prior, conditions = inputs(4 * unet.radius)
     out = unet(noisy, prior, conditions)
     step = unet.multiple
