@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rs_superres.config import (
     EncoderConfig,
@@ -37,6 +40,14 @@ def test_round_trip(config: ModelConfig, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(to_toml(config), encoding="utf-8")
     assert read_config(path) == config
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_is_read_back(text: str) -> None:
+    """Quotes, backslashes, line breaks: no card's wording may spoil the file."""
+    trained = replace(SCENE.trained, degradation=text)
+    table = tomllib.loads(to_toml(replace(SCENE, trained=trained)))
+    assert table["trained"]["degradation"] == text
 
 
 def test_integers_serve_as_floats(tmp_path: Path) -> None:
