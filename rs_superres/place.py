@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
-from rasterio.warp import transform_bounds
+from rasterio.warp import transform, transform_bounds
 
 from rs_superres.grid import Grid
 
@@ -17,7 +17,7 @@ DEGREE = 111_320.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A box in degrees (WGS 84)."""
+    """A box in degrees (WGS 84); one across the antimeridian ends east of 180."""
 
     west: float
     south: float
@@ -29,9 +29,11 @@ class Place:
         up = metres / DEGREE
         latitude = math.radians((self.south + self.north) / 2)
         across = up / max(0.01, math.cos(latitude))
+        # Between the middles, the short way around.
+        apart = ((self.west + self.east - other.west - other.east) / 2 + 180) % 360 - 180
+        widths = (self.east - self.west + other.east - other.west) / 2
         return (
-            self.west < other.east + across
-            and other.west < self.east + across
+            abs(apart) < widths + across
             and self.south < other.north + up
             and other.south < self.north + up
         )
@@ -45,26 +47,35 @@ def place_of(grid: Grid) -> Place | None:
     corners = [grid.transform @ (x, y) for x in (0, width) for y in (0, height)]
     xs, ys = zip(*corners, strict=True)
     try:
-        box = transform_bounds(grid.crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys))
+        west, south, east, north = transform_bounds(
+            grid.crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys)
+        )
     except (RasterioError, CPLE_BaseError):
         return None
-    return Place(*box) if all(map(math.isfinite, box)) else None
+    place = Place(west, south, east if west <= east else east + 360, north)
+    return place if all(map(math.isfinite, (west, south, east, north))) else None
 
 
 def pixel_size(grid: Grid) -> float | None:
     """The side of a square as large as a pixel in the middle of a grid, metres; None if unknown."""
-    if grid.transform is None:
+    if grid.transform is None or grid.crs is None:
         return None
-    place = place_of(grid)
-    if place is None:
+    column, row = grid.shape.width / 2, grid.shape.height / 2
+    points = [grid.transform @ p for p in ((column, row), (column + 1, row), (column, row + 1))]
+    xs, ys = zip(*points, strict=True)
+    try:
+        longitudes, latitudes = transform(grid.crs, "EPSG:4326", xs, ys)
+    except (RasterioError, CPLE_BaseError):
         return None
-    # The area of the pixel's parallelogram over that of its box, times the box on the ground:
-    # true for rotated grids, and good to a few percent in any projection.
-    t, height, width = grid.transform, grid.shape.height, grid.shape.width
-    box_height = height * abs(t.e) + width * abs(t.d)
-    box_width = width * abs(t.a) + height * abs(t.b)
-    up = (place.north - place.south) * DEGREE
-    across = (place.east - place.west) * DEGREE
-    across *= math.cos(math.radians((place.south + place.north) / 2))
-    area = abs(t.determinant) / (box_height * box_width) * up * across
+    if not all(map(math.isfinite, (*longitudes, *latitudes))):
+        return None
+    narrower = math.cos(math.radians(latitudes[0]))
+    (across, up), (across_down, up_down) = (
+        (
+            ((longitudes[i] - longitudes[0] + 180) % 360 - 180) * narrower,
+            latitudes[i] - latitudes[0],
+        )
+        for i in (1, 2)
+    )
+    area = abs(across * up_down - up * across_down) * DEGREE**2
     return math.sqrt(area) if area > 0 else None
