@@ -71,11 +71,8 @@ def pixel_size(grid: Grid) -> float | None:
         return None
     narrower = math.cos(math.radians(latitudes[0]))
     (across, up), (across_down, up_down) = (
-        (
-            ((longitudes[i] - longitudes[0] + 180) % 360 - 180) * narrower,
-            latitudes[i] - latitudes[0],
-        )
-        for i in (1, 2)
+        (((east - longitudes[0] + 180) % 360 - 180) * narrower, north - latitudes[0])
+        for east, north in zip(longitudes[1:], latitudes[1:], strict=True)
     )
     area = abs(across * up_down - up * across_down) * DEGREE**2
     return math.sqrt(area) if area > 0 else None

@@ -10,10 +10,32 @@ from PIL import Image
 
 from rs_superres import engine, zoo
 from rs_superres.degrade import bicubic
-from rs_superres.evaluate import enlarge, evaluate, main, pairs
+from rs_superres.errors import InputError, RasterError
+from rs_superres.evaluate import enlarge, evaluate, main, pairs, read_images
 from rs_superres.metrics import psnr
 from tests import rasters
 from tests.rasters import RGB, textured
+
+
+def test_read_images(tmp_path: Path) -> None:
+    for name in ("one", "two", "empty"):
+        (tmp_path / name).mkdir()
+    first, second = textured(1, 4, 9, 12), textured(2, 3, 5, 6)
+    rasters.write(tmp_path / "one" / "b.tif", first)
+    Image.fromarray(second.transpose(1, 2, 0)).save(tmp_path / "one" / "A.PNG")
+    rasters.write(tmp_path / "two" / "c.tiff", second)
+    (tmp_path / "one" / "notes.txt").write_text("not an image")
+    found = read_images([tmp_path / "one", tmp_path / "two"])
+    for image, wanted in zip(found, (second, first[:3], second), strict=True):
+        np.testing.assert_array_equal(image, wanted)
+    with pytest.raises(InputError, match=r"no images in .*empty, expected"):
+        read_images([tmp_path / "empty"])
+    rasters.write(tmp_path / "empty" / "d.tif", textured(1, 2, 5, 5))
+    with pytest.raises(InputError, match="has 2 bands of uint8, expected 3 of uint8"):
+        read_images([tmp_path / "empty"])
+    (tmp_path / "empty" / "d.tif").write_bytes(b"no raster")
+    with pytest.raises(RasterError, match="cannot open"):
+        read_images([tmp_path / "empty"])
 
 
 @pytest.mark.parametrize("steps", [0, 1])

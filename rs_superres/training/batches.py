@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +88,7 @@ class Crops:
     """Random crops of scenes, a scene's chance proportional to its area.
 
     Windows with invalid pixels are not taken. A scene that cannot be read there is named in
-    :attr:`failures`, and another window drawn.
+    :attr:`failures` and counted in :attr:`lost`, and another window drawn.
 
     Args:
         scenes: where crops come from.
@@ -99,9 +101,12 @@ class Crops:
     ) -> None:
         self._scenes, self._data, self._degradation = scenes, data, degradation
         areas = np.array([s.area.height * s.area.width for s in scenes], dtype=np.float64)
-        self._chances = areas / areas.sum()
-        self._largest = max(min(s.area.height, s.area.width) for s in scenes)
-        self.failures: dict[Skipped, int] = {}
+        self._areas = areas
+        self._sides = np.array([min(s.area.height, s.area.width) for s in scenes])
+        self.largest = min(data.largest_crop, int(self._sides.max()))
+        """Pixels of a crop's side at most: as configured, or what the largest scene holds."""
+        self.failures: dict[Path, Skipped] = {}
+        self.lost: Counter[Path] = Counter()
 
     def batch(self, key: Sequence[int], count: int, cells: int, scale: float) -> Batch:
         """Crops of cells x cells low-resolution pixels, or fewer at great scales.
@@ -113,16 +118,11 @@ class Crops:
             scale: about the magnification; :attr:`Batch.scale` is the true one.
 
         Raises:
-            InputError: no scene is large enough, or none has a window without nodata.
+            InputError: no window without nodata was found.
         """
         chance = np.random.default_rng(list(key))
-        cells = min(cells, int(self._data.largest_crop / scale))
+        cells = min(cells, int(self.largest / scale))
         pixels = round(cells * scale)
-        if pixels > self._largest:
-            raise InputError(
-                f"a crop of {pixels} x {pixels} pixels is needed and the largest scene has a side "
-                f"of {self._largest}; lower largest_crop in [data] of the configuration"
-            )
         crops = [self._crop(chance, pixels) for _ in range(count)]
         shrinking = self._shrinking(chance)
         low = np.stack([self._low(chance, crop, cells, shrinking) for crop in crops])
@@ -166,19 +166,19 @@ class Crops:
 
     def _crop(self, chance: Random, side: int) -> _Crop:
         """One crop, turned, mirrored and recoloured by chance."""
+        areas = self._areas * (self._sides >= side)
+        chances = areas / areas.sum()
         for _ in range(TRIES):
-            scene = self._scenes[chance.choice(len(self._scenes), p=self._chances)]
+            scene = self._scenes[chance.choice(len(self._scenes), p=chances)]
             rows, columns = scene.area.height - side + 1, scene.area.width - side + 1
-            if rows <= 0 or columns <= 0:
-                continue
             group = _group(scene.groups, chance)
             row, column = chance.integers(rows), chance.integers(columns)
             window = Window(scene.area.row + int(row), scene.area.column + int(column), side, side)
             try:
                 values, valid = scene.read(window, group.bands)
             except RasterError as error:
-                lost = Skipped(path=scene.path, reason=str(error))
-                self.failures[lost] = self.failures.get(lost, 0) + 1
+                self.failures.setdefault(scene.path, Skipped(path=scene.path, reason=str(error)))
+                self.lost[scene.path] += 1
                 continue
             if valid.all():
                 crop = self._augmented(chance, group.value_range.to_network(values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -21,6 +22,9 @@ from rs_superres.errors import InputError, ModelError
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
 """Magnifications at which a model stores what depends on the scale."""
 
+BORDER = 2
+"""Low-resolution cells at a crop's border whose features are spoiled by padding: not trained on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
@@ -29,7 +33,7 @@ class DataConfig:
     validation: float = 0.1
     """Share of the area that is held out, where no validation folder is given."""
     largest_crop: int = 248
-    """Pixels of a crop's side at most: greater scales take fewer cells."""
+    """Pixels of a crop's side at most: greater scales, and smaller scenes, take fewer cells."""
     grey: float = 0.15
     """How often a triplet's bands are shuffled, or one of them repeated."""
     cache_gb: float = 4.0
@@ -161,6 +165,16 @@ class TrainConfig:
     def scales(self) -> tuple[float, float]:
         """Least and greatest magnification of the prior's training."""
         return self.prior_phase.scales
+
+    @property
+    def least_crop(self) -> int:
+        """Pixels of a side that a crop needs for something to lie away from its border."""
+        cells = 2 * BORDER + 2
+        least = cells * max(self.operator.scales)
+        if self.denoiser is not None and self.denoiser_phase.steps:
+            phase = self.denoiser_phase
+            least = max(least, phase.pixels + 2 * BORDER * phase.scales[1])
+        return math.ceil(least)
 
     def model(self, pixel_size: tuple[float, float] | None) -> ModelConfig:
         """The model that the run makes.

@@ -64,17 +64,20 @@ class Fitting:
         """One iteration down the gradient of a loss.
 
         Raises:
-            TrainingError: it is not a finite number; the weights are left as they were.
+            TrainingError: it, or its gradient in any process, is not a finite number; the weights
+                are left as they were.
         """
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(f"the loss of iteration {self.step + 1} is {value}")
         for group in self._optimizer.param_groups:
             group["lr"] = self.rate(progress)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         self._world.average_gradients(self.module)
-        nn.utils.clip_grad_norm_(self.module.parameters(), CLIP)
+        norm = float(nn.utils.clip_grad_norm_(self.module.parameters(), CLIP))
+        if not math.isfinite(norm) or not math.isfinite(value):
+            raise TrainingError(
+                f"the loss of iteration {self.step + 1} is {value}, its gradient's norm {norm}"
+            )
         self._optimizer.step()
         self.step += 1
         self.recent.append(value)

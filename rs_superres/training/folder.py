@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +72,26 @@ class RunFolder:
         Raises:
             InputError: there is none.
         """
-        if not (self.path / CONFIG).is_file():
+        if not (self.path / CONFIG).is_file() or not (self.path / STATE).is_file():
             raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
-        return read_train_config(self.path / CONFIG)
+        config = read_train_config(self.path / CONFIG)
+        # All of it was written: no table is no denoiser, not the usual one.
+        written = tomllib.loads((self.path / CONFIG).read_text(encoding="utf-8"))
+        return config if "denoiser" in written else replace(config, denoiser=None)
 
-    def load_state(self) -> dict[str, Any] | None:
-        """The last checkpoint; None where there is none yet."""
+    def load_state(self) -> dict[str, Any]:
+        """The last checkpoint.
+
+        Raises:
+            InputError: it cannot be read.
+        """
         path = self.path / STATE
-        if not path.is_file():
-            return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise InputError(
+                f"{path} is damaged, the run cannot be resumed; begin another one"
+            ) from error
         return state
 
     def save_state(self, state: Mapping[str, Any]) -> None:
@@ -103,11 +116,12 @@ class RunFolder:
             (self.path / "config.toml").write_text(to_toml(config), encoding="utf-8")
 
     def lines(self) -> list[dict[str, Any]]:
-        """The log so far."""
+        """The log so far; without a last line that a kill or a full disk cut off."""
         path = self.path / LOG
         if not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Add a line to the log."""
@@ -122,11 +136,15 @@ class RunFolder:
 
     def forget_after(self, phase: str, step: int) -> None:
         """Drop the log's lines beyond a checkpoint: a resumed run writes them anew."""
-        kept = [line for line in self.lines() if line["phase"] != phase or line["step"] <= step]
+        order = ("prior", "denoiser")
+        reached = order.index(phase), step
+        kept = [
+            line for line in self.lines() if (order.index(line["phase"]), line["step"]) <= reached
+        ]
+        partial = self.path / f".{LOG}.partial"
         with writing(self.path):
-            (self.path / LOG).write_text(
-                "".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8"
-            )
+            partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            partial.replace(self.path / LOG)
 
 
 @contextmanager

@@ -14,9 +14,7 @@ from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.operator import AxisSamples
 from rs_superres.nets.prior import ScenePrior, cubic, scene_samples
 from rs_superres.training.batches import Batch, Crops
-
-BORDER = 2
-"""Low-resolution cells at a crop's border whose features are spoiled by padding: not trained on."""
+from rs_superres.training.config import BORDER
 
 
 def inner(batch: Batch, axis: int) -> Tensor:

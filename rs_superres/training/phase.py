@@ -18,6 +18,7 @@ from rs_superres.errors import InputError, TrainingError
 from rs_superres.training import losses, validation
 from rs_superres.training.batches import Batch, drawn_scale
 from rs_superres.training.fitting import Fitting, Pace
+from rs_superres.training.folder import CONFIG
 from rs_superres.training.session import PhaseName, Session
 
 WINDOWS = 8
@@ -51,7 +52,9 @@ def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> 
     if name == "denoiser" and resumed is None:
         losses.measure_residual(run.network, run.crops, key=(run.config.seed, DEVIATION))
     fitting = Fitting(module, phase, run.world)
-    if resumed is not None:
+    if resumed is None:
+        _checkpoint(run, name, fitting)  # so that there is one from the beginning
+    else:
         fitting.restore(resumed)
     limit = min(phase.steps, run.max_steps or phase.steps)
     ended = _iterate(run, name, fitting, Pace(limit, _seconds(run, name)))
@@ -73,16 +76,21 @@ def _iterate(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> End
                 loss = _loss(run, name, batch, fitting.step)
             _advance(run, fitting, loss, pace)
             now = time.monotonic()
-            fitting.seconds, tick = fitting.seconds + now - tick, now
+            # One clock for all processes: the learning rate depends on it.
+            fitting.seconds, stopped = run.world.greatest(
+                (fitting.seconds + now - tick, float(run.stopped())), run.device
+            )
+            tick = now
             run.steps[name] = fitting.step
             if fitting.step % often.log_every == 0:
                 _log(run, name, fitting, pace)
-            timed = pace.seconds is not None and fitting.seconds >= pace.seconds
-            if run.world.agree(timed or run.stopped(), run.device):
-                return "time" if timed and not run.stopped() else "signal"
+            # Before the stop: a resumed run begins after this iteration, and would leave it out.
             if fitting.step % often.validate_every == 0 and fitting.step < pace.steps:
                 _validate(run, name, fitting)
-                tick = time.monotonic()
+            if stopped:
+                return "signal"
+            if pace.seconds is not None and fitting.seconds >= pace.seconds:
+                return "time"
             if now - saved > often.checkpoint_seconds:
                 _checkpoint(run, name, fitting)
                 saved = now
@@ -105,8 +113,9 @@ def _advance(run: Session, fitting: Fitting, loss: Tensor, pace: Pace) -> None:
         fitting.advance(loss, pace.progress(fitting.step, fitting.seconds))
     except TrainingError as error:
         raise TrainingError(
-            f"{error}; the run stops, its last good checkpoint in {run.folder.path} is kept: lower "
-            "learning_rate in the configuration, or look for odd values in the scenes"
+            f"{error}; the run stops and keeps its last good checkpoint: lower learning_rate in "
+            f"{run.folder.path / CONFIG} and go on with --resume, or look for odd values in the "
+            "scenes"
         ) from error
 
 
@@ -144,6 +153,7 @@ def _loss(run: Session, name: PhaseName, batch: Batch, step: int) -> Tensor:
     places = torch.arange(first, first + side)
     missed, prior = losses.residual(run.network, batch, places, places)
     noise = torch.Generator().manual_seed(int(chance.integers(2**62)))
+    torch.manual_seed(int(chance.integers(2**62)))  # dropout
     clean = missed / denoiser.deviation(batch.scale)
     return losses.denoiser_loss(denoiser, clean, prior, batch.scale, noise)
 
@@ -227,8 +237,9 @@ def _validate(run: Session, name: PhaseName, fitting: Fitting) -> None:
     with fitting.averaged():
         if name == "prior":
             losses.calibrate(run.network.prior, run.crops, key=(run.config.seed, CONTEXT), count=16)
-        scores = run.scores(validation.truths(run.held_out, WINDOWS), default=name == "denoiser")
-        run.save_model(scores, WINDOWS)
+        windows = validation.truths(run.held_out, WINDOWS)
+        scores = run.scores(windows, default=name == "denoiser")
+        run.save_model(scores, len(windows))
         run.network.train()
     for score in scores:
         run.folder.log({"phase": name, "step": fitting.step, **score.as_dict()})

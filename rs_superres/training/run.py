@@ -23,9 +23,9 @@ from rs_superres.training.batches import Crops
 from rs_superres.training.config import TUNING, TrainConfig
 from rs_superres.training.folder import RunFolder
 from rs_superres.training.phase import Ended, fit_phase
-from rs_superres.training.scenes import Scene, Skipped, find_scenes, split
-from rs_superres.training.session import Listener, PhaseName, Session
-from rs_superres.training.world import World, joined, local_device
+from rs_superres.training.scenes import NEAR, Scene, Skipped, find_scenes, near, split
+from rs_superres.training.session import Listener, PhaseName, Session, Silence
+from rs_superres.training.world import World, joined, local_device, speaks
 
 WINDOWS = 24
 """Windows that the finished model is scored on."""
@@ -85,6 +85,8 @@ def train(options: TrainOptions, listener: Listener) -> TrainReport:
         RasterError: the run's folder cannot be written.
     """
     began = time.monotonic()
+    if not speaks():
+        listener = Silence()
     with _stopping() as stopped:
         run, skipped = _begin(options, listener, stopped)
         with joined(run.device) as run.world:
@@ -94,15 +96,15 @@ def train(options: TrainOptions, listener: Listener) -> TrainReport:
                 run.folder.open_board()
             ended = _phases(run, resume=options.resume)
             scores = _finish(run) if run.world.leads else []
-    for lost, times in run.crops.failures.items():
-        listener.note(f"could not be read {times} times: {lost.reason}")
+    for path, lost in run.crops.failures.items():
+        listener.note(f"could not be read {run.crops.lost[path]} times: {lost.reason}")
     return TrainReport(
         out=options.out,
         steps=(run.steps["prior"], run.steps["denoiser"]),
         seconds=time.monotonic() - began,
         ended=ended,
         scores=scores,
-        skipped=[*skipped, *run.crops.failures],
+        skipped=[*skipped, *run.crops.failures.values()],
     )
 
 
@@ -113,12 +115,19 @@ def _begin(
     device = local_device(resolve_device(options.device))
     folder = RunFolder(options.out)
     config = _resolved(options, folder)
-    training, held, skipped = _scenes(options, config)
+    training, held, skipped = _scenes(options, config, listener)
     for lost in skipped:
         listener.note(f"skipped: {lost.reason}")
     listener.note(
         f"{len(training)} scenes to train on, {len(held)} to validate on, {len(skipped)} skipped"
     )
+    crops = Crops(training, config.data, config.degradation)
+    if crops.largest < config.least_crop:
+        raise InputError(
+            f"crops of {config.least_crop} x {config.least_crop} pixels at least are needed, and "
+            f"here they have {crops.largest} (the largest scene's smaller side, or largest_crop in "
+            "[data] of the configuration)"
+        )
     run = Session(
         folder=folder,
         config=config,
@@ -126,11 +135,11 @@ def _begin(
         world=World(),
         device=device,
         precision=options.precision,
-        network=_network(config, options.start, device),
+        network=_network(config, None if options.resume else options.start, device),
         training=training,
         held_out=held,
         by_place=not options.val,
-        crops=Crops(training, config.data, config.degradation),
+        crops=crops,
         listener=listener,
         stopped=stopped,
         max_steps=options.max_steps,
@@ -143,7 +152,7 @@ def _resolved(options: TrainOptions, folder: RunFolder) -> TrainConfig:
     """The run's configuration."""
     if options.resume:
         config = folder.config()
-        if options.config is not None and options.config != config:
+        if options.config is not None and _sized(options.config, options.start) != config:
             raise InputError(
                 f"the configuration given is not that of the run in {folder.path}; leave out -c, "
                 "or begin another run"
@@ -151,18 +160,29 @@ def _resolved(options: TrainOptions, folder: RunFolder) -> TrainConfig:
         return config
     folder.check_new()
     config = options.config or (TrainConfig() if options.start is None else TUNING)
-    if options.start is not None:
-        return config.continued(read_config(zoo.find(options.start) / "config.toml"))
+    return _sized(config, options.start)
+
+
+def _sized(config: TrainConfig, start: str | None) -> TrainConfig:
+    """A configuration with the sizes of the model that is started from."""
+    if start is not None:
+        return config.continued(read_config(zoo.find(start) / "config.toml"))
     return replace(config, denoiser=None) if config.denoiser_phase.steps == 0 else config
 
 
 def _scenes(
-    options: TrainOptions, config: TrainConfig
+    options: TrainOptions, config: TrainConfig, listener: Listener
 ) -> tuple[list[Scene], list[Scene], list[Skipped]]:
     """Scenes to train on, scenes to validate on, and files that are neither."""
     scenes, skipped = find_scenes(options.data, cache_bytes=config.data.cache_gb * 1e9)
     if options.val:
         held, more = find_scenes(options.val, cache_bytes=0)
+        seen = sum(any(near(one, other) for other in scenes) for one in held)
+        if seen:
+            listener.note(
+                f"{seen} of {len(held)} validation scenes are among the training scenes or within "
+                f"{NEAR / 1000:g} km of them: scores will be too good"
+            )
         return scenes, held, [*skipped, *more]
     return *split(scenes, config.data.validation, config.data.largest_crop), skipped
 
@@ -183,10 +203,15 @@ def _network(config: TrainConfig, start: str | None, device: torch.device) -> Sc
 def _phases(run: Session, *, resume: bool) -> Ended:
     """Both phases, from where the last checkpoint stands."""
     state = run.folder.load_state() if resume else None
-    names: list[PhaseName] = ["prior", "denoiser"]
+    names: list[PhaseName] = ["prior"] if run.network.denoiser is None else ["prior", "denoiser"]
     if state is not None:
         run.network.load_state_dict(state["network"])
         run.steps |= state["steps"]
+        if run.start not in (None, state["start"]):
+            raise InputError(
+                f"the run in {run.folder.path} started from {state['start'] or 'random weights'}, "
+                f"not from {run.start}; leave out -m, or begin another run"
+            )
         run.start = state["start"]
         if run.world.leads:
             run.folder.forget_after(state["phase"], state["fitting"]["step"])
@@ -203,15 +228,12 @@ def _phases(run: Session, *, resume: bool) -> Ended:
 def _finish(run: Session) -> list[validation.Score]:
     """Score the model, write it, and draw the pictures."""
     windows = validation.truths(run.held_out, WINDOWS)
-    drawn = run.network.denoiser is not None and (
-        run.steps["denoiser"] > 0 or run.start is not None
-    )
-    scores = run.scores(windows, default=drawn)
+    scores = run.scores(windows, default=True)
     run.save_model(scores, len(windows))
     pictures.loss_curve(run.folder.lines(), run.folder.path / "loss.png")
     if windows:
         model = run.model()
-        trials = [validation.restored(w, model, 4.0, default=drawn) for w in windows[:SHOWN]]
+        trials = [validation.restored(w, model, 4.0, default=run.draws) for w in windows[:SHOWN]]
         preview.save(pictures.sheet(trials), run.folder.path / "validation.png")
     return scores
 

@@ -42,6 +42,8 @@ class Scene:
     """Metres; None where unknown."""
     area: Window
     """The part that crops are taken from."""
+    alpha: int | None = None
+    """The band that says where the others hold nothing."""
     kept: tuple[Values, Valid] | None = field(default=None, repr=False, compare=False)
     """All its pixels, where memory allows."""
 
@@ -56,6 +58,8 @@ class Scene:
                 values, valid = source.read(window)
         else:
             values, valid = self.kept[0][:, *window.slices], self.kept[1][:, *window.slices]
+        if self.alpha is not None:
+            valid = valid & (values[self.alpha] > 0)
         return values[list(bands)], valid[list(bands)]
 
 
@@ -135,6 +139,7 @@ def _scene(path: Path, source: Source) -> Scene:
         place=place_of(description.grid),
         pixel_size=pixel_size(description.grid),
         area=description.grid.window,
+        alpha=next((i for i, band in enumerate(description.bands) if band.is_alpha), None),
     )
 
 
@@ -179,15 +184,20 @@ def _pixels(scene: Scene) -> int:
 def _places(scenes: Sequence[Scene]) -> list[list[int]]:
     """Indices of the scenes of each place."""
     places: list[list[int]] = []
+    alone = [[i] for i, scene in enumerate(scenes) if scene.place is None]
     for i, scene in enumerate(scenes):
-        touching = [p for p in places if any(_near(scene, scenes[j]) for j in p)]
+        if scene.place is None:
+            continue
+        touching = [p for p in places if any(near(scene, scenes[j]) for j in p)]
         merged = [j for p in touching for j in p] + [i]
         places = [p for p in places if p not in touching] + [merged]
-    return places
+    return places + alone
 
 
-def _near(one: Scene, other: Scene) -> bool:
-    """Whether two scenes lie within :data:`NEAR` of each other."""
+def near(one: Scene, other: Scene) -> bool:
+    """Whether two scenes are one file, or lie within :data:`NEAR` of each other."""
+    if one.path == other.path:
+        return True
     if one.place is None or other.place is None:
         return False
     return one.place.near(other.place, NEAR)

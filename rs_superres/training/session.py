@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import torch
@@ -41,6 +41,19 @@ class Listener(Protocol):
         ...
 
 
+class Silence:
+    """Tells nobody: the other processes of a run."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def interval(self, line: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def validated(self, phase: str, step: int, scores: Sequence[validation.Score]) -> None:
+        """Nothing."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Session:
     """A run that is going on."""
@@ -69,27 +82,38 @@ class Session:
     steps: dict[str, int] = field(default_factory=lambda: {"prior": 0, "denoiser": 0})
     """Iterations of each phase so far."""
 
-    def model_config(self) -> ModelConfig:
-        """The configuration of the model that the run makes."""
-        return self.config.model(pixel_sizes(self.training, self.config.scales))
+    @property
+    def draws(self) -> bool:
+        """Whether the denoiser has learnt anything; until then it would add mere noise."""
+        started = self.steps["denoiser"] > 0 or self.start is not None
+        return started and self.network.denoiser is not None
+
+    def made(self) -> tuple[ModelConfig, SceneNetwork]:
+        """The model as it stands, in evaluation mode; a prior alone at first."""
+        config = self.config.model(pixel_sizes(self.training, self.config.scales))
+        network = self.network.eval()
+        if self.draws:
+            return config, network
+        return replace(config, denoiser=None), SceneNetwork(network.prior, None)
 
     def model(self) -> zoo.Model:
-        """The network as it stands, in evaluation mode, as a model."""
+        """The same, as scoring takes it."""
+        config, network = self.made()
         return zoo.Model(
             name=self.folder.path.resolve().name,
             path=self.folder.path,
-            config=self.model_config(),
-            network=self.network.eval(),
+            config=config,
+            network=network,
             checksum="",
         )
 
     def scores(
         self, windows: Sequence[validation.Truth], *, default: bool
     ) -> list[validation.Score]:
-        """Scores of the network as it stands, the default's where it is asked for."""
+        """Scores of the network as it stands, the default's where asked for and learnt."""
         low, high = self.config.scales
         scales = [s for s in SCALES if low <= s <= high + 0.5]
-        return validation.scored(windows, self.model(), scales, default=default)
+        return validation.scored(windows, self.model(), scales, default=default and self.draws)
 
     def save_model(self, scores: Sequence[validation.Score], windows: int) -> None:
         """Write the model as it stands, with its card.
@@ -98,6 +122,7 @@ class Session:
             scores: what it scored.
             windows: on how many.
         """
+        config, network = self.made()
         made = Made(
             name=self.folder.path.resolve().name,
             config=self.config,
@@ -109,4 +134,4 @@ class Session:
             scores=scores,
             windows=windows,
         )
-        self.folder.save_model(self.network, self.model_config(), card(made, self.network))
+        self.folder.save_model(network, config, card(made, network))

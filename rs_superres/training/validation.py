@@ -68,11 +68,13 @@ def truths(scenes: Sequence[Scene], count: int) -> list[Truth]:
     """Windows without nodata, spread over the scenes; the same ones each time."""
     chance = np.random.default_rng(0)
     found: list[Truth] = []
-    for number in range(20 * count):
-        if len(found) == count or not scenes:
+    # Every scene once before any twice, spread over the list.
+    stride = max(1, len(scenes) // count)
+    spread = [scene for first in range(stride) for scene in scenes[first::stride]]
+    for number in range(20 * count if spread else 0):
+        if len(found) == count:
             break
-        # Every scene once before any twice, spread over the list.
-        scene = scenes[(number * max(1, len(scenes) // count)) % len(scenes)]
+        scene = spread[number % len(spread)]
         area = scene.area
         height, width = min(area.height, SIDE), min(area.width, SIDE)
         if min(height, width) < LEAST:

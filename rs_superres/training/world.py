@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -37,13 +37,19 @@ class World:
             gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
             start += gradient.numel()
 
-    def agree(self, flag: bool, device: torch.device) -> bool:
-        """Whether any process says so, which all of them learn."""
+    def greatest(self, values: Sequence[float], device: torch.device) -> list[float]:
+        """The greatest of each value over all processes, which all of them learn."""
         if self.size == 1:
-            return flag
-        told = torch.tensor(float(flag), device=device)
+            return list(values)
+        told = torch.tensor(values, dtype=torch.float64, device=device)
         dist.all_reduce(told, op=dist.ReduceOp.MAX)
-        return bool(told.item())
+        greatest: list[float] = told.tolist()
+        return greatest
+
+
+def speaks() -> bool:
+    """Whether this process tells how the run goes; known before the processes have met."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

@@ -1,0 +1,88 @@
+"""Tiny data and the tiniest of runs: two phases in about a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from affine import Affine
+
+from rs_superres.config import TileConfig
+from rs_superres.training.config import (
+    DataConfig,
+    DegradationConfig,
+    DenoiserPhase,
+    PriorPhase,
+    RunConfig,
+    TrainConfig,
+)
+from rs_superres.training.scenes import Scene, find_scenes
+from rs_superres.training.validation import Score
+from tests import models, rasters
+from tests.rasters import RGB, Array, textured
+
+MODEL = models.config()
+
+
+def config(**changes: Any) -> TrainConfig:
+    """A run of a few iterations: x1.5 to x2.5, crops of at most 48 pixels."""
+    whole = TrainConfig(
+        seed=3,
+        encoder=replace(MODEL.encoder, blocks=1),
+        operator=replace(MODEL.operator, scales=(1.5, 3.0)),
+        denoiser=MODEL.denoiser,
+        sampler=replace(MODEL.sampler, steps=1),
+        tiles=TileConfig(size=64, margin=8),
+        data=DataConfig(largest_crop=48, validation=0.2),
+        degradation=DegradationConfig(bicubic=0.5, gaussian=0.5, noise=0.02, noisy=0.5),
+        prior_phase=PriorPhase(
+            steps=6, batch=2, cells=12, points=8, scales=(1.5, 2.5), warmup=1, ema=0.9
+        ),
+        denoiser_phase=DenoiserPhase(steps=6, batch=2, pixels=16, scales=(1.5, 2.5), warmup=1),
+        run=RunConfig(log_every=2, validate_every=4),
+    )
+    return replace(whole, **changes)
+
+
+def images(folder: Path, count: int = 6, side: int = 64) -> Path:
+    """A folder of small images that lie nowhere."""
+    folder.mkdir()
+    for i in range(count):
+        pixels = textured(i, 3, side, side + 4 * i)
+        rasters.write(folder / f"{i}.tif", pixels, transform=None, crs=None, colours=RGB)
+    return folder
+
+
+def scene(path: Path, pixels: Array, *, kept: bool = True, **profile: Any) -> Scene:
+    """A raster of its own folder as a scene."""
+    path.parent.mkdir(exist_ok=True)
+    rasters.write(path, pixels, **profile)
+    [found], skipped = find_scenes([path.parent], cache_bytes=1e9 if kept else 0)
+    assert not skipped
+    return found
+
+
+def east_of(metres: float, south: float = 0.0) -> Affine:
+    """A transform some way from the usual one."""
+    moved: Affine = Affine.translation(metres, -south) @ rasters.NORTH_UP
+    return moved
+
+
+class Told:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.lines: list[dict[str, Any]] = []
+        self.validations: list[tuple[str, int, Sequence[Score]]] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def interval(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+
+    def validated(self, phase: str, step: int, scores: Sequence[Score]) -> None:
+        self.validations.append((phase, step, scores))
