@@ -27,7 +27,7 @@ MODEL = models.config()
 
 
 def config(**changes: Any) -> TrainConfig:
-    """A run of a few iterations: x1.5 to x2.5, crops of at most 48 pixels."""
+    """A run of a few iterations: x1.5 to x2.5, crops of at most 40 pixels."""
     whole = TrainConfig(
         seed=3,
         encoder=replace(MODEL.encoder, blocks=1),
@@ -35,22 +35,22 @@ def config(**changes: Any) -> TrainConfig:
         denoiser=MODEL.denoiser,
         sampler=replace(MODEL.sampler, steps=1),
         tiles=TileConfig(size=64, margin=8),
-        data=DataConfig(largest_crop=48, validation=0.2),
+        data=DataConfig(largest_crop=40, validation=0.2),
         degradation=DegradationConfig(bicubic=0.5, gaussian=0.5, noise=0.02, noisy=0.5),
         prior_phase=PriorPhase(
-            steps=6, batch=2, cells=12, points=8, scales=(1.5, 2.5), warmup=1, ema=0.9
+            steps=6, batch=1, cells=12, points=8, scales=(1.5, 2.5), warmup=1, ema=0.9
         ),
-        denoiser_phase=DenoiserPhase(steps=6, batch=2, pixels=16, scales=(1.5, 2.5), warmup=1),
+        denoiser_phase=DenoiserPhase(steps=6, batch=1, pixels=16, scales=(1.5, 2.5), warmup=1),
         run=RunConfig(log_every=2, validate_every=4),
     )
     return replace(whole, **changes)
 
 
-def images(folder: Path, count: int = 6, side: int = 64) -> Path:
+def images(folder: Path, count: int = 6, side: int = 48) -> Path:
     """A folder of small images that lie nowhere."""
     folder.mkdir()
     for i in range(count):
-        pixels = textured(i, 3, side, side + 4 * i)
+        pixels = textured(i, 3, side, side + 2 * min(i, 6))
         rasters.write(folder / f"{i}.tif", pixels, transform=None, crs=None, colours=RGB)
     return folder
 

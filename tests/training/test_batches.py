@@ -53,9 +53,10 @@ def numbers(values: torch.Tensor) -> Array:
 
 def test_a_batch_is_a_function_of_its_key(textures: Scene) -> None:
     """Drawn alone, in another order, by another process: the same."""
-    mixed = {"bicubic": 0.4, "area": 0.2, "gaussian": 0.4, "noise": 0.1, "noisy": 0.5}
-    one = crops(textures, grey=0.5, compressed=0.5, **mixed)
-    other = crops(textures, grey=0.5, compressed=0.5, **mixed)
+    one, other = (
+        crops(textures, grey=0.5, compressed=0.5, noise=0.1, noisy=0.5, bicubic=0.5, gaussian=0.5)
+        for _ in range(2)
+    )
     keys = [(1, 0, step, rank) for step in range(4) for rank in range(2)]
     first = {key: one.batch(key, 3, 10, 2.3) for key in keys}
     second = {key: other.batch(key, 3, 10, 2.3) for key in reversed(keys)}
@@ -85,7 +86,7 @@ def test_batch(textures: Scene, scale: float) -> None:
     assert batch.low.shape == (5, 3, 18, 18)
     assert batch.high.shape == (5, 3, pixels, pixels)
     assert batch.scale == pixels / 18
-    assert batch.phase == (0, 0)
+    assert batch.phase == (0.0, 0.0)
     for values in (batch.low, batch.high):
         assert values.dtype == torch.float32
         found = numbers(values)
@@ -155,7 +156,7 @@ def test_degradations_are_mixed_as_configured(textures: Scene) -> None:
     )
     chance = np.random.default_rng(1)
     drawn = [shrinking._shrinking(chance) for _ in range(2000)]
-    kernels = [d.kernel for d in drawn]
+    kernels: list[str] = [d.kernel for d in drawn]
     for kernel, share in (("bicubic", 0.5), ("area", 0.2), ("gaussian", 0.3)):
         assert kernels.count(kernel) / 2000 == pytest.approx(share, abs=0.04)
     noise = np.array([d.noise for d in drawn])

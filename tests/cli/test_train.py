@@ -1,0 +1,180 @@
+"""``rs-sr train``, through its entry point and in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from rs_superres import zoo
+from rs_superres.config import to_toml
+from rs_superres.training import losses, phase, run
+from tests import models
+from tests.training.data import config, images
+
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+main: click.Group = entry.load()
+START = """
+from importlib.metadata import entry_points
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+entry.load()()
+"""
+LAUNCH = [sys.executable, "-c", START]
+
+
+@pytest.fixture(autouse=True)
+def measure_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "WINDOWS", 1)
+    monkeypatch.setattr(run, "SHOWN", 1)
+    monkeypatch.setattr(phase, "WINDOWS", 1)
+    calibrate, measure = losses.calibrate, losses.measure_residual
+    monkeypatch.setattr(losses, "calibrate", lambda *a, **k: calibrate(*a, **k | {"count": 2}))
+    monkeypatch.setattr(losses, "measure_residual", lambda *a, **k: measure(*a, **k | {"count": 2}))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    (folder / "c.toml").write_text(to_toml(config()))
+    endless = config(
+        prior_phase=replace(config().prior_phase, steps=10**6),
+        run=replace(config().run, log_every=1, validate_every=10**6),
+    )
+    (folder / "endless.toml").write_text(to_toml(endless))
+    return images(folder / "data")
+
+
+def call(*args: object) -> Result:
+    return CliRunner().invoke(main, ["train", *map(str, args)])
+
+
+def test_train(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = call("--data", data, "-c", data.parent / "c.toml", "-o", out, "--device", "cpu")
+    assert (result.exit_code, result.exception) == (0, None)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6, 2, 4, 6]
+    assert "scale  bicubic    prior     gain  default" in result.stderr
+    assert "6 iterations of the prior, 6 of the denoiser" in result.stderr
+    assert zoo.load(str(out)).config.denoiser is not None
+    again = call("--data", data, "-o", out)
+    assert again.exit_code == 1
+    assert again.stderr.endswith(": --resume goes on with it, or choose another folder\n")
+    resumed = call("--data", data, "-o", out, "--resume", "-q")
+    assert (resumed.exit_code, resumed.output) == (0, "")
+
+
+def test_max_time(data: Path, tmp_path: Path) -> None:
+    config_path = data.parent / "endless.toml"
+    result = call("--data", data, "-c", config_path, "-o", tmp_path / "run", "--max-time", "0.5s")
+    assert result.exit_code == 0
+    zoo.load(str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--max-time", "soon"], "'soon', expected a time as in 90s, 15m or 2h"),
+        (["--max-time", "0m"], "expected a time"),
+        (["--max-steps", "0"], "0 is not in the range x>=1"),
+        (["--precision", "fp16"], "'fp16' is not one of 'auto', 'fp32', 'bf16'"),
+    ],
+)
+def test_wrong_calls(data: Path, args: list[str], message: str) -> None:
+    result = call("--data", data, "-o", "x", *args)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert call("--data", data).exit_code == 2
+    assert call("-o", "x").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("2h", 7200), ("1.5h", 5400)]
+)
+def test_times(text: str, seconds: float) -> None:
+    kind = next(p.type for p in main.get_command(click.Context(main), "train").params  # type: ignore[union-attr]  # it is there
+                if p.name == "max_time")  # fmt: skip
+    assert kind.convert(text, None, None) == seconds
+
+
+def test_failures_are_one_line(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    models.write(tmp_path / "paper", models.config("paper"))
+    (tmp_path / "bad.toml").write_text("sed = 1")
+    out = ["-o", tmp_path / "run"]
+    for args in (
+        ["--data", tmp_path / "empty", *out],
+        ["--data", tmp_path / "none", *out],
+        ["--data", data, *out, "-m", "nothing"],
+        ["--data", data, *out, "-m", tmp_path / "paper"],
+        ["--data", data, *out, "--resume"],
+        ["--data", data, *out, "-c", tmp_path / "bad.toml"],
+        ["--data", data, *out, "-c", tmp_path / "none.toml"],
+        ["--data", data, *out, "--device", "tpu"],
+        ["--data", data, "-o", data],
+    ):
+        result = call(*args)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("rs-sr: error: ")
+        assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_sigterm(data: Path, tmp_path: Path) -> None:
+    """In a process of its own: one line, exit 1, a usable model, and on it goes."""
+    out = tmp_path / "run"
+    common = ["--data", data, "-o", out, "--device", "cpu", "--precision", "fp32"]
+    process = subprocess.Popen(
+        [*LAUNCH, "train", *map(str, common), "-q", "-c", str(data.parent / "endless.toml")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = out / "log.jsonl"
+    for _ in range(1200):
+        if log.exists() and log.read_text().count("\n") >= 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    said, complaint = process.communicate(timeout=120)
+    assert (process.returncode, said) == (1, "")
+    told = f"rs-sr: stopped when asked; the model so far stands in {out}, --resume goes on\n"
+    assert complaint == told
+    assert zoo.load(str(out)).config.denoiser is None
+    done = log.read_text().count("\n")
+    result = call(*common, "--resume", "--max-steps", done + 3)
+    assert result.exit_code == 0
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert steps[: done + 3] == list(range(1, done + 4))
+
+
+def test_a_disk_that_is_full(data: Path, tmp_path: Path) -> None:
+    """For real: no file may grow beyond what the first checkpoint takes."""
+    out = tmp_path / "run"
+
+    def little() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    ran = subprocess.run(
+        [*LAUNCH, "train", "--data", data, "-o", out, "-q", "-c", data.parent / "c.toml"],
+        preexec_fn=little,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"rs-sr: error: cannot write in {out}: ")
+    assert ran.stderr.count("\n") == 1
+    assert not list(out.glob(".*"))

@@ -1,0 +1,154 @@
+"""What training minimises, and the constants that are measured before and after it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rs_superres.nets.build import SceneNetwork, scene_network
+from rs_superres.nets.prior import cubic, scene_samples
+from rs_superres.training import losses
+from rs_superres.training.batches import Batch, Crops
+from rs_superres.training.config import DataConfig, DegradationConfig
+from rs_superres.training.losses import calibrate, denoiser_loss, measure_residual, prior_loss
+from tests import models
+from tests.rasters import RGB, textured
+from tests.training.data import scene
+
+SHIFTED = DegradationConfig(bicubic=0.0, gaussian=1.0)
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Crops:
+    folder = tmp_path_factory.mktemp("crops")
+    made = [
+        scene(folder / f"{i}" / "a.tif", textured(i, 3, 170, 180), colours=RGB) for i in range(2)
+    ]
+    return Crops(made, DataConfig(largest_crop=160), DegradationConfig())
+
+
+@pytest.fixture
+def network() -> SceneNetwork:
+    torch.manual_seed(1)
+    return scene_network(models.config())
+
+
+def chance() -> np.random.Generator:
+    return np.random.default_rng(1)
+
+
+def silence(network: SceneNetwork) -> None:
+    """Leave the interpolation alone in the prior."""
+    nn.init.zeros_(network.prior.operator.output.weight)
+    nn.init.zeros_(network.prior.operator.output.bias)
+
+
+@pytest.mark.parametrize("phase", [(0.0, 0.0), (0.3, -0.4)])
+def test_prior_loss_of_the_cubic_is_its_error(
+    network: SceneNetwork, crops: Crops, phase: tuple[float, float]
+) -> None:
+    """With nothing added, the loss over all inner pixels is the cubic's mean absolute error."""
+    silence(network)
+    drawn = crops.batch((1,), 2, 12, 2.0)
+    batch = Batch(low=drawn.low, high=drawn.high, phase=phase)
+    loss = prior_loss(network.prior, batch, chance(), side=999)
+    whole = [batch.positions(axis) for axis in (0, 1)]
+    # Two low-resolution cells on either side, by where the pixels stand.
+    inner = [((p >= 2) & (p < 9)).nonzero()[:, 0] for p in whole]
+    places = [scene_samples(p[i]) for p, i in zip(whole, inner, strict=True)]
+    truth = batch.high[:, :, inner[0]][:, :, :, inner[1]]
+    error = cubic(batch.low, places[0], places[1]) - truth
+    assert loss.item() == pytest.approx(error.abs().mean().item(), rel=1e-5)
+
+
+def test_the_phase_is_heeded(network: SceneNetwork, crops: Crops) -> None:
+    """Low resolution with shifted cells fits its truth at the batch's positions, no others."""
+    silence(network)
+    shifted = Crops(crops._scenes, DataConfig(largest_crop=160), SHIFTED)
+    told, untold = [], []
+    for step in range(4):
+        batch = shifted.batch((step,), 4, 20, 3.0)
+        told.append(prior_loss(network.prior, batch, chance(), 999).item())
+        wrong = Batch(low=batch.low, high=batch.high)
+        untold.append(prior_loss(network.prior, wrong, chance(), 999).item())
+    assert sum(told) < 0.9 * sum(untold)
+
+
+def test_the_rows_of_a_loss_are_drawn(network: SceneNetwork, crops: Crops) -> None:
+    batch = crops.batch((1,), 1, 12, 2.0)
+    drawn = np.random.default_rng(1)
+    found = {prior_loss(network.prior, batch, drawn, side=4).item() for _ in range(4)}
+    assert len(found) == 4
+    assert prior_loss(network.prior, batch, chance(), side=4).item() in found
+
+
+@pytest.mark.parametrize("scale", [1.3, 3.5, 7.9])
+def test_prior_loss_reaches_every_weight(network: SceneNetwork, crops: Crops, scale: float) -> None:
+    models.scramble(network, 2)
+    batch = crops.batch((1,), 2, 24, scale)
+    reaches_all(prior_loss(network.prior, batch, chance(), side=16), network.prior)
+
+
+def test_denoiser_loss_reaches_every_weight(network: SceneNetwork) -> None:
+    models.scramble(network, 2)
+    assert network.denoiser is not None
+    torch.manual_seed(2)
+    truth, prior = torch.randn(2, 4, 3, 16, 16) * 0.3
+    noise = torch.Generator().manual_seed(3)
+    loss = denoiser_loss(network.denoiser.eval(), truth, prior, 3.0, noise)
+    again = denoiser_loss(network.denoiser, truth, prior, 3.0, noise.manual_seed(3))
+    assert loss.item() == again.item()
+    reaches_all(loss, network.denoiser)
+
+
+def reaches_all(loss: Tensor, module: nn.Module) -> None:
+    assert loss.isfinite()
+    loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
+    for name, weight in module.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.abs().sum() > 0, name
+
+
+def test_calibration_sets_the_contexts(network: SceneNetwork, crops: Crops) -> None:
+    models.scramble(network, 2)
+    prior = network.prior
+    prior.contexts.zero_()
+    calibrate(prior, crops, key=(1, 2), count=16)
+    first = prior.contexts.clone()
+    assert first.isfinite().all()
+    assert all(context.abs().sum() > 0 for context in first.flatten(0, 1))
+    assert not torch.equal(first[0], first[1])
+    calibrate(prior, crops, key=(1, 2), count=16)
+    assert torch.equal(prior.contexts, first)
+    # What they stand for: the operator with contexts of the image at hand, in the mean.
+    batch, rows, columns = losses._calibration_batch(crops, (1, 2, 1), 8.0, 16)
+    samples = scene_samples(batch.positions(0)[rows]), scene_samples(batch.positions(1)[columns])
+    cell = torch.full((2,), 2 / batch.scale)
+    with torch.no_grad():
+        own = prior.residual(batch.low, *samples, cell)
+        stored = prior.residual(batch.low, *samples, cell, prior.contexts_at(8.0))
+        none = prior.residual(batch.low, *samples, cell, torch.zeros_like(first[0]))
+    assert (stored - own).abs().mean() < 0.3 * (none - own).abs().mean()
+
+
+def test_the_residual_is_measured(network: SceneNetwork, crops: Crops) -> None:
+    silence(network)
+    assert network.denoiser is not None
+    measure_residual(network, crops, key=(1, 3), count=8)
+    deviations = network.denoiser.deviations.tolist()
+    for i, (scale, found) in enumerate(zip((1.0, 8.0), deviations, strict=True)):
+        batch, rows, columns = losses._calibration_batch(crops, (1, 3, i), scale, 8)
+        places = [
+            scene_samples(batch.positions(axis)[at]) for axis, at in enumerate((rows, columns))
+        ]
+        truth = batch.high[:, :, rows][:, :, :, columns]
+        error = truth - cubic(batch.low, places[0], places[1])
+        assert found == pytest.approx(error.square().mean().sqrt().item(), rel=1e-4, abs=1e-6)
+    assert deviations[1] > 2 * deviations[0]
+
+
+def test_a_prior_alone_has_no_residual_to_measure(crops: Crops) -> None:
+    measure_residual(scene_network(models.config(denoiser=False)), crops, key=(1, 3), count=1)
