@@ -47,16 +47,15 @@ def ndvi(image: Values, red: int, infrared: int) -> npt.NDArray[np.float64]:
 
 
 def window_of(path: str) -> Values:
-    """The middle of a scene, without nodata: (band, y, x)."""
+    """The middle of a scene, all bands, whatever their colours: (band, y, x)."""
     with open_source(path) as source:
         shape = source.description.grid.shape
         height, width = min(SIDE, shape.height), min(SIDE, shape.width)
         row, column = (shape.height - height) // 2, (shape.width - width) // 2
         values, valid = source.read(Window(row, column, height, width))
-    colours = [not b.is_alpha for b in source.description.bands]
-    if not valid[colours].all():
-        print(f"{path}: the middle holds nodata, which is enlarged like any value here")
-    return values[colours]
+    if not valid.all():
+        print(f"{path}: the middle holds invalid pixels, enlarged like any others here")
+    return values
 
 
 def ways(
