@@ -54,7 +54,7 @@ def describe(path: str, dataset: Any) -> Description:
     if dataset.count == 0:
         found = ", ".join(dataset.subdatasets) or "none"
         raise InputError(f"{path} holds no bands of its own; open one of its sub-datasets: {found}")
-    bands = tuple(_band(dataset, number) for number in dataset.indexes)
+    bands = _bands(dataset)
     points, points_crs = dataset.gcps
     pages = tuple(s for s in dataset.subdatasets if not s.startswith("GTIFF_DIR:1:"))
     flags = dataset.mask_flag_enums
@@ -89,23 +89,45 @@ def describe(path: str, dataset: Any) -> Description:
     )
 
 
-def _band(dataset: Any, number: int) -> Band:
+def _bands(dataset: Any) -> tuple[Band, ...]:
+    """The bands of an open dataset."""
+    # rasterio makes the lists of all bands anew each time, too slow to ask for them band by band.
+    columns = (
+        dataset.indexes,
+        dataset.dtypes,
+        dataset.nodatavals,
+        dataset.descriptions,
+        dataset.units,
+        dataset.colorinterp,
+        dataset.scales,
+        dataset.offsets,
+    )
+    return tuple(_band(dataset, *facts) for facts in zip(*columns, strict=True))
+
+
+def _band(  # noqa: PLR0913, PLR0917 (as many as a band has facts)
+    dataset: Any,
+    number: int,
+    dtype: str,
+    nodata: float | None,
+    description: str | None,
+    unit: str | None,
+    colour: ColorInterp,
+    scale: float,
+    offset: float,
+) -> Band:
     """One band of an open dataset."""
-    i = number - 1
-    dtype, nodata = dataset.dtypes[i], dataset.nodatavals[i]
-    interpretation = dataset.colorinterp[i].name
     bits = dataset.tags(number, ns="IMAGE_STRUCTURE").get("NBITS")
-    colours: dict[int, tuple[int, int, int, int]] = {}
-    if interpretation == ColorInterp.palette.name:
-        colours = dataset.colormap(number)
+    palette = colour == ColorInterp.palette
+    colours: dict[int, tuple[int, int, int, int]] = dataset.colormap(number) if palette else {}
     return Band(
         dtype=dtype,
         nodata=nodata if nodata is not None and _has(dtype, nodata) else None,
-        description=dataset.descriptions[i],
-        unit=dataset.units[i],
-        interpretation=interpretation,
-        scale=dataset.scales[i],
-        offset=dataset.offsets[i],
+        description=description,
+        unit=unit,
+        interpretation=colour.name,
+        scale=scale,
+        offset=offset,
         tags={k: v for k, v in dataset.tags(number).items() if not k.startswith(_STALE)},
         domains=_domains(dataset, number),
         bits=int(bits) if bits is not None and np.dtype(dtype).kind == "u" else None,

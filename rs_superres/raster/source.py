@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -140,11 +139,15 @@ class Source:
 
 def _layers(datasets: Sequence[Any], whole: Description, chosen: Selection) -> list[_Layer]:
     """The bands that are read, each with what tells its valid pixels."""
-    every = list(chain.from_iterable(((d, number) for number in d.indexes) for d in datasets))
+    every = [
+        (dataset, number, flags)
+        for dataset in datasets
+        # rasterio makes the lists of all bands anew each time.
+        for number, flags in zip(dataset.indexes, dataset.mask_flag_enums, strict=True)
+    ]
     layers = []
     for position in chosen.bands:
-        dataset, number = every[position - 1]
-        flags = dataset.mask_flag_enums[number - 1]
+        dataset, number, flags = every[position - 1]
         by_nodata = MaskFlags.nodata in flags and whole.bands[position - 1].nodata is not None
         nodata = chosen.nodata
         if nodata is None and not by_nodata:
