@@ -23,6 +23,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.groups import band_groups
 from rs_superres.inference import Precision, prepare, resolve_device, resolve_precision
+from rs_superres.machine import check_memory
 from rs_superres.place import pixel_size
 from rs_superres.raster import (
     Description,
@@ -131,13 +132,9 @@ class Plan:
     @property
     def disk_bytes(self) -> int:
         """What the run writes at most: cells, the assembled raster, and the result."""
-        band_bytes = len(self.description.bands) * np.dtype(self.description.dtype).itemsize
-        cell_pixels = (
-            self.recipe.lattice.cell.height * self.recipe.lattice.cell.width * len(self.cells)
-        )
-        result_pixels = self.window.height * self.window.width
-        overviews = 4 / 3
-        return int(band_bytes * (cell_pixels + result_pixels * (1 + overviews)))
+        cell = self.recipe.lattice.cell
+        pixels = cell.height * cell.width * len(self.cells)
+        return _disk_bytes(self.description, self.window, cell_pixels=pixels)
 
     def settings(self) -> dict[str, Any]:
         """All that the result's pixels depend on, by name."""
@@ -267,6 +264,8 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         zoom = _zoom(description.grid, options)
         area = _area(zoom, options)
         window = _window(zoom, options.bounds) if area is None else area.window
+        # Before the file is read: what claims 10^9 pixels a side may take days to be sampled.
+        _check_disk(out, _disk_bytes(description, window, cell_pixels=0))
         samples = list(opened.samples())
     model = zoo.load(options.model)
     steps = model.config.sampler.steps if options.steps is None else options.steps
@@ -283,6 +282,12 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     )
     lattice = Lattice.over(zoom.output.shape, model.config.tiles.size)
     bands = description.bands
+    pixel = sum(np.dtype(b.dtype).itemsize + 1 for b in bands)
+    check_memory(
+        2 * lattice.cell.height * lattice.cell.width * pixel,
+        f"one cell of the {len(bands)} bands of {description.path}",
+        "take fewer by --bidx",
+    )
     recipe = Recipe(
         zoom=zoom,
         lattice=lattice,
@@ -313,6 +318,26 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     )
     check_creation(decided.target(), driver=DRIVERS[options.format], options=options.creation)
     return decided
+
+
+def _disk_bytes(description: Description, window: Window, *, cell_pixels: int) -> int:
+    """What a run writes at most: cells, the assembled raster, and the result."""
+    band_bytes = len(description.bands) * np.dtype(description.dtype).itemsize
+    overviews = 4 / 3
+    return int(band_bytes * (cell_pixels + window.height * window.width * (1 + overviews)))
+
+
+def _check_disk(out: Path, needed: int) -> None:
+    """Refuse a run whose files the disk cannot hold."""
+    try:
+        free = shutil.disk_usage(out.parent).free
+    except OSError as error:
+        raise RasterError(f"cannot write {out}: {error.strerror or error}") from error
+    if needed > free:
+        raise RasterError(
+            f"cannot write {out}: the run needs up to {needed / 1e9:.3g} GB of disk, "
+            f"{free / 1e9:.3g} GB are free; use --bounds for a part of the scene"
+        )
 
 
 def _sizes_and_times(files: Sequence[str]) -> list[list[int]]:
@@ -431,12 +456,7 @@ def run(decided: Plan, *, progress: Progress | None = None) -> Report:
             same result is going on. Finished cells stay for the next run.
     """
     started = time.monotonic()
-    free = shutil.disk_usage(decided.out.parent).free
-    if decided.disk_bytes > free:
-        raise RasterError(
-            f"the run needs up to {decided.disk_bytes / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB "
-            "are free; use --bounds for a part of the scene"
-        )
+    _check_disk(decided.out, decided.disk_bytes)
     with _disk_errors(decided), opened_store(decided.scratch) as store:
         dropped = store.begin(decided.settings(), resume=decided.options.resume)
         total, resumed = len(decided.cells), 0

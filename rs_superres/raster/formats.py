@@ -17,7 +17,7 @@ from rasterio.io import MemoryFile
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window
 from rs_superres.raster.description import Description
-from rs_superres.raster.gdal import BLOCK, FAILURES, one_line, writing
+from rs_superres.raster.gdal import BLOCK, FAILURES, one_line, telling, writing
 from rs_superres.raster.target import Target, creating, write_domains
 
 _OFF_GRID = ("TILING_SCHEME", "TARGET_SRS", "RES", "EXTENT")
@@ -161,16 +161,13 @@ def finish(
     else:
         chosen |= {"TILED": "YES", "BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}
     chosen |= creation_options(options)
-    try:
-        with writing():
-            rasterio.shutil.copy(assembled, out, driver=driver, **chosen)
-            if driver == "GTiff":
-                with rasterio.open(out, "r+") as dataset:
-                    resampling = Resampling.average if averaged else Resampling.nearest
-                    dataset.build_overviews(_factors(dataset.shape), resampling)
-                    write_domains(dataset, source)
-    except FAILURES as error:
-        raise RasterError(f"cannot write {out}: {one_line(error)}") from error
+    with telling(f"cannot write {out}"), writing():
+        rasterio.shutil.copy(assembled, out, driver=driver, **chosen)
+        if driver == "GTiff":
+            with rasterio.open(out, "r+") as dataset:
+                resampling = Resampling.average if averaged else Resampling.nearest
+                dataset.build_overviews(_factors(dataset.shape), resampling)
+                write_domains(dataset, source)
 
 
 def _factors(shape: tuple[int, int]) -> list[int]:
@@ -189,10 +186,10 @@ def write_image(path: Path, pixels: npt.NDArray[np.generic], grid: Grid) -> None
     """
     count, height, width = pixels.shape
     profile = {"count": count, "height": height, "width": width, "dtype": pixels.dtype.name}
-    try:
-        with rasterio.open(
+    with (
+        telling(f"cannot write {path}"),
+        rasterio.open(
             path, "w", driver="GTiff", crs=grid.crs, transform=grid.transform, **profile
-        ) as dataset:
-            dataset.write(pixels)
-    except FAILURES as error:
-        raise RasterError(f"cannot write {path}: {one_line(error)}") from error
+        ) as dataset,
+    ):
+        dataset.write(pixels)

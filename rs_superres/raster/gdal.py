@@ -12,8 +12,18 @@ import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-FAILURES = (RasterioError, CPLE_BaseError, OSError)
-"""What rasterio raises; GDAL's own errors are not always wrapped."""
+from rs_superres.errors import RasterError, SuperResError
+
+FAILURES = (
+    RasterioError,
+    CPLE_BaseError,  # GDAL's own errors are not always wrapped
+    OSError,
+    ValueError,  # UnicodeError is one: names and tags that are no UTF-8
+    OverflowError,
+    MemoryError,
+    KeyError,
+)
+"""What comes out of rasterio where a file is damaged or lies."""
 
 BLOCK = 512
 """Pixels: the side of a result's internal tiles."""
@@ -33,6 +43,24 @@ def one_line(error: BaseException) -> str:
     if "See previous exception" in str(error) and error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def telling(what: str) -> Iterator[None]:
+    """Say what could not be done when rasterio fails.
+
+    Args:
+        what: as in "cannot open a.tif".
+
+    Raises:
+        RasterError: in place of rasterio's errors; our own pass.
+    """
+    try:
+        yield
+    except SuperResError:
+        raise
+    except FAILURES as error:
+        raise RasterError(f"{what}: {one_line(error)}") from error
 
 
 @contextmanager

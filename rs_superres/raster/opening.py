@@ -6,12 +6,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from rasterio.enums import Interleaving
+
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
+from rs_superres.machine import check_memory
 from rs_superres.radiometry import DTYPES
 from rs_superres.raster.describe import describe, grid_of
 from rs_superres.raster.description import Description
-from rs_superres.raster.gdal import FAILURES, one_line, opened, reading
+from rs_superres.raster.gdal import opened, reading, telling
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import Paths, Source
 from rs_superres.raster.stack import stacked
@@ -38,6 +42,7 @@ def open_source(paths: Paths, selection: Selection | None = None) -> Source:
             datasets.append(dataset)
             parts.append(describe(name, dataset))
             _check(parts[-1])
+            _check_blocks(name, dataset)
         source = Source(datasets, stacked(parts), selection)
         until_whole.pop_all()
     return source
@@ -69,12 +74,14 @@ def _opened(path: str) -> Any:
     if Path(path).is_dir():
         raise InputError(f"{path} is a directory, expected a raster file")
     try:
-        with reading():
+        with telling(f"cannot open {path}"), reading():
             return opened(path)
-    except FAILURES as error:
-        inside = "; a raster in an archive opens as /vsizip/ARCHIVE.zip/NAME.tif"
-        hint = inside if path.lower().endswith(".zip") else ""
-        raise RasterError(f"cannot open {path}: {one_line(error)}{hint}") from error
+    except RasterError as error:
+        if not path.lower().endswith(".zip"):
+            raise
+        raise RasterError(
+            f"{error}; a raster in an archive opens as /vsizip/ARCHIVE.zip/NAME.tif"
+        ) from error
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -84,7 +91,7 @@ def read_grid(path: str | Path) -> Grid:
         RasterError: it cannot be opened.
         InputError: it is a directory.
     """
-    with _opened(str(path)) as dataset:
+    with _opened(str(path)) as dataset, telling(f"cannot read the grid of {path}"):
         return grid_of(dataset)
 
 
@@ -106,3 +113,16 @@ def _check(description: Description) -> None:
             else "convert it first (gdal_translate -ot Float64)"
         )
         raise InputError(f"{path} has dtype {dtypes[0]}, supported are {', '.join(DTYPES)}; {hint}")
+
+
+def _check_blocks(path: str, dataset: Any) -> None:
+    """Refuse blocks that memory does not hold: GDAL reads no less than one, whatever it says."""
+    height, width = max(dataset.block_shapes, key=lambda shape: shape[0] * shape[1])
+    size = height * width * np.dtype(dataset.dtypes[0]).itemsize
+    if dataset.interleaving == Interleaving.pixel:
+        size *= dataset.count
+    check_memory(
+        size,
+        f"{path} is stored in blocks of {width} x {height} pixels, one of which",
+        "store it in small ones first (gdal_translate -co TILED=YES)",
+    )

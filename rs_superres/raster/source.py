@@ -14,11 +14,11 @@ import numpy.typing as npt
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
-from rs_superres.errors import RasterError
 from rs_superres.grid import Window
+from rs_superres.machine import check_memory
 from rs_superres.radiometry import Valid
 from rs_superres.raster.description import Description
-from rs_superres.raster.gdal import FAILURES, one_line, reading
+from rs_superres.raster.gdal import reading, telling
 from rs_superres.raster.selection import Selection, colour_table
 from rs_superres.tiles import reflected
 
@@ -98,14 +98,9 @@ class Source:
             RasterError: the file cannot be read there.
         """
         place = RasterioWindow(window.column, window.row, window.width, window.height)
-        try:
-            with reading():
-                bands = [layer.read(place) for layer in self._layers]
-        except FAILURES as error:
-            raise RasterError(
-                f"cannot read {self.description.path} at row {window.row}, column "
-                f"{window.column}: {one_line(error)}"
-            ) from error
+        what = f"cannot read {self.description.path} at row {window.row}, column {window.column}"
+        with telling(what), reading():
+            bands = [layer.read(place) for layer in self._layers]
         values, valid = (np.stack(parts) for parts in zip(*bands, strict=True))
         if self._table is not None:
             values = np.moveaxis(self._table[values[0]], -1, 0)
@@ -126,10 +121,22 @@ class Source:
         return values[take], valid[take]
 
     def samples(self) -> Iterator[tuple[npt.NDArray[np.generic], Valid]]:
-        """At most 256 windows in full resolution, placed by the raster's size alone."""
-        shape = self.description.grid.shape
-        for row in _sample_starts(shape.height):
-            for column in _sample_starts(shape.width):
+        """At most 256 windows in full resolution, placed by the raster's size alone.
+
+        Raises:
+            InputError: memory does not hold them.
+            RasterError: the file cannot be read there.
+        """
+        shape, bands = self.description.grid.shape, self.description.bands
+        rows, columns = _sample_starts(shape.height), _sample_starts(shape.width)
+        pixel = sum(np.dtype(b.dtype).itemsize + 1 for b in bands)
+        check_memory(
+            len(rows) * len(columns) * SAMPLE**2 * pixel,
+            f"a sample of the {len(bands)} bands of {self.description.path}",
+            "take fewer by --bidx",
+        )
+        for row in rows:
+            for column in columns:
                 whole = Window(row, column, SAMPLE, SAMPLE).intersection(
                     self.description.grid.window
                 )

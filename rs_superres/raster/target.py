@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rasterio.windows import Window as RasterioWindow
 
-from rs_superres.errors import RasterError
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.radiometry import Valid
 from rs_superres.raster.description import Description
-from rs_superres.raster.gdal import BLOCK, FAILURES, one_line, writing
+from rs_superres.raster.gdal import BLOCK, telling, writing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +99,18 @@ def creating(path: Path | str, target: Target) -> Iterator[Writer]:
         profile["nbits"] = bits.pop()
     if target.source.control_points:
         profile["gcps"] = target.control_points()
-        profile["crs"] = target.source.control_crs
+        profile["crs"] = target.source.control_crs or CRS()  # rasterio takes no None here
     elif grid.crs is not None:
         profile["crs"] = grid.crs
     if grid.transform is not None:
         profile["transform"] = grid.transform
-    try:
-        with writing(), rasterio.open(path, "w", **profile) as dataset:
-            _write_metadata(dataset, target)
-            yield Writer(dataset)
-    except FAILURES as error:
-        raise RasterError(f"cannot write {path}: {one_line(error)}") from error
+    with (
+        telling(f"cannot write {path}"),
+        writing(),
+        rasterio.open(path, "w", **profile) as dataset,
+    ):
+        _write_metadata(dataset, target)
+        yield Writer(dataset)
 
 
 class Writer:
