@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from . import options
+from . import options, stderr
 
 
 @click.command()
 @click.argument("file")
 @options.as_json
+@stderr.ours
 def command(file: str, as_json: bool) -> None:
     """Say what the tool sees in FILE, and what it would do with it at the defaults.
 

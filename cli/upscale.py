@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
+from . import options, stderr
 from .dry_run import rehearsed
 from .progress import shown
 
@@ -92,6 +92,7 @@ if TYPE_CHECKING:
 )
 @options.as_json
 @options.quiet
+@stderr.ours
 def command(
     source: tuple[str, ...],
     out: Path,

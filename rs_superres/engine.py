@@ -27,9 +27,11 @@ from rs_superres.machine import check_memory
 from rs_superres.place import pixel_size
 from rs_superres.raster import (
     Description,
+    Part,
     Paths,
     Target,
     check_creation,
+    check_written,
     checksum,
     creating,
     domain_names,
@@ -340,12 +342,25 @@ def _check_disk(out: Path, needed: int) -> None:
         )
 
 
-def _sizes_and_times(files: Sequence[str]) -> list[list[int]]:
-    """Size and modification time of the local ones among a source's files."""
+def _sizes_and_times(files: Sequence[str]) -> dict[str, list[int]]:
+    """Size and modification time of the local ones among a source's files, by name."""
     # Statistics and overviews come and go without a word on the pixels.
     paths = [Path(f) for f in files if not f.endswith((".aux.xml", ".ovr"))]
-    stats = [path.stat() for path in paths if path.is_file()]
-    return [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+    stats = {str(path): path.stat() for path in paths if path.is_file()}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+
+
+def _check_unchanged(earlier: dict[str, list[int]], files: Sequence[str]) -> None:
+    """Refuse a result of a source that was another when its first cells were read.
+
+    A file that is gone was read to its end: it was open.
+    """
+    for name, now in _sizes_and_times(files).items():
+        if earlier.get(name) != now:
+            raise RasterError(
+                f"{name} was changed while it was read, so nothing is written; run again when it "
+                "stands still"
+            )
 
 
 def _check_name(name: str) -> None:
@@ -458,7 +473,8 @@ def run(decided: Plan, *, progress: Progress | None = None) -> Report:
     started = time.monotonic()
     _check_disk(decided.out, decided.disk_bytes)
     with _disk_errors(decided), opened_store(decided.scratch) as store:
-        dropped = store.begin(decided.settings(), resume=decided.options.resume)
+        settings = decided.settings()
+        dropped = store.begin(settings, resume=decided.options.resume)
         total, resumed = len(decided.cells), 0
         with open_source(decided.sources, decided.roles.selection) as source:
             for done, cell in enumerate(decided.cells):
@@ -470,8 +486,9 @@ def run(decided: Plan, *, progress: Progress | None = None) -> Report:
                     store.put(cell, *compute_cell(decided.recipe, source, cell))
         if progress is not None:
             progress(total, total)
+        _check_unchanged(settings["source file"], decided.description.files)
         blank = assemble(decided, store)
-        store.result.replace(decided.out)
+        store.publish(decided.out)
         store.remove()
     return Report(
         out=decided.out,
@@ -491,9 +508,10 @@ def _disk_errors(decided: Plan) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, RasterError):
             raise
+        kept = "; finished cells are kept, the same command goes on from them"
         raise RasterError(
-            f"cannot write {decided.out}: {error.strerror or error}; finished cells are kept, "
-            "the same command goes on from them"
+            f"cannot write {decided.out}: {error.strerror or error}"
+            + (kept if decided.scratch.is_dir() else "")
         ) from error
 
 
@@ -503,24 +521,12 @@ def assemble(decided: Plan, store: CellStore) -> int:
     Returns:
         How many of them hold nothing valid.
     """
-    needed, blank = set(decided.cells), 0
-    target = decided.target()
+    target, blank = decided.target(), 0
     with creating(store.assembled, target) as writer:
-        for cell in decided.recipe.lattice.cells(decided.window):
-            shared = cell.intersection(decided.window)
-            if shared is None:
-                continue
-            if cell in needed:
-                values, mask = store.get(cell)
-                blank += is_blank(decided.recipe, values, mask)
-            else:
-                values, mask = blank_cell(decided.recipe, cell)
-            inside = shared.relative_to(cell).slices
-            writer.write(
-                shared.relative_to(decided.window),
-                values[:, *inside],
-                None if mask is None else mask[inside],
-            )
+        for part, computed in _parts(decided, store):
+            writer.write(part)
+            blank += computed and is_blank(decided.recipe, part.values, part.mask)
+    check_written(store.assembled, (part for part, _ in _parts(decided, store)))
     finish(
         store.assembled,
         store.result,
@@ -530,3 +536,21 @@ def assemble(decided: Plan, store: CellStore) -> int:
     )
     store.assembled.unlink()
     return blank
+
+
+def _parts(decided: Plan, store: CellStore) -> Iterator[tuple[Part, bool]]:
+    """The result piece by piece, and whether each was computed or lies outside the area."""
+    needed = set(decided.cells)
+    for cell in decided.recipe.lattice.cells(decided.window):
+        shared = cell.intersection(decided.window)
+        if shared is None:
+            continue
+        computed = cell in needed
+        values, mask = store.get(cell) if computed else blank_cell(decided.recipe, cell)
+        inside = shared.relative_to(cell).slices
+        part = Part(
+            shared.relative_to(decided.window),
+            values[:, *inside],
+            None if mask is None else mask[inside],
+        )
+        yield part, computed

@@ -50,8 +50,10 @@ class ValueRange:
 
     def to_network(self, values: npt.NDArray[np.generic]) -> Floats:
         """Digital numbers to network values."""
-        scaled = (values.astype(np.float64) - self.low) / self.half - 1
-        return scaled.astype(np.float32)
+        # What stands in a hole may be a signalling NaN, or beyond all numbers.
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = (values.astype(np.float64) - self.low) / self.half - 1
+            return scaled.astype(np.float32)
 
     def from_network(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Network values to digital numbers, in float64 and not rounded."""

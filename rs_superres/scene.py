@@ -27,6 +27,10 @@ from rs_superres.tiles import Lattice, Patch, patch, reflected
 Indices = npt.NDArray[np.int64]
 
 
+FARTHEST = 1e6
+"""Network values that the networks are shown at most, of rasters in double precision."""
+
+
 class Reader(Protocol):
     """Where source pixels come from."""
 
@@ -201,7 +205,8 @@ def _network_numbers(recipe: Recipe, around: _Surroundings, number: int) -> npt.
         exact = fill_holes(
             around.values[index].astype(np.float64) - found.centre, around.valid[index]
         )
-        filled = (exact / found.half).astype(np.float32)
+        # Beyond these the base alone carries a value: single precision would make it infinite.
+        filled = (exact / found.half).clip(-FARTHEST, FARTHEST).astype(np.float32)
     else:
         filled = fill_holes(found.to_network(around.values[index]), around.valid[index])
     image = np.broadcast_to(filled, (3, *filled.shape[1:]))[:, r:-r, r:-r]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +56,7 @@ class CellStore:
         note, described = self.folder / "settings.json", json.dumps(settings, sort_keys=True)
         why = None
         if any(self.folder.glob("*.npz")):
-            earlier = json.loads(note.read_text()) if note.exists() else {}
+            earlier = self._earlier()
             changed = sorted(k for k in settings if earlier.get(k) != settings[k])
             if not resume:
                 why = "--no-resume"
@@ -61,16 +64,20 @@ class CellStore:
                 why = f"its {', '.join(changed) or 'settings'} differed"
             if why:
                 self._clear()
-        note.write_text(described)
+        note.write_text(described, "utf-8")
         return why
 
     def fits(self, settings: Mapping[str, Any]) -> bool:
         """Whether the cells that are there are of a run with these settings."""
+        return bool(self._earlier() == json.loads(json.dumps(settings)))
+
+    def _earlier(self) -> dict[str, Any]:
+        """The settings of the run whose cells are there; none where they are lost."""
         try:
-            earlier = json.loads((self.folder / "settings.json").read_text())
+            told = json.loads((self.folder / "settings.json").read_text("utf-8"))
         except (OSError, ValueError):
-            return False
-        return bool(earlier == json.loads(json.dumps(settings)))
+            return {}
+        return told if isinstance(told, dict) else {}
 
     @property
     def finished(self) -> int:
@@ -102,9 +109,34 @@ class CellStore:
         temporary.replace(path)
 
     def get(self, cell: Window) -> tuple[npt.NDArray[np.generic], Valid | None]:
-        """A finished cell as :meth:`put` took it."""
-        with np.load(self._path(cell), allow_pickle=False) as arrays:
-            return arrays["values"], arrays.get("mask")
+        """A finished cell as :meth:`put` took it.
+
+        Raises:
+            RasterError: its file is damaged.
+        """
+        path = self._path(cell)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return arrays["values"], arrays.get("mask")
+        except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
+            raise RasterError(
+                f"the finished cell {path} is damaged ({error}); delete it and run again, or start "
+                "anew with --no-resume"
+            ) from error
+
+    def publish(self, out: Path) -> None:
+        """Give the result its name; from a scratch folder on another disk it is copied first."""
+        try:
+            self.result.replace(out)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            beside = scratch_of(out).with_suffix(".part")
+            try:
+                shutil.copyfile(self.result, beside)
+                beside.replace(out)
+            finally:
+                beside.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Drop the folder: the result is whole."""

@@ -21,6 +21,7 @@ from rs_superres.errors import InputError, RasterError, SuperResError
 from rs_superres.grid import Shape, Window, Zoom
 from rs_superres.raster import (
     SAMPLE,
+    Part,
     Target,
     checksum,
     creating,
@@ -338,7 +339,7 @@ def test_a_result_from_writer_to_reader(tmp_path: Path, driver: str) -> None:
         for row in range(0, 590, 100):
             shared = Window(row, 0, 100, 770).intersection(Window(0, 0, 590, 770))
             assert shared is not None
-            writer.write(shared, pixels[:, *shared.slices], mask[shared.slices])
+            writer.write(Part(shared, pixels[:, *shared.slices], mask[shared.slices]))
     out = tmp_path / "out.tif"
     finish(tmp_path / "work.tif", out, target=target, driver=driver, options=["COMPRESS=LZW"])
     np.testing.assert_array_equal(rasters.read(out), pixels)
@@ -355,7 +356,7 @@ def test_a_result_from_writer_to_reader(tmp_path: Path, driver: str) -> None:
 def test_small_results_need_no_overviews(tmp_path: Path) -> None:
     target = target_of(rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30)), "2")
     with creating(tmp_path / "work.tif", target) as writer:
-        writer.write(target.window, textured(2, 1, 40, 60))
+        writer.write(Part(target.window, textured(2, 1, 40, 60), None))
     for driver in ("COG", "GTiff"):
         out = tmp_path / f"{driver}.tif"
         finish(tmp_path / "work.tif", out, target=target, driver=driver, options=[])
@@ -371,7 +372,7 @@ def test_write_failures_are_ours(tmp_path: Path) -> None:
     ):
         pass
     with creating(tmp_path / "work.tif", target) as writer:
-        writer.write(target.window, textured(2, 1, 40, 60))
+        writer.write(Part(target.window, textured(2, 1, 40, 60), None))
     with pytest.raises(InputError, match="creation option 'COMPRESS', expected KEY=VALUE"):
         finish(
             tmp_path / "work.tif",

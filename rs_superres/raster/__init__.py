@@ -13,19 +13,21 @@ from rs_superres.raster.gdal import FAILURES
 from rs_superres.raster.opening import inspect, open_source, read_grid
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import SAMPLE, Paths, Source, checksum
-from rs_superres.raster.target import Target, Writer, creating
+from rs_superres.raster.target import Part, Target, Writer, check_written, creating
 
 __all__ = [
     "FAILURES",
     "SAMPLE",
     "Band",
     "Description",
+    "Part",
     "Paths",
     "Selection",
     "Source",
     "Target",
     "Writer",
     "check_creation",
+    "check_written",
     "checksum",
     "creating",
     "creation_options",

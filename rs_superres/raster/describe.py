@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import MemoryFile
 
-from rs_superres.errors import InputError
+from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
 from rs_superres.raster.description import Band, Description, holds
-from rs_superres.raster.gdal import FAILURES
+from rs_superres.raster.gdal import FAILURES, telling
 
 _STALE = ("STATISTICS_",)
 """Beginnings of band tags that no longer hold in a result."""
@@ -50,10 +51,18 @@ def describe(path: str, dataset: Any) -> Description:
 
     Raises:
         InputError: it holds no bands of its own.
+        RasterError: what it says of itself cannot be read.
     """
+    with telling(f"cannot read what {path} says of itself"):
+        return _described(path, dataset)
+
+
+def _described(path: str, dataset: Any) -> Description:
+    """The same, in rasterio's words where it fails."""
     if dataset.count == 0:
         found = ", ".join(dataset.subdatasets) or "none"
         raise InputError(f"{path} holds no bands of its own; open one of its sub-datasets: {found}")
+    _check_parts(path, dataset)
     bands = _bands(dataset)
     points, points_crs = dataset.gcps
     pages = tuple(s for s in dataset.subdatasets if not s.startswith("GTIFF_DIR:1:"))
@@ -87,6 +96,19 @@ def describe(path: str, dataset: Any) -> Description:
         files=tuple(dataset.files) or (path,),
         notes=tuple(_notes(dataset, pages)),
     )
+
+
+def _check_parts(path: str, dataset: Any) -> None:
+    """Refuse a virtual raster of files that are not there: GDAL may read them as zeros."""
+    if dataset.driver != "VRT":
+        return
+    local = [f for f in dataset.files if ":" not in f and not f.startswith("/vsi")]
+    missing = [f for f in local if not Path(f).exists()]
+    if missing:
+        raise RasterError(
+            f"{path} is made of {missing[0]}, which is not there ({len(missing)} such); put it "
+            "there, or take it out of the VRT"
+        )
 
 
 def _bands(dataset: Any) -> tuple[Band, ...]:

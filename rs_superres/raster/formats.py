@@ -18,7 +18,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window
 from rs_superres.raster.description import Description
 from rs_superres.raster.gdal import BLOCK, FAILURES, one_line, telling, writing
-from rs_superres.raster.target import Target, creating, write_domains
+from rs_superres.raster.target import Part, Target, creating, write_domains
 
 _OFF_GRID = ("TILING_SCHEME", "TARGET_SRS", "RES", "EXTENT")
 """Creation options of GDAL's COG driver that resample the result onto another grid."""
@@ -92,7 +92,7 @@ def check_creation(target: Target, *, driver: str, options: Sequence[str]) -> No
             with creating(assembled.name, small) as writer:
                 bits = min(b.bits or 8 for b in target.source.bands)
                 pixel = np.full((len(target.source.bands), 1, 1), min(100, 2**bits - 1))
-                writer.write(small.window, pixel.astype(target.source.dtype))
+                writer.write(Part(small.window, pixel.astype(target.source.dtype), None))
             finish(assembled.name, result.name, target=small, driver=driver, options=options)
             _check_kept(result.name)
     except (RasterError, *FAILURES) as error:
@@ -168,6 +168,19 @@ def finish(
                 resampling = Resampling.average if averaged else Resampling.nearest
                 dataset.build_overviews(_factors(dataset.shape), resampling)
                 write_domains(dataset, source)
+        _check_whole(out)
+
+
+def _check_whole(path: Path | str) -> None:
+    """Read all of a result, overviews too: a full disk may leave half of it without a word."""
+    with rasterio.open(path) as dataset:
+        levels = len(dataset.overviews(1))
+    for level in (None, *range(levels)):
+        chosen = {} if level is None else {"overview_level": level}
+        with rasterio.open(path, **chosen) as dataset:
+            for _, window in dataset.block_windows(1):
+                dataset.read(window=window)
+                dataset.read_masks(1, window=window)
 
 
 def _factors(shape: tuple[int, int]) -> list[int]:

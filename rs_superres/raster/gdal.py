@@ -14,16 +14,11 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rs_superres.errors import RasterError, SuperResError
 
-FAILURES = (
-    RasterioError,
-    CPLE_BaseError,  # GDAL's own errors are not always wrapped
-    OSError,
-    ValueError,  # UnicodeError is one: names and tags that are no UTF-8
-    OverflowError,
-    MemoryError,
-    KeyError,
-)
-"""What comes out of rasterio where a file is damaged or lies."""
+FAILURES = (RasterioError, CPLE_BaseError, OSError)
+"""What rasterio raises; GDAL's own errors are not always wrapped."""
+
+_ODD_FAILURES = (ValueError, OverflowError, MemoryError, LookupError)
+"""What comes out of rasterio too where a file is damaged or lies; UnicodeError is a ValueError."""
 
 BLOCK = 512
 """Pixels: the side of a result's internal tiles."""
@@ -59,7 +54,7 @@ def telling(what: str) -> Iterator[None]:
         yield
     except SuperResError:
         raise
-    except FAILURES as error:
+    except (*FAILURES, *_ODD_FAILURES) as error:
         raise RasterError(f"{what}: {one_line(error)}") from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rasterio.windows import Window as RasterioWindow
 
+from rs_superres.errors import RasterError
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.radiometry import Valid
 from rs_superres.raster.description import Description
@@ -113,20 +114,52 @@ def creating(path: Path | str, target: Target) -> Iterator[Writer]:
         yield Writer(dataset)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a result that is being assembled."""
+
+    window: Window
+    values: npt.NDArray[np.generic]
+    """(band, y, x)"""
+    mask: Valid | None
+    """(y, x); None where the result has none."""
+
+    @property
+    def place(self) -> RasterioWindow:
+        """The window in rasterio's words."""
+        window = self.window
+        return RasterioWindow(window.column, window.row, window.width, window.height)
+
+
 class Writer:
-    """Writes windows of a result that is being assembled."""
+    """Writes a result that is being assembled."""
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
 
-    def write(
-        self, window: Window, values: npt.NDArray[np.generic], mask: Valid | None = None
-    ) -> None:
-        """Write (band, y, x) and, where the result has one, its mask (y, x)."""
-        place = RasterioWindow(window.column, window.row, window.width, window.height)
-        self._dataset.write(values, window=place)
-        if mask is not None:
-            self._dataset.write_mask(mask, window=place)
+    def write(self, part: Part) -> None:
+        """Write values and, where the result has one, the mask."""
+        self._dataset.write(part.values, window=part.place)
+        if part.mask is not None:
+            self._dataset.write_mask(part.mask, window=part.place)
+
+
+def check_written(path: Path | str, parts: Iterable[Part]) -> None:
+    """Read an assembled result back: GDAL says nothing of a write that fails as it closes a file.
+
+    Raises:
+        RasterError: something else comes back than was written.
+    """
+    with telling(f"cannot read {path} back"), writing(), rasterio.open(path) as dataset:
+        for part in parts:
+            same = dataset.read(window=part.place).tobytes() == part.values.tobytes()
+            if same and part.mask is not None:
+                same = np.array_equal(dataset.read_masks(1, window=part.place) > 0, part.mask)
+            if not same:
+                raise RasterError(
+                    f"cannot write {path}: not all of it is there; is the disk full? Finished "
+                    "cells are kept, the same command goes on from them"
+                )
 
 
 def _write_metadata(dataset: Any, target: Target) -> None:
