@@ -370,14 +370,18 @@ def _check_name(name: str) -> None:
         raise InputError(
             f"the output {name} is not a local file; write one and copy it there afterwards"
         )
-    if out.is_dir():
+    try:
+        here, parent = out.is_dir(), out.parent.is_dir()
+    except OSError as error:
+        raise InputError(f"the output {out} cannot be written: {error.strerror}") from error
+    if here:
         raise InputError(f"the output {out} is a directory, expected a file name")
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"the output {out}, expected a name that ends in {', '.join(SUFFIXES)}: a GeoTIFF is "
             "written, gdal_translate turns it into other formats"
         )
-    if not out.parent.is_dir():
+    if not parent:
         raise InputError(f"the output's folder {out.parent} does not exist")
 
 

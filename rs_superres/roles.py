@@ -17,6 +17,10 @@ Classes = Literal["expand", "nearest"]
 """What becomes of classes: the colours of their colour table, or their nearest neighbour."""
 
 
+MOST_BANDS = 4096
+"""Of one result: ten times a hyperspectral image's; a header can claim 65,535 of a few bytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What a caller asks of the bands; they go by their number in the source, from 1."""
@@ -79,6 +83,11 @@ def decide(source: Description, wish: Wish) -> Roles:
     ):
         _check_numbers(option, numbers, count, source.path)
     order = wish.bands or tuple(range(1, count + 1))
+    if len(order) > MOST_BANDS:
+        raise InputError(
+            f"{source.path}: {len(order)} bands, expected at most {MOST_BANDS} at once; choose "
+            "some by --bidx"
+        )
     selection = Selection(bands=order, nodata=wish.nodata, expand=wish.classes == "expand")
     if selection.expand:
         _check_expansion(source, wish, order)

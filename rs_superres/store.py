@@ -116,7 +116,8 @@ class CellStore:
         """
         path = self._path(cell)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            # Opened here: numpy leaves what it cannot read open.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return arrays["values"], arrays.get("mask")
         except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
             raise RasterError(

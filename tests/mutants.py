@@ -20,7 +20,7 @@ class Field:
     """An entry of a TIFF directory, by where its parts stand in the file."""
 
     tag: tuple[int, int]
-    """Offset and size of a part: so for all."""
+    """Offset and size, as of the other parts."""
     kind: tuple[int, int]
     count: tuple[int, int]
     values: tuple[int, int]
@@ -84,7 +84,7 @@ def _somewhere(data: bytearray, generator: np.random.Generator) -> int:
 
 def _header(data: bytearray, generator: np.random.Generator, _: Sequence[bytes]) -> None:
     """Some of the first bytes are others."""
-    for _ in range(int(generator.integers(1, 4))):
+    for _time in range(int(generator.integers(1, 4))):
         at = int(generator.integers(min(len(data), 64) or 1))
         data[at : at + 1] = generator.bytes(1) if at < len(data) else b""
 
@@ -93,7 +93,8 @@ def _lie(data: bytearray, generator: np.random.Generator, _: Sequence[bytes]) ->
     """A directory's entry says something else."""
     found = list(fields(bytes(data)))
     if not found:
-        return _flip(data, generator, _)
+        _flip(data, generator, _)
+        return
     chosen = found[int(generator.integers(len(found)))]
     name = generator.choice(["tag", "kind", "count", "values", "values", "values"])
     at, size = getattr(chosen, str(name))
@@ -113,13 +114,11 @@ def _cut(data: bytearray, generator: np.random.Generator, _: Sequence[bytes]) ->
 
 def _flip(data: bytearray, generator: np.random.Generator, _: Sequence[bytes]) -> None:
     """Some bits are turned over."""
-    for _ in range(int(generator.integers(1, 65)) if data else 0):
+    for _time in range(int(generator.integers(1, 65)) if data else 0):
         data[_somewhere(data, generator)] ^= 1 << int(generator.integers(8))
 
 
-def _splice(
-    data: bytearray, generator: np.random.Generator, originals: Sequence[bytes]
-) -> None:
+def _splice(data: bytearray, generator: np.random.Generator, originals: Sequence[bytes]) -> None:
     """A block of another file stands in this one."""
     other = originals[int(generator.integers(len(originals)))]
     start, at = int(generator.integers(len(other))), _somewhere(data, generator)

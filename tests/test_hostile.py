@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from click.testing import CliRunner, Result
 from rasterio.control import GroundControlPoint
 
+from rs_superres import engine
+from rs_superres.engine import Options, Plan
+from rs_superres.errors import RasterError
+from rs_superres.roles import MOST_BANDS
 from rs_superres.store import scratch_of
 from tests import rasters
-from tests.mutants import mutant
+from tests.mutants import fields, mutant
 from tests.rasters import RGB, textured
 from tests.workers import Worker
 
 BAD = {"traceback", "unreadable", "hang", "signal", "chatter"}
+
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+main: click.Group = entry.load()
+
+Call = Callable[..., Result]
 
 
 # Mutants
@@ -91,7 +111,7 @@ def attacked(
                 bad.append(f"{seed}/{number} {originals[which].name} {kinds}: {why}")
             else:
                 shutil.rmtree(here)
-    print(dict(found))  # noqa: T201 (pytest shows it with -s)
+    print(dict(found))  # noqa: T201 (shown where it fails, or with -s)
     assert not bad, "\n".join(bad)
     return found
 
@@ -129,3 +149,413 @@ def test_mutants_of_scenes(tmp_path: Path, tiny: str, scenes: list[Path]) -> Non
 @pytest.mark.full
 def test_many_mutants(tmp_path: Path, tiny: str, made: list[Path], scenes: list[Path]) -> None:
     attacked(tmp_path, tiny, [*made, *scenes], seed=3, count=2000)
+
+
+# One by one, through the command
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """Nine cells at x3, uncompressed in strips: what is cut off is missed."""
+    return rasters.write(tmp_path / "scene.tif", textured(1, 3, 50, 44), colours=RGB)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out.tif"
+
+
+@pytest.fixture
+def upscale(out: Path, tiny: str) -> Call:
+    """``rs-sr upscale -o out.tif --scale 2 -m tiny --steps 0 -q ... -- source``."""
+
+    def run(source: Path | str, *options: str, to: Path = out) -> Result:
+        line = ["-o", str(to), "--scale", "2", "-m", tiny, "--steps", "0", "-q", *options]
+        return CliRunner().invoke(main, ["upscale", *line, "--", str(source)])
+
+    return run
+
+
+def refused(result: Result, out: Path, *words: str) -> str:
+    """Exit status 1, one line of ours with these words, nothing under the final name."""
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    [line] = lines
+    assert line.startswith("rs-sr: error: ")
+    assert "--debug" not in line  # which a failure that nobody thought of names
+    for word in words:
+        assert word in line
+    assert not out.exists()
+    return line
+
+
+def virtual(path: Path, source: str, *, side: int = 20, missing: int = 1) -> Path:
+    """A VRT of one band, and what it takes it from."""
+    path.write_text(
+        f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}">'
+        f'<VRTRasterBand dataType="Byte" band="{missing}"><SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">{source}</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>",
+        "utf-8",
+    )
+    return path
+
+
+def lied(path: Path, **tags: int) -> Path:
+    """Write other numbers over the entries of a TIFF's first directory, by their decimal tag."""
+    data = bytearray(path.read_bytes())
+    for field in fields(bytes(data)):
+        tag = struct.unpack_from("<H", data, field.tag[0])[0]
+        if f"t{tag}" in tags:
+            struct.pack_into("<H", data, field.kind[0], 4)  # LONG
+            struct.pack_into("<I", data, field.count[1] + field.count[0], tags[f"t{tag}"])
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, 3000])
+def test_truncated(scene: Path, upscale: Call, out: Path, kept: int) -> None:
+    os.truncate(scene, kept)
+    refused(upscale(scene), out, str(scene))
+
+
+def test_not_a_raster(tmp_path: Path, upscale: Call, out: Path) -> None:
+    (tmp_path / "notes.tif").write_text("shopping list")
+    refused(upscale(tmp_path / "notes.tif"), out, "notes.tif", "not recognized")
+
+
+def test_failure_with_json(scene: Path, upscale: Call, out: Path) -> None:
+    os.truncate(scene, 3000)
+    refused(upscale(scene, "--json"), out, str(scene))
+
+
+def test_sides_of_a_thousand_million(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
+    wide = virtual(tmp_path / "wide.vrt", scene.name, side=10**9)
+    refused(upscale(wide), out, "GB of disk", "use --bounds")
+    wider = virtual(tmp_path / "wider.vrt", scene.name, side=2**31 - 1)
+    refused(upscale(wider), out, "choose a smaller scale")
+    refused(upscale(lied(scene, t256=10**9, t257=10**9)), out, str(scene))
+
+
+def test_a_part_of_a_thousand_million(
+    tmp_path: Path, scene: Path, upscale: Call, out: Path
+) -> None:
+    """What the header claims beyond the part costs nothing."""
+    wide = virtual(tmp_path / "wide.vrt", scene.name, side=10**9)
+    result = upscale(wide, "--bounds", "0", "20", "20", "0")
+    assert result.exit_code == 0, result.output
+    with rasters.opened(out) as dataset:
+        assert dataset.shape == (40, 40)
+
+
+def test_absurd_band_counts(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
+    many = tmp_path / "many.tif"
+    profile = {"width": 16, "height": 16, "count": MOST_BANDS + 1, "dtype": "uint8"}
+    with rasters.opened(many, "w", driver="GTiff", interleave="band", sparse_ok=True, **profile):
+        pass
+    refused(upscale(many), out, str(many), "at most 4096", "--bidx")
+    assert upscale(many, "--bidx", "4097,1").exit_code == 0
+    out.unlink()
+    refused(upscale(lied(scene, t277=60_000)), out, str(scene))
+
+
+def test_many_bands_of_a_large_scene(
+    tmp_path: Path, upscale: Call, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = rasters.write(tmp_path / "many.tif", textured(1, 40, 100, 90))
+    monkeypatch.setattr("rs_superres.machine.memory", lambda: 1_000_000)
+    refused(upscale(many), out, "a sample of the 40 bands", str(many), "--bidx")
+
+
+def test_absurd_blocks(
+    scene: Path, upscale: Call, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused(upscale(lied(scene, t278=2**31 - 1, t257=2**31 - 1)), out, "choose a smaller scale")
+    monkeypatch.setattr("rs_superres.machine.memory", lambda: 10_000)
+    rasters.write(scene, textured(1, 3, 50, 44), blockysize=50)
+    refused(upscale(scene), out, "blocks of 44 x 50", "-co TILED=YES")
+
+
+def test_a_zip_bomb(tmp_path: Path, upscale: Call, out: Path) -> None:
+    """400 MB of zeros in half a megabyte, of a raster that claims 160 GB: refused unread."""
+    member = tmp_path / "bomb.tif"
+    profile = {"width": 400_000, "height": 400_000, "count": 1, "dtype": "uint8"}
+    tiles = {"tiled": True, "blockxsize": 2048, "blockysize": 2048, "bigtiff": "YES"}
+    with rasters.opened(member, "w", driver="GTiff", sparse_ok=True, **profile, **tiles):
+        pass
+    os.truncate(member, 400_000_000)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        file.write(member, member.name)
+    member.unlink()
+    inside = f"/vsizip/{tmp_path / 'bomb.zip'}/bomb.tif"
+    refused(upscale(inside), out, "GB of disk", "use --bounds")
+    refused(upscale(tmp_path / "bomb.zip"), out, "bomb.zip", "/vsizip/ARCHIVE.zip/NAME.tif")
+
+
+def test_cyclic_virtual_rasters(tmp_path: Path, upscale: Call, out: Path) -> None:
+    one, other = virtual(tmp_path / "one.vrt", "other.vrt"), tmp_path / "other.vrt"
+    virtual(other, "one.vrt")
+    refused(upscale(one), out, str(one))
+    itself = virtual(tmp_path / "itself.vrt", "itself.vrt")
+    refused(upscale(itself), out, str(itself))
+
+
+def test_virtual_rasters_of_nothing(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
+    missing = virtual(tmp_path / "missing.vrt", "nowhere.tif")
+    refused(upscale(missing), out, str(missing), "nowhere.tif")
+    unknown = virtual(tmp_path / "a.vrt", scene.name)
+    unknown.write_text(unknown.read_text().replace("<SourceBand>1<", "<SourceBand>9<"))
+    refused(upscale(unknown), out, str(unknown))
+    unknown.write_bytes(b"<VRTDataset rasterXSize='4' rasterYSize='4'><\xd3\xff></VRTDataset>")
+    refused(upscale(unknown), out, str(unknown))
+
+
+NAMES = [
+    "two words.tif",
+    'it\'s "quoted".tif',
+    "снимок.tif",
+    "衛星画像 №1.tif",
+    "-o.tif",
+    "100%25;$(x)&#.tif",
+    "new\nline.tif",
+    "[a].tif",
+    "a,b:c.tif",
+    "dot.",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_odd_names(
+    tmp_path: Path, upscale: Call, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a 'folder' ж"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    rasters.write(folder / name, textured(1, 1, 9, 12))
+    out = Path(f"out {name}") if name.endswith(".tif") else Path("out.tif")
+    assert upscale(name, to=out).exit_code == 0
+    assert rasters.read(out).shape == (1, 18, 24)
+    assert {p.name for p in folder.iterdir()} == {name, str(out)}
+    out.unlink()
+    os.truncate(folder / name, 100)
+    refused(upscale(name, to=out), out, " ".join(name.split()))
+    refused(upscale(f"no {name}", to=out), out, " ".join(name.split()))
+
+
+def test_a_name_with_a_dash_that_nobody_marked(scene: Path) -> None:
+    line = ["upscale", "-scene.tif", "-o", str(scene.with_name("out.tif")), "--scale", "2"]
+    result = CliRunner().invoke(main, line)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "No such option" in result.stderr
+
+
+def test_a_name_that_is_no_text(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.tif")
+    scene.rename(name)
+    result = upscale(name)
+    if result.exit_code:
+        refused(result, out)
+    result = upscale(tmp_path / "scene.tif", to=Path(name))
+    assert result.exit_code == 1
+
+
+@pytest.fixture
+def locked(tiny: str) -> Iterator[tuple[Path, str]]:
+    """A folder that may not be written to, with a scene beside it, and a model to reach from it."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        shutil.copytree(tiny, folder / "tiny")
+        rasters.write(folder / "scene.tif", textured(1, 1, 20, 20))
+        (folder / "locked").mkdir(mode=0o555)
+        for path in (folder, folder / "tiny"):
+            path.chmod(0o755)
+        yield folder, str(folder / "tiny")
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root may write everywhere: be somebody else meanwhile."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_read_only_folder(locked: tuple[Path, str]) -> None:
+    folder, model = locked
+    line = ["upscale", str(folder / "scene.tif"), "--scale", "2", "-m", model, "--steps", "0", "-q"]
+    # What is imported on the way is imported before.
+    assert CliRunner().invoke(main, [*line, "-o", str(folder / "fine.tif")]).exit_code == 0
+    for target in (folder / "locked" / "out.tif", folder / "locked" / "nowhere" / "out.tif"):
+        with nobody():
+            result = CliRunner().invoke(main, [*line, "-o", str(target)])
+        refused(result, target, str(folder / "locked"))
+    assert not list((folder / "locked").iterdir())
+    target = folder / "locked" / "out.tif"
+    target.parent.chmod(0o000)
+    with nobody():
+        result = CliRunner().invoke(main, [*line, "-o", str(target)])
+    target.parent.chmod(0o755)
+    refused(result, target, str(target))
+
+
+# Half-way
+
+
+@pytest.fixture
+def decided(scene: Path, out: Path, tiny: str) -> Plan:
+    return engine.plan(scene, out, Options(scale="3", model=tiny, steps=0))
+
+
+def failing(decided: Plan, harm: Callable[[], object], *, at: int = 4) -> str:
+    """Run a plan, do harm when a cell is reached, and return what is said of it."""
+
+    def progress(done: int, _: int) -> None:
+        if done == at:
+            harm()
+
+    with pytest.raises(RasterError) as caught:
+        engine.run(decided, progress=progress)
+    assert not decided.out.exists()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_source_that_is_deleted(decided: Plan, scene: Path, out: Path) -> None:
+    """It is open: what was read of it was read to the end."""
+    engine.run(decided)
+    wanted = out.read_bytes()
+    out.unlink()
+    engine.run(decided, progress=lambda done, _: scene.unlink() if done == 4 else None)
+    assert out.read_bytes() == wanted
+
+
+def test_a_source_that_is_truncated(decided: Plan, scene: Path) -> None:
+    assert str(scene) in failing(decided, lambda: os.truncate(scene, 1000))
+
+
+def test_a_source_that_changes(decided: Plan, scene: Path) -> None:
+    def another() -> None:
+        rasters.write(scene, textured(2, 3, 50, 44), colours=RGB)
+
+    assert f"{scene} was changed while it was read" in failing(decided, another)
+
+
+def test_a_folder_that_vanishes(tmp_path: Path, scene: Path, tiny: str) -> None:
+    folder = tmp_path / "short-lived"
+    folder.mkdir()
+    asked = Options(scale="3", model=tiny, steps=0)
+    for at in (4, 9):
+        folder.mkdir(exist_ok=True)
+        decided = engine.plan(scene, folder / "out.tif", asked)
+        message = failing(decided, lambda: shutil.rmtree(folder), at=at)
+        assert str(folder) in message
+        assert "are kept" not in message
+    decided = engine.plan(scene, folder / "out.tif", asked) if folder.is_dir() else decided
+    shutil.rmtree(folder, ignore_errors=True)
+    with pytest.raises(RasterError, match="short-lived"):
+        engine.run(decided)
+
+
+def test_finished_cells_that_are_damaged(decided: Plan, out: Path) -> None:
+    failing(decided, lambda: out.with_name("scene.tif").write_bytes(b""), at=9)
+    decided = engine.plan(
+        rasters.write(out.with_name("scene.tif"), textured(1, 3, 50, 44), colours=RGB),
+        out,
+        decided.options,
+    )
+
+    def cut() -> None:
+        os.truncate(next(scratch_of(out).glob("*.npz")), 1000)
+
+    message = failing(decided, cut, at=9)
+    assert "is damaged" in message
+    assert "--no-resume" in message
+    (scratch_of(out) / "settings.json").write_text("{")
+    report = engine.run(decided)
+    assert report.dropped is not None
+
+
+# A full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path | None]:
+    """A disk of 4 MB; None where none can be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)]
+    tool = shutil.which("mount")
+    if os.geteuid() or tool is None or subprocess.run(mount, check=False).returncode:
+        yield None
+        return
+    yield disk
+    subprocess.run([tool.replace("mount", "umount"), str(disk)], check=True)
+
+
+@pytest.mark.parametrize("file_format", ["cog", "gtiff"])
+@pytest.mark.parametrize("left", [0, 4096, 60_000, 90_000, 130_000])
+def test_a_full_disk(
+    small_disk: Path | None, scene: Path, tiny: str, file_format: Any, left: int
+) -> None:
+    """Filled but for some bytes when all is computed: the result is whole, or not there."""
+    asked = Options(scale="3", model=tiny, steps=0, format=file_format)
+    if small_disk is None:
+        limited(scene, tiny, bytes_each=20_000 + left)
+        return
+    out = small_disk / "out.tif"
+    decided = engine.plan(scene, out, asked)
+
+    def fill(done: int, total: int) -> None:
+        if done == total:
+            free = shutil.disk_usage(small_disk).free
+            (small_disk / "filling").write_bytes(bytes(max(0, free - left)))
+
+    try:
+        engine.run(decided, progress=fill)
+    except RasterError as error:
+        message = str(error)
+        assert "\n" not in message
+        assert str(small_disk) in message
+        assert not out.exists()
+        (small_disk / "filling").unlink()
+        assert engine.run(decided).resumed == 9
+    assert rasters.read(out).shape == (3, 150, 132)
+    assert {p.name for p in small_disk.iterdir()} <= {"out.tif", "filling"}
+
+
+def limited(scene: Path, tiny: str, *, bytes_each: int) -> None:
+    """The command in a process whose files may not grow beyond some bytes."""
+    out = scene.with_name("out.tif")
+    line = ["upscale", str(scene), "-o", str(out), "--scale", "3", "-m", tiny, "--steps", "0", "-q"]
+    ran = subprocess.run(
+        [sys.executable, "-c", COMMAND, *line],
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_each, bytes_each)),
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    [told] = ran.stderr.splitlines()
+    assert told.startswith(f"rs-sr: error: cannot write {out.parent}")
+    assert not out.exists()
+
+
+COMMAND = """
+from importlib.metadata import entry_points
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+entry.load()()
+"""
+
+
+def test_a_limit_on_files(scene: Path, tiny: str) -> None:
+    """The libraries' own complaints, a dozen lines, are kept out of stderr."""
+    limited(scene, tiny, bytes_each=60_000)

@@ -584,10 +584,8 @@ def test_creation_options_are_tried_before_the_run(
 
 def test_a_result_that_no_disk_holds(tmp_path: Path, tiny: str) -> None:
     source = rasters.write(tmp_path / "a.tif", textured(1, 1, 400, 400))
-    asked = Options(scale="40000", model=tiny, steps=0)
-    plan = engine.plan(source, tmp_path / "out.tif", asked)
     with pytest.raises(RasterError, match=r"GB of disk, .* are free; use --bounds"):
-        engine.run(plan)
+        engine.plan(source, tmp_path / "out.tif", Options(scale="40000", model=tiny, steps=0))
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
     with pytest.raises(InputError, match="which no raster file holds; choose a smaller scale"):
         engine.plan(source, tmp_path / "out.tif", Options(scale="1e8", model=tiny, steps=0))

@@ -7,21 +7,40 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import selectors
 import subprocess
 import sys
 import tempfile
 import traceback
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import rasterio
+import torch
+
+from rs_superres import engine
+from rs_superres.errors import SuperResError
 
 MEMORY = 6 * 10**9
 """Bytes that a worker may ask for."""
 
 LARGE = 4
 """Cells beyond which only a part of a scene is computed."""
+
+PART = 20
+"""Pixels: its side."""
+
+NOT_OURS = re.compile(
+    r"_tiff(Read|Write|Seek)Proc: .*\n"
+    r"|UnicodeDecodeError: .*\nException ignored in: 'rasterio._env.log_error'\n"
+    r"|Exception ignored in: 'rasterio._env.log_error'\n(Traceback .*\n)?UnicodeDecodeError: .*\n"
+)
+"""What libraries write to stderr whatever they are told; the command keeps it out."""
 
 
 class Worker:
@@ -30,7 +49,7 @@ class Worker:
     def __init__(self, model: str, *, seconds: float) -> None:
         self._model = model
         self._seconds = seconds
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the worker ends)
         self._started()
 
     def _started(self) -> None:
@@ -73,7 +92,7 @@ class Worker:
             self._started()
             return told
         self._errors.seek(said)
-        chatter = self._errors.read().decode(errors="replace")
+        chatter = NOT_OURS.sub("", self._errors.read().decode(errors="replace"))
         return {"kind": "chatter", "message": chatter} if chatter else told
 
     def _answer(self, seconds: float) -> dict[str, str]:
@@ -92,36 +111,28 @@ class Worker:
 
 def _upscaled(source: str, out: str, model: str) -> None:
     """One file through the whole tool; of a large scene a part."""
-    from dataclasses import replace
-
-    from rs_superres import engine
-
     options = engine.Options(model=model, steps=0, scale="1.5", device="cpu", precision="fp32")
     decided = engine.plan(source, out, options)
     if len(decided.cells) > LARGE:
-        output = decided.zoom.output
-        transform = output.transform if output.crs else None
-        if transform is None:
-            x, y = decided.description.grid.shape.width / 2, decided.description.grid.shape.height / 2
-            box = (x, y + 20, x + 20, y)
-        else:
-            corners = [
-                transform @ (output.shape.width / 2 + dx, output.shape.height / 2 + dy)
-                for dx in (0, 30)
-                for dy in (0, 30)
-            ]
-            xs, ys = zip(*corners, strict=True)
-            box = (min(xs), min(ys), max(xs), max(ys))
-        options = replace(options, bounds=box)
+        options = replace(options, bounds=_middle(decided))
     engine.upscale(source, out, options)
+
+
+def _middle(decided: engine.Plan) -> tuple[float, float, float, float]:
+    """Bounds of a part in the middle of a scene."""
+    grid = decided.zoom.output
+    if grid.transform is None or grid.crs is None:
+        shape = decided.description.grid.shape
+        x, y = shape.width // 2, shape.height // 2
+        return x, y + PART, x + PART, y
+    x, y = grid.shape.width // 2, grid.shape.height // 2
+    corners = [grid.transform @ (x + dx, y + dy) for dx in (0, PART) for dy in (0, PART)]
+    xs, ys = zip(*corners, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _outcome(source: str, out: str, model: str) -> dict[str, str]:
     """What became of a file."""
-    import rasterio
-
-    from rs_superres.errors import SuperResError
-
     try:
         _upscaled(source, out, model)
     except SuperResError as error:
@@ -140,15 +151,9 @@ def _outcome(source: str, out: str, model: str) -> dict[str, str]:
 
 def main() -> None:
     """Answer a line with a line, until there are no more."""
-    import resource
-
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    import torch
-
     torch.set_num_threads(1)
-    from rs_superres import engine  # noqa: F401 (its import is no part of a mutant's time)
-
     # A warning is a second line on stderr: as bad as an error.
     warnings.simplefilter("error")
     warnings.filterwarnings(
