@@ -38,12 +38,14 @@ def kept_clean() -> Iterator[None]:
     libtiff inside GDAL writes some errors there whatever handler is set, and rasterio stumbles over
     messages of GDAL that are no UTF-8. Both fail as exceptions too, which are told.
     """
-    hook, sys.unraisablehook = sys.unraisablehook, _without_rasterio
+    hooks = sys.unraisablehook, sys.excepthook
+    # Cython tells what its function cannot raise by both.
+    sys.unraisablehook, sys.excepthook = _without_rasterio, _nothing
     try:
         with _descriptor_apart():
             yield
     finally:
-        sys.unraisablehook = hook
+        sys.unraisablehook, sys.excepthook = hooks
 
 
 @contextmanager
@@ -75,6 +77,10 @@ def _descriptor(stream: Any) -> int | None:
         return int(stream.fileno())
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def _nothing(*_: Any) -> None:
+    """What is raised inside the block is caught above it: this hook tells nothing else."""
 
 
 def _without_rasterio(told: sys.UnraisableHookArgs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from rs_superres.raster import (
     SAMPLE,
     Part,
     Target,
+    check_written,
     checksum,
     creating,
     finish,
@@ -400,3 +402,41 @@ def test_write_image(tmp_path: Path) -> None:
     write_image(tmp_path / "b.tif", pixels, grid)
     np.testing.assert_array_equal(rasters.read(tmp_path / "b.tif"), pixels)
     assert read_grid(tmp_path / "b.tif") == grid
+
+
+def test_what_does_not_read_back_was_not_written(tmp_path: Path) -> None:
+    with open_source(rasters.write(tmp_path / "a.tif", textured(1, 2, 20, 30))) as source:
+        zoom = Zoom.by_scale(source.description.grid, 2)
+        target = Target(
+            source=source.description, zoom=zoom, window=zoom.output.window, tags={}, masked=True
+        )
+    pixels, mask = textured(2, 2, 40, 60), np.eye(40, 60, dtype=np.bool_)
+    with creating(tmp_path / "b.tif", target) as writer:
+        writer.write(Part(target.window, pixels, mask))
+    check_written(tmp_path / "b.tif", [Part(target.window, pixels, mask)])
+    for part in (
+        Part(target.window, pixels[::-1], mask),
+        Part(target.window, pixels, np.zeros_like(mask)),
+    ):
+        with pytest.raises(RasterError, match="is the disk full"):
+            check_written(tmp_path / "b.tif", [part])
+
+
+def test_a_result_that_is_cut_off_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 600, 600))
+    with open_source(source) as opened:
+        zoom = Zoom.by_scale(opened.description.grid, 2)
+        target = Target(
+            source=opened.description, zoom=zoom, window=zoom.output.window, tags={}, masked=False
+        )
+    copy = rasterio.shutil.copy
+
+    def on_a_full_disk(assembled: Path, out: Path, **options: Any) -> None:
+        copy(assembled, out, **options)
+        os.truncate(out, out.stat().st_size - 1000)
+
+    monkeypatch.setattr("rasterio.shutil.copy", on_a_full_disk)
+    with pytest.raises(RasterError, match=r"cannot write .*result\.tif"):
+        finish(source, tmp_path / "result.tif", target=target, driver="COG", options=[])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -141,3 +142,33 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         opened_store(tmp_path / "file" / "scratch"),
     ):
         pass
+
+
+def test_a_result_from_another_disk_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, replace = tmp_path / "out.tif", Path.replace
+
+    def across(self: Path, target: Path) -> Path:
+        if self.parent != target.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    with opened_store(tmp_path / "scratch") as store:
+        store.result.write_bytes(b"whole")
+        store.publish(out)
+        store.remove()
+    assert out.read_bytes() == b"whole"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
+
+
+def test_a_damaged_cell_is_told(store: CellStore) -> None:
+    store.put(CELL, np.zeros((1, 4, 5)), None)
+    [path] = store.folder.glob("*.npz")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RasterError, match="is damaged"):
+        store.get(CELL)
+    (store.folder / "settings.json").write_text("{")
+    assert not store.fits(SETTINGS)
+    assert store.begin(SETTINGS, resume=True) is not None

@@ -37,8 +37,8 @@ PART = 20
 
 NOT_OURS = re.compile(
     r"_tiff(Read|Write|Seek)Proc: .*\n"
-    r"|UnicodeDecodeError: .*\nException ignored in: 'rasterio._env.log_error'\n"
-    r"|Exception ignored in: 'rasterio._env.log_error'\n(Traceback .*\n)?UnicodeDecodeError: .*\n"
+    r"|(Traceback .*\n(  .*\n)+)?UnicodeDecodeError: .*\n"
+    r"(Exception ignored in: 'rasterio._env.log_error'\n)?"
 )
 """What libraries write to stderr whatever they are told; the command keeps it out."""
 

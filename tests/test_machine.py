@@ -1,0 +1,28 @@
+"""The machine's memory, and what is refused before it is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rs_superres.errors import InputError
+from rs_superres.machine import check_memory, memory
+
+
+def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr("rs_superres.machine.CGROUP_LIMITS", (tmp_path / "none", limit))
+    whole = memory()
+    assert whole > 10**8
+    limit.write_text("max\n")
+    assert memory() == whole
+    limit.write_text("50000000\n")
+    assert memory() == 50_000_000
+
+
+def test_more_than_half_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rs_superres.machine.memory", lambda: 4 * 10**9)
+    check_memory(2 * 10**9, "a block", "store it otherwise")
+    with pytest.raises(InputError, match=r"a block would take 2\.1 GB .* 4\.0 GB; store it other"):
+        check_memory(2_100_000_000, "a block", "store it otherwise")
