@@ -38,7 +38,7 @@ def write(  # noqa: PLR0913 (as many as a raster has parts)
     pixels: Array,
     *,
     transform: Affine | None = NORTH_UP,
-    crs: str | None = UTM,
+    crs: Any = UTM,
     colours: Sequence[str] = (),
     mask: Array | None = None,
     tags: Mapping[str, str] | None = None,

@@ -18,6 +18,7 @@ import rasterio
 import shapely
 from affine import Affine
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
 from shapely.geometry import mapping
 
@@ -569,6 +570,22 @@ def test_control_points_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_tool
     found = sorted((p["pixel"], p["line"], p["x"], p["y"]) for p in told["gcpList"])
     wanted = sorted((p.col * 3.5, p.row * 3.5, p.x, p.y) for p in points)
     np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_control_points_without_a_crs(tmp_path: Path, make: Make) -> None:
+    points = [
+        GroundControlPoint(row=r, col=c, x=10 + c, y=50 - r, z=0) for r in (0, 20) for c in (0, 30)
+    ]
+    source = tmp_path / "a.tif"
+    rasters.write(source, textured(1, 1, 20, 30), transform=None, gcps=points, crs=CRS())
+    plan = make(source, scale="2")
+    engine.run(plan)
+    with rasters.opened(plan.out) as dataset:
+        found, crs = dataset.gcps
+    assert crs is None
+    assert {(p.row, p.col, p.x, p.y) for p in found} == {
+        (2 * p.row, 2 * p.col, p.x, p.y) for p in points
+    }
 
 
 # Other ways through

@@ -411,6 +411,21 @@ def test_a_read_only_folder(locked: tuple[Path, str]) -> None:
     refused(result, target, str(target))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_odd_numbers(tmp_path: Path, upscale: Call, out: Path, dtype: str) -> None:
+    """A number beyond single precision, a NaN that signals: neighbours stay numbers."""
+    pixels = textured(1, 1, 40, 40, dtype=dtype)
+    if dtype == "float32":
+        pixels.view(np.uint32)[0, 20, 20] = 0x7FA00000
+    else:
+        pixels[0, 20, 20] = 1e300
+    result = upscale(rasters.write(tmp_path / "a.tif", pixels))
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = rasters.read(out)[0]
+    assert np.isnan(found).sum() == (4 if dtype == "float32" else 0)
+    assert np.isfinite(found).sum() >= 80 * 80 - 4
+
+
 # Half-way
 
 
