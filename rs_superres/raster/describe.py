@@ -94,6 +94,7 @@ def _described(path: str, dataset: Any) -> Description:
         rational=dataset.rpcs,
         pages=pages,
         files=tuple(dataset.files) or (path,),
+        foreign_nodata=_foreign_nodata(dataset),
         notes=tuple(_notes(dataset, pages)),
     )
 
@@ -177,28 +178,22 @@ def _notes(dataset: Any, pages: tuple[str, ...]) -> list[str]:
     notes = []
     if pages:
         notes.append(f"only the first image is read; the file has also {', '.join(pages)}")
-    lost = _foreign_nodata(dataset)
-    if lost:
-        notes.append(
-            f"the nodata value {', '.join(sorted(set(lost)))} is none that {dataset.dtypes[0]} "
-            "holds: it marks nothing, and the result does without it"
-        )
     if "GEOLOCATION" in dataset.tag_namespaces():
         notes.append("the geolocation arrays fit the source's pixels only, and are left out")
     return notes
 
 
-def _foreign_nodata(dataset: Any) -> list[str]:
-    """Nodata values that no pixel can have, since the dtype does not hold them.
+def _foreign_nodata(dataset: Any) -> str | None:
+    """A nodata value that no pixel can have, since the dtype does not hold it.
 
     rasterio does not tell of them; a VRT of the dataset does.
     """
     if np.dtype(dataset.dtypes[0]).kind not in "iu" or None not in dataset.nodatavals:
-        return []
+        return None
     with MemoryFile(ext=".vrt") as virtual:
         try:
             rasterio.shutil.copy(dataset, virtual.name, driver="VRT")
         except FAILURES:
-            return []  # a dataset that has no virtual copy says nothing more of itself
+            return None  # a dataset that has no virtual copy says nothing more of itself
         found = re.findall(r"<NoDataValue>([^<]+)</NoDataValue>", virtual.read().decode())
-    return [value for value in found if not _has(dataset.dtypes[0], float(value))]
+    return next((v for v in found if not _has(dataset.dtypes[0], float(v))), None)

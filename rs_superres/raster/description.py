@@ -59,6 +59,8 @@ class Description:
     """Whether one mask, in the file or beside it, holds for all bands."""
     band_masks: bool = False
     """Whether bands have masks of their own, nodata and alpha apart."""
+    foreign_nodata: str | None = None
+    """A nodata value that no pixel can have, since the dtype does not hold it: it marks nothing."""
     tags: Mapping[str, str]
     domains: Domains = field(default_factory=dict)
     mask_flags: tuple[tuple[str, ...], ...] = ()

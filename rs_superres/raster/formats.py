@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,13 +164,33 @@ def finish(
         chosen |= {"TILED": "YES", "BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}
     chosen |= creation_options(options)
     with telling(f"cannot write {out}"), writing():
-        rasterio.shutil.copy(assembled, out, driver=driver, **chosen)
+        with _saying_nodata(assembled, target) as whole:
+            rasterio.shutil.copy(whole, out, driver=driver, **chosen)
         if driver == "GTiff":
             with rasterio.open(out, "r+") as dataset:
                 resampling = Resampling.average if averaged else Resampling.nearest
                 dataset.build_overviews(_factors(dataset.shape), resampling)
                 write_domains(dataset, source)
         _check_whole(out)
+
+
+@contextmanager
+def _saying_nodata(assembled: Path | str, target: Target) -> Iterator[Path | str]:
+    """An assembled result with the source's nodata value where no pixel can have it.
+
+    rasterio does not write such a value, a virtual copy carries it. A mask would take its place.
+    """
+    foreign = target.source.foreign_nodata
+    if foreign is None or target.masked or target.source.nodata is not None:
+        yield assembled
+        return
+    with MemoryFile(ext=".vrt") as plain:
+        rasterio.shutil.copy(assembled, plain.name, driver="VRT")
+        text = plain.read().decode()
+    said = rf"\1<NoDataValue>{float(foreign):.17g}</NoDataValue>"
+    text = re.sub("(<VRTRasterBand[^>]*>)", said, text)
+    with MemoryFile(text.encode(), ext=".vrt") as virtual:
+        yield virtual.name
 
 
 def _check_whole(path: Path | str) -> None:
