@@ -1,229 +1,35 @@
-"""The engine: a source, a grid and a model in, a georeferenced result out.
+"""The engine: cell by cell what was planned, put together into a georeferenced result.
 
 ``plan`` decides everything before a pixel is computed, ``run`` computes cell by cell, and
-``upscale`` is both. A result is a function of the plan alone.
+``upscale`` is both.
 """
 
 from __future__ import annotations
 
-import re
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
-
-from rs_superres import __version__, zoo
-from rs_superres.area import Area, read_area
-from rs_superres.errors import InputError, RasterError
-from rs_superres.grid import Grid, Window, Zoom
-from rs_superres.groups import band_groups
-from rs_superres.inference import Precision, prepare, resolve_device, resolve_precision
-from rs_superres.machine import check_memory
-from rs_superres.place import pixel_size
+from rs_superres.errors import RasterError
+from rs_superres.outputs import check_disk, check_unchanged
+from rs_superres.planning import DRIVERS, Options, Plan, plan
 from rs_superres.raster import (
-    Description,
     Part,
     Paths,
-    Target,
-    check_creation,
     check_written,
-    checksum,
     creating,
-    domain_names,
     finish,
-    keeps_domains,
     open_source,
-    read_grid,
-    same_crs,
 )
-from rs_superres.roles import Roles, Wish, decide
-from rs_superres.scene import Recipe, blank_cell, compute_cell, is_blank
-from rs_superres.store import CellStore, opened_store, scratch_of
-from rs_superres.tiles import Cells, Lattice
+from rs_superres.scene import blank_cell, compute_cell, is_blank
+from rs_superres.store import CellStore, opened_store
+
+__all__ = ["Options", "Plan", "Progress", "Report", "assemble", "plan", "run", "upscale"]
 
 Progress = Callable[[int, int], None]
 """Told how many cells are done, of how many."""
-
-Format = Literal["cog", "gtiff"]
-"""What a result is written as."""
-
-DRIVERS = {"cog": "COG", "gtiff": "GTiff"}
-"""GDAL's names of the formats."""
-
-FAR = 2.0
-"""How many times beyond a model's training a pixel size may lie without a warning."""
-
-SUFFIXES = (".tif", ".tiff", ".gtiff", ".cog", ".btf")
-"""Ends of names that a GeoTIFF goes by."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a caller asks for; one of ``scale``, ``resolution`` and ``like``."""
-
-    scale: str | float | None = None
-    """Magnification, as the decimal that was written."""
-    resolution: tuple[float, float] | None = None
-    """Pixel size (x, y) in units of the CRS."""
-    like: Path | None = None
-    """A raster whose grid is taken."""
-    bounds: tuple[float, float, float, float] | None = None
-    """Left, bottom, right, top of the part that is wanted."""
-    aoi: Path | None = None
-    """A GeoJSON file; only what lies inside its polygons is wanted."""
-    model: str = zoo.DEFAULT
-    """A shipped model's name, or a model folder."""
-    steps: int | None = None
-    """Evaluations of the denoiser; 0 for the prior alone, None for the model's own number."""
-    seed: int = 0
-    """Names the noise field."""
-    bands: Wish = field(default_factory=Wish)
-    """Which bands of the source are written, and how each is carried."""
-    value_range: tuple[float, float] | None = None
-    """Digital numbers that map to the network's -1 and 1."""
-    device: str = "auto"
-    precision: Precision = "auto"
-    format: Format = "cog"
-    creation: Sequence[str] = ()
-    """Further GDAL creation options, KEY=VALUE."""
-    overwrite: bool = False
-    """Whether a file under the result's name may be replaced."""
-    resume: bool = True
-    """Whether finished cells of an earlier run are used."""
-    scratch: Path | None = None
-    """Folder for finished cells; beside the result where None."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Everything that was decided about a run."""
-
-    sources: tuple[str, ...]
-    """Paths, or what else GDAL opens: ``/vsizip/...``, ``https://...``."""
-    out: Path
-    options: Options
-    description: Description
-    """Of the source as it is read: its bands are those of the result."""
-    roles: Roles
-    window: Window
-    """The part of the output grid that is written."""
-    cells: Cells | tuple[Window, ...]
-    """The lattice cells that the window, or the area of interest, meets."""
-    recipe: Recipe = field(repr=False)
-    model: zoo.Model = field(repr=False)
-    steps: int
-    precision: str
-    device: str
-    source_checksum: str
-
-    @property
-    def zoom(self) -> Zoom:
-        """How the grids of source and output lie."""
-        return self.recipe.zoom
-
-    @property
-    def scratch(self) -> Path:
-        """The folder of finished cells."""
-        return scratch_of(self.out, self.options.scratch)
-
-    @property
-    def disk_bytes(self) -> int:
-        """What the run writes at most: cells, the assembled raster, and the result."""
-        cell = self.recipe.lattice.cell
-        pixels = cell.height * cell.width * len(self.cells)
-        return _disk_bytes(self.description, self.window, cell_pixels=pixels)
-
-    def settings(self) -> dict[str, Any]:
-        """All that the result's pixels depend on, by name."""
-        return {
-            "source": self.source_checksum,
-            "source file": _sizes_and_times(self.description.files),
-            "grid": repr((self.zoom.rows, self.zoom.columns, self.recipe.lattice)),
-            "window": asdict(self.window),
-            "area": None if self.recipe.area is None else self.recipe.area.checksum,
-            "model": f"{self.model.checksum} {self.model.config}",
-            "steps": self.steps,
-            "seed": self.options.seed,
-            "precision": self.precision,
-            "device": self.device.split(":")[0],
-            "band roles": repr(self.roles),
-            "value range": [asdict(g.value_range) for g in self.recipe.groups],
-            "version": __version__,
-        }
-
-    def tags(self) -> dict[str, str]:
-        """The provenance that the result carries."""
-        made = "neural-operator prior"
-        if self.steps:
-            made += " and diffusion; contains synthetic detail"
-        return {
-            "SUPERRES_METHOD": f"rs-sr NeurOp-Diff: {made}",
-            "SUPERRES_VERSION": __version__,
-            "SUPERRES_MODEL": self.model.name,
-            "SUPERRES_MODEL_SHA256": self.model.checksum,
-            "SUPERRES_SCALE": f"{self.zoom.scale:.12g}",
-            "SUPERRES_STEPS": str(self.steps),
-            "SUPERRES_SEED": str(self.options.seed),
-            "SUPERRES_PRECISION": self.precision,
-            **({"SUPERRES_WARNING": "; ".join(self.warnings())} if self.warnings() else {}),
-            "SUPERRES_BANDS": str(self.roles),
-            "SUPERRES_VALUE_RANGE": "; ".join(
-                f"{g.value_range.low:.10g},{g.value_range.high:.10g}" for g in self.recipe.groups
-            ),
-            "SUPERRES_SOURCE_SHA256": self.source_checksum,
-        }
-
-    def warnings(self) -> list[str]:
-        """What a user should know before the result is used."""
-        trained, told = self.model.config.trained, []
-        low, high = trained.scales
-        if not low <= self.zoom.scale <= high:
-            told.append(
-                f"the scale is {self.zoom.scale:.4g}, the model {self.model.name} was trained at "
-                f"{low:g} to {high:g}"
-            )
-        found = pixel_size(self.description.grid)
-        if trained.pixel_size is not None and found is not None:
-            low, high = trained.pixel_size
-            if not low / FAR <= found <= high * FAR:
-                told.append(
-                    f"the source's pixels are {found:.3g} m, those of the model "
-                    f"{self.model.name}'s training {low:.3g} to {high:.3g} m: expect less detail, "
-                    "or tune a model to this sensor (rs-sr train)"
-                )
-        return told
-
-    def notes(self) -> list[str]:
-        """What of the source the result cannot hold."""
-        bands, told = self.description.bands, list(self.description.notes)
-        if len({repr(b.nodata) for b in bands if not b.is_alpha}) > 1:
-            told.append(
-                f"the bands' nodata values differ, a GeoTIFF holds one: {self.recipe.nodata:g}"
-            )
-        if self.options.format == "cog" and not keeps_domains(self.description):
-            told.append(
-                "GDAL's COG driver drops the tags of metadata domains or of bands, here those of "
-                f"the domains {', '.join(domain_names(self.description))}; --format gtiff keeps all"
-            )
-        if len(bands) > 1 and any(b.colours for b in bands):
-            told.append("a GeoTIFF of several bands holds no colour table: it is left out")
-        return told
-
-    def target(self) -> Target:
-        """What the result's file must say."""
-        return Target(
-            source=self.description,
-            zoom=self.zoom,
-            window=self.window,
-            tags=self.tags(),
-            masked=self.recipe.masked,
-            nearest=bool(self.roles.nearest),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,216 +46,6 @@ class Report:
     dropped: str | None
     """Why an earlier run's cells were not used."""
     seconds: float
-
-
-def plan(source: Paths, out: str | Path, options: Options) -> Plan:
-    """Decide everything about a run, reading no more than sampled windows.
-
-    Args:
-        source: one raster, or several on one grid whose bands are stacked in that order.
-        out: the result's name.
-        options: what is asked for.
-
-    Raises:
-        InputError: an option or a source that cannot be used.
-        RasterError: the source cannot be read.
-        ModelError: the model cannot be used.
-    """
-    sources = (source,) if isinstance(source, str | Path) else tuple(source)
-    _check_name(str(out))
-    out = Path(out)
-    with open_source(sources) as whole:
-        _check_replaced(out, whole.description.files, overwrite=options.overwrite)
-        roles = decide(whole.description, options.bands)
-        opened = whole.selected(roles.selection)
-        description = opened.description
-        zoom = _zoom(description.grid, options)
-        area = _area(zoom, options)
-        window = _window(zoom, options.bounds) if area is None else area.window
-        # Before the file is read: what claims 10^9 pixels a side may take days to be sampled.
-        _check_disk(out, _disk_bytes(description, window, cell_pixels=0))
-        samples = list(opened.samples())
-    model = zoo.load(options.model)
-    steps = model.config.sampler.steps if options.steps is None else options.steps
-    if options.steps is None and model.config.denoiser is None:
-        steps = 0
-    device = resolve_device(options.device)
-    inference = prepare(
-        model.config,
-        model.network,
-        zoom,
-        steps=steps,
-        device=device,
-        precision=options.precision,
-    )
-    lattice = Lattice.over(zoom.output.shape, model.config.tiles.size)
-    bands = description.bands
-    pixel = sum(np.dtype(b.dtype).itemsize + 1 for b in bands)
-    check_memory(
-        2 * lattice.cell.height * lattice.cell.width * pixel,
-        f"one cell of the {len(bands)} bands of {description.path}",
-        "take fewer by --bidx",
-    )
-    recipe = Recipe(
-        zoom=zoom,
-        lattice=lattice,
-        bands=bands,
-        groups=tuple(band_groups(roles, bands, samples, options.value_range)),
-        nearest=roles.nearest,
-        alpha=roles.alpha,
-        inference=inference,
-        seed=options.seed,
-        masked=description.dataset_mask
-        or (description.nodata is None and not (zoom.inside and area is None)),
-        area=area,
-    )
-    decided = Plan(
-        sources=tuple(str(s) for s in sources),
-        out=out,
-        options=options,
-        description=description,
-        roles=roles,
-        window=window,
-        cells=_cells(lattice.cells(window), area),
-        recipe=recipe,
-        model=model,
-        steps=steps,
-        precision=resolve_precision(options.precision, device),
-        device=str(device),
-        source_checksum=checksum(description, samples),
-    )
-    check_creation(decided.target(), driver=DRIVERS[options.format], options=options.creation)
-    return decided
-
-
-def _disk_bytes(description: Description, window: Window, *, cell_pixels: int) -> int:
-    """What a run writes at most: cells, the assembled raster, and the result."""
-    band_bytes = len(description.bands) * np.dtype(description.dtype).itemsize
-    overviews = 4 / 3
-    return int(band_bytes * (cell_pixels + window.height * window.width * (1 + overviews)))
-
-
-def _check_disk(out: Path, needed: int) -> None:
-    """Refuse a run whose files the disk cannot hold."""
-    try:
-        free = shutil.disk_usage(out.parent).free
-    except OSError as error:
-        raise RasterError(f"cannot write {out}: {error.strerror or error}") from error
-    if needed > free:
-        raise RasterError(
-            f"cannot write {out}: the run needs up to {needed / 1e9:.3g} GB of disk, "
-            f"{free / 1e9:.3g} GB are free; use --bounds for a part of the scene"
-        )
-
-
-def _sizes_and_times(files: Sequence[str]) -> dict[str, list[int]]:
-    """Size and modification time of the local ones among a source's files, by name."""
-    # Statistics and overviews come and go without a word on the pixels.
-    paths = [Path(f) for f in files if not f.endswith((".aux.xml", ".ovr"))]
-    stats = {str(path): path.stat() for path in paths if path.is_file()}
-    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
-
-
-def _check_unchanged(earlier: dict[str, list[int]], files: Sequence[str]) -> None:
-    """Refuse a result of a source that was another when its first cells were read.
-
-    A file that is gone was read to its end: it was open.
-    """
-    for name, now in _sizes_and_times(files).items():
-        if earlier.get(name) != now:
-            raise RasterError(
-                f"{name} was changed while it was read, so nothing is written; run again when it "
-                "stands still"
-            )
-
-
-def _check_name(name: str) -> None:
-    """Refuse an output name that no result can have."""
-    out = Path(name)
-    if name.startswith("/vsi") or re.match(r"\w{2,}:/", name):
-        raise InputError(
-            f"the output {name} is not a local file; write one and copy it there afterwards"
-        )
-    try:
-        here, parent = out.is_dir(), out.parent.is_dir()
-    except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror}") from error
-    if here:
-        raise InputError(f"the output {out} is a directory, expected a file name")
-    if out.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"the output {out}, expected a name that ends in {', '.join(SUFFIXES)}: a GeoTIFF is "
-            "written, gdal_translate turns it into other formats"
-        )
-    if not parent:
-        raise InputError(f"the output's folder {out.parent} does not exist")
-
-
-def _check_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -> None:
-    """Refuse to replace a file that the source is read from, or any without being asked."""
-    if not out.exists():
-        return
-    if any(Path(file).exists() and out.samefile(file) for file in files):
-        raise InputError(f"the output {out} is the source, choose another name")
-    if not overwrite:
-        raise InputError(f"{out} exists already; use --overwrite to replace it")
-
-
-def _zoom(grid: Grid, options: Options) -> Zoom:
-    """The output grid that the options ask for."""
-    asked = [options.scale, options.resolution, options.like]
-    if sum(a is not None for a in asked) != 1:
-        raise InputError("one of --scale, --res and --like is needed, and no more than one")
-    if options.scale is not None:
-        return Zoom.by_scale(grid, options.scale)
-    if options.resolution is not None:
-        return Zoom.by_resolution(grid, *options.resolution)
-    like = read_grid(str(options.like))
-    if not same_crs(grid, like):
-        raise InputError(f"{options.like} has another CRS than the source; reproject it first")
-    return Zoom.by_grid(grid, like)
-
-
-def _window(zoom: Zoom, bounds: tuple[float, float, float, float] | None) -> Window:
-    """The part of the output that bounds ask for: map units, or source pixels without a map."""
-    if bounds is None:
-        return zoom.output.window
-    left, bottom, right, top = bounds
-    mapped = zoom.output.transform is not None and zoom.output.crs is not None
-    low, high = (bottom, top) if mapped else (top, bottom)  # rows count downwards
-    if not (np.isfinite(bounds).all() and left < right and low < high):
-        raise InputError(
-            f"bounds {left:g} {bottom:g} {right:g} {top:g}, expected left, bottom, right, top"
-            + ("" if mapped else " in source pixels, rows counted downwards")
-        )
-    if mapped:
-        return zoom.output.window_of(bounds)
-    rows = [zoom.rows.edge(v) for v in (top, bottom)]
-    columns = [zoom.columns.edge(v) for v in (left, right)]
-    return zoom.output.snapped((rows[0], columns[0], rows[1], columns[1]))
-
-
-def _area(zoom: Zoom, options: Options) -> Area | None:
-    """The polygons that the options ask for."""
-    if options.aoi is None:
-        return None
-    if options.bounds is not None:
-        raise InputError("--bounds and --aoi were both given, expected one of them")
-    return read_area(options.aoi, zoom.output)
-
-
-def _cells(cells: Cells, area: Area | None) -> Cells | tuple[Window, ...]:
-    """The cells of a window that are needed.
-
-    Raises:
-        InputError: none, since no pixel's centre is in the area.
-    """
-    if area is None:
-        return cells
-    met = area.meeting(cells)
-    if not any(area.inside(cell).any() for cell in met):
-        raise InputError("the polygons of --aoi lie between the centres of the result's pixels")
-    return met
 
 
 def upscale(
@@ -475,7 +71,7 @@ def run(decided: Plan, *, progress: Progress | None = None) -> Report:
             same result is going on. Finished cells stay for the next run.
     """
     started = time.monotonic()
-    _check_disk(decided.out, decided.disk_bytes)
+    check_disk(decided.out, decided.disk_bytes)
     with _disk_errors(decided), opened_store(decided.scratch) as store:
         settings = decided.settings()
         dropped = store.begin(settings, resume=decided.options.resume)
@@ -490,7 +86,7 @@ def run(decided: Plan, *, progress: Progress | None = None) -> Report:
                     store.put(cell, *compute_cell(decided.recipe, source, cell))
         if progress is not None:
             progress(total, total)
-        _check_unchanged(settings["source file"], decided.description.files)
+        check_unchanged(settings["source file"], decided.description.files)
         blank = assemble(decided, store)
         store.publish(decided.out)
         store.remove()
