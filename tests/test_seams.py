@@ -140,7 +140,10 @@ def test_cell_lines_are_like_any_other(pair: Pair, figure: Any) -> None:
     figures = figure(pair.cells)
     shifted = [on_lines(figures, shift) for shift in range(1, CELL - 1)]
     low, high = np.percentile(shifted, (1, 99))
-    assert low <= on_lines(figures) <= high
+    found, whole = on_lines(figures), on_lines(figure(pair.whole))
+    # Three lines of one image may be unlike its others with no cell near: on a smooth image
+    # rounding alone makes the figure. Then they must be what they are in one piece.
+    assert low <= found <= high or abs(found / whole - 1) < 0.005
 
 
 def test_cells_agree_with_the_whole(pair: Pair) -> None:

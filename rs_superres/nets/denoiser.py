@@ -85,8 +85,9 @@ class ResidualDenoiser(nn.Module):
 def detail_kept(image: Tensor, flat: float) -> Tensor:
     """How much drawn detail each source pixel's surroundings bear: 0 where they are constant.
 
-    c^2 / (c^2 + flat^2), c the root mean square step between neighbours over 5 x 5 pixels, halved:
-    white noise has its own deviation as c. Where the source shows nothing, nothing is invented.
+    c^2 / (c^2 + flat^2), c the root mean square second difference along rows and columns over
+    5 x 5 pixels, over the square root of 6: white noise has its own deviation as c, an even slope
+    has none. Where the source shows nothing, nothing is invented.
 
     Args:
         image: (b, 3, h, w) in network values.
@@ -95,10 +96,10 @@ def detail_kept(image: Tensor, flat: float) -> Tensor:
     Returns:
         (b, 1, h, w).
     """
-    down = F.pad(image.diff(dim=2), (0, 0, 0, 1))
-    across = F.pad(image.diff(dim=3), (0, 1, 0, 0))
+    bent = image.diff(dim=2, n=2), image.diff(dim=3, n=2)
+    down, across = F.pad(bent[0], (0, 0, 1, 1)), F.pad(bent[1], (1, 1, 0, 0))
     energy = (down.square() + across.square()).mean(1, keepdim=True)
-    contrast = F.avg_pool2d(energy, 5, stride=1, padding=2) / 4
+    contrast = F.avg_pool2d(energy, 5, stride=1, padding=2) / 12
     return contrast / (contrast + flat**2)
 
 

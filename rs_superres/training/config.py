@@ -151,7 +151,7 @@ class TrainConfig:
         default_factory=lambda: OperatorConfig(width=64, heads=8, hidden=64, scales=SCALES)
     )
     denoiser: UNetConfig | None = field(
-        default_factory=lambda: UNetConfig(channels=32, multipliers=(1, 2, 4), conditions=2)
+        default_factory=lambda: UNetConfig(channels=48, multipliers=(1, 2), conditions=2, patch=2)
     )
     sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(steps=2, sigma_min=0.5))
     tiles: TileConfig = field(default_factory=lambda: TileConfig(margin=32))
