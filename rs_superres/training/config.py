@@ -83,8 +83,8 @@ class DegradationConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriorPhase:
-    """The first phase: the neural operator."""
+class Phase:
+    """What both phases are told."""
 
     steps: int
     """Iterations; none where 0."""
@@ -98,6 +98,12 @@ class PriorPhase:
     """Crops."""
     scales: tuple[float, float] = (1.25, 7.9)
     """Magnifications, drawn evenly in their logarithm, one a batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorPhase(Phase):
+    """The first phase: the neural operator."""
+
     cells: int = 32
     """Low-resolution pixels of a crop's side."""
     points: int = 40
@@ -105,17 +111,9 @@ class PriorPhase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DenoiserPhase:
+class DenoiserPhase(Phase):
     """The second phase: the denoiser on the frozen prior."""
 
-    steps: int
-    """Iterations; none where 0."""
-    learning_rate: float = 8e-4
-    """The highest."""
-    warmup: int = 200
-    """Iterations over which it rises."""
-    ema: float = 0.999
-    """How slowly the averaged weights follow."""
     batch: int = 8
     """Crops."""
     scales: tuple[float, float] = (1.5, 7.9)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_superres.errors import TrainingError
-from rs_superres.training.config import DenoiserPhase, PriorPhase
+from rs_superres.training.config import Phase
 from rs_superres.training.world import World
 
 CLIP = 1.0
@@ -41,7 +41,7 @@ class Fitting:
         world: with whom gradients are shared.
     """
 
-    def __init__(self, module: nn.Module, phase: PriorPhase | DenoiserPhase, world: World) -> None:
+    def __init__(self, module: nn.Module, phase: Phase, world: World) -> None:
         self.module, self._phase, self._world = module, phase, world
         self._optimizer = torch.optim.Adam(
             module.parameters(), phase.learning_rate, betas=(0.9, 0.99)
