@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres import zoo
-from rs_superres.degrade import low_resolution_side, resampled, truth_side
+from rs_superres.degrade import compared, resampled
 from rs_superres.evaluate import enlarge
 from rs_superres.grid import Window
 from rs_superres.metrics import psnr
@@ -100,12 +100,8 @@ def main() -> None:
     for path in given.scenes:
         whole = window_of(path)
         for scale in map(float, given.scales.split(",")):
-            sides = whole.shape[1:]
-            truth = whole[:, : truth_side(sides[0], scale), : truth_side(sides[1], scale)]
-            low = resampled(
-                truth,
-                (low_resolution_side(sides[0], scale), low_resolution_side(sides[1], scale)),
-            )
+            truth, small = compared(whole, scale)
+            low = resampled(truth, small)
             for name, made in ways(truth, low, model, given.steps).items():
                 image = made()
                 peaks = [ValueRange.of_samples(b) for b in truth]

@@ -26,7 +26,7 @@ from shapely.geometry.base import BaseGeometry
 
 from rs_superres.errors import InputError
 from rs_superres.geojson import Polygons, joined, read_polygons
-from rs_superres.grid import SNAP, Grid, Shape, Window
+from rs_superres.grid import SNAP, Grid, Window
 from rs_superres.radiometry import Valid
 from rs_superres.raster import FAILURES
 
@@ -106,8 +106,7 @@ def read_area(path: Path, grid: Grid) -> Area:
     polygons = read_polygons(path)
     there = ~grid.transform
     with rasterio.Env():  # without it GDAL writes its errors to stderr
-        scene = _bounds(grid.transform, grid.shape)
-        placed = _reprojected(polygons, scene, CRS.from_wkt(grid.crs))
+        placed = _reprojected(polygons, grid.bounds, CRS.from_wkt(grid.crs))
     laid = affinity.affine_transform(placed, (there.a, there.b, there.d, there.e, there.c, there.f))
     # A polygon drawn through centres of pixels goes through them, whatever the CRS rounded off.
     laid = shapely.transform(laid, lambda points: np.round(points, DECIMALS))
@@ -132,13 +131,6 @@ def _snapped(low: float, high: float, size: int) -> tuple[int, int]:
     """The first pixel and the count of those that an interval of an axis touches, at least one."""
     first = min(math.floor(low + SNAP), size - 1)
     return first, max(math.ceil(high - SNAP), first + 1) - first
-
-
-def _bounds(transform: Affine, shape: Shape) -> Bounds:
-    """The bounding box of a grid in its CRS."""
-    corners = [transform @ (x, y) for x in (0, shape.width) for y in (0, shape.height)]
-    xs, ys = zip(*corners, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _reprojected(polygons: Polygons, scene: Bounds, crs: CRS) -> BaseGeometry:

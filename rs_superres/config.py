@@ -126,6 +126,11 @@ class ModelConfig:
     tiles: TileConfig
     trained: TrainedConfig
 
+    @property
+    def steps(self) -> int:
+        """Evaluations of the denoiser by default; none where there is no denoiser."""
+        return 0 if self.denoiser is None else self.sampler.steps
+
 
 T = TypeVar("T")
 

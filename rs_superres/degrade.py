@@ -7,16 +7,18 @@ whose entries say how much each pixel counts in each cell.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from rs_superres.radiometry import quantise
+from rs_superres.resample import keys
 
 Pixels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 
 Kernel = Literal["bicubic", "area", "gaussian"]
 """How a cell weighs the pixels under and around it."""
@@ -35,6 +37,20 @@ def low_resolution_side(side: int, scale: float) -> int:
 def truth_side(side: int, scale: float) -> int:
     """How many pixels of a side the result is compared with."""
     return math.floor(low_resolution_side(side, scale) * scale + 0.5)
+
+
+def compared(
+    image: npt.NDArray[Number], scale: float
+) -> tuple[npt.NDArray[Number], tuple[int, int]]:
+    """What the restored image is compared with, and the shape of its low resolution.
+
+    Args:
+        image: (band, y, x).
+        scale: the magnification.
+    """
+    height, width = image.shape[1:]
+    truth = image[:, : truth_side(height, scale), : truth_side(width, scale)]
+    return truth, (low_resolution_side(height, scale), low_resolution_side(width, scale))
 
 
 def gaussian_deviation(mtf: float) -> float:
@@ -75,18 +91,11 @@ def kernel_matrix(
     else:
         distance = np.abs(pixel + 0.5 - first - step / 2) / max(step, 1.0)
         if kernel == "bicubic":
-            weights = _keys(distance)
+            weights = keys(distance)
         else:
             weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
     normalised: Matrix = weights / weights.sum(axis=1, keepdims=True)
     return normalised
-
-
-def _keys(distance: Matrix) -> Matrix:
-    """Keys' cubic convolution kernel with a = -1/2 (Keys 1981) at absolute distances."""
-    near = (1.5 * distance - 2.5) * distance**2 + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
 
 
 def resampled(

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres import zoo
-from rs_superres.degrade import bicubic, low_resolution_side, truth_side
+from rs_superres.degrade import bicubic, compared
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Window, Zoom
 from rs_superres.groups import Group
@@ -128,10 +128,8 @@ def enlarge(
 def pairs(images: Iterable[Pixels], scale: float) -> Iterable[tuple[Pixels, Pixels]]:
     """(low resolution, truth) of each image at a scale, by antialiased bicubic."""
     for image in images:
-        height, width = image.shape[1:]
-        truth = image[:, : truth_side(height, scale), : truth_side(width, scale)]
-        low = low_resolution_side(height, scale), low_resolution_side(width, scale)
-        yield bicubic(truth, low), truth
+        truth, shape = compared(image, scale)
+        yield bicubic(truth, shape), truth
 
 
 def evaluate(

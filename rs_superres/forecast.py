@@ -6,7 +6,6 @@ Nothing here touches the result or its scratch folder.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import time
@@ -24,6 +23,7 @@ from rs_superres.engine import Plan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.geojson import LONGITUDE_LATITUDE
 from rs_superres.grid import Window
+from rs_superres.machine import memory
 from rs_superres.raster import FAILURES, Source, open_source
 from rs_superres.scene import Recipe, compute_cell, holds_valid
 from rs_superres.store import CellStore
@@ -116,8 +116,7 @@ def _peak_memory() -> int:
 def _block_cache(decided: Plan) -> int:
     """What GDAL keeps in memory at most while it assembles the result, in bytes."""
     size = np.dtype(decided.description.dtype).itemsize * len(decided.description.bands)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(decided.window.height * decided.window.width * size, int(BLOCK_CACHE * memory))
+    return min(decided.window.height * decided.window.width * size, int(BLOCK_CACHE * memory()))
 
 
 def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:

@@ -75,6 +75,21 @@ class Grid:
         """All of it."""
         return Window(0, 0, self.shape.height, self.shape.width)
 
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top of its corners' bounding box, in units of the CRS.
+
+        Raises:
+            InputError: there is no transform.
+        """
+        if self.transform is None:
+            raise InputError("bounds in map units need a georeferenced raster")
+        corners = [
+            self.transform @ (x, y) for x in (0, self.shape.width) for y in (0, self.shape.height)
+        ]
+        xs, ys = zip(*corners, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
     def crop(self, window: Window) -> Grid:
         """The grid of a window."""
         transform = self.transform

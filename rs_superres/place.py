@@ -43,13 +43,8 @@ def place_of(grid: Grid) -> Place | None:
     """The box that a grid covers; None where it is nowhere on a map, or not on this planet."""
     if grid.transform is None or grid.crs is None:
         return None
-    height, width = grid.shape.height, grid.shape.width
-    corners = [grid.transform @ (x, y) for x in (0, width) for y in (0, height)]
-    xs, ys = zip(*corners, strict=True)
     try:
-        west, south, east, north = transform_bounds(
-            grid.crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys)
-        )
+        west, south, east, north = transform_bounds(grid.crs, "EPSG:4326", *grid.bounds)
     except (RasterioError, CPLE_BaseError):
         return None
     place = Place(west, south, east if west <= east else east + 360, north)

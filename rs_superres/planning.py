@@ -141,7 +141,7 @@ class Plan:
 
     def tags(self) -> dict[str, str]:
         """The provenance that the result carries."""
-        made = "neural-operator prior"
+        made, warnings = "neural-operator prior", self.warnings()
         if self.steps:
             made += " and diffusion; contains synthetic detail"
         return {
@@ -153,7 +153,7 @@ class Plan:
             "SUPERRES_STEPS": str(self.steps),
             "SUPERRES_SEED": str(self.options.seed),
             "SUPERRES_PRECISION": self.precision,
-            **({"SUPERRES_WARNING": "; ".join(self.warnings())} if self.warnings() else {}),
+            **({"SUPERRES_WARNING": "; ".join(warnings)} if warnings else {}),
             "SUPERRES_BANDS": str(self.roles),
             "SUPERRES_VALUE_RANGE": "; ".join(
                 f"{g.value_range.low:.10g},{g.value_range.high:.10g}" for g in self.recipe.groups
@@ -237,9 +237,7 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         check_disk(out, disk_bytes(description, window, cell_pixels=0))
         samples = list(opened.samples())
     model = zoo.load(options.model)
-    steps = model.config.sampler.steps if options.steps is None else options.steps
-    if options.steps is None and model.config.denoiser is None:
-        steps = 0
+    steps = model.config.steps if options.steps is None else options.steps
     device = resolve_device(options.device)
     inference = prepare(
         model.config,
@@ -251,9 +249,8 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     )
     lattice = Lattice.over(zoom.output.shape, model.config.tiles.size)
     bands = description.bands
-    pixel = sum(np.dtype(b.dtype).itemsize + 1 for b in bands)
     check_memory(
-        2 * lattice.cell.height * lattice.cell.width * pixel,
+        2 * lattice.cell.height * lattice.cell.width * description.pixel_bytes,
         f"one cell of the {len(bands)} bands of {description.path}",
         "take fewer by --bidx",
     )

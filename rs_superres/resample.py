@@ -29,17 +29,16 @@ def cubic(values: npt.NDArray[np.generic], rows: Patch, columns: Patch) -> npt.N
     for axis, along in ((1, rows), (2, columns)):
         place = along.positions - along.start
         first = np.floor(place).astype(np.int64)
-        weights = _keys(place - first)
         taps = (
-            out.take(first + k - 1, axis) * np.expand_dims(w, 2 - axis)
-            for k, w in enumerate(weights)
+            out.take(first + k, axis) * np.expand_dims(keys(np.abs(place - first - k)), 2 - axis)
+            for k in (-1, 0, 1, 2)
         )
         out = sum(taps, start=np.zeros(()))
     return out
 
 
-def _keys(t: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
-    """Weights of the cells -1, 0, 1 and 2 around positions t in [0, 1): (n,) each."""
-    near = [(1.5 * d - 2.5) * d**2 + 1 for d in (t, 1 - t)]
-    far = [((-0.5 * d + 2.5) * d - 4) * d + 2 for d in (t + 1, 2 - t)]
-    return [far[0], near[0], near[1], far[1]]
+def keys(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The cubic convolution kernel (Keys 1981, a = -1/2) at absolute distances, in cells."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))

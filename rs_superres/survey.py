@@ -11,7 +11,6 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from rs_superres import zoo
-from rs_superres.config import ModelConfig, read_config
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
 from rs_superres.groups import Group, band_groups
@@ -156,10 +155,10 @@ def _options(grid: Grid) -> list[str]:
 
 def _model() -> dict[str, Any]:
     """The default model."""
-    config: ModelConfig = read_config(zoo.find(zoo.DEFAULT) / "config.toml")
+    config = zoo.config_of(zoo.DEFAULT)
     return {
         "name": zoo.DEFAULT,
-        "steps": config.sampler.steps if config.denoiser is not None else 0,
+        "steps": config.steps,
         "scales": list(config.trained.scales),
     }
 

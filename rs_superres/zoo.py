@@ -66,6 +66,16 @@ def find(model: str) -> Path:
     )
 
 
+def config_of(model: str) -> ModelConfig:
+    """What a model's ``config.toml`` says.
+
+    Raises:
+        UnknownModelError: no such model.
+        ModelError: it cannot be used.
+    """
+    return read_config(find(model) / "config.toml")
+
+
 def card(model: str) -> str:
     """The text that says what a model was made from and what it is good for.
 
@@ -107,14 +117,11 @@ def load(model: str, device: str = "cpu") -> Model:
         ModelError: its config or its weights cannot be used.
     """
     # Not at the top: torch takes seconds, and the list of models does not need it.
-    import torch  # noqa: PLC0415
-    from torch import nn  # noqa: PLC0415
-
     from rs_superres.checkpoint import load_weights  # noqa: PLC0415
-    from rs_superres.nets.build import paper_network, scene_network  # noqa: PLC0415
+    from rs_superres.nets.build import lay_out, paper_network, scene_network  # noqa: PLC0415
 
     path = find(model)
-    config = read_config(path / "config.toml")
+    config = config_of(model)
     build = scene_network if config.kind == "scene" else paper_network
     try:
         network = build(config)
@@ -123,11 +130,7 @@ def load(model: str, device: str = "cpu") -> Model:
     load_weights(network, path / "weights.safetensors")
     network.eval().requires_grad_(False).to(device)
     if config.kind == "scene":
-        # The convolutions' faster layout, for them alone: the prior's contexts have five
-        # dimensions, and the whole network's ``to`` would refuse those.
-        for layer in network.modules():
-            if isinstance(layer, nn.Conv2d):
-                layer.weight.data = layer.weight.contiguous(memory_format=torch.channels_last)
+        lay_out(network)
     return Model(
         name=path.resolve().name,
         path=path,

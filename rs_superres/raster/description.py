@@ -84,6 +84,11 @@ class Description:
         return self.bands[0].dtype
 
     @property
+    def pixel_bytes(self) -> int:
+        """What one pixel takes in memory: all bands, and for each whether it is valid."""
+        return sum(np.dtype(b.dtype).itemsize + 1 for b in self.bands)
+
+    @property
     def nodata(self) -> float | None:
         """The nodata value of a result: a GeoTIFF holds one for all bands."""
         return nodata_of(self.bands)

@@ -129,9 +129,8 @@ class Source:
         """
         shape, bands = self.description.grid.shape, self.description.bands
         rows, columns = _sample_starts(shape.height), _sample_starts(shape.width)
-        pixel = sum(np.dtype(b.dtype).itemsize + 1 for b in bands)
         check_memory(
-            len(rows) * len(columns) * SAMPLE**2 * pixel,
+            len(rows) * len(columns) * SAMPLE**2 * self.description.pixel_bytes,
             f"a sample of the {len(bands)} bands of {self.description.path}",
             "take fewer by --bidx",
         )

@@ -100,8 +100,7 @@ class Crops:
         self, scenes: Sequence[Scene], data: DataConfig, degradation: DegradationConfig
     ) -> None:
         self._scenes, self._data, self._degradation = scenes, data, degradation
-        areas = np.array([s.area.height * s.area.width for s in scenes], dtype=np.float64)
-        self._areas = areas
+        self._areas = np.array([s.area.height * s.area.width for s in scenes], dtype=np.float64)
         self._sides = np.array([min(s.area.height, s.area.width) for s in scenes])
         self.largest = min(data.largest_crop, int(self._sides.max()))
         """Pixels of a crop's side at most: as configured, or what the largest scene holds."""

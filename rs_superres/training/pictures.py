@@ -11,7 +11,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from rs_superres import preview
-from rs_superres.training.validation import Trial, Values
+from rs_superres.training.scenes import Values
+from rs_superres.training.validation import Trial
 
 TILE = 192
 """Pixels of a picture's side on the sheet."""

@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from rs_superres import preview, zoo
 from rs_superres.checkpoint import load_weights
-from rs_superres.config import read_config
 from rs_superres.errors import InputError
 from rs_superres.inference import Precision, resolve_device
-from rs_superres.nets.build import SceneNetwork, scene_network
+from rs_superres.nets.build import SceneNetwork, lay_out, scene_network
 from rs_superres.training import pictures, validation
 from rs_superres.training.batches import Crops
 from rs_superres.training.config import TUNING, TrainConfig
@@ -166,7 +164,7 @@ def _resolved(options: TrainOptions, folder: RunFolder) -> TrainConfig:
 def _sized(config: TrainConfig, start: str | None) -> TrainConfig:
     """A configuration with the sizes of the model that is started from."""
     if start is not None:
-        return config.continued(read_config(zoo.find(start) / "config.toml"))
+        return config.continued(zoo.config_of(start))
     return replace(config, denoiser=None) if config.denoiser_phase.steps == 0 else config
 
 
@@ -193,9 +191,7 @@ def _network(config: TrainConfig, start: str | None, device: torch.device) -> Sc
     network = scene_network(config.model(None))
     if start is not None:
         load_weights(network, zoo.find(start) / "weights.safetensors")
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.weight.data = layer.weight.contiguous(memory_format=torch.channels_last)
+    lay_out(network)
     network.to(device)
     return network
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.errors import InputError, SuperResError
-from rs_superres.grid import Shape, Window
+from rs_superres.grid import Window
 from rs_superres.groups import Group, band_groups
 from rs_superres.place import Place, pixel_size, place_of
 from rs_superres.radiometry import Valid
@@ -32,7 +32,6 @@ class Scene:
     """A raster that crops are taken from."""
 
     path: Path
-    shape: Shape
     dtype: str
     groups: tuple[Group, ...]
     """What goes through the network together, with the value range, as ``upscale`` decides."""
@@ -90,7 +89,7 @@ def find_scenes(
         try:
             with open_source(path) as source:
                 scene = _scene(path, source)
-                size = _bytes(source)
+                size = scene.area.height * scene.area.width * source.description.pixel_bytes
                 if size <= left:
                     scene = replace(scene, kept=source.read(scene.area))
                     left -= size
@@ -119,13 +118,6 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _bytes(source: Source) -> int:
-    """What all pixels of a source and their validity take in memory."""
-    description = source.description
-    shape, bands = description.grid.shape, len(description.bands)
-    return shape.height * shape.width * bands * (np.dtype(description.dtype).itemsize + 1)
-
-
 def _scene(path: Path, source: Source) -> Scene:
     """What is known of an open raster."""
     description = source.description
@@ -133,7 +125,6 @@ def _scene(path: Path, source: Source) -> Scene:
     samples = list(source.samples()) if description.dtype != "uint8" else []
     return Scene(
         path=path,
-        shape=description.grid.shape,
         dtype=description.dtype,
         groups=tuple(band_groups(roles, description.bands, samples, None)),
         place=place_of(description.grid),

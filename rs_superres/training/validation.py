@@ -7,15 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from rs_superres.degrade import low_resolution_side, resampled, truth_side
+from rs_superres.degrade import compared, resampled
 from rs_superres.errors import RasterError
 from rs_superres.evaluate import enlarge
 from rs_superres.grid import Window
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import ValueRange
-from rs_superres.training.scenes import Scene
+from rs_superres.training.scenes import Scene, Values
 from rs_superres.zoo import Model
 
 SIDE = 256
@@ -23,8 +22,6 @@ SIDE = 256
 
 LEAST = 32
 """Pixels of its side at least."""
-
-Values = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +97,8 @@ def restored(truth: Truth, model: Model, scale: float, *, default: bool) -> Tria
         scale: the magnification.
         default: whether the result with the model's own steps is wanted.
     """
-    sides = truth.values.shape[1:]
-    whole = truth.values[:, : truth_side(sides[0], scale), : truth_side(sides[1], scale)]
-    height, width = (low_resolution_side(side, scale) for side in sides)
-    low = resampled(whole, (height, width))
+    whole, small = compared(truth.values, scale)
+    low = resampled(whole, small)
     shape = whole.shape[1], whole.shape[2]
 
     def made(steps: int) -> Values:
@@ -114,7 +109,7 @@ def restored(truth: Truth, model: Model, scale: float, *, default: bool) -> Tria
         low=low,
         bicubic=resampled(low, shape),
         prior=made(0),
-        default=made(model.config.sampler.steps) if default else None,
+        default=made(model.config.steps) if default else None,
         value_range=truth.value_range,
     )
 
@@ -135,9 +130,7 @@ def scored(
         ]
         if not trials:
             continue
-
         drawn = [_psnr(t, t.default) for t in trials if t.default is not None]
-
         scores.append(
             Score(
                 scale=scale,
