@@ -22,6 +22,9 @@ from rs_superres.errors import InputError, ModelError
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
 """Magnifications at which a model stores what depends on the scale."""
 
+LOSSES = ("absolute", "psnr")
+"""What the prior's training minimises."""
+
 BORDER = 2
 """Low-resolution cells at a crop's border whose features are spoiled by padding: not trained on."""
 
@@ -108,6 +111,12 @@ class PriorPhase(Phase):
     """Low-resolution pixels of a crop's side."""
     points: int = 40
     """Rows, and columns, of each crop that are compared."""
+    loss: str = "absolute"
+    """Error that falls: ``absolute`` (L1, a median) or ``psnr`` (each crop's PSNR, a mean)."""
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise InputError(f"loss is {self.loss!r}, expected one of {', '.join(LOSSES)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

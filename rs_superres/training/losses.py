@@ -16,6 +16,10 @@ from rs_superres.nets.prior import ScenePrior, cubic, scene_samples
 from rs_superres.training.batches import Batch, Crops
 from rs_superres.training.config import BORDER
 
+FLAT = 1e-6
+"""Squared error, network values, under which a crop is as good as right: an eighth of a digital
+number of eight bits."""
+
 
 def inner(batch: Batch, axis: int) -> Tensor:
     """The rows (0) or columns (1) of the crops that lie away from their border."""
@@ -42,8 +46,15 @@ def _at(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return image[:, :, rows.to(image.device)][:, :, :, columns.to(image.device)]
 
 
-def prior_loss(prior: ScenePrior, batch: Batch, chance: np.random.Generator, side: int) -> Tensor:
-    """Mean absolute error at side x side random rows and columns of the crops.
+def prior_loss(
+    prior: ScenePrior,
+    batch: Batch,
+    chance: np.random.Generator,
+    side: int,
+    *,
+    kind: str = "absolute",
+) -> Tensor:
+    """The prior's error at side x side random rows and columns of the crops.
 
     The contexts are those of the crops at hand, as the paper trains.
 
@@ -52,6 +63,9 @@ def prior_loss(prior: ScenePrior, batch: Batch, chance: np.random.Generator, sid
         batch: on the prior's device.
         chance: draws the rows and columns.
         side: rows, and columns; all that there are where fewer.
+        kind: ``absolute`` for the mean absolute error of network values; ``psnr`` for the mean over
+            crops of log10 of the mean squared error, a tenth of a PSNR less its sign (NAFNet, Chen
+            et al. 2022): every crop counts alike, however much contrast it has.
     """
     rows, columns = (
         torch.from_numpy(np.sort(chance.permutation(inner(batch, axis).numpy())[:side]))
@@ -59,7 +73,10 @@ def prior_loss(prior: ScenePrior, batch: Batch, chance: np.random.Generator, sid
     )
     samples = _samples(batch, rows, columns)
     made = cubic(batch.low, *samples) + prior.residual(batch.low, *samples, _cell(batch))
-    return (made.float() - _at(batch.high, rows, columns)).abs().mean()
+    error = made.float() - _at(batch.high, rows, columns)
+    if kind == "psnr":
+        return (error.square().mean((1, 2, 3)) + FLAT).log10().mean()
+    return error.abs().mean()
 
 
 def denoiser_loss(

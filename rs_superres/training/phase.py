@@ -144,7 +144,8 @@ def _loss(run: Session, name: PhaseName, batch: Batch, step: int) -> Tensor:
     batch = batch.to(run.device)
     chance = np.random.default_rng([*_key(run, name, step), run.world.rank, 2])
     if name == "prior":
-        return losses.prior_loss(run.network.prior, batch, chance, run.config.prior_phase.points)
+        learnt = run.config.prior_phase
+        return losses.prior_loss(run.network.prior, batch, chance, learnt.points, kind=learnt.loss)
     denoiser = run.network.denoiser
     if denoiser is None:
         raise InputError("this model has no denoiser to train")

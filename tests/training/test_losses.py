@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,23 @@ def test_prior_loss_of_the_cubic_is_its_error(
     truth = batch.high[:, :, inner[0]][:, :, :, inner[1]]
     error = cubic(batch.low, places[0], places[1]) - truth
     assert loss.item() == pytest.approx(error.abs().mean().item(), rel=1e-5)
+
+
+def test_psnr_loss_is_the_mean_of_the_crops_psnr(network: SceneNetwork, crops: Crops) -> None:
+    """A tenth of it with its sign turned, the peak being 2: no crop's contrast rules another."""
+    silence(network)
+    batch = crops.batch((1,), 3, 16, 2.0)
+    psnr = [
+        10 * math.log10(4 / alone.square().mean().item())
+        for alone in (
+            cubic(batch.low, places, places)[i] - batch.high[i][:, inner][:, :, inner]
+            for inner in [((batch.positions(0) >= 2) & (batch.positions(0) < 13)).nonzero()[:, 0]]
+            for places in [scene_samples(batch.positions(0)[inner])]
+            for i in range(3)
+        )
+    ]
+    loss = prior_loss(network.prior, batch, chance(), side=999, kind="psnr").item()
+    assert 10 * (math.log10(4) - loss) == pytest.approx(np.mean(psnr), abs=0.01)
 
 
 def test_the_phase_is_heeded(network: SceneNetwork, crops: Crops) -> None:
