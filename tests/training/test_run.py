@@ -430,10 +430,10 @@ def test_a_loss_that_is_no_number(
     out, calls = tmp_path / "run", 0
     real = getattr(losses, f"{name}_loss")
 
-    def loss(*args: Any) -> Any:
+    def loss(*args: Any, **asked: Any) -> Any:
         nonlocal calls
         calls += 1
-        return real(*args) * (math.nan if calls == 4 else 1)
+        return real(*args, **asked) * (math.nan if calls == 4 else 1)
 
     monkeypatch.setattr(losses, f"{name}_loss", loss)
     with pytest.raises(TrainingError, match=r"iteration 4 is nan.* go on with --resume") as caught:
