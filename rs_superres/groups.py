@@ -23,6 +23,11 @@ class Group:
     value_range: ValueRange
 
 
+def needs_samples(bands: Sequence[Band], given: tuple[float, float] | None) -> bool:
+    """Whether value ranges come from the source's values."""
+    return given is None and bands[0].dtype != "uint8"
+
+
 def band_groups(
     roles: Roles,
     bands: Sequence[Band],
@@ -46,7 +51,7 @@ def band_groups(
     for members in [*([roles.triplet] if roles.triplet else []), *((i,) for i in roles.single)]:
         if given is not None:
             yield Group(members, ValueRange(*given))
-        elif bands[0].dtype == "uint8":
+        elif not needs_samples(bands, given):
             most = max(2.0 ** (bands[i].bits or 8) - 1 for i in members)
             yield Group(members, ValueRange(0.0, most))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from rs_superres.place import pixel_size
 from rs_superres.raster import (
     Description,
     Paths,
+    Sampled,
     Target,
     check_creation,
     checksum,
@@ -59,8 +60,8 @@ class Options:
     """Left, bottom, right, top of the part that is wanted."""
     aoi: Path | None = None
     """A GeoJSON file; only what lies inside its polygons is wanted."""
-    model: str = zoo.DEFAULT
-    """A shipped model's name, or a model folder."""
+    model: str | zoo.Model = zoo.DEFAULT
+    """A shipped model's name, a model folder, or a model as it was loaded."""
     steps: int | None = None
     """Evaluations of the denoiser; 0 for the prior alone, None for the model's own number."""
     seed: int = 0
@@ -83,12 +84,9 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Everything that was decided about a run."""
+class Design:
+    """What was decided about pixels, wherever they come from and go to."""
 
-    sources: tuple[str, ...]
-    """Paths, or what else GDAL opens: ``/vsizip/...``, ``https://...``."""
-    out: Path
     options: Options
     description: Description
     """Of the source as it is read: its bands are those of the result."""
@@ -102,30 +100,15 @@ class Plan:
     steps: int
     precision: str
     device: str
-    source_checksum: str
 
     @property
     def zoom(self) -> Zoom:
         """How the grids of source and output lie."""
         return self.recipe.zoom
 
-    @property
-    def scratch(self) -> Path:
-        """The folder of finished cells."""
-        return scratch_of(self.out, self.options.scratch)
-
-    @property
-    def disk_bytes(self) -> int:
-        """What the run writes at most: cells, the assembled raster, and the result."""
-        cell = self.recipe.lattice.cell
-        pixels = cell.height * cell.width * len(self.cells)
-        return disk_bytes(self.description, self.window, cell_pixels=pixels)
-
     def settings(self) -> dict[str, Any]:
-        """All that the result's pixels depend on, by name."""
+        """All that the result's pixels depend on but the source's, by name."""
         return {
-            "source": self.source_checksum,
-            "source file": sizes_and_times(self.description.files),
             "grid": repr((self.zoom.rows, self.zoom.columns, self.recipe.lattice)),
             "window": asdict(self.window),
             "area": None if self.recipe.area is None else self.recipe.area.checksum,
@@ -144,6 +127,7 @@ class Plan:
         made, warnings = "neural-operator prior", self.warnings()
         if self.steps:
             made += " and diffusion; contains synthetic detail"
+        ranges = [g.value_range for g in self.recipe.groups]
         return {
             "SUPERRES_METHOD": f"rs-sr NeurOp-Diff: {made}",
             "SUPERRES_VERSION": __version__,
@@ -155,10 +139,7 @@ class Plan:
             "SUPERRES_PRECISION": self.precision,
             **({"SUPERRES_WARNING": "; ".join(warnings)} if warnings else {}),
             "SUPERRES_BANDS": str(self.roles),
-            "SUPERRES_VALUE_RANGE": "; ".join(
-                f"{g.value_range.low:.10g},{g.value_range.high:.10g}" for g in self.recipe.groups
-            ),
-            "SUPERRES_SOURCE_SHA256": self.source_checksum,
+            "SUPERRES_VALUE_RANGE": "; ".join(f"{r.low:.10g},{r.high:.10g}" for r in ranges),
         }
 
     def warnings(self) -> list[str]:
@@ -180,6 +161,40 @@ class Plan:
                     "or tune a model to this sensor (rs-sr train)"
                 )
         return told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Design):
+    """Everything that was decided about a run."""
+
+    sources: tuple[str, ...]
+    """Paths, or what else GDAL opens: ``/vsizip/...``, ``https://...``."""
+    out: Path
+    source_checksum: str
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of finished cells."""
+        return scratch_of(self.out, self.options.scratch)
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the run writes at most: cells, the assembled raster, and the result."""
+        cell = self.recipe.lattice.cell
+        pixels = cell.height * cell.width * len(self.cells)
+        return disk_bytes(self.description, self.window, cell_pixels=pixels)
+
+    def settings(self) -> dict[str, Any]:
+        """All that the result's pixels depend on, by name."""
+        return {
+            "source": self.source_checksum,
+            "source file": sizes_and_times(self.description.files),
+            **Design.settings(self),  # no super(): a dataclass with slots is made anew
+        }
+
+    def tags(self) -> dict[str, str]:
+        """The provenance that the result carries."""
+        return {**Design.tags(self), "SUPERRES_SOURCE_SHA256": self.source_checksum}
 
     def notes(self) -> list[str]:
         """What of the source the result cannot hold."""
@@ -230,13 +245,65 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         roles = decide(whole.description, options.bands)
         opened = whole.selected(roles.selection)
         description = opened.description
-        zoom = _zoom(description.grid, options)
-        area = _area(zoom, options)
-        window = _window(zoom, options.bounds) if area is None else area.window
+        place = placed(description.grid, options)
         # Before the file is read: what claims 10^9 pixels a side may take days to be sampled.
-        check_disk(out, disk_bytes(description, window, cell_pixels=0))
+        check_disk(out, disk_bytes(description, place.window, cell_pixels=0))
         samples = list(opened.samples())
-    model = zoo.load(options.model)
+    design = designed(description, roles, place, options, samples)
+    decided = Plan(
+        **{f.name: getattr(design, f.name) for f in fields(Design)},
+        sources=tuple(str(s) for s in sources),
+        out=out,
+        source_checksum=checksum(description, samples),
+    )
+    check_creation(decided.target(), driver=DRIVERS[options.format], options=options.creation)
+    return decided
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a result lies."""
+
+    zoom: Zoom
+    area: Area | None
+    window: Window
+    """The part of the output grid that is written."""
+
+
+def placed(grid: Grid, options: Options) -> Place:
+    """Where the result of a source on a grid shall lie.
+
+    Raises:
+        InputError: the options ask for no grid, or for a part that is not there.
+        RasterError: a file that they name cannot be read.
+    """
+    zoom = _zoom(grid, options)
+    area = _area(zoom, options)
+    return Place(zoom, area, _window(zoom, options.bounds) if area is None else area.window)
+
+
+def designed(
+    description: Description,
+    roles: Roles,
+    place: Place,
+    options: Options,
+    samples: Sequence[Sampled] | None,
+) -> Design:
+    """Decide about the pixels of a result.
+
+    Args:
+        description: of the source as it is read.
+        roles: of its bands.
+        place: where the result lies.
+        options: what is asked for.
+        samples: sampled windows; None leaves the recipe without groups, for who samples later.
+
+    Raises:
+        InputError: an option that cannot be used.
+        ModelError: the model cannot be used.
+    """
+    zoom, area, bands = place.zoom, place.area, description.bands
+    model = zoo.load(options.model) if isinstance(options.model, str) else options.model
     steps = model.config.steps if options.steps is None else options.steps
     device = resolve_device(options.device)
     inference = prepare(
@@ -248,17 +315,17 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         precision=options.precision,
     )
     lattice = Lattice.over(zoom.output.shape, model.config.tiles.size)
-    bands = description.bands
     check_memory(
         2 * lattice.cell.height * lattice.cell.width * description.pixel_bytes,
         f"one cell of the {len(bands)} bands of {description.path}",
         "take fewer by --bidx",
     )
+    groups = () if samples is None else band_groups(roles, bands, samples, options.value_range)
     recipe = Recipe(
         zoom=zoom,
         lattice=lattice,
         bands=bands,
-        groups=tuple(band_groups(roles, bands, samples, options.value_range)),
+        groups=tuple(groups),
         nearest=roles.nearest,
         alpha=roles.alpha,
         inference=inference,
@@ -267,23 +334,18 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         or (description.nodata is None and not (zoom.inside and area is None)),
         area=area,
     )
-    decided = Plan(
-        sources=tuple(str(s) for s in sources),
-        out=out,
+    return Design(
         options=options,
         description=description,
         roles=roles,
-        window=window,
-        cells=_cells(lattice.cells(window), area),
+        window=place.window,
+        cells=_cells(lattice.cells(place.window), area),
         recipe=recipe,
         model=model,
         steps=steps,
         precision=resolve_precision(options.precision, device),
         device=str(device),
-        source_checksum=checksum(description, samples),
     )
-    check_creation(decided.target(), driver=DRIVERS[options.format], options=options.creation)
-    return decided
 
 
 def _zoom(grid: Grid, options: Options) -> Zoom:

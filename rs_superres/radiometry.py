@@ -69,6 +69,16 @@ class ValueRange:
         return cls(low, high) if high > low else cls(low, low + 1.0)
 
 
+def valid_by_value(values: npt.NDArray[np.generic], nodata: float | None) -> Valid:
+    """Which values are valid by themselves: neither nodata nor infinite nor no number."""
+    valid = np.ones(values.shape, dtype=np.bool_)
+    if nodata is not None:
+        valid &= values != values.dtype.type(nodata)
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values)
+    return valid
+
+
 def fill_holes(
     values: npt.NDArray[Real], valid: Valid, radius: int = FILL_RADIUS
 ) -> npt.NDArray[Real]:

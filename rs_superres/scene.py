@@ -104,18 +104,15 @@ class _Surroundings:
     @classmethod
     def of(cls, recipe: Recipe, reader: Reader, cell: Window) -> _Surroundings:
         """Read them."""
-        zoom, inference, r = recipe.zoom, recipe.inference, FILL_RADIUS
-        rows, columns = (
-            patch(axis, start, count, margin=inference.margin, halo=inference.halo)
-            for axis, start, count in (
-                (zoom.rows, cell.row, cell.height),
-                (zoom.columns, cell.column, cell.width),
-            )
-        )
-        values, valid = reader.read_reflected(
-            rows.start - r, columns.start - r, rows.count + 2 * r, columns.count + 2 * r
-        )
+        rows, columns = _patches(recipe, cell)
+        read = _with_border(rows, columns)
+        values, valid = reader.read_reflected(read.row, read.column, read.height, read.width)
         return cls(cell, rows, columns, values, valid)
+
+
+def source_window(recipe: Recipe, cell: Window) -> Window:
+    """What of the source :func:`compute_cell` asks its reader for; it may stand out."""
+    return _with_border(*_patches(recipe, cell))
 
 
 def compute_cell(
@@ -226,6 +223,22 @@ def _network_numbers(recipe: Recipe, around: _Surroundings, number: int) -> npt.
         return base + found.half * _merged(group, residual.astype(np.float64))
     drawn = recipe.inference(image, around.rows, around.columns, noise)[inner]
     return _merged(group, found.from_network(drawn))
+
+
+def _patches(recipe: Recipe, cell: Window) -> tuple[Patch, Patch]:
+    """What a cell and its margin ask of the source: rows, and columns."""
+    zoom, inference = recipe.zoom, recipe.inference
+    rows = patch(zoom.rows, cell.row, cell.height, margin=inference.margin, halo=inference.halo)
+    columns = patch(
+        zoom.columns, cell.column, cell.width, margin=inference.margin, halo=inference.halo
+    )
+    return rows, columns
+
+
+def _with_border(rows: Patch, columns: Patch) -> Window:
+    """What patches cover, and the border around it that holes are filled from."""
+    r = FILL_RADIUS
+    return Window(rows.start - r, columns.start - r, rows.count + 2 * r, columns.count + 2 * r)
 
 
 def _merged(group: Group, drawn: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -7,13 +7,16 @@ and no order: any of them can be computed anywhere, and a window of the scene ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rs_superres.grid import Axis, Shape, Window
+from rs_superres.radiometry import Valid
+
+Values = npt.NDArray[np.generic]
 
 SMALLEST = 64
 """Pixels: cell sides are multiples of it, which suits any U-Net of up to seven levels."""
@@ -125,3 +128,29 @@ def reflected(start: int, count: int, size: int) -> npt.NDArray[np.int64]:
     """
     index = np.arange(start, start + count, dtype=np.int64) % (2 * size)
     return np.where(index < size, index, 2 * size - 1 - index)
+
+
+def covered(window: Window, shape: Shape) -> Window:
+    """The part of a scene that a window of it and its mirror images shows."""
+    rows = reflected(window.row, window.height, shape.height)
+    columns = reflected(window.column, window.width, shape.width)
+    top, left = int(rows.min()), int(columns.min())
+    return Window(top, left, int(rows.max()) - top + 1, int(columns.max()) - left + 1)
+
+
+def read_mirrored(
+    read: Callable[[Window], tuple[Values, Valid]], window: Window, shape: Shape
+) -> tuple[Values, Valid]:
+    """Read any window of a scene that goes on beyond its border as its mirror image.
+
+    Args:
+        read: gives values and validity, (band, y, x) each, of a window within the scene.
+        window: what is wanted; it may stand out.
+        shape: of the scene.
+    """
+    inside = covered(window, shape)
+    values, valid = read(inside)
+    rows = reflected(window.row, window.height, shape.height) - inside.row
+    columns = reflected(window.column, window.width, shape.width) - inside.column
+    take = np.ix_(np.arange(len(values)), rows, columns)
+    return values[take], valid[take]

@@ -12,7 +12,7 @@ from rs_superres.raster.formats import (
 from rs_superres.raster.gdal import FAILURES
 from rs_superres.raster.opening import inspect, open_source, read_grid
 from rs_superres.raster.selection import Selection
-from rs_superres.raster.source import SAMPLE, Paths, Source, checksum
+from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
 from rs_superres.raster.target import Part, Target, Writer, check_written, creating
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Description",
     "Part",
     "Paths",
+    "Sampled",
     "Selection",
     "Source",
     "Target",
@@ -38,5 +39,6 @@ __all__ = [
     "open_source",
     "read_grid",
     "same_crs",
+    "sample_windows",
     "write_image",
 ]

@@ -16,17 +16,20 @@ from rasterio.windows import Window as RasterioWindow
 
 from rs_superres.grid import Window
 from rs_superres.machine import check_memory
-from rs_superres.radiometry import Valid
+from rs_superres.radiometry import Valid, valid_by_value
 from rs_superres.raster.description import Description
 from rs_superres.raster.gdal import reading, telling
 from rs_superres.raster.selection import Selection, colour_table
-from rs_superres.tiles import reflected
+from rs_superres.tiles import read_mirrored
 
 SAMPLE = 64
 """Pixels: the side of the windows that a scene is sampled by."""
 
 Paths = str | Path | Sequence[str | Path]
 """One raster, or several on one grid: paths, or what else GDAL opens."""
+
+Sampled = tuple[npt.NDArray[np.generic], Valid]
+"""Digital numbers and validity of a sampled window, (band, y, x) each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,9 @@ class _Layer:
     def read(self, place: RasterioWindow) -> tuple[npt.NDArray[np.generic], Valid]:
         """Digital numbers and validity of a window, (y, x) each."""
         values = self.dataset.read(self.number, window=place)
+        valid = valid_by_value(values, self.nodata)
         if self.masked:
-            valid = self.dataset.read_masks(self.number, window=place) > 0
-        else:
-            valid = np.ones(values.shape, dtype=np.bool_)
-        if self.nodata is not None:
-            valid &= values != values.dtype.type(self.nodata)
-        if values.dtype.kind == "f":
-            valid &= np.isfinite(values)
+            valid &= self.dataset.read_masks(self.number, window=place) > 0
         return values, valid
 
 
@@ -111,36 +109,18 @@ class Source:
         self, row: int, column: int, height: int, width: int
     ) -> tuple[npt.NDArray[np.generic], Valid]:
         """The same of any window: the scene goes on beyond its border as its mirror image."""
-        shape = self.description.grid.shape
-        rows = reflected(row, height, shape.height)
-        columns = reflected(column, width, shape.width)
-        top, left = int(rows.min()), int(columns.min())
-        window = Window(top, left, int(rows.max()) - top + 1, int(columns.max()) - left + 1)
-        values, valid = self.read(window)
-        take = np.ix_(np.arange(len(values)), rows - top, columns - left)
-        return values[take], valid[take]
+        window = Window(row, column, height, width)
+        return read_mirrored(self.read, window, self.description.grid.shape)
 
-    def samples(self) -> Iterator[tuple[npt.NDArray[np.generic], Valid]]:
+    def samples(self) -> Iterator[Sampled]:
         """At most 256 windows in full resolution, placed by the raster's size alone.
 
         Raises:
             InputError: memory does not hold them.
             RasterError: the file cannot be read there.
         """
-        shape, bands = self.description.grid.shape, self.description.bands
-        rows, columns = _sample_starts(shape.height), _sample_starts(shape.width)
-        check_memory(
-            len(rows) * len(columns) * SAMPLE**2 * self.description.pixel_bytes,
-            f"a sample of the {len(bands)} bands of {self.description.path}",
-            "take fewer by --bidx",
-        )
-        for row in rows:
-            for column in columns:
-                whole = Window(row, column, SAMPLE, SAMPLE).intersection(
-                    self.description.grid.window
-                )
-                if whole is not None:
-                    yield self.read(whole)
+        for window in sample_windows(self.description):
+            yield self.read(window)
 
 
 def _layers(datasets: Sequence[Any], whole: Description, chosen: Selection) -> list[_Layer]:
@@ -171,15 +151,31 @@ def _layers(datasets: Sequence[Any], whole: Description, chosen: Selection) -> l
     return layers
 
 
+def sample_windows(description: Description) -> list[Window]:
+    """The windows that a scene is sampled by, placed by its size alone: at most 256.
+
+    Raises:
+        InputError: memory does not hold them.
+    """
+    shape = description.grid.shape
+    rows, columns = _sample_starts(shape.height), _sample_starts(shape.width)
+    check_memory(
+        len(rows) * len(columns) * SAMPLE**2 * description.pixel_bytes,
+        f"a sample of the {len(description.bands)} bands of {description.path}",
+        "take fewer by --bidx",
+    )
+    squares = (Window(row, column, SAMPLE, SAMPLE) for row in rows for column in columns)
+    shared = (square.intersection(description.grid.window) for square in squares)
+    return [window for window in shared if window is not None]
+
+
 def _sample_starts(size: int) -> list[int]:
     """Up to 16 evenly spread starts of sample windows along a side."""
     count = min(16, -(-size // SAMPLE))
     return [round(i * max(0, size - SAMPLE) / max(1, count - 1)) for i in range(count)]
 
 
-def checksum(
-    description: Description, samples: Iterable[tuple[npt.NDArray[np.generic], Valid]]
-) -> str:
+def checksum(description: Description, samples: Iterable[Sampled]) -> str:
     """SHA-256 of a source's header and of its sampled windows, values and masks, hex."""
     digest = hashlib.sha256()
     grid = description.grid
