@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rs_superres.engine import Options, Plan, Report, plan, run, upscale
+    from rs_superres.engine import Options, Plan, Report, plan, run
+    from rs_superres.interface import upscale
+    from rs_superres.zoo import Model
+    from rs_superres.zoo import load as load_model
 
 __version__ = "0.1.0"
 
-__all__ = ["Options", "Plan", "Report", "__version__", "plan", "run", "upscale"]
+__all__ = [
+    "Model",
+    "Options",
+    "Plan",
+    "Report",
+    "__version__",
+    "load_model",
+    "plan",
+    "run",
+    "upscale",
+]
+
+_HOMES = {
+    **dict.fromkeys(("Options", "Plan", "Report", "plan", "run"), "engine"),
+    "upscale": "interface",
+    "Model": "zoo",
+    "load_model": "zoo",
+}
+"""The modules that hold what the package offers."""
 
 
 def __getattr__(name: str) -> object:
     """Import the engine, and with it torch and rasterio, when something of it is asked for."""
-    if name in __all__:
-        from rs_superres import engine
-
-        return getattr(engine, name)
+    if name in _HOMES:
+        module = import_module(f"rs_superres.{_HOMES[name]}")
+        return getattr(module, "load" if name == "load_model" else name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if "xarray" in sys.modules:  # who has it loaded gets the accessor; others import it by name
+    import_module("rs_superres.accessor")

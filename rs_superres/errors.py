@@ -25,3 +25,7 @@ class UnknownModelError(SuperResError, LookupError):
 
 class TrainingError(SuperResError, ArithmeticError):
     """A training run that cannot go on: the loss is no number any more."""
+
+
+class CardWarning(UserWarning):
+    """A source or a scale that lies outside what a model's card tells of."""

@@ -106,6 +106,11 @@ class Design:
         """How the grids of source and output lie."""
         return self.recipe.zoom
 
+    @property
+    def needs_ranges(self) -> bool:
+        """Whether value ranges, and with them the recipe's groups, are still to be found."""
+        return not self.recipe.groups and bool(self.roles.triplet or self.roles.single)
+
     def settings(self) -> dict[str, Any]:
         """All that the result's pixels depend on but the source's, by name."""
         return {

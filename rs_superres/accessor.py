@@ -1,0 +1,39 @@
+"""The accessor ``superres`` of ``xarray.DataArray`` and ``Dataset``; importing registers it.
+
+The rest of the library, and with it torch, is loaded at the first call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+import xarray as xr
+
+import rs_superres
+
+if TYPE_CHECKING:
+    from rs_superres.interface import Asked
+
+
+@xr.register_dataarray_accessor("superres")  # type: ignore[no-untyped-call] # xarray's
+class ArrayAccessor:
+    """``array.superres``."""
+
+    def __init__(self, array: xr.DataArray) -> None:
+        self._array = array
+
+    def upscale(self, **asked: Unpack[Asked]) -> xr.DataArray:
+        """Super-resolve the array; see :func:`rs_superres.upscale`."""
+        return rs_superres.upscale(self._array, **asked)
+
+
+@xr.register_dataset_accessor("superres")  # type: ignore[no-untyped-call] # xarray's
+class DatasetAccessor:
+    """``dataset.superres``."""
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self._dataset = dataset
+
+    def upscale(self, **asked: Unpack[Asked]) -> xr.Dataset:
+        """Super-resolve the dataset's rasters; see :func:`rs_superres.upscale`."""
+        return rs_superres.upscale(self._dataset, **asked)

@@ -1,0 +1,107 @@
+"""Arrays in, arrays out: at once for NumPy's, lazily for dask's; the cells are those of files."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from rs_superres import lazy
+from rs_superres.errors import CardWarning, InputError
+from rs_superres.georeference import BAND, describe, result, spatial_dims, with_bands
+from rs_superres.grid import Shape
+from rs_superres.groups import band_groups, needs_samples
+from rs_superres.machine import check_memory
+from rs_superres.parts import Part
+from rs_superres.planning import Design, Options, designed, placed
+from rs_superres.raster import sample_windows
+from rs_superres.roles import decide
+from rs_superres.scene import compute_cell
+
+EIGHT_BITS = np.array((0.0, 255.0))
+"""The value range of uint8."""
+
+
+def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
+    """Super-resolve an array; each member of a dimension beside band, y and x is a scene.
+
+    Returns:
+        The dimensions of ``array`` in their order; computed if ``array`` is NumPy's, lazy if it is
+        dask's.
+
+    Raises:
+        InputError: an option or an array that cannot be used.
+        ModelError: the model cannot be used.
+    """
+    y, x = spatial_dims(array)
+    options = replace(options, value_range=options.value_range or _stored_range(array))
+    whole = describe(array)
+    roles = decide(whole, options.bands)
+    description = roles.selection.of(whole)
+    samples = None if needs_samples(description.bands, options.value_range) else ()
+    place = placed(description.grid, options)
+    design = designed(description, roles, place, options, samples)
+    if design.recipe.masked and np.dtype(description.dtype).kind != "f":
+        raise InputError(
+            f"parts of the result lie outside {description.path}, and its dtype "
+            f"{description.dtype} has no value for them; say nodata=V, a value that stands for them"
+        )
+    for told in design.warnings():
+        warnings.warn(told, CardWarning, stacklevel=4)
+    chosen = with_bands(array, roles.selection.bands)
+    source = chosen if BAND in chosen.dims else chosen.expand_dims(BAND)
+    order: list[Hashable] = [d for d in source.dims if d not in {BAND, y, x}]
+    data = source.transpose(*order, BAND, y, x).data
+    out = lazy.lazily(data, design) if _is_lazy(array) else _at_once(data, design)
+    made = xr.DataArray(out, dims=[*order, BAND, y, x])
+    if BAND not in chosen.dims:
+        made = made.isel({BAND: 0})
+    return result(made.transpose(*chosen.dims).data, chosen, (y, x), design)
+
+
+def _is_lazy(array: xr.DataArray) -> bool:
+    """Whether an array is dask's."""
+    return array.chunks is not None
+
+
+def _stored_range(array: xr.DataArray) -> tuple[float, float] | None:
+    """The value range of floats that are stored as uint8, as rioxarray reads what is masked."""
+    stored = array.encoding
+    if array.dtype.kind != "f" or stored.get("dtype") != "uint8":
+        return None
+    ends = EIGHT_BITS * stored.get("scale_factor", 1.0) + stored.get("add_offset", 0.0)
+    return float(ends.min()), float(ends.max())
+
+
+def _at_once(values: npt.NDArray[np.generic], design: Design) -> npt.NDArray[np.generic]:
+    """The result of (..., band, y, x) in memory, scene by scene and cell by cell."""
+    description, window = design.description, design.window
+    scenes = values.shape[:-3]
+    shape = (*scenes, len(description.bands), window.height, window.width)
+    size = float(np.prod(shape, dtype=np.float64)) * values.dtype.itemsize
+    check_memory(
+        int(size), "the result", "make the array lazy, as in array.chunk(), or ask for a part"
+    )
+    out = np.empty(shape, dtype=description.dtype)
+    for scene in np.ndindex(scenes):
+        _fill(out[scene], values[scene], design)
+    return out
+
+
+def _fill(out: npt.NDArray[np.generic], values: npt.NDArray[np.generic], design: Design) -> None:
+    """Compute one scene into its place, (band, y, x)."""
+    recipe, window = design.recipe, design.window
+    whole = Part(values, design.description.grid.window, Shape(*values.shape[1:]), recipe.nodata)
+    if not recipe.groups:
+        samples = [whole.read(part) for part in sample_windows(design.description)]
+        groups = band_groups(design.roles, recipe.bands, samples, None)
+        recipe = replace(recipe, groups=tuple(groups))
+    for cell in recipe.lattice.cells(window):
+        shared = cell.intersection(window)
+        if shared is not None:
+            made, _ = compute_cell(recipe, whole, cell)
+            out[:, *shared.relative_to(window).slices] = made[:, *shared.relative_to(cell).slices]
