@@ -7,6 +7,8 @@ one line and an exit status here and nowhere else.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -63,28 +65,42 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn what it raises into one line and an exit status."""
-        try:
+        with telling(
+            "rs-sr", debug=ctx.params["debug"], hint=" (run with --debug for the traceback)"
+        ):
             return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            _complain("interrupted")
-            raise click.exceptions.Exit(INTERRUPTED) from error
-        # click's own, which it turns into statuses; a closed pipe (`| head`) is one of them.
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+
+
+@contextmanager
+def telling(program: str, *, debug: bool = False, hint: str = "") -> Iterator[None]:
+    """Turn what is raised into one line and an exit status.
+
+    Args:
+        program: what the line begins with.
+        debug: let a failure through, with its traceback.
+        hint: said of a failure that is not one of ours.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        _complain(program, "interrupted")
+        raise click.exceptions.Exit(INTERRUPTED) from error
+    # click's own, which it turns into statuses; a closed pipe (`| head`) is one of them.
+    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        raise
+    except Exception as error:
+        if debug:
             raise
-        except Exception as error:
-            if ctx.params["debug"]:
-                raise
-            if isinstance(error, SuperResError):
-                _complain(f"error: {error}")
-            else:
-                kind = type(error).__name__
-                _complain(f"error: {kind}: {error} (run with --debug for the traceback)")
-            raise click.exceptions.Exit(1) from error
+        if isinstance(error, SuperResError):
+            _complain(program, f"error: {error}")
+        else:
+            _complain(program, f"error: {type(error).__name__}: {error}{hint}")
+        raise click.exceptions.Exit(1) from error
 
 
-def _complain(message: str) -> None:
+def _complain(program: str, message: str) -> None:
     """One line on stderr, whatever line breaks the message has."""
-    click.echo(f"rs-sr: {' '.join(message.split())}", err=True)
+    click.echo(f"{program}: {' '.join(message.split())}", err=True)
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

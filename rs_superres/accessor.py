@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rs_superres.interface import Asked
 
 
-@xr.register_dataarray_accessor("superres")  # type: ignore[no-untyped-call] # xarray's
+@xr.register_dataarray_accessor("superres")
 class ArrayAccessor:
     """``array.superres``."""
 
@@ -27,7 +27,7 @@ class ArrayAccessor:
         return rs_superres.upscale(self._array, **asked)
 
 
-@xr.register_dataset_accessor("superres")  # type: ignore[no-untyped-call] # xarray's
+@xr.register_dataset_accessor("superres")
 class DatasetAccessor:
     """``dataset.superres``."""
 

@@ -38,6 +38,8 @@ def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
         ModelError: the model cannot be used.
     """
     y, x = spatial_dims(array)
+    if options.bands.classes == "expand":
+        raise InputError("classes 'expand' goes with files, where the colour table is")
     options = replace(options, value_range=options.value_range or _stored_range(array))
     whole = describe(array)
     roles = decide(whole, options.bands)

@@ -42,6 +42,12 @@ def upscale_dataset(dataset: xr.Dataset, options: Options, names: Names) -> xr.D
                     f"{role} names {name!r}, expected names of variables of one band ({known}), or "
                     "band numbers where variables have a band dimension"
                 )
+    wish = options.bands
+    if (wish.rgb or wish.nearest or wish.bands) and len(single) == len(rasters):
+        raise InputError(
+            "bidx, rgb or nearest goes by numbers where no variable has a band dimension; expected "
+            f"names of variables: {', '.join(map(str, single))}"
+        )
     made: dict[Hashable, Any] = {}
     for members in _alike({n: rasters[n] for n in single}):
         made |= _upscaled([rasters[n] for n in members], members, options, names)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from affine import Affine
 from rioxarray.exceptions import MissingSpatialDimensionError
 from rioxarray.rioxarray import affine_to_coords
 
-from rs_superres.errors import InputError
+from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
 from rs_superres.planning import Design
 from rs_superres.radiometry import DTYPES
-from rs_superres.raster import Band, Description, Target
+from rs_superres.raster import Band, Description, Target, inspect
 from rs_superres.raster.description import holds
 
 BAND = "band"
@@ -61,6 +62,10 @@ def describe(array: xr.DataArray) -> Description:
     """
     y, x = spatial_dims(array)
     named = "the array" if array.name is None else f"the array {array.name}"
+    if any(np.isnan(size) for size in array.shape):
+        raise InputError(
+            f"{named} has chunks of unknown size; call compute_chunk_sizes() on its dask array"
+        )
     if 0 in array.shape:
         sizes = ", ".join(f"{dim} {size}" for dim, size in array.sizes.items())
         raise InputError(f"{named} is empty ({sizes}), expected at least a pixel")
@@ -88,23 +93,34 @@ def describe(array: xr.DataArray) -> Description:
 
 
 def _bands(array: xr.DataArray) -> tuple[Band, ...]:
-    """The bands of an array, their colours by their names."""
+    """The bands of an array: their colours by the file that it was read from, or by their names."""
     count = array.sizes.get(BAND, 1)
-    names: list[Any] = [None] * count
-    if BAND in array.dims and BAND in array.coords:
-        names = array.coords[BAND].values.tolist()
-    told = array.attrs.get("long_name")
-    if isinstance(told, tuple | list) and len(told) == count:
-        names = list(told)
-    nodata = _nodata(array)
-    return tuple(
+    numbers = array.coords[BAND].values.reshape(-1).tolist() if BAND in array.coords else []
+    names = array.attrs.get("long_name")
+    if not isinstance(names, tuple | list) or len(names) != count:
+        names = numbers or [None] * count
+    told = _in_file(array, numbers) or [
         Band(
             dtype=array.dtype.name,
-            nodata=nodata,
             interpretation=str(name).lower() if str(name).lower() in COLOURS else "undefined",
         )
         for name in names
-    )
+    ]
+    return tuple(replace(b, dtype=array.dtype.name, nodata=_nodata(array)) for b in told)
+
+
+def _in_file(array: xr.DataArray, numbers: Sequence[Any]) -> list[Band]:
+    """What the file says of an array's bands; nothing where no file is known or there."""
+    path = array.encoding.get("source")
+    if not isinstance(path, str) or not numbers or array.encoding.get("rasterio_dtype") is None:
+        return []
+    try:
+        bands = inspect(path)[0].bands
+    except (InputError, RasterError):
+        return []
+    if not all(isinstance(n, int) and 1 <= n <= len(bands) for n in numbers):
+        return []
+    return [bands[n - 1] for n in numbers]
 
 
 def _nodata(array: xr.DataArray) -> float | None:
@@ -206,7 +222,8 @@ def result(
         for dim, name in ((y, "y"), (x, "x")):
             attrs = source.coords[dim].attrs if dim in source.coords else {}
             coords[dim] = xr.Variable((dim,), centres[name], dict(attrs))
-    made = xr.DataArray(data, coords, source.dims, source.name, _attrs(source.attrs, design))
+    made = xr.DataArray(data, coords, source.dims, attrs=_attrs(source.attrs, design))
+    made.name = source.name  # later, since a dask array would give it its own for want of one
     made.encoding = {k: v for k, v in source.encoding.items() if k in KEPT_ENCODING}
     made.rio.set_spatial_dims(x, y, inplace=True)
     if target.source.control_points:

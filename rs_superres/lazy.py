@@ -21,7 +21,6 @@ import torch
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.groups import Group, band_groups
 from rs_superres.parts import Part, Values
@@ -107,12 +106,7 @@ def lazily(source: dask.array.Array, design: Design) -> dask.array.Array:
 
     Returns:
         (..., band, y, x) of the design's window; its chunks are the lattice's cells.
-
-    Raises:
-        InputError: chunks of unknown size.
     """
-    if any(np.isnan(size) for sizes in source.chunks for size in sizes):
-        raise InputError("the array has chunks of unknown size; call its compute_chunk_sizes()")
     settings = sorted(design.settings().items())
     token = tokenize(source.name, repr(settings), repr(design.description.bands))
     name, recipe = f"superres-{token}", f"superres-recipe-{token}"
@@ -141,9 +135,7 @@ def lazily(source: dask.array.Array, design: Design) -> dask.array.Array:
         tuple(span.kept.stop - span.kept.start for span in rows),
         tuple(span.kept.stop - span.kept.start for span in columns),
     )
-    made: dask.array.Array = dask.array.Array(  # type: ignore[no-untyped-call] # dask's
-        layers, name, chunks, dtype=design.description.dtype
-    )
+    made: dask.array.Array = dask.array.Array(layers, name, chunks, dtype=design.description.dtype)
     return made
 
 

@@ -22,7 +22,6 @@ from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
 from shapely.geometry import mapping
 
-import rs_superres
 from rs_superres import __version__, engine
 from rs_superres.config import TileConfig
 from rs_superres.engine import Options, Plan
@@ -33,7 +32,7 @@ from rs_superres.inference import Inference
 from rs_superres.store import opened_store, scratch_of
 from tests import models, rasters
 from tests.located import Bilinear, Counted, StoppedError, coordinates, expected
-from tests.rasters import NORTH_UP, RGB, UTM, Array, textured
+from tests.rasters import NORTH_UP, RGB, Array, textured
 
 Make = Callable[..., Plan]
 
@@ -651,14 +650,6 @@ def test_sixteen_bits_take_their_range_from_the_scene(tmp_path: Path, make: Make
     engine.run(plan)
     out: Array = rasters.read(plan.out)
     assert 4800 < out.min() < out.max() < 6200
-
-
-def test_the_function_of_the_package(tmp_path: Path, scene: Path, tiny: str) -> None:
-    out = tmp_path / "out.tif"
-    report = rs_superres.upscale(scene, out, Options(scale=2, model=tiny, steps=0))
-    assert report.out == out
-    with rasters.opened(out) as dataset:
-        assert (dataset.width, dataset.height, dataset.crs.to_string()) == (88, 100, UTM)
 
 
 def test_groups_of_a_plan_are_those_of_its_bands(make: Make, scene: Path) -> None:

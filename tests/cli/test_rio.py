@@ -1,0 +1,62 @@
+"""``rio superres``, through rasterio's own command line."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from rasterio.rio.main import main_group
+
+from tests import rasters
+from tests.rasters import RGB, textured
+
+[ours] = entry_points(group="console_scripts", name="rs-sr")
+
+
+def rio(*args: Any) -> Result:
+    return CliRunner().invoke(main_group, [*map(str, args)])
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return rasters.write(tmp_path / "scene.tif", textured(1, 3, 20, 22), colours=RGB)
+
+
+def test_the_plugin_is_among_the_commands() -> None:
+    assert "superres" in main_group.commands
+    assert "Super-resolve a raster by any factor." in rio("--help").stdout
+
+
+def test_the_help_is_that_of_the_command() -> None:
+    plugin, command = rio("superres", "--help"), CliRunner().invoke(ours.load(), ["upscale", "-h"])
+    assert plugin.exit_code == 0
+    assert plugin.stdout.partition("Options:")[2] == command.stdout.partition("Options:")[2]
+    assert "rio superres scene.tif --scale 3.5 -o out.tif" in plugin.stdout
+    assert "rs-sr" not in plugin.stdout
+
+
+def test_the_result_is_that_of_the_command(tmp_path: Path, scene: Path, tiny: str) -> None:
+    line = [scene, "--scale", 2.5, "-m", tiny, "--steps", 1, "-q", "-o"]
+    assert rio("superres", *line, tmp_path / "a.tif").exit_code == 0
+    made = CliRunner().invoke(ours.load(), ["upscale", *map(str, line), str(tmp_path / "b.tif")])
+    assert made.exit_code == 0
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+
+
+def test_a_failure_is_one_line(tmp_path: Path, scene: Path, tiny: str) -> None:
+    result = rio("superres", scene, "--scale", 0.5, "-m", tiny, "-o", tmp_path / "out.tif")
+    assert result.exit_code == 1
+    assert result.stderr == "rio superres: error: scale 0.5, expected a number above 1\n"
+    assert rio("superres", scene).exit_code == 2
+
+
+def test_ctrl_c_ends_it(tmp_path: Path, scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rs_superres.engine.plan", stop)
+    result = rio("superres", scene, "--scale", 2, "-o", tmp_path / "out.tif")
+    assert (result.exit_code, result.stderr) == (130, "rio superres: interrupted\n")
