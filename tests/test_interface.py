@@ -94,16 +94,17 @@ def test_what_is_refused(tiny: str, given: Any, asked: Any, told: str) -> None:
 
 def test_a_misspelt_option_is_refused(tmp_path: Path, source: Path) -> None:
     misspelt: Any = {"scael": 2}
+    overwriting: Any = {"overwrite": True}  # of files alone
     with pytest.raises(TypeError, match="'scael'; known are aoi, bidx, bounds"):
         rs_superres.upscale(BOX, **misspelt)
     with pytest.raises(TypeError, match="'overwrite'"):
-        rs_superres.upscale(BOX, overwrite=True)
+        rs_superres.upscale(BOX, **overwriting)
     with pytest.raises(TypeError, match="'scael'"):
         rs_superres.upscale(source, tmp_path / "out.tif", **misspelt)
 
 
 def test_what_lies_outside_the_card_is_told(tmp_path: Path, source: Path, tiny: str) -> None:
-    with pytest.warns(errors.CardWarning, match="the scale is 9") as caught:
+    with pytest.warns(errors.CardWarning, match="the scale is 9") as caught:  # noqa: PT031 (three ways)
         rs_superres.upscale(opened(source), scale=9, model=tiny, steps=0)
         rs_superres.upscale(source, tmp_path / "out.tif", scale=9, model=tiny, steps=0)
         opened(source).superres.upscale(scale=9, model=tiny, steps=0)
