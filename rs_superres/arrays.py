@@ -53,7 +53,7 @@ def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
             f"{description.dtype} has no value for them; say nodata=V, a value that stands for them"
         )
     for told in design.warnings():
-        warnings.warn(told, CardWarning, stacklevel=4)
+        warnings.warn(told, CardWarning, stacklevel=3)
     chosen = with_bands(array, roles.selection.bands)
     source = chosen if BAND in chosen.dims else chosen.expand_dims(BAND)
     order: list[Hashable] = [d for d in source.dims if d not in {BAND, y, x}]
