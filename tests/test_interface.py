@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -95,25 +96,30 @@ def test_what_is_refused(tiny: str, given: Any, asked: Any, told: str) -> None:
 
 def test_a_misspelt_option_is_refused(tmp_path: Path, source: Path) -> None:
     misspelt: Any = {"scael": 2}
-    overwriting: Any = {"overwrite": True}  # of files alone
     with pytest.raises(TypeError, match="'scael'; known are aoi, bidx, bounds"):
         rs_superres.upscale(BOX, **misspelt)
     with pytest.raises(TypeError, match="'overwrite'"):
-        rs_superres.upscale(BOX, **overwriting)
+        rs_superres.upscale(BOX, overwrite=True)  # type: ignore[call-overload] # meant
     with pytest.raises(TypeError, match="'scael'"):
         rs_superres.upscale(source, tmp_path / "out.tif", **misspelt)
 
 
 def test_what_lies_outside_the_card_is_told(tmp_path: Path, source: Path, tiny: str) -> None:
-    # Not pytest.warns: it gives rasterio's own warnings out again, past the filters.
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", errors.CardWarning)
-        rs_superres.upscale(opened(source), scale=9, model=tiny, steps=0)
-        rs_superres.upscale(source, tmp_path / "out.tif", scale=9, model=tiny, steps=0)
-        opened(source).superres.upscale(scale=9, model=tiny, steps=0)
-    told = [w for w in caught if issubclass(w.category, errors.CardWarning)]
-    assert len([w for w in told if "the scale is 9" in str(w.message)]) == 3
-    assert {w.filename for w in told} <= {__file__, accessor.__file__}
+    array = opened(source)
+    asked: Any = {"scale": 9, "model": tiny, "steps": 0}
+    calls: list[Callable[[], object]] = [
+        lambda: rs_superres.upscale(array, **asked),
+        lambda: rs_superres.upscale(source, tmp_path / "out.tif", **asked),
+        lambda: array.superres.upscale(**asked),
+    ]
+    for call in calls:
+        # Not pytest.warns, which raises the other warnings anew, those that are ignored too.
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", errors.CardWarning)
+            call()
+        (told,) = caught
+        assert "the scale is 9" in str(told.message)
+        assert told.filename in {__file__, accessor.__file__}
 
 
 def test_the_accessor(source: Path, tiny: str) -> None:
