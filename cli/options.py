@@ -96,3 +96,8 @@ precision = click.option(
 overwrite = click.option("--overwrite", is_flag=True, help="Replace a file of that name.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+scheduler = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Compute on a dask cluster: tcp://HOST:PORT, a scheduler file, or local:N.",
+)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,77 +13,19 @@ import click
 from . import options, stderr
 from .dry_run import rehearsed
 from .progress import shown
+from .stopping import stopped_by_term
+from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
+    from rs_superres.computing import Compute
     from rs_superres.engine import Plan
 
 
 @click.command()
 @click.argument("source", nargs=-1, required=True)
 @click.option("-o", "--out", type=options.FILE, required=True, help="The result.")
-@click.option("--scale", help="Magnification, any number above 1.")
-@click.option(
-    "--res", "resolution", type=options.Resolution(), help="Pixel size, X or X,Y, units of the CRS."
-)
-@click.option("--like", type=options.FILE, help="Take this raster's grid.")
-@click.option(
-    "--bounds",
-    nargs=4,
-    type=float,
-    metavar="L B R T",
-    help="Only this part: left, bottom, right, top in the CRS (source pixels without one).",
-)
-@click.option(
-    "--aoi", type=options.FILE, metavar="FILE.geojson", help="Only inside these polygons, any CRS."
-)
-@options.model
-@options.steps
-@options.seed
-@click.option(
-    "-b",
-    "--bidx",
-    type=options.Bands(),
-    metavar="N,N...",
-    default=(),
-    help="Bands that are written, in this order.",
-)
-@click.option(
-    "--rgb",
-    type=options.Bands(),
-    metavar="R,G,B",
-    default=(),
-    help="Bands of SOURCE that are sharpened together.",
-)
-@click.option(
-    "--nearest",
-    type=options.Bands(),
-    metavar="N,N...",
-    default=(),
-    help="Bands of SOURCE carried by nearest neighbour: quality, classes, bit masks.",
-)
-@click.option(
-    "--classes",
-    type=click.Choice(["expand", "nearest"]),
-    help="Turn a palette into colours, or carry classes and 1-bit masks by nearest neighbour.",
-)
-@click.option("--nodata", type=float, metavar="V", help="The value that is nodata in SOURCE.")
-@click.option(
-    "--value-range", type=options.Numbers(2), metavar="LO,HI", help="Values that map to -1 and 1."
-)
-@options.device
-@options.precision
-@click.option(
-    "--format",
-    "file_format",
-    type=click.Choice(["cog", "gtiff"]),
-    default="cog",
-    show_default=True,
-    help="Cloud-optimised or plain GeoTIFF.",
-)
-@click.option("--co", "creation", multiple=True, metavar="K=V", help="GDAL creation option.")
-@options.overwrite
-@click.option("--no-resume", is_flag=True, help="Drop what an interrupted run left.")
-@click.option("--scratch", type=options.FILE, help="Folder for unfinished work.")
+@upscaling
+@options.scheduler
 @click.option("--preview", type=options.FILE, help="Write a picture of before and after (PNG).")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what it takes.")
 @click.option(
@@ -96,25 +40,13 @@ if TYPE_CHECKING:
 def command(
     source: tuple[str, ...],
     out: Path,
-    model: str | None,
-    steps: int | None,
-    seed: int,
-    bidx: tuple[int, ...],
-    rgb: tuple[int, ...],
-    nearest: tuple[int, ...],
-    classes: Any,
-    nodata: float | None,
-    device: str,
-    precision: Any,
-    file_format: Any,
-    overwrite: bool,
-    no_resume: bool,
+    scheduler: str | None,
     preview: Path | None,
     dry_run: bool,
     lattice: Path | None,
     as_json: bool,
     quiet: bool,
-    **rest: Any,
+    **chosen: Any,
 ) -> None:
     """Super-resolve SOURCE by any factor, keeping its place, units and metadata.
 
@@ -125,35 +57,31 @@ def command(
     rs-sr upscale scene.tif --res 2.5 -o out.tif
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     # Not at the top: the engine needs torch and rasterio, which --help must not wait for.
-    from rs_superres import engine, roles, zoo
+    from rs_superres import engine
 
     if lattice is not None and not dry_run:
         raise click.UsageError("--lattice goes with --dry-run")
-    asked = engine.Options(
-        model=model or zoo.DEFAULT,
-        steps=steps,
-        seed=seed,
-        bands=roles.Wish(bands=bidx, rgb=rgb, nearest=nearest, classes=classes, nodata=nodata),
-        device=device,
-        precision=precision,
-        format=file_format,
-        overwrite=overwrite,
-        resume=not no_resume,
-        **rest,
-    )
-    decided = engine.plan(source, out, asked)
+    wanted = asked(chosen)
+    if scheduler is not None:
+        from rs_superres.batch.spread import everywhere
+
+        source, out, wanted = everywhere(source, out, wanted)
+    decided = engine.plan(source, out, wanted)
     for warning in decided.warnings():
         click.echo(f"rs-sr: warning: {warning}", err=True)
     for note in decided.notes():
         click.echo(f"rs-sr: note: {note}", err=True)
     told = described(decided)
     if dry_run:
-        told |= rehearsed(decided, lattice=lattice, overwrite=overwrite, as_json=as_json)
+        told |= rehearsed(decided, lattice=lattice, overwrite=wanted.overwrite, as_json=as_json)
         _tell(told, as_json=as_json)
         return
     megapixels = decided.window.height * decided.window.width / 1e6
-    with shown(out.name, megapixels=megapixels, quiet=quiet or as_json) as progress:
-        report = engine.run(decided, progress=progress)
+    with (
+        _computing(scheduler, quiet=quiet or as_json) as compute,
+        shown(out.name, megapixels=megapixels, quiet=quiet or as_json) as progress,
+    ):
+        report = engine.run(decided, progress=progress, compute=compute)
     if report.dropped:
         click.echo(f"rs-sr: started anew: {report.dropped}", err=True)
     if preview is not None:
@@ -170,6 +98,23 @@ def command(
     }
     if as_json or not quiet:
         _tell(told, as_json=as_json)
+
+
+@contextmanager
+def _computing(scheduler: str | None, *, quiet: bool) -> Iterator[Compute]:
+    """How cells are computed: in this process, or on a cluster."""
+    from rs_superres.computing import compute_here
+
+    if scheduler is None:
+        yield compute_here
+        return
+    from rs_superres.batch.cluster import connected, dashboard
+    from rs_superres.batch.spread import compute_on
+
+    with stopped_by_term(), connected(scheduler) as client:
+        if not quiet and dashboard(client):
+            click.echo(f"dashboard: {dashboard(client)}", err=True)
+        yield compute_on(client)
 
 
 def described(decided: Plan) -> dict[str, Any]:

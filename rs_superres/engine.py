@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rs_superres.computing import Compute, compute_here
 from rs_superres.errors import RasterError
 from rs_superres.outputs import check_disk, check_unchanged
 from rs_superres.planning import DRIVERS, Options, Plan, plan
@@ -21,9 +22,8 @@ from rs_superres.raster import (
     check_written,
     creating,
     finish,
-    open_source,
 )
-from rs_superres.scene import blank_cell, compute_cell, is_blank
+from rs_superres.scene import blank_cell, is_blank
 from rs_superres.store import CellStore, opened_store
 
 __all__ = ["Options", "Plan", "Progress", "Report", "assemble", "plan", "run", "upscale"]
@@ -63,8 +63,15 @@ def upscale(
     return run(plan(source, out, options), progress=progress)
 
 
-def run(decided: Plan, *, progress: Progress | None = None) -> Report:
+def run(
+    decided: Plan, *, progress: Progress | None = None, compute: Compute = compute_here
+) -> Report:
     """Compute what was planned; the result appears under its name when it is whole.
+
+    Args:
+        decided: the plan.
+        progress: told of finished cells.
+        compute: computes the cells that are missing, here or elsewhere.
 
     Raises:
         RasterError: the source cannot be read, the result not written, or another run of the
@@ -75,17 +82,20 @@ def run(decided: Plan, *, progress: Progress | None = None) -> Report:
     with _disk_errors(decided), opened_store(decided.scratch) as store:
         settings = decided.settings()
         dropped = store.begin(settings, resume=decided.options.resume)
-        total, resumed = len(decided.cells), 0
-        with open_source(decided.sources, decided.roles.selection) as source:
-            for done, cell in enumerate(decided.cells):
-                if progress is not None:
-                    progress(done, total)
-                if store.has(cell):
-                    resumed += 1
-                else:
-                    store.put(cell, *compute_cell(decided.recipe, source, cell))
-        if progress is not None:
-            progress(total, total)
+        missing = [cell for cell in decided.cells if not store.has(cell)]
+        total = len(decided.cells)
+        resumed = total - len(missing)
+        done = resumed
+
+        def finished(count: int = 1) -> None:
+            nonlocal done
+            done += count
+            if progress is not None:
+                progress(done, total)
+
+        finished(0)
+        if missing:
+            compute(decided, store, missing, finished)
         check_unchanged(settings["source file"], decided.description.files)
         blank = assemble(decided, store)
         store.publish(decided.out)

@@ -23,6 +23,10 @@ class UnknownModelError(SuperResError, LookupError):
     """No model of that name, and no folder either."""
 
 
+class ClusterError(SuperResError, ConnectionError):
+    """A scheduler that cannot be reached, or was lost."""
+
+
 class TrainingError(SuperResError, ArithmeticError):
     """A training run that cannot go on: the loss is no number any more."""
 

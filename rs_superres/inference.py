@@ -24,6 +24,7 @@ from rs_superres.nets.operator import AxisSamples
 from rs_superres.nets.prior import PaperPrior, linear, scene_samples
 from rs_superres.radiometry import Floats
 from rs_superres.resample import cubic
+from rs_superres.threads import fixed_threads
 from rs_superres.tiles import Patch
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -163,7 +164,7 @@ class _SceneInference:
         self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
     ) -> Floats:
         tensor = _batch(image, self._device)
-        with torch.inference_mode(), _autocast(self._device, self._dtype):
+        with fixed_threads(), torch.inference_mode(), _autocast(self._device, self._dtype):
             places = _samples(rows, self._device), _samples(columns, self._device)
             out = self._network.prior.grid(tensor, *places, self._folded)
             if self._sigmas and self._network.denoiser is not None:
@@ -179,7 +180,7 @@ class _SceneInference:
     ) -> Floats:
         if self._sigmas:
             return _beside_cubic(self(image, rows, columns, noise), image, rows, columns)
-        with torch.inference_mode(), _autocast(self._device, self._dtype):
+        with fixed_threads(), torch.inference_mode(), _autocast(self._device, self._dtype):
             places = _samples(rows, self._device), _samples(columns, self._device)
             out = self._network.prior.detail(_batch(image, self._device), *places, self._folded)
         result: Floats = out[0].float().cpu().numpy()
@@ -213,7 +214,7 @@ class _PaperInference:
         self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
     ) -> Floats:
         tensor = _batch(image, self._device)
-        with torch.inference_mode(), _autocast(self._device, self._dtype):
+        with fixed_threads(), torch.inference_mode(), _autocast(self._device, self._dtype):
             prior = self._prior.grid(
                 tensor, _samples(rows, self._device), _samples(columns, self._device), self._cell
             )

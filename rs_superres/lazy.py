@@ -7,7 +7,6 @@ share, the recipe with its network, stands in the graph once.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,6 @@ from typing import Any
 
 import dask.array
 import numpy as np
-import torch
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
@@ -29,6 +27,7 @@ from rs_superres.radiometry import valid_by_value
 from rs_superres.raster import Band, Sampled, sample_windows
 from rs_superres.roles import Roles
 from rs_superres.scene import Recipe, blank_cell, compute_cell, source_window
+from rs_superres.threads import THREADS, cores
 from rs_superres.tiles import covered
 
 Key = tuple[Any, ...]
@@ -219,7 +218,7 @@ def _blank(recipe: Recipe, cell: _Cell) -> Values:
 @functools.cache
 def _room() -> threading.BoundedSemaphore:
     """Room for as many networks at once as there are processors for their threads."""
-    return threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // torch.get_num_threads()))
+    return threading.BoundedSemaphore(max(1, cores() // THREADS))
 
 
 def _sampling(

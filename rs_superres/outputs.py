@@ -41,7 +41,7 @@ def sizes_and_times(files: Sequence[str]) -> dict[str, list[int]]:
     """Size and modification time of the local ones among a source's files, by name."""
     # Statistics and overviews come and go without a word on the pixels.
     paths = [Path(f) for f in files if not f.endswith((".aux.xml", ".ovr"))]
-    stats = {str(path): path.stat() for path in paths if path.is_file()}
+    stats = {str(path.absolute()): path.stat() for path in paths if path.is_file()}
     return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -41,6 +43,9 @@ Format = Literal["cog", "gtiff"]
 
 DRIVERS = {"cog": "COG", "gtiff": "GTiff"}
 """GDAL's names of the formats."""
+
+SETTINGS_TAG = "SUPERRES_SETTINGS_SHA256"
+"""The tag by which a result made with other settings is told."""
 
 FAR = 2.0
 """How many times beyond a model's training a pixel size may lie without a warning."""
@@ -197,9 +202,21 @@ class Plan(Design):
             **Design.settings(self),  # no super(): a dataclass with slots is made anew
         }
 
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of all that the result's file depends on: nothing of time, host or place."""
+        settings = self.settings()
+        del settings["source file"]
+        settings["file"] = [self.options.format, *self.options.creation]
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
     def tags(self) -> dict[str, str]:
         """The provenance that the result carries."""
-        return {**Design.tags(self), "SUPERRES_SOURCE_SHA256": self.source_checksum}
+        return {
+            **Design.tags(self),
+            "SUPERRES_SOURCE_SHA256": self.source_checksum,
+            SETTINGS_TAG: self.checksum,
+        }
 
     def notes(self) -> list[str]:
         """What of the source the result cannot hold."""

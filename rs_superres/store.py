@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
@@ -100,7 +101,8 @@ class CellStore:
     def put(self, cell: Window, values: npt.NDArray[np.generic], mask: Valid | None) -> None:
         """Keep a finished cell: (band, y, x) in the result's dtype and its mask (y, x)."""
         path = self._path(cell)
-        temporary = path.with_suffix(".part")
+        # Of its own name: on a cluster a worker that was given up may still be at the same cell.
+        temporary = path.with_suffix(f".{uuid4().hex}.part")
         with temporary.open("wb") as file:
             arrays = {"values": values} if mask is None else {"values": values, "mask": mask}
             np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes no arrays here

@@ -3,6 +3,7 @@
 from rs_superres.raster.description import Band, Description, same_crs
 from rs_superres.raster.formats import (
     check_creation,
+    check_whole,
     creation_options,
     domain_names,
     finish,
@@ -10,7 +11,13 @@ from rs_superres.raster.formats import (
     write_image,
 )
 from rs_superres.raster.gdal import FAILURES
-from rs_superres.raster.opening import inspect, open_source, read_grid
+from rs_superres.raster.opening import (
+    inspect,
+    open_source,
+    read_grid,
+    read_small,
+    read_tags,
+)
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
 from rs_superres.raster.target import Part, Target, Writer, check_written, creating
@@ -28,6 +35,7 @@ __all__ = [
     "Target",
     "Writer",
     "check_creation",
+    "check_whole",
     "check_written",
     "checksum",
     "creating",
@@ -38,6 +46,8 @@ __all__ = [
     "keeps_domains",
     "open_source",
     "read_grid",
+    "read_small",
+    "read_tags",
     "same_crs",
     "sample_windows",
     "write_image",

@@ -171,7 +171,7 @@ def finish(
                 resampling = Resampling.average if averaged else Resampling.nearest
                 dataset.build_overviews(_factors(dataset.shape), resampling)
                 write_domains(dataset, source)
-        _check_whole(out)
+        check_whole(out)
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def _saying_nodata(assembled: Path | str, target: Target) -> Iterator[Path | str
         yield virtual.name
 
 
-def _check_whole(path: Path | str) -> None:
+def check_whole(path: Path | str) -> None:
     """Read all of a result, overviews too: a full disk may leave half of it without a word."""
     with rasterio.open(path) as dataset:
         levels = len(dataset.overviews(1))

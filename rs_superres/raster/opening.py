@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rasterio.enums import Interleaving
 
 from rs_superres.errors import InputError, RasterError
@@ -82,6 +83,32 @@ def _opened(path: str) -> Any:
         raise RasterError(
             f"{error}; a raster in an archive opens as /vsizip/ARCHIVE.zip/NAME.tif"
         ) from error
+
+
+def read_tags(path: str | Path) -> dict[str, str]:
+    """The tags of a raster of any kind, those of its default domain.
+
+    Raises:
+        RasterError: it cannot be opened.
+        InputError: it is a directory.
+    """
+    with _opened(str(path)) as dataset, telling(f"cannot read the tags of {path}"):
+        return dict(dataset.tags())
+
+
+def read_small(path: str | Path, side: int) -> npt.NDArray[np.generic]:
+    """A raster thinned out to at most ``side`` pixels a side, from its overviews: (band, y, x).
+
+    Raises:
+        RasterError: it cannot be read.
+        InputError: it is a directory.
+    """
+    with _opened(str(path)) as dataset, telling(f"cannot read {path}"):
+        bands = [1, 2, 3] if dataset.count >= 3 else [1]
+        shrink = max(1.0, max(dataset.shape) / side)
+        shape = [len(bands), *(max(1, round(s / shrink)) for s in dataset.shape)]
+        pixels: npt.NDArray[np.generic] = dataset.read(bands, out_shape=shape)
+        return pixels
 
 
 def read_grid(path: str | Path) -> Grid:

@@ -1,0 +1,151 @@
+"""``rs-sr batch``: many rasters in, each finer, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options, stderr
+from .progress import INTERVAL
+from .stopping import stopped_by_term
+from .upscaling import asked, upscaling
+
+if TYPE_CHECKING:
+    from rs_superres.batch.run import State
+    from rs_superres.batch.work import Outcome
+
+
+@click.command()
+@click.argument("scenes", metavar="DIR|GLOB|LIST.txt")
+@click.option("-o", "--out", type=options.FILE, required=True, help="Folder of the results.")
+@upscaling
+@options.scheduler
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes on this machine.  [default: one a GPU, else by cores and memory]",
+)
+@click.option(
+    "--skip-existing", is_flag=True, help="Leave results that are whole and made the same way."
+)
+@click.option("--preview", type=options.FILE, metavar="DIR", help="Folder for pictures (PNG).")
+@click.option(
+    "--report", type=options.FILE, metavar="R.html", help="Write a report, and R.json beside it."
+)
+@options.as_json
+@options.quiet
+@stderr.ours
+def command(
+    scenes: str,
+    out: Path,
+    scheduler: str | None,
+    workers: int | None,
+    skip_existing: bool,
+    preview: Path | None,
+    report: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **chosen: Any,
+) -> None:
+    """Super-resolve the rasters of a folder, a pattern or a list, one a line.
+
+    Results keep their place in the folder. A scene that fails stops no other; the exit status is 1
+    if any did.
+
+    \b
+    rs-sr batch scenes/ --scale 2 -o finer/ --report finer.html
+    rs-sr batch 'scenes/**/*_RGB.tif' --scale 2 -o finer/ --skip-existing
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    # Not at the top: dask, torch and rasterio take seconds, which --help must not wait for.
+    from rs_superres.batch import report as reports
+    from rs_superres.batch.cluster import connected, dashboard
+    from rs_superres.batch.folder import scenes as find
+    from rs_superres.batch.run import jobs, run_batch
+    from rs_superres.errors import InputError
+
+    if workers is not None and scheduler is not None:
+        raise click.UsageError("--workers is for this machine's own cluster, not for --scheduler")
+    _check_folders(out, preview)
+    wanted = asked(chosen)
+    if report is not None and not wanted.overwrite and not skip_existing and report.exists():
+        raise InputError(f"{report} exists already; use --overwrite to replace it")
+    work = jobs(
+        find(scenes, out),
+        out,
+        wanted,
+        preview=preview,
+        skip_existing=skip_existing,
+        thumbnails=report is not None,
+    )
+    started = time.monotonic()
+    with stopped_by_term(), connected(scheduler, workers) as client:
+        if not quiet and dashboard(client):
+            click.echo(f"dashboard: {dashboard(client)}", err=True)
+        outcomes = run_batch(client, work, _Teller(quiet=quiet))
+    seconds = time.monotonic() - started
+    if report is not None:
+        reports.write(report, outcomes, seconds)
+    if as_json:
+        click.echo(json.dumps(reports.facts(outcomes, seconds), indent=2))
+    elif not quiet:
+        _table(outcomes)
+    _complain(outcomes)
+
+
+def _check_folders(*paths: Path | None) -> None:
+    """Refuse files where folders are written to."""
+    from rs_superres.errors import InputError
+
+    for path in paths:
+        if path is not None and path.exists() and not path.is_dir():
+            raise InputError(f"{path} is a file, expected a folder")
+
+
+def _complain(outcomes: list[Outcome]) -> None:
+    """Name the scenes that failed, and fail."""
+    failed = [o for o in outcomes if o.status == "failed"]
+    for outcome in failed:
+        click.echo(f"rs-sr: {outcome.name}: {outcome.error}", err=True)
+    if failed:
+        click.echo(f"rs-sr: {len(failed)} of {len(outcomes)} scenes failed", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _table(outcomes: list[Outcome]) -> None:
+    """A line a scene."""
+    width = max(len(o.name) for o in outcomes)
+    for o in outcomes:
+        size = "" if o.size is None else f"{o.size[0]} x {o.size[1]}"
+        click.echo(f"{o.status:8} {o.name:{width}}  {size:>15}  {o.seconds:7.1f} s")
+
+
+class _Teller:
+    """Tells how a batch goes on: in one line that is redrawn, or in lines now and then."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._started = self._last = time.monotonic()
+        self._finished = 0
+
+    def __call__(self, state: State) -> None:
+        """Say it, if it is time."""
+        now, done = time.monotonic(), len(state.outcomes)
+        terminal = sys.stderr.isatty()
+        whole = done == state.scenes and done > self._finished
+        if self._quiet or not (whole or now - self._last >= (0.5 if terminal else INTERVAL)):
+            return
+        self._last, self._finished = now, done
+        elapsed = now - self._started
+        line = f"{done} of {state.scenes} scenes, {state.pixels / 1e6:.1f} Mpx"
+        if 0 < state.share < 1:
+            left = elapsed * (1 - state.share) / state.share
+            line += f", {state.pixels / 1e6 / elapsed:.2f} Mpx/s, about {left:.0f} s left"
+        if terminal:
+            click.echo(f"\r\x1b[K{line}", nl=whole, err=True)
+        else:
+            click.echo(line, err=True)

@@ -1,0 +1,198 @@
+"""Clusters: one of this machine's own processes, or one that is there; tasks on them."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dask
+import torch
+from distributed import Client, Future, LocalCluster, get_worker
+
+from rs_superres.errors import ClusterError, InputError
+from rs_superres.machine import memory
+from rs_superres.threads import THREADS, cores
+
+T = TypeVar("T")
+
+WORKER_MEMORY = 2 * 10**9
+"""Bytes that a worker of the local cluster is reckoned to need on a CPU."""
+
+PATIENCE = 10
+"""Seconds: how long a scheduler is waited for."""
+
+AHEAD = 8
+"""Tasks that are handed out at least, so that no worker waits and an adaptive cluster grows."""
+
+
+def local_workers() -> int:
+    """As many workers as this machine bears: one a GPU, else by cores and memory."""
+    gpus = torch.cuda.device_count()
+    return gpus or max(1, min(cores() // THREADS, memory() // WORKER_MEMORY))
+
+
+@contextmanager
+def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Client]:
+    """A client of a cluster; one of this machine's own is started and ended with the block.
+
+    Args:
+        scheduler: its address, the file that tells it, or ``local:N``; ``local`` where None.
+        workers: of a cluster on this machine.
+
+    Raises:
+        InputError: no such thing as a scheduler is named.
+        ClusterError: it cannot be reached.
+    """
+    _quieten()
+    settings = {
+        "distributed.comm.timeouts.connect": PATIENCE,
+        "distributed.scheduler.allowed-failures": 3,
+        "distributed.admin.log-length": 1000,
+    }
+    with dask.config.set(settings):
+        if scheduler is None or scheduler.partition(":")[0] == "local":
+            with _local(workers or _count(scheduler)) as client:
+                yield client
+            return
+        where: dict[str, Any] = {"address": scheduler}
+        if Path(scheduler).is_file():
+            where = {"scheduler_file": scheduler}
+        elif ":" not in scheduler:
+            raise InputError(
+                f"scheduler {scheduler!r}, expected an address as tcp://HOST:8786, an existing "
+                "scheduler file, or local:N"
+            )
+        try:
+            client = Client(**where, timeout=PATIENCE, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ClusterError(f"no dask scheduler answers at {scheduler}") from error
+        try:
+            yield client
+        finally:
+            client.close(timeout=PATIENCE)
+
+
+def _count(scheduler: str | None) -> int:
+    """How many workers ``local:N`` asks for."""
+    number = (scheduler or "local").partition(":")[2]
+    if number and not (number.isdecimal() and int(number)):
+        raise InputError(f"scheduler {scheduler!r}, expected local:N, N workers of this machine")
+    return int(number) if number else local_workers()
+
+
+@contextmanager
+def _local(workers: int) -> Iterator[Client]:
+    """A cluster of processes on this machine."""
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def _quieten() -> None:
+    """Keep dask's own words away: what goes wrong is told as an error."""
+    for name in ("distributed", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def dashboard(client: Client) -> str | None:
+    """The address of the scheduler's dashboard; None where it has none, or none is installed."""
+    if importlib.util.find_spec("bokeh") is None:
+        return None
+    services = client.scheduler_info().get("services", {})
+    return str(client.dashboard_link) if "dashboard" in services else None
+
+
+def device_of_worker(asked: str) -> str:
+    """The device that a worker takes: on a machine with several GPUs its own one."""
+    name, count = get_worker().name, torch.cuda.device_count()
+    if asked == "auto" and count > 1 and isinstance(name, int):
+        return f"cuda:{name % count}"
+    return asked
+
+
+def completed(
+    client: Client,
+    function: Callable[[T], Any],
+    pending: deque[T],
+    tick: Callable[[], None],
+) -> Iterator[tuple[T, Future[Any]]]:
+    """Run a function over items on the cluster, handing out no more than it is about to need.
+
+    Args:
+        client: of the cluster.
+        function: what is done; it and its items travel to the workers.
+        pending: the items; what is added meanwhile is done too.
+        tick: called several times a second.
+
+    Yields:
+        Items and their futures as they come.
+
+    Raises:
+        ClusterError: the scheduler is lost.
+    """
+    done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+    running: dict[Future[Any], T] = {}
+    room, asked = AHEAD, 0.0
+    try:
+        while pending or running:
+            if time.monotonic() - asked > 2:
+                room, asked = max(AHEAD, 2 * _threads(client)), time.monotonic()
+            while pending and len(running) < room:
+                item = pending.popleft()
+                future = client.submit(function, item, pure=False)
+                running[future] = item
+                future.add_done_callback(done.put)
+            tick()
+            try:
+                future = done.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if client.status != "running" or future.status in {"cancelled", "lost"}:
+                raise ClusterError(LOST)
+            yield running.pop(future), future
+    finally:
+        if running and client.status == "running":
+            client.cancel(list(running), force=True)
+
+
+LOST = (
+    "the dask scheduler was lost; what is finished stays, and the same command goes on from it "
+    "(batch: with --skip-existing)"
+)
+
+
+def _threads(client: Client) -> int:
+    """How many tasks the cluster runs at once.
+
+    Raises:
+        ClusterError: the scheduler is lost.
+    """
+    if client.status != "running":
+        raise ClusterError(LOST)
+    try:
+        return sum(client.nthreads().values())
+    except (OSError, TimeoutError) as error:
+        raise ClusterError(LOST) from error
+
+
+def given_up() -> bool:
+    """Whether nobody waits any more for the task that this thread of a worker is at."""
+    worker = get_worker()
+    task = worker.state.tasks.get(worker.get_current_task())
+    return task is None or task.state in {"cancelled", "released", "forgotten"}

@@ -1,0 +1,44 @@
+"""How many threads a network call takes: a constant, since it decides the last bits of a result.
+
+Kernels share out their sums by threads. What more cores bring is more cells at once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+THREADS = 2
+"""Of every network call on a CPU."""
+
+_lock = threading.Lock()
+_inside: list[int] = []
+"""For each call that goes on, how many threads torch had before the first of them."""
+
+
+@contextmanager
+def fixed_threads() -> Iterator[None]:
+    """Let torch compute with :data:`THREADS` threads, whatever the environment says.
+
+    Part of torch's setting belongs to the calling thread and part to the process, so each call sets
+    it, and the last of those that overlap puts it back.
+    """
+    with _lock:
+        _inside.append(_inside[0] if _inside else torch.get_num_threads())
+        torch.set_num_threads(THREADS)
+    try:
+        yield
+    finally:
+        with _lock:
+            before = _inside.pop()
+            if not _inside:
+                torch.set_num_threads(before)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
