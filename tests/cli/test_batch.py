@@ -1,0 +1,67 @@
+"""``rs-sr batch`` through its entry point, on processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import rasters
+from tests.rasters import RGB, textured
+
+
+def call(*args: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-c", "from rs_superres.cli import main; main()", *map(str, args)]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_a_folder_with_a_bad_scene(tmp_path: Path, tiny: str) -> None:
+    scenes, out = tmp_path / "in", tmp_path / "out"
+    (scenes / "deep").mkdir(parents=True)
+    good = rasters.write(scenes / "deep" / "a.tif", textured(1, 3, 40, 44), colours=RGB)
+    (scenes / "bad.tif").write_bytes(good.read_bytes()[:300])
+    options = ["--scale", "2", "-m", tiny, "--steps", 1, "--device", "cpu"]
+    batch = ["batch", scenes, "-o", out, *options, "--workers", 2, "--json"]
+
+    first = call(*batch, "--report", tmp_path / "r.html", "--preview", tmp_path / "pictures")
+    assert first.returncode == 1, first.stderr
+    told = json.loads(first.stdout)
+    assert (told["done"], told["failed"]) == (1, 1)
+    assert "bad.tif" in first.stderr.splitlines()[-2]
+    assert json.loads((tmp_path / "r.json").read_text())["pixels"] == 80 * 88
+    assert "data:image/png;base64" in (tmp_path / "r.html").read_text()
+    assert (tmp_path / "pictures" / "deep" / "a.png").exists()
+
+    single = tmp_path / "single.tif"
+    assert call("upscale", good, "-o", single, *options).returncode == 0
+    assert single.read_bytes() == (out / "deep" / "a.tif").read_bytes()
+
+    again = call(*batch, "--skip-existing")
+    assert (json.loads(again.stdout)["done"], json.loads(again.stdout)["skipped"]) == (0, 1)
+    other = json.loads(call(*batch, "--skip-existing", "--seed", 5).stdout)
+    assert "SUPERRES_SEED" in other["scenes"][1]["error"]
+
+
+def test_one_scene_on_many_workers(tmp_path: Path, tiny: str) -> None:
+    scene = rasters.write(tmp_path / "a.tif", textured(1, 3, 90, 80), colours=RGB)
+    options = ["--scale", "2", "-m", tiny, "--steps", 1, "--device", "cpu"]
+    one, many = tmp_path / "one.tif", tmp_path / "many.tif"
+    assert call("upscale", scene, "-o", one, *options).returncode == 0
+    result = call("upscale", scene, "-o", many, *options, "--scheduler", "local:2")
+    assert result.returncode == 0, result.stderr
+    assert one.read_bytes() == many.read_bytes()
+
+
+@pytest.mark.parametrize("where", ["tcp://127.0.0.1:9", "nothing"])
+def test_no_scheduler_is_one_line(tmp_path: Path, tiny: str, where: str) -> None:
+    rasters.write(tmp_path / "a.tif", textured(1, 3, 8, 8), colours=RGB)
+    result = call(
+        *("batch", tmp_path, "-o", tmp_path / "out", "--scale", 2, "-m", tiny),
+        *("--scheduler", where),
+    )
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert where in result.stderr
