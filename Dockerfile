@@ -14,7 +14,7 @@ RUN if [ "$TORCH" = cpu ] && [ -n "$TORCH_INDEX" ]; then \
     && pip install --no-cache-dir -c constraints.txt . \
     && useradd --create-home --uid 1000 superres
 
-USER superres
+USER 1000
 WORKDIR /data
 ENTRYPOINT ["rs-sr"]
 CMD ["--help"]

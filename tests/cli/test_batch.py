@@ -18,6 +18,7 @@ def call(*args: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.mark.full
 def test_a_folder_with_a_bad_scene(tmp_path: Path, tiny: str) -> None:
     scenes, out = tmp_path / "in", tmp_path / "out"
     (scenes / "deep").mkdir(parents=True)
