@@ -1,0 +1,7 @@
+"""The audit of any upscaled raster against its source, ours or another's."""
+
+from rs_superres.verify.audit import verify
+from rs_superres.verify.findings import Audit, Finding
+from rs_superres.verify.rules import RULES, Rule
+
+__all__ = ["RULES", "Audit", "Finding", "Rule", "verify"]
