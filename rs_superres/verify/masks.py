@@ -71,8 +71,9 @@ def _at(valid: Valid, rows: Indices, columns: Indices) -> Valid:
     inside = np.logical_and(
         (rows >= 0) & (rows < valid.shape[0]), (columns >= 0) & (columns < valid.shape[1])
     )
-    found = valid[rows.clip(0, valid.shape[0] - 1), columns.clip(0, valid.shape[1] - 1)]
-    return np.logical_and(found, inside)
+    found: Valid = valid[rows.clip(0, valid.shape[0] - 1), columns.clip(0, valid.shape[1] - 1)]
+    both: Valid = found & inside
+    return both
 
 
 def _outside(pair: Pair) -> Iterator[Window]:

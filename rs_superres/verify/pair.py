@@ -114,9 +114,15 @@ def covered(axis: Axis) -> range:
 
 
 def _pixels(axis: Axis, cell: int, count: int) -> range:
-    """The result's pixels that touch some source pixels."""
-    first, last = math.floor(axis.edge(float(cell))), math.ceil(axis.edge(float(cell + count)))
-    return range(max(0, first), min(axis.size, last))
+    """The result's pixels that touch some source pixels, their centres inside the source."""
+    cells = max(cell, 0), min(cell + count, axis.source)
+    first, last = (axis.edge(float(c)) for c in cells)
+    if cells[0] == 0:
+        first = math.ceil(first - 0.5 + SNAP)
+    if cells[1] == axis.source:
+        # A centre on the border is inside for some methods, outside for others.
+        last = math.ceil(last - 0.5 - SNAP)
+    return range(max(0, math.floor(first)), min(axis.size, math.ceil(last)))
 
 
 def weights(axis: Axis, cells: range, pixels: range, shift: float = 0.0) -> Floats:

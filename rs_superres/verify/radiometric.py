@@ -38,8 +38,8 @@ RMS_FREE, RMS_FREE_STEPS = 0.002, 0.5
 ANGLE_FREE = 0.2
 """Degrees that rounding may make."""
 
-BIAS_FREE = 0.002
-"""Share of the range, of results that are not plain cubic."""
+BIAS_FREE = 0.1
+"""Of the deviation of a result from plain cubic, brought back: what adds detail moves means too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,14 @@ class Moments:
         return float(np.sqrt(self.squares / self.count)) if self.count else 0.0
 
     @property
+    def deviation(self) -> float:
+        """About the mean."""
+        return float(np.sqrt(max(self.rms**2 - self.mean**2, 0.0)))
+
+    @property
     def error(self) -> float:
         """Standard error of the mean, of independent values."""
-        if self.count < 2:
-            return 0.0
-        variance = max(self.rms**2 - self.mean**2, 0.0)
-        return float(np.sqrt(variance / (self.count - 1)))
+        return self.deviation / float(np.sqrt(self.count - 1)) if self.count > 1 else 0.0
 
 
 @dataclass
@@ -235,7 +237,8 @@ class Radiometry:
         for band, found in self._bands.items():
             span = self._spans[band]
             step = span.step or 1.0
-            free = min(BIAS_FREE * span.range, found.places.cubic.error * NOISE)
+            apart = found.whole.cubic
+            free = NOISE * found.places.cubic.error + BIAS_FREE * apart.deviation
             figures.append((found.whole.kinder / step, RULES["bias"].allowed + free / step))
         return self._worst("bias", figures, "mean", [b.whole.source.mean for b in self._found])
 

@@ -29,14 +29,20 @@ BANDS = 8
 ROUNDS = 5
 """Times that the shift is refined."""
 
+FEWEST = 200
+"""Source pixels that a window must have to be compared."""
+
 FARTHEST = 2.0
 """Source pixels: a shift that was not found within this is told as this."""
 
-SHARP = 0.0125
-"""Source pixels: the standard error of a window whose own shift counts."""
+SHARP = 0.1
+"""Source pixels: the standard error of windows that count where there are such."""
 
-STRETCH = 2.0
-"""How much further than the whole scene a single window may lie."""
+SURE = 0.02
+"""Source pixels: the standard error of one window's shift is taken as no less."""
+
+SETTLED = 0.02
+"""Source pixels: a last step larger than this found nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +100,25 @@ def registration(pair: Pair) -> Finding:
 
 
 def _judged(shifts: list[Shift]) -> tuple[Floats, float, float]:
-    """The shift that counts: that of all windows, or of one that lies far worse.
+    """The shift of all windows: the middle one, for a flat window can be sure and wrong.
 
     Returns:
         (rows, columns), its size, and its standard error, source pixels.
     """
-    total: Floats = np.sum([s.precision for s in shifts], axis=0)
-    error = error_of(total)
-    if not np.isfinite(error):
-        return np.zeros(2), 0.0, error
-    mean: Floats = np.linalg.solve(total, np.sum([s.precision @ s.place for s in shifts], axis=0))
-    size = float(np.abs(mean).max())
-    for shift in shifts:
-        own = float(np.abs(shift.place).max()) / STRETCH
-        if shift.error < SHARP and own > size:
-            mean, size, error = shift.place, own, shift.error
-    return mean, size, error
+    sharp = [s for s in shifts if s.error < SHARP] or shifts
+    middle: Floats = np.median([s.place for s in sharp], axis=0)
+    error = error_of(np.sum([s.precision for s in sharp], axis=0))
+    return middle, float(np.abs(middle).max()), max(error, SURE / len(sharp) ** 0.5)
 
 
 def shift_of(block: Block, band: int) -> Shift | None:
     """The shift of one band in a block; None where there is no texture."""
     true, sound = block.source(band), block.sound(band)
     sound = _inner(sound)
-    if sound.sum() < 16:
+    if sound.sum() < FEWEST:
         return None
     image = block.result(band)
-    place = np.zeros(2)
+    place, step = np.zeros(2), np.zeros(2)
     precision = np.zeros((2, 2))
     for _ in range(ROUNDS):
         rows, columns = block.operators(place[0], place[1])
@@ -127,6 +126,8 @@ def shift_of(block: Block, band: int) -> Shift | None:
         place = (place + step).clip(-FARTHEST, FARTHEST)
         if not np.isfinite(precision).all() or not precision.any():
             return None
+    if np.abs(step).max() > SETTLED and np.abs(place).max() < FARTHEST:
+        return None
     return Shift(place, precision)
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from rs_superres.grid import Axis, Window
 from rs_superres.verify.findings import Finding
-from rs_superres.verify.pair import Block, Pair, covered
+from rs_superres.verify.pair import HALO, Block, Pair, covered
 from rs_superres.verify.radiometric import Span
 from rs_superres.verify.rules import RULES
 
@@ -25,23 +25,32 @@ Profile = npt.NDArray[np.float64]
 STRIPS = 6
 """Strips of the scene that are read along each axis, at most."""
 
+FLOOR, FLOOR_STEPS = 1e-3, 0.25
+"""Jumps that nobody sees, added to all: share of the range, and steps."""
+
 LONGEST = 16_384
 """Result pixels along a strip, about: of larger scenes the middle."""
 
 PERIODS = (32, 2048)
 """Result pixels: the shortest and the longest period that is tried."""
 
-LINES = 4
+LINES = 5
 """Lines that a period must have in the scene."""
+
+OWN = 3.0
+"""Standard errors by which the source's own lines stand out."""
 
 CLIP = 5.0
 """Deviations at which one line's figure is cut: a single edge of the scene is no lattice."""
 
-SURE = 7.0
+SURE = 8.0
 """Standard errors: lines of scenes without tiles stay below, whatever period and phase."""
 
-PHASES = 12
-"""Bins of places between two source pixels."""
+PHASES = 64
+"""Result pixels after which places between source pixels repeat, at most; else as many bins."""
+
+REPEATS = 1e-3
+"""Source pixels: places this near to each other are one."""
 
 CODEC = 16
 """Result pixels: lossy codecs' blocks, whose lines are compared among themselves."""
@@ -58,7 +67,6 @@ class Seams:
     period: int
     phase: int
     """Result pixels before its first line."""
-    axis: str
 
 
 def seams(pair: Pair, spans: list[Span]) -> Finding:
@@ -66,19 +74,21 @@ def seams(pair: Pair, spans: list[Span]) -> Finding:
     rule = RULES["seams"]
     named = _lattice(pair.out.description.tags)
     best: Seams | None = None
+    name = ""
     for down in (True, False):
         profile = _profile(pair, spans, down=down)
         if profile is None:
             continue
-        start, jumps = profile
+        start, jumps, plain = profile
         axis = pair.zoom.rows if down else pair.zoom.columns
-        figures = standardised(jumps, _phase(axis, start, len(jumps)))
-        if figures is None:
+        phase = _phase(axis, start, len(jumps))
+        figures, own = standardised(jumps, phase), standardised(plain, phase)
+        if figures is None or own is None:
             continue
         lattice = None if named is None else named[0 if down else 1]
-        found = searched(figures, start, lattice, "rows" if down else "columns")
+        found = searched(figures, own, start, lattice)
         if found is not None and (best is None or found.score > best.score):
-            best = found
+            best, name = found, "rows" if down else "columns"
     if best is None:
         return Finding(
             name="seams", measured=None, allowed=rule.allowed, detail="too small to have tiles"
@@ -87,7 +97,7 @@ def seams(pair: Pair, spans: list[Span]) -> Finding:
         name="seams",
         measured=best.excess if best.score > SURE else 0.0,
         allowed=rule.allowed,
-        detail=f"{best.axis} {best.phase} + {best.period} n{' (by the tags)' if named else ''}: "
+        detail=f"{name} {best.phase} + {best.period} n{' (by the tags)' if named else ''}: "
         f"{100 * best.excess:.3g} % above other lines, {best.score:.3g} standard errors",
     )
 
@@ -121,45 +131,56 @@ def standardised(jumps: Profile, phase: npt.NDArray[np.int64]) -> Profile | None
 
 
 def searched(
-    figures: Profile, start: int, lattice: tuple[int, int] | None, axis: str
+    figures: Profile, own: Profile, start: int, lattice: tuple[int, int] | None
 ) -> Seams | None:
     """The period and phase whose lines stand out most.
 
     Args:
         figures: of lines, as :func:`standardised` gives them.
+        own: those of plain cubic: lines that stand out there are the source's, a codec's blocks.
         start: the number of the first one.
         lattice: period and phase where they are known.
-        axis: what the lines are.
     """
-    known = np.isfinite(figures)
-    deviation = 1.4826 * float(np.median(np.abs(figures[known])))
-    deviation = max(deviation, 1e-3)
-    cut = np.where(known, (figures / deviation).clip(-CLIP, CLIP), 0.0)
     least, most = PERIODS
     periods = [lattice[0]] if lattice else range(least, min(most, len(figures) // LINES) + 1)
     best: Seams | None = None
     for period in periods:
-        count = -(-len(figures) // period)
-        room = count * period - len(figures)
-        sums, counts = (
-            np.pad(a, (0, room)).reshape(count, period).sum(axis=0)
-            for a in (cut, known.astype(np.float64))
-        )
-        needed = 1 if lattice else LINES
-        scores = np.where(counts >= needed, sums / np.sqrt(np.maximum(counts, 1)), -np.inf)
-        at = int(scores.argmax()) if lattice is None else (lattice[1] - start) % period
-        if np.isfinite(scores[at]) and (best is None or scores[at] > best.score):
+        scores = _scores(figures, period, 1 if lattice else LINES)
+        if lattice is None:
+            scores[_scores(own, period, 1) > OWN] = -np.inf
+            at = int(scores.argmax())
+        else:
+            at = (lattice[1] - start) % period
+        if (
+            at < len(scores)
+            and np.isfinite(scores[at])
+            and (best is None or scores[at] > best.score)
+        ):
             members = figures[at::period]
             excess = float(np.expm1(np.median(members[np.isfinite(members)])))
-            best = Seams(float(scores[at]), excess, period, (start + at) % period, axis)
+            best = Seams(float(scores[at]), excess, period, (start + at) % period)
     return best
 
 
-def _profile(pair: Pair, spans: list[Span], *, down: bool) -> tuple[int, Profile] | None:
+def _scores(figures: Profile, period: int, needed: int) -> Profile:
+    """How many standard errors the lines of each phase stand out by; -inf of too few."""
+    known = np.isfinite(figures)
+    deviation = max(1.4826 * float(np.median(np.abs(figures[known]))), 1e-3)
+    cut = np.where(known, (figures / deviation).clip(-CLIP, CLIP), 0.0)
+    room = -len(figures) % period
+    sums, counts = (
+        np.pad(a, (0, room)).reshape(-1, period).sum(axis=0)
+        for a in (cut, known.astype(np.float64))
+    )
+    return np.where(counts >= needed, sums / np.sqrt(np.maximum(counts, 1)), -np.inf)
+
+
+def _profile(pair: Pair, spans: list[Span], *, down: bool) -> tuple[int, Profile, Profile] | None:
     """Mean absolute jumps of what is added to cubic, across lines, along strips of the scene.
 
     Returns:
-        The number of the first line (line n lies before result pixel n), and the jumps.
+        The number of the first line (line n lies before result pixel n), the jumps, and those of
+        plain cubic itself.
     """
     zoom, side = pair.zoom, pair.block_side
     along, across = (zoom.rows, zoom.columns) if down else (zoom.columns, zoom.rows)
@@ -170,7 +191,7 @@ def _profile(pair: Pair, spans: list[Span], *, down: bool) -> tuple[int, Profile
     width = min(side, len(others))
     if len(cells) < 8 or width < 4:
         return None
-    total, count = np.zeros(along.size + 1), np.zeros(along.size + 1)
+    totals, count = np.zeros((2, along.size + 1)), np.zeros(along.size + 1)
     strips = min(STRIPS, -(-len(others) // width))
     for i in range(strips):
         other = others.start + round(i * (len(others) - width) / max(1, strips - 1))
@@ -179,17 +200,18 @@ def _profile(pair: Pair, spans: list[Span], *, down: bool) -> tuple[int, Profile
             window = (
                 Window(cell, other, length, width) if down else Window(other, cell, width, length)
             )
-            _add(pair, spans, pair.read(window), down, total, count)
+            _add(pair, spans, pair.read(window), down, totals, count)
     known = np.nonzero(count)[0]
     if not len(known):
         return None
     inner = np.s_[known[0] : known[-1] + 1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return int(known[0]), total[inner] / count[inner]
+        jumps, plain = totals[:, inner] / count[inner]
+    return int(known[0]), jumps, plain
 
 
 def _add(
-    pair: Pair, spans: list[Span], block: Block, down: bool, total: Profile, count: Profile
+    pair: Pair, spans: list[Span], block: Block, down: bool, totals: Profile, count: Profile
 ) -> None:
     """One block's jumps."""
     rows, columns, _ = block.under()
@@ -197,29 +219,31 @@ def _add(
     for band in pair.bands[:3]:
         sound = block.sound(band)
         inside = sound[
-            (rows - 6).clip(0, sound.shape[0] - 1), (columns - 6).clip(0, sound.shape[1] - 1)
+            (rows - HALO).clip(0, sound.shape[0] - 1), (columns - HALO).clip(0, sound.shape[1] - 1)
         ]
         span = spans[band]
-        floor = 0.02 * span.step + 1e-4 * span.range
+        floor = FLOOR_STEPS * span.step + FLOOR * span.range
         if floor == 0:
             continue
-        added = pair.converted(band, block.result(band)) - block.reference(band, dtype)
-        both, start = (
-            (added, inside) if down else (added.T, inside.T),
-            (block.pixels.row if down else block.pixels.column),
-        )
-        image, good = both
+        plain = block.reference(band, dtype)
+        added = pair.converted(band, block.result(band)) - plain
+        start = block.pixels.row if down else block.pixels.column
+        good = inside if down else inside.T
         pairs = good[1:] & good[:-1]
-        jumps = np.where(pairs, np.abs(np.diff(image, axis=0)) + floor, 0.0) / floor
-        lines = np.s_[start + 1 : start + len(image)]
-        total[lines] += jumps.sum(axis=1)
+        lines = np.s_[start + 1 : start + len(good)]
+        for total, image in zip(totals, (added, plain), strict=True):
+            jumps = np.abs(np.diff(image if down else image.T, axis=0)) / floor + 1
+            total[lines] += np.where(pairs, jumps, 0.0).sum(axis=1)
         count[lines] += pairs.sum(axis=1)
 
 
 def _phase(axis: Axis, start: int, count: int) -> npt.NDArray[np.int64]:
     """The kind of each line: its place between source pixels."""
+    for repeat in range(1, PHASES + 1):
+        if abs(repeat * axis.step - round(repeat * axis.step)) < REPEATS:
+            return np.arange(start, start + count) % repeat
     place = axis.positions(start, count) - axis.step / 2
-    return np.floor((place % 1.0) * PHASES + 1e-6).astype(np.int64) % PHASES
+    return np.floor((place % 1.0) * PHASES).astype(np.int64)
 
 
 def _lattice(tags: object) -> tuple[tuple[int, int], tuple[int, int]] | None:
