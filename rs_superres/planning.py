@@ -147,10 +147,17 @@ class Design:
             "SUPERRES_STEPS": str(self.steps),
             "SUPERRES_SEED": str(self.options.seed),
             "SUPERRES_PRECISION": self.precision,
+            "SUPERRES_LATTICE": self._lattice_words(),
             **({"SUPERRES_WARNING": "; ".join(warnings)} if warnings else {}),
             "SUPERRES_BANDS": str(self.roles),
             "SUPERRES_VALUE_RANGE": "; ".join(f"{r.low:.10g},{r.high:.10g}" for r in ranges),
         }
+
+    def _lattice_words(self) -> str:
+        """The cells' size, and the result's first column and row that begin one."""
+        cell, window = self.recipe.lattice.cell, self.window
+        across, down = -window.column % cell.width, -window.row % cell.height
+        return f"{cell.width} x {cell.height} from {across}, {down}"
 
     def warnings(self) -> list[str]:
         """What a user should know before the result is used."""

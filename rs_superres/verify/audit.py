@@ -128,6 +128,8 @@ def _tag_findings(here: Description, there: Description) -> list[Finding]:
     pairs = list(zip(here.bands, there.bands, strict=False))
     dtypes = {f"{a.dtype} became {b.dtype}" for a, b in pairs if a.dtype != b.dtype}
     units = [_unit_fault(a, b) for a, b in pairs]
+    lost = {a.unit for a, b in pairs if a.unit and not b.unit}
+    notes = [f"the unit {unit} is no longer named" for unit in sorted(lost)]
     return [
         Finding(
             name="dtype",
@@ -139,7 +141,7 @@ def _tag_findings(here: Description, there: Description) -> list[Finding]:
             name="units",
             measured=sum(bool(u) for u in units),
             allowed=RULES["units"].allowed,
-            detail="; ".join(sorted({u for u in units if u})),
+            detail="; ".join([*sorted({u for u in units if u}), *notes]),
         ),
     ]
 
@@ -154,6 +156,7 @@ def _unit_fault(here: Band, there: Band) -> str:
         )
         if not np.isclose(before, after, rtol=1e-9, atol=0)
     ]
-    if (here.unit or "") != (there.unit or ""):
-        told.append(f"unit {here.unit or 'none'} became {there.unit or 'none'}")
+    # gdal_translate drops units: that loses a word, and changes no amount.
+    if there.unit and here.unit != there.unit:
+        told.append(f"unit {here.unit or 'none'} became {there.unit}")
     return ", ".join(told)

@@ -133,7 +133,8 @@ def shift_of(block: Block, band: int) -> Shift | None:
 
 def _step(back: Floats, true: Floats, sound: Valid) -> tuple[Floats, Floats]:
     """One step of Gauss and Newton, and the precision of the shift."""
-    down, across = np.gradient(back)
+    down: Floats = np.gradient(back, axis=0)
+    across: Floats = np.gradient(back, axis=1)
     terms = np.stack([down[sound], across[sound], back[sound], np.ones(int(sound.sum()))])
     if np.ptp(terms[2]) == 0:
         return np.zeros(2), np.zeros((2, 2))

@@ -69,7 +69,8 @@ RULES = {
     "units": Rule(
         measured="bands of another scale, offset or unit",
         allowed=0,
-        reason="the same number must mean the same amount",
+        reason="the same number must mean the same amount; a unit that is no longer named is told, "
+        "not held against the result, for gdal_translate loses it",
         failure="readers that honour the tags see other amounts",
         remedy="copy scale, offset and unit from the source (gdal_edit.py -scale -offset)",
     ),
