@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,9 +72,7 @@ def matched(image: Array) -> Array:
     for row in range(0, image.shape[1], 128):
         for column in range(0, image.shape[2], 128):
             at = np.s_[:, row : row + 128, column : column + 128]
-            told = match_histograms(  # type: ignore[no-untyped-call]  # scikit-image's
-                image[at], image[:, :64, :64], channel_axis=0
-            )
+            told = match_histograms(image[at], image[:, :64, :64], channel_axis=0)
             out[at] = np.rint(told)
     return out
 
@@ -218,7 +217,7 @@ PLACES = {
 @pytest.mark.parametrize("shifted", [False, True])
 def test_any_place_can_be_audited(place: str, shifted: bool, tmp_path: Path, tiny: str) -> None:
     image = made.pixels()
-    profile = {}
+    profile: dict[str, Any] = {}
     if place == "control points":
         profile["gcps"] = [
             GroundControlPoint(row=r, col=c, x=1e5 + c, y=2e5 - r)
@@ -260,7 +259,8 @@ def test_the_shift_is_the_one_planted(shift: float, tmp_path: Path) -> None:
 
     def wave(dy: float) -> Array:
         y, x = rows + 1 / 6 - dy, columns + 1 / 6
-        return 100 * np.sin(y / 3) * np.cos(x / 4) + 60 * np.cos(y / 5 + x / 2.2) + 500
+        out: Array = 100 * np.sin(y / 3) * np.cos(x / 4) + 60 * np.cos(y / 5 + x / 2.2) + 500
+        return out
 
     y, x = np.indices((150, 160)) + 0.5
     truth = 100 * np.sin(y / 3) * np.cos(x / 4) + 60 * np.cos(y / 5 + x / 2.2) + 500
