@@ -56,7 +56,7 @@ def main() -> None:
     for what, part in (("whole", result), ("corner", result[:, :100, :100])):
         begun = time.perf_counter()
         try:
-            with UntilFirstCell(), dask.config.set({"optimization.fuse.active": False}):
+            with UntilFirstCell(), dask.config.set({"optimization.fuse.active": False}):  # type: ignore[no-untyped-call] # dask's
                 part.compute(scheduler="synchronous")
         except FirstError:
             print(f"first cell of the {what} begins {time.perf_counter() - begun:.2f} s after")
