@@ -106,7 +106,8 @@ def _local(workers: int) -> Iterator[Client]:
 
 def _quieten() -> None:
     """Keep dask's own words away: what goes wrong is told as an error."""
-    for name in ("distributed", "tornado"):
+    # distributed gives some of its loggers, the client's among them, a level of their own.
+    for name in ("distributed", "distributed.client", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
