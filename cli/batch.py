@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rs_superres.errors import InputError
+
 from . import options, stderr
+from .cluster import cluster
 from .progress import INTERVAL
-from .stopping import stopped_by_term
 from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
@@ -63,10 +65,8 @@ def command(
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     # Not at the top: dask, torch and rasterio take seconds, which --help must not wait for.
     from rs_superres.batch import report as reports
-    from rs_superres.batch.cluster import connected, dashboard
     from rs_superres.batch.folder import scenes as find
     from rs_superres.batch.run import jobs, run_batch
-    from rs_superres.errors import InputError
 
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers is for this machine's own cluster, not for --scheduler")
@@ -83,9 +83,7 @@ def command(
         thumbnails=report is not None,
     )
     started = time.monotonic()
-    with stopped_by_term(), connected(scheduler, workers) as client:
-        if not quiet and dashboard(client):
-            click.echo(f"dashboard: {dashboard(client)}", err=True)
+    with cluster(scheduler, workers, quiet=quiet) as client:
         outcomes = run_batch(client, work, _Teller(quiet=quiet))
     seconds = time.monotonic() - started
     if report is not None:
@@ -99,8 +97,6 @@ def command(
 
 def _check_folders(*paths: Path | None) -> None:
     """Refuse files where folders are written to."""
-    from rs_superres.errors import InputError
-
     for path in paths:
         if path is not None and path.exists() and not path.is_dir():
             raise InputError(f"{path} is a file, expected a folder")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options, stderr
+from .cluster import cluster
 from .dry_run import rehearsed
 from .progress import shown
-from .stopping import stopped_by_term
 from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
@@ -85,12 +85,9 @@ def command(
     if report.dropped:
         click.echo(f"rs-sr: started anew: {report.dropped}", err=True)
     if preview is not None:
-        from rs_superres.preview import preview_of, save
+        from rs_superres.preview import save_preview
 
-        picture = preview_of(
-            decided.sources, decided.roles.selection, out, decided.zoom, decided.window
-        )
-        save(picture, preview)
+        save_preview(decided, preview)
     told |= {
         "resumed_cells": report.resumed,
         "blank_cells": report.blank,
@@ -108,12 +105,9 @@ def _computing(scheduler: str | None, *, quiet: bool) -> Iterator[Compute]:
     if scheduler is None:
         yield compute_here
         return
-    from rs_superres.batch.cluster import connected, dashboard
     from rs_superres.batch.spread import compute_on
 
-    with stopped_by_term(), connected(scheduler) as client:
-        if not quiet and dashboard(client):
-            click.echo(f"dashboard: {dashboard(client)}", err=True)
+    with cluster(scheduler, quiet=quiet) as client:
         yield compute_on(client)
 
 

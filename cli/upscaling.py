@@ -100,23 +100,22 @@ def upscaling(command: F) -> F:
 
 def asked(chosen: dict[str, Any]) -> Options:
     """The options of a run from those of the command line, which it takes out of ``chosen``."""
-    from rs_superres import engine, roles, zoo
+    from rs_superres import interface, zoo
 
     taken = {name: chosen.pop(name) for name in TAKEN}
-    return engine.Options(
-        model=chosen.pop("model") or zoo.DEFAULT,
-        format=chosen.pop("file_format"),
-        resume=not chosen.pop("no_resume"),
-        bands=roles.Wish(
-            bands=chosen.pop("bidx"),
-            **{name: chosen.pop(name) for name in ("rgb", "nearest", "classes", "nodata")},
-        ),
-        **taken,
+    return interface.options(
+        {
+            "model": chosen.pop("model") or zoo.DEFAULT,
+            "format": chosen.pop("file_format"),
+            "resume": not chosen.pop("no_resume"),
+            **taken,
+        }
     )
 
 
 TAKEN = (
     *("scale", "resolution", "like", "bounds", "aoi", "steps", "seed", "value_range"),
+    *("bidx", "rgb", "nearest", "classes", "nodata"),
     *("device", "precision", "creation", "overwrite", "scratch"),
 )
-"""Options that go by the same name in the library."""
+"""Options that go by the same name in Python."""

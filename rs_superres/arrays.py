@@ -20,7 +20,7 @@ from rs_superres.parts import Part
 from rs_superres.planning import Design, Options, designed, placed
 from rs_superres.raster import sample_windows
 from rs_superres.roles import decide
-from rs_superres.scene import compute_cell
+from rs_superres.scene import compute_window
 
 EIGHT_BITS = np.array((0.0, 255.0))
 """The value range of uint8."""
@@ -96,14 +96,10 @@ def _at_once(values: npt.NDArray[np.generic], design: Design) -> npt.NDArray[np.
 
 def _fill(out: npt.NDArray[np.generic], values: npt.NDArray[np.generic], design: Design) -> None:
     """Compute one scene into its place, (band, y, x)."""
-    recipe, window = design.recipe, design.window
+    recipe = design.recipe
     whole = Part(values, design.description.grid.window, Shape(*values.shape[1:]), recipe.nodata)
     if not recipe.groups:
         samples = [whole.read(part) for part in sample_windows(design.description)]
         groups = band_groups(design.roles, recipe.bands, samples, None)
         recipe = replace(recipe, groups=tuple(groups))
-    for cell in recipe.lattice.cells(window):
-        shared = cell.intersection(window)
-        if shared is not None:
-            made, _ = compute_cell(recipe, whole, cell)
-            out[:, *shared.relative_to(window).slices] = made[:, *shared.relative_to(cell).slices]
+    compute_window(recipe, whole, design.window, out)

@@ -28,15 +28,18 @@ def compute_here(
                 finished()
         return
 
-    def compute(cell: Window) -> None:
-        # An open raster belongs to its thread; beside a cell's computation opening costs nothing.
-        with open_source(decided.sources, decided.roles.selection) as source:
-            store.put(cell, *compute_cell(decided.recipe, source, cell))
-
     pool = ThreadPoolExecutor(at_once)
     try:
-        for future in as_completed([pool.submit(compute, cell) for cell in cells]):
+        for future in as_completed(
+            [pool.submit(compute_one, decided, store, cell) for cell in cells]
+        ):
             future.result()
             finished()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
+    """Compute one cell with a source of its own: an open raster belongs to its thread."""
+    with open_source(decided.sources, decided.roles.selection) as source:
+        store.put(cell, *compute_cell(decided.recipe, source, cell))

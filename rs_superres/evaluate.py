@@ -23,7 +23,7 @@ from rs_superres.inference import prepare
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band, open_source
-from rs_superres.scene import ArrayReader, Recipe, compute_cell
+from rs_superres.scene import ArrayReader, Recipe, compute_window
 from rs_superres.tiles import Lattice
 
 Pixels = npt.NDArray[np.uint8]
@@ -115,13 +115,8 @@ def enlarge(
         seed=seed,
         masked=False,
     )
-    reader = ArrayReader(image)
     out = np.empty((len(image), *shape), dtype=image.dtype)
-    for cell in recipe.lattice.cells():
-        shared = cell.intersection(zoom.output.window)
-        if shared is not None:
-            values, _ = compute_cell(recipe, reader, cell)
-            out[:, *shared.slices] = values[:, *shared.relative_to(cell).slices]
+    compute_window(recipe, ArrayReader(image), zoom.output.window, out)
     return out
 
 

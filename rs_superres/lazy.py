@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, product
 from typing import Any
@@ -147,18 +147,20 @@ def _spans(design: Design) -> tuple[list[_Span], list[_Span]]:
         return covered(source_window(design.recipe, cell), design.recipe.zoom.source.shape)
 
     # A cell's rows do not depend on its column, nor its columns on its row.
+    down, across = design.recipe.lattice.cells(window).starts()
     rows, columns = [], []
-    for first, kept in _steps(window.row, window.height, side.height):
+    for first in down:
+        kept = _kept(window.row, window.height, first, side.height)
         rows.append(_Span(first, kept, read(first, 0).row, read(first, 0).height))
-    for first, kept in _steps(window.column, window.width, side.width):
+    for first in across:
+        kept = _kept(window.column, window.width, first, side.width)
         columns.append(_Span(first, kept, read(0, first).column, read(0, first).width))
     return rows, columns
 
 
-def _steps(start: int, count: int, side: int) -> Iterator[tuple[int, slice]]:
-    """The cells that meet a span: first pixel, and which of their pixels lie in it."""
-    for first in range(start // side * side, start + count, side):
-        yield first, slice(max(start - first, 0), min(start + count - first, side))
+def _kept(start: int, count: int, first: int, side: int) -> slice:
+    """Which pixels of a cell lie in a span."""
+    return slice(max(start - first, 0), min(start + count - first, side))
 
 
 def _reading(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window, Zoom
+from rs_superres.planning import Plan
 from rs_superres.radiometry import Valid
 from rs_superres.raster import Paths, Selection, open_source
 
@@ -103,3 +104,13 @@ def preview_of(
     # Nearest neighbour: each source pixel where it lies, to the pixel.
     enlarged = before[shown][:, rows - rows[0]][:, :, columns - columns[0]]
     return side_by_side(stretched(enlarged, limits), stretched(after[shown], limits))
+
+
+def save_preview(decided: Plan, path: Path) -> None:
+    """Write before and after of a run that is done.
+
+    Raises:
+        RasterError: the source or the result cannot be read, or the picture not written.
+    """
+    selection = decided.roles.selection
+    save(preview_of(decided.sources, selection, decided.out, decided.zoom, decided.window), path)

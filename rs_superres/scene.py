@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.area import Area
-from rs_superres.grid import Window, Zoom
+from rs_superres.grid import Shape, Window, Zoom
 from rs_superres.groups import Group
 from rs_superres.inference import Inference
 from rs_superres.noise import normal_field
@@ -22,7 +22,7 @@ from rs_superres.radiometry import DOUBLE, FILL_RADIUS, Valid, fill_holes, quant
 from rs_superres.raster import Band
 from rs_superres.raster.description import nodata_of
 from rs_superres.resample import cubic, linear
-from rs_superres.tiles import Lattice, Patch, patch, reflected
+from rs_superres.tiles import Lattice, Patch, patch, read_mirrored
 
 Indices = npt.NDArray[np.int64]
 
@@ -52,10 +52,12 @@ class ArrayReader:
         self, row: int, column: int, height: int, width: int
     ) -> tuple[npt.NDArray[np.generic], Valid]:
         """(band, y, x) each; see :class:`Reader`."""
-        rows = reflected(row, height, self._values.shape[1])
-        columns = reflected(column, width, self._values.shape[2])
-        take = np.ix_(np.arange(len(self._values)), rows, columns)
-        return self._values[take], self._valid[take]
+        shape = Shape(*self._values.shape[1:])
+        return read_mirrored(self._read, Window(row, column, height, width), shape)
+
+    def _read(self, window: Window) -> tuple[npt.NDArray[np.generic], Valid]:
+        """The same of a window within the scene."""
+        return self._values[:, *window.slices], self._valid[:, *window.slices]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,17 @@ def compute_cell(
     # What nodata alone marks is marked in its own band: the mask is for what no band has.
     told = [i for i in range(len(out)) if i not in recipe.alpha] or list(recipe.alpha)
     return out, np.asarray(there[told].any(axis=0))
+
+
+def compute_window(
+    recipe: Recipe, reader: Reader, window: Window, out: npt.NDArray[np.generic]
+) -> None:
+    """Compute a window of the output into an array, (band, y, x), cell by cell."""
+    for cell in recipe.lattice.cells(window):
+        shared = cell.intersection(window)
+        if shared is not None:
+            made, _ = compute_cell(recipe, reader, cell)
+            out[:, *shared.relative_to(window).slices] = made[:, *shared.relative_to(cell).slices]
 
 
 def holds_valid(recipe: Recipe, reader: Reader, cell: Window) -> bool:

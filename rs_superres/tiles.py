@@ -70,7 +70,7 @@ class Cells:
     lattice: Lattice
     window: Window
 
-    def _starts(self) -> tuple[range, range]:
+    def starts(self) -> tuple[range, range]:
         """First rows and first columns of the cells."""
         cell, window = self.lattice.cell, self.window
         return (
@@ -81,11 +81,11 @@ class Cells:
         )
 
     def __len__(self) -> int:
-        rows, columns = self._starts()
+        rows, columns = self.starts()
         return len(rows) * len(columns)
 
     def __iter__(self) -> Iterator[Window]:
-        rows, columns = self._starts()
+        rows, columns = self.starts()
         cell = self.lattice.cell
         for row in rows:
             for column in columns:
@@ -128,6 +128,12 @@ def reflected(start: int, count: int, size: int) -> npt.NDArray[np.int64]:
     """
     index = np.arange(start, start + count, dtype=np.int64) % (2 * size)
     return np.where(index < size, index, 2 * size - 1 - index)
+
+
+def spread(size: int, side: int, most: int) -> list[int]:
+    """Evenly spread starts of spans of ``side`` along an axis: as many as cover it, or ``most``."""
+    count = min(most, -(-size // side))
+    return [round(i * max(0, size - side) / max(1, count - 1)) for i in range(count)]
 
 
 def covered(window: Window, shape: Shape) -> Window:

@@ -16,6 +16,7 @@ from rs_superres.batch.cluster import completed, device_of_worker, given_up
 from rs_superres.batch.folder import Scene
 from rs_superres.batch.work import Job, Outcome, anywhere, upscaled
 from rs_superres.engine import Options
+from rs_superres.raster import one_line
 
 ATTEMPTS = 3
 """How often a scene is tried whose failure may pass."""
@@ -164,7 +165,7 @@ def _outcome_of(job: Job, future: Future[Any]) -> Outcome:
         error=(
             "the workers that tried it died, short of memory perhaps"
             if lost
-            else f"{type(error).__name__}: {' '.join(str(error).split())}"
+            else f"{type(error).__name__}: {one_line(error)}"
         ),
         may_pass=lost,
         attempts=job.attempt,

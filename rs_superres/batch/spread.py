@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +13,13 @@ from distributed import Client
 from rs_superres import engine
 from rs_superres.batch.cluster import completed, device_of_worker
 from rs_superres.batch.work import anywhere, model_of
+from rs_superres.computing import Compute, compute_one
 from rs_superres.errors import ClusterError, RasterError, SuperResError
 from rs_superres.grid import Window
 from rs_superres.planning import Plan
-from rs_superres.raster import open_source
-from rs_superres.scene import compute_cell
 from rs_superres.store import CellStore
 
-_planned: OrderedDict[str, Plan] = OrderedDict()
+_planned: dict[str, Plan] = {}
 _planning = threading.Lock()
 
 
@@ -36,9 +35,7 @@ class _Task:
 
     def __call__(self, cell: Window) -> None:
         decided = self.plan()
-        with open_source(decided.sources, decided.roles.selection) as source:
-            values, mask = compute_cell(decided.recipe, source, cell)
-        CellStore(decided.scratch).put(cell, values, mask)
+        compute_one(decided, CellStore(decided.scratch), cell)
 
     def plan(self) -> Plan:
         """The plan, made once in a process.
@@ -65,10 +62,8 @@ class _Task:
             return _planned[self.checksum]
 
 
-def compute_on(
-    client: Client,
-) -> Callable[[Plan, CellStore, Sequence[Window], Callable[[], None]], None]:
-    """The way to compute cells on a cluster; see :data:`rs_superres.computing.Compute`."""
+def compute_on(client: Client) -> Compute:
+    """The way to compute cells on a cluster; see :data:`Compute`."""
 
     def compute(
         decided: Plan, store: CellStore, cells: Sequence[Window], finished: Callable[[], None]

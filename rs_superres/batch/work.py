@@ -17,8 +17,8 @@ from PIL import Image
 from rs_superres import engine, zoo
 from rs_superres.errors import InputError, RasterError, SuperResError
 from rs_superres.planning import SETTINGS_TAG
-from rs_superres.preview import limits_of, preview_of, save, stretched
-from rs_superres.raster import FAILURES, check_whole, read_small, read_tags
+from rs_superres.preview import limits_of, save_preview, stretched
+from rs_superres.raster import FAILURES, check_whole, one_line, read_small, read_tags
 
 Status = Literal["done", "skipped", "failed"]
 
@@ -111,11 +111,10 @@ def upscaled(job: Job, told: Told) -> Outcome:
     try:
         outcome = _upscaled(job, blank, told)
     except (SuperResError, OSError, MemoryError) as error:
-        line = " ".join(str(error).split()) or type(error).__name__
         may_pass = isinstance(error, OSError | MemoryError)
-        outcome = replace(blank, error=line, may_pass=may_pass)
+        outcome = replace(blank, error=one_line(error), may_pass=may_pass)
     except Exception as error:  # noqa: BLE001 (one bad scene never stops the rest)
-        outcome = replace(blank, error=f"{type(error).__name__}: {' '.join(str(error).split())}")
+        outcome = replace(blank, error=f"{type(error).__name__}: {one_line(error)}")
     return replace(outcome, seconds=time.monotonic() - started)
 
 
@@ -138,10 +137,7 @@ def _upscaled(job: Job, blank: Outcome, told: Told) -> Outcome:
     # Side outputs that are missing are made of a result that is there, too.
     if job.preview is not None and (status == "done" or not job.preview.exists()):
         job.preview.parent.mkdir(parents=True, exist_ok=True)
-        shown = preview_of(
-            decided.sources, decided.roles.selection, job.out, decided.zoom, decided.window
-        )
-        save(shown, job.preview)
+        save_preview(decided, job.preview)
     return replace(
         blank,
         status=status,
@@ -170,7 +166,7 @@ def unlike(decided: engine.Plan) -> str | None:
             return "its source was changed since"
         check_whole(decided.out)
     except (RasterError, *FAILURES) as error:
-        return f"it is damaged ({' '.join(str(error).split())})"
+        return f"it is damaged ({one_line(error)})"
     return None
 
 

@@ -10,7 +10,7 @@ from rs_superres.raster.formats import (
     keeps_domains,
     write_image,
 )
-from rs_superres.raster.gdal import FAILURES
+from rs_superres.raster.gdal import FAILURES, one_line
 from rs_superres.raster.opening import (
     inspect,
     open_source,
@@ -44,6 +44,7 @@ __all__ = [
     "finish",
     "inspect",
     "keeps_domains",
+    "one_line",
     "open_source",
     "read_grid",
     "read_small",

@@ -20,10 +20,13 @@ from rs_superres.radiometry import Valid, valid_by_value
 from rs_superres.raster.description import Description
 from rs_superres.raster.gdal import reading, telling
 from rs_superres.raster.selection import Selection, colour_table
-from rs_superres.tiles import read_mirrored
+from rs_superres.tiles import read_mirrored, spread
 
 SAMPLE = 64
 """Pixels: the side of the windows that a scene is sampled by."""
+
+SAMPLES = 16
+"""Sampled windows along a side, at most."""
 
 Paths = str | Path | Sequence[str | Path]
 """One raster, or several on one grid: paths, or what else GDAL opens."""
@@ -158,7 +161,7 @@ def sample_windows(description: Description) -> list[Window]:
         InputError: memory does not hold them.
     """
     shape = description.grid.shape
-    rows, columns = _sample_starts(shape.height), _sample_starts(shape.width)
+    rows, columns = (spread(side, SAMPLE, SAMPLES) for side in (shape.height, shape.width))
     check_memory(
         len(rows) * len(columns) * SAMPLE**2 * description.pixel_bytes,
         f"a sample of the {len(description.bands)} bands of {description.path}",
@@ -167,12 +170,6 @@ def sample_windows(description: Description) -> list[Window]:
     squares = (Window(row, column, SAMPLE, SAMPLE) for row in rows for column in columns)
     shared = (square.intersection(description.grid.window) for square in squares)
     return [window for window in shared if window is not None]
-
-
-def _sample_starts(size: int) -> list[int]:
-    """Up to 16 evenly spread starts of sample windows along a side."""
-    count = min(16, -(-size // SAMPLE))
-    return [round(i * max(0, size - SAMPLE) / max(1, count - 1)) for i in range(count)]
 
 
 def checksum(description: Description, samples: Iterable[Sampled]) -> str:

@@ -13,7 +13,7 @@ from rs_superres.verify.findings import Audit, Finding
 from rs_superres.verify.masks import Masks
 from rs_superres.verify.pair import Pair
 from rs_superres.verify.placement import crs_finding, extent_finding, placed
-from rs_superres.verify.radiometric import Radiometry, spans
+from rs_superres.verify.radiometric import Radiometry
 from rs_superres.verify.registration import registration
 from rs_superres.verify.rules import RULES
 from rs_superres.verify.seams import seams
@@ -49,7 +49,12 @@ def verify(
         zoom, fault = placed(here, there)
         findings = [
             crs_finding(here, there),
-            Finding(name="placement", measured=int(bool(fault)), allowed=0, detail=fault),
+            Finding(
+                name="placement",
+                measured=int(bool(fault)),
+                allowed=RULES["placement"].allowed,
+                detail=fault,
+            ),
             *([] if zoom is None else [extent_finding(zoom)]),
             _bands_finding(here, there),
             *_tag_findings(here, there),
@@ -84,7 +89,7 @@ def _measured(pair: Pair, progress: Progress | None) -> list[Finding]:
         *masks.findings(),
         registration(pair),
         *radiometry.findings(),
-        seams(pair, spans(pair)),
+        seams(pair, radiometry.spans),
     ]
 
 
@@ -117,7 +122,7 @@ def _bands_finding(here: Description, there: Description) -> Finding:
     return Finding(
         name="bands",
         measured=0 if fine else abs(added),
-        allowed=0,
+        allowed=RULES["bands"].allowed,
         detail=f"{len(there.bands)} of the source's {len(here.bands)}"
         + (", one is alpha" if added == 1 and alpha else ""),
     )

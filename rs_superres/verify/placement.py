@@ -8,6 +8,7 @@ from rs_superres.errors import InputError
 from rs_superres.grid import SNAP, Axis, Zoom
 from rs_superres.raster import Description, same_crs
 from rs_superres.verify.findings import Finding
+from rs_superres.verify.rules import RULES
 
 SLACK = 1e-3
 """Result pixels that transforms, written with few digits, may differ by over a whole scene."""
@@ -124,7 +125,12 @@ def crs_finding(source: Description, out: Description) -> Finding:
         told.append("another CRS" if out.grid.crs else "the CRS is gone")
         if source.grid.crs is None:
             told[-1] = "a CRS, the source has none"
-    return Finding(name="crs", measured=len(told), allowed=0, detail="; ".join(told))
+    return Finding(
+        name="crs",
+        measured=len(told),
+        allowed=RULES["crs"].allowed,
+        detail="; ".join(told),
+    )
 
 
 def extent_finding(zoom: Zoom) -> Finding:
@@ -140,4 +146,9 @@ def extent_finding(zoom: Zoom) -> Finding:
         covered.append(span * axis.step / axis.source)
     share = 100 * covered[0] * covered[1]
     told.append(f"covers {share:.4g} % of the source")
-    return Finding(name="extent", measured=len(told) - 1, allowed=0, detail="; ".join(told))
+    return Finding(
+        name="extent",
+        measured=len(told) - 1,
+        allowed=RULES["extent"].allowed,
+        detail="; ".join(told),
+    )

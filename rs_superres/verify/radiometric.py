@@ -52,7 +52,7 @@ class Span:
     """The least difference that means something."""
 
 
-def spans(pair: Pair) -> list[Span]:
+def _spans(pair: Pair) -> list[Span]:
     """The spread of every band, by sampled windows of the source."""
     samples = list(pair.source.samples())
     out = []
@@ -141,7 +141,8 @@ class Radiometry:
 
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
-        self._spans = spans(pair)
+        self.spans = _spans(pair)
+        """Of every band."""
         self._bands = {band: _Band() for band in pair.bands}
         self._angle, self._plain_angle = Moments(), Moments()
         rows, columns = covered(pair.zoom.rows), covered(pair.zoom.columns)
@@ -188,7 +189,7 @@ class Radiometry:
         self, block: Block, band: int, sound: Valid, images: tuple[Floats, Floats, Floats]
     ) -> None:
         """Offset and gain of each place that is sound as a whole."""
-        found, span = self._bands[band], self._spans[band]
+        found, span = self._bands[band], self.spans[band]
         whole = _in_places(sound).all(axis=-1)
         if not whole.any():
             return
@@ -235,7 +236,7 @@ class Radiometry:
         """Of each band, in steps."""
         figures = []
         for band, found in self._bands.items():
-            span = self._spans[band]
+            span = self.spans[band]
             step = span.step or 1.0
             apart = found.whole.cubic
             free = NOISE * found.places.cubic.error + BIAS_FREE * apart.deviation
@@ -315,7 +316,7 @@ class Radiometry:
 
     @property
     def _known(self) -> list[Span]:
-        return [self._spans[band] for band in self._bands]
+        return [self.spans[band] for band in self._bands]
 
     def _worst(
         self,

@@ -13,6 +13,7 @@ import numpy as np
 
 from rs_superres.grid import Window
 from rs_superres.radiometry import Valid
+from rs_superres.tiles import spread
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.pair import Block, Floats, Pair, covered
 from rs_superres.verify.rules import NOISE, RULES
@@ -161,16 +162,10 @@ def _windows(pair: Pair) -> list[Window]:
     """Windows of the source, evenly placed by its size."""
     side = min(SIDE, pair.block_side)
     rows, columns = (
-        [(r.start + start, min(side, len(r))) for start in _starts(len(r), side)]
+        [(r.start + start, min(side, len(r))) for start in spread(len(r), side, ACROSS)]
         for r in (covered(pair.zoom.rows), covered(pair.zoom.columns))
     )
     return [Window(r, c, h, w) for (r, h), (c, w) in product(rows, columns) if h > 4 and w > 4]
-
-
-def _starts(size: int, side: int) -> list[int]:
-    """Up to :data:`ACROSS` evenly spread starts."""
-    count = min(ACROSS, -(-size // side))
-    return sorted({round(i * max(0, size - side) / max(1, count - 1)) for i in range(count)})
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.grid import Axis, Window
+from rs_superres.tiles import spread
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.pair import HALO, Block, Pair, covered
 from rs_superres.verify.radiometric import Span
@@ -192,9 +193,8 @@ def _profile(pair: Pair, spans: list[Span], *, down: bool) -> tuple[int, Profile
     if len(cells) < 8 or width < 4:
         return None
     totals, count = np.zeros((2, along.size + 1)), np.zeros(along.size + 1)
-    strips = min(STRIPS, -(-len(others) // width))
-    for i in range(strips):
-        other = others.start + round(i * (len(others) - width) / max(1, strips - 1))
+    for place in spread(len(others), width, STRIPS):
+        other = others.start + place
         for cell in range(cells.start, cells.stop, side):
             length = min(side, cells.stop - cell)
             window = (
