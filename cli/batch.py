@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 @click.option(
     "--skip-existing", is_flag=True, help="Leave results that are whole and made the same way."
 )
+@click.option(
+    "--uncertainty",
+    type=options.FILE,
+    metavar="DIR",
+    help="Folder for the samples' standard deviations.",
+)
 @click.option("--preview", type=options.FILE, metavar="DIR", help="Folder for pictures (PNG).")
 @click.option(
     "--report", type=options.FILE, metavar="R.html", help="Write a report, and R.json beside it."
@@ -48,6 +54,7 @@ def command(
     scheduler: str | None,
     workers: int | None,
     skip_existing: bool,
+    uncertainty: Path | None,
     preview: Path | None,
     report: Path | None,
     as_json: bool,
@@ -70,8 +77,8 @@ def command(
 
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers is for this machine's own cluster, not for --scheduler")
-    _check_folders(out, preview)
-    wanted = asked(chosen)
+    _check_folders(out, preview, uncertainty)
+    wanted = asked({**chosen, "uncertainty": uncertainty})
     if report is not None and not wanted.overwrite and not skip_existing and report.exists():
         raise InputError(f"{report} exists already; use --overwrite to replace it")
     work = jobs(

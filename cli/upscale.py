@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=options.FILE, required=True, help="The result.")
 @upscaling
 @options.scheduler
+@click.option(
+    "--uncertainty",
+    type=options.FILE,
+    metavar="STD.tif",
+    help="Write the samples' standard deviation, band by band, in the source's units.",
+)
 @click.option("--preview", type=options.FILE, help="Write a picture of before and after (PNG).")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what it takes.")
 @click.option(
@@ -41,6 +47,7 @@ def command(
     source: tuple[str, ...],
     out: Path,
     scheduler: str | None,
+    uncertainty: Path | None,
     preview: Path | None,
     dry_run: bool,
     lattice: Path | None,
@@ -61,7 +68,7 @@ def command(
 
     if lattice is not None and not dry_run:
         raise click.UsageError("--lattice goes with --dry-run")
-    wanted = asked(chosen)
+    wanted = asked({**chosen, "uncertainty": uncertainty})
     if scheduler is not None:
         from rs_superres.batch.spread import everywhere
 
@@ -89,6 +96,7 @@ def command(
 
         save_preview(decided, preview)
     told |= {
+        "consistency_residual": str(report.residual),
         "resumed_cells": report.resumed,
         "blank_cells": report.blank,
         "seconds": round(report.seconds, 2),
@@ -132,6 +140,8 @@ def described(decided: Plan) -> dict[str, Any]:
         "model_sha256": decided.model.checksum,
         "steps": decided.steps,
         "seed": decided.options.seed,
+        "samples": decided.options.samples,
+        "consistency": decided.options.consistency,
         "device": decided.device,
         "precision": decided.precision,
         "cells": len(decided.cells),

@@ -40,6 +40,19 @@ OPTIONS = (
     options.steps,
     options.seed,
     click.option(
+        "--samples",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Results that are drawn and averaged.",
+    ),
+    click.option(
+        "--consistency/--no-consistency",
+        default=True,
+        show_default=True,
+        help="Make the result, brought back to the source's grid, equal the source.",
+    ),
+    click.option(
         "-b",
         "--bidx",
         type=options.Bands(),
@@ -115,6 +128,7 @@ def asked(chosen: dict[str, Any]) -> Options:
 
 TAKEN = (
     *("scale", "resolution", "like", "bounds", "aoi", "steps", "seed", "value_range"),
+    *("samples", "uncertainty", "consistency"),
     *("bidx", "rgb", "nearest", "classes", "nodata"),
     *("device", "precision", "creation", "overwrite", "scratch"),
 )

@@ -24,7 +24,7 @@ def compute_here(
     if at_once < 2:
         with open_source(decided.sources, decided.roles.selection) as source:
             for cell in cells:
-                store.put(cell, *compute_cell(decided.recipe, source, cell))
+                store.put(cell, compute_cell(decided.recipe, source, cell))
                 finished()
         return
 
@@ -42,4 +42,4 @@ def compute_here(
 def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
     """Compute one cell with a source of its own: an open raster belongs to its thread."""
     with open_source(decided.sources, decided.roles.selection) as source:
-        store.put(cell, *compute_cell(decided.recipe, source, cell))
+        store.put(cell, compute_cell(decided.recipe, source, cell))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -83,6 +83,8 @@ class SamplerConfig:
     """How the levels bunch at the low end (Karras et al. 2022, eq. 5)."""
     flat: float = 0.016
     """Contrast of the source, network values, at which half of the detail is kept (2 of 255)."""
+    spread: float = 1.0
+    """Factor by which the deviation of samples foretells the error best."""
     timesteps: int = 2000
     """T of the paper's schedule (paper kind)."""
     beta_start: float = 1e-6
@@ -114,6 +116,25 @@ class TrainedConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsistencyConfig:
+    """What brings a result back to its source's grid; see :mod:`rs_superres.consistency`."""
+
+    kernel: Literal["bicubic", "area", "gaussian"] = "bicubic"
+    """How low resolution was made in training."""
+    mtf: float = 0.25
+    """Of a Gaussian kernel: its modulation transfer at Nyquist."""
+    noise: float = 0.0
+    """How far from its source a result may lie, as a share of the value range."""
+
+    def words(self) -> str:
+        """One line for tags and cards."""
+        kernel = {"bicubic": "antialiased bicubic", "area": "area mean"}.get(
+            self.kernel, f"Gaussian with an MTF of {self.mtf:g}"
+        )
+        return kernel + (f", within {self.noise:.2%} of the value range" if self.noise else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """A whole model."""
 
@@ -125,6 +146,7 @@ class ModelConfig:
     sampler: SamplerConfig
     tiles: TileConfig
     trained: TrainedConfig
+    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
 
     @property
     def steps(self) -> int:

@@ -18,6 +18,7 @@ from rs_superres.resample import keys
 
 Pixels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.floating]
 Number = TypeVar("Number", bound=np.generic)
 
 Kernel = Literal["bicubic", "area", "gaussian"]
@@ -71,9 +72,7 @@ def kernel_matrix(
     """Weights that make ``cells`` values of ``pixels`` along one axis, over the same extent.
 
     Args:
-        kernel: ``bicubic`` is Keys' cubic (a = -1/2), as wide as a cell where it shrinks and as a
-            pixel where it enlarges, which is what Pillow does; ``area`` the mean of what a cell
-            covers; ``gaussian`` a sensor's blur.
+        kernel: how pixels are weighed; see :func:`kernel_weights`.
         cells: entries of the result.
         pixels: entries of what is weighed.
         phase: by how much of a cell the cells stand shifted along the axis, -0.5 to 0.5.
@@ -83,17 +82,36 @@ def kernel_matrix(
         (cells, pixels), each row with the sum 1.
     """
     step = pixels / cells
-    first = (np.arange(cells) + phase)[:, None] * step
-    pixel = np.arange(pixels)[None, :]
+    centres = (np.arange(cells) + 0.5 + phase) * step
+    return kernel_weights(kernel, centres, step, np.arange(pixels) + 0.5, mtf=mtf)
+
+
+def kernel_weights(
+    kernel: Kernel, centres: Positions, step: float, pixels: Positions, *, mtf: float = 0.25
+) -> Matrix:
+    """How much each pixel counts in each cell.
+
+    Args:
+        kernel: ``bicubic`` is Keys' cubic (a = -1/2), as wide as a cell where it shrinks and as a
+            pixel where it enlarges, which is what Pillow does; ``area`` the mean of what a cell
+            covers; ``gaussian`` a sensor's blur.
+        centres: (cells,) of the cells.
+        step: a cell's size.
+        pixels: (pixels,) centres of the pixels, whose size is 1.
+        mtf: of the Gaussian, its modulation transfer at the cells' Nyquist frequency.
+
+    Returns:
+        (cells, pixels), each row with the sum 1.
+    """
+    apart = np.abs(pixels - centres[:, None])
     if kernel == "area":
-        weights = np.minimum(first + step, pixel + 1) - np.maximum(first, pixel)
-        weights = weights.clip(0)
+        # What cell and pixel share.
+        weights = np.minimum((step + 1) / 2 - apart, min(step, 1.0)).clip(0)
+    elif kernel == "bicubic":
+        weights = keys(apart / max(step, 1.0))
     else:
-        distance = np.abs(pixel + 0.5 - first - step / 2) / max(step, 1.0)
-        if kernel == "bicubic":
-            weights = keys(distance)
-        else:
-            weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
+        distance = apart / max(step, 1.0)
+        weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
     normalised: Matrix = weights / weights.sum(axis=1, keepdims=True)
     return normalised
 

@@ -12,19 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rs_superres.assembly import assemble
 from rs_superres.computing import Compute, compute_here
 from rs_superres.errors import RasterError
 from rs_superres.outputs import check_disk, check_unchanged
-from rs_superres.planning import DRIVERS, Options, Plan, plan
-from rs_superres.raster import (
-    Part,
-    Paths,
-    check_written,
-    creating,
-    finish,
-)
-from rs_superres.scene import blank_cell, is_blank
-from rs_superres.store import CellStore, opened_store
+from rs_superres.planning import Options, Plan, plan
+from rs_superres.raster import Paths
+from rs_superres.residual import Residual
+from rs_superres.store import opened_store
 
 __all__ = ["Options", "Plan", "Progress", "Report", "assemble", "plan", "run", "upscale"]
 
@@ -43,6 +38,8 @@ class Report:
     """Of those, how many an earlier run had finished."""
     blank: int
     """Of those, how many hold nothing valid and were not computed."""
+    residual: Residual
+    """What is left between the result, brought back to the source's grid, and the source."""
     dropped: str | None
     """Why an earlier run's cells were not used."""
     seconds: float
@@ -97,14 +94,17 @@ def run(
         if missing:
             compute(decided, store, missing, finished)
         check_unchanged(settings["source file"], decided.description.files)
-        blank = assemble(decided, store)
-        store.publish(decided.out)
+        made = assemble(decided, store)
+        if decided.options.uncertainty is not None:
+            store.publish(store.spread, decided.options.uncertainty)
+        store.publish(store.result, decided.out)
         store.remove()
     return Report(
         out=decided.out,
         cells=total,
         resumed=resumed,
-        blank=blank,
+        blank=made.blank,
+        residual=made.residual,
         dropped=dropped,
         seconds=time.monotonic() - started,
     )
@@ -123,44 +123,3 @@ def _disk_errors(decided: Plan) -> Iterator[None]:
             f"cannot write {decided.out}: {error.strerror or error}"
             + (kept if decided.scratch.is_dir() else "")
         ) from error
-
-
-def assemble(decided: Plan, store: CellStore) -> int:
-    """Put finished cells together and into the final format, under the store's result name.
-
-    Returns:
-        How many of them hold nothing valid.
-    """
-    target, blank = decided.target(), 0
-    with creating(store.assembled, target) as writer:
-        for part, computed in _parts(decided, store):
-            writer.write(part)
-            blank += computed and is_blank(decided.recipe, part.values, part.mask)
-    check_written(store.assembled, (part for part, _ in _parts(decided, store)))
-    finish(
-        store.assembled,
-        store.result,
-        target=target,
-        driver=DRIVERS[decided.options.format],
-        options=decided.options.creation,
-    )
-    store.assembled.unlink()
-    return blank
-
-
-def _parts(decided: Plan, store: CellStore) -> Iterator[tuple[Part, bool]]:
-    """The result piece by piece, and whether each was computed or lies outside the area."""
-    needed = set(decided.cells)
-    for cell in decided.recipe.lattice.cells(decided.window):
-        shared = cell.intersection(decided.window)
-        if shared is None:
-            continue
-        computed = cell in needed
-        values, mask = store.get(cell) if computed else blank_cell(decided.recipe, cell)
-        inside = shared.relative_to(cell).slices
-        part = Part(
-            shared.relative_to(decided.window),
-            values[:, *inside],
-            None if mask is None else mask[inside],
-        )
-        yield part, computed

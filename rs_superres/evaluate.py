@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres import zoo
+from rs_superres.consistency import surroundings
 from rs_superres.degrade import bicubic, compared
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Window, Zoom
 from rs_superres.groups import Group
-from rs_superres.inference import prepare
+from rs_superres.inference import Manner, prepare
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band, open_source
@@ -96,24 +97,23 @@ def enlarge(
     Returns:
         (3 or 1, Y, X) in the dtype of ``image``.
     """
-    source = Grid(Shape(*image.shape[1:]), None)
-    zoom = Zoom.onto(source, Shape(*shape))
+    zoom = Zoom.onto(Grid(Shape(*image.shape[1:]), None), Shape(*shape))
+    manner = Manner(
+        steps=steps,
+        device=next(model.network.parameters()).device,
+        precision="fp32",
+        beside=surroundings(zoom),
+    )
     bands = (Band(dtype=image.dtype.name),) * len(image)
     recipe = Recipe(
         zoom=zoom,
         lattice=Lattice.over(zoom.output.shape, model.config.tiles.size),
         bands=bands,
         groups=(Group(tuple(range(len(image))), value_range),),
-        inference=prepare(
-            model.config,
-            model.network,
-            zoom,
-            steps=steps,
-            device=next(model.network.parameters()).device,
-            precision="fp32",
-        ),
+        inference=prepare(model.config, model.network, zoom, manner),
         seed=seed,
         masked=False,
+        consistency=model.config.consistency,
     )
     out = np.empty((len(image), *shape), dtype=image.dtype)
     compute_window(recipe, ArrayReader(image), zoom.output.window, out)

@@ -7,7 +7,7 @@ with a cell's centre at its integer. The corners of a scene never move.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -183,6 +183,17 @@ class Axis:
         cells = np.floor(place).astype(np.int64)
         return np.where(np.abs(place - self.source) <= SNAP, self.source - 1, cells)
 
+    def part(self, start: int, size: int) -> Axis:
+        """``size`` of the output's pixels, counted from number ``start``."""
+        return replace(self, size=size, b=self.b + 2 * start * self.a)
+
+    def covered(self) -> range:
+        """The source cells that lie whole in the output."""
+        first = self.positions(0, 1)[0] + 0.5 - self.step / 2
+        last = first + self.size * self.step
+        slack = SNAP + self.step * 1e-3
+        return range(max(0, math.ceil(first - slack)), min(self.source, math.floor(last + slack)))
+
     def edge(self, cell: float) -> float:
         """The output pixel coordinate of a source pixel coordinate."""
         return ((cell - 0.5) * self.d - self.b) / (2 * self.a)
@@ -208,6 +219,15 @@ class Zoom:
         return all(
             axis.under(0, 1)[0] >= 0 and axis.under(axis.size - 1, 1)[0] < axis.source
             for axis in (self.rows, self.columns)
+        )
+
+    def part(self, window: Window) -> Zoom:
+        """A window of the output among the whole source."""
+        return Zoom(
+            source=self.source,
+            output=self.output.crop(window),
+            rows=self.rows.part(window.row, window.height),
+            columns=self.columns.part(window.column, window.width),
         )
 
     @classmethod

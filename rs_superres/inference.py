@@ -5,14 +5,17 @@ Both kinds of model answer the same call, so the engine knows neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rs_superres.config import ModelConfig
+from rs_superres.config import ModelConfig, UNetConfig
 from rs_superres.diffusion.samplers import ddim
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.errors import InputError
@@ -33,6 +36,10 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+Noise = Callable[[], Floats]
+"""Draws the standard normal noise of one sample, shaped like the result."""
+
+
 class Inference(Protocol):
     """A network at one scale."""
 
@@ -40,27 +47,29 @@ class Inference(Protocol):
     """Source cells around an output pixel that its value depends on."""
     margin: int
     """Output pixels computed around a cell and dropped."""
+    sound: int
+    """Of those, the nearest to the cell, whose values are as good as the cell's."""
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
-    ) -> Floats:
-        """Compute one cell with its margin.
+        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+    ) -> Iterator[Floats]:
+        """Compute one cell with its margin, a sample for each noise.
 
         Args:
             image: (3, y, x) network values of the patch.
             rows: the patch's rows.
             columns: the patch's columns.
-            noise: draws standard normal noise shaped like the result.
+            noises: of the samples.
 
-        Returns:
+        Yields:
             (3, rows, columns) network values.
         """
         ...
 
     def residual(
-        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
-    ) -> Floats:
-        """What the result has beside the cubic interpolation of the image; as ``__call__``."""
+        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+    ) -> Iterator[Floats]:
+        """What results have beside the cubic interpolation of the image; as ``__call__``."""
         ...
 
 
@@ -93,30 +102,42 @@ def resolve_precision(name: Precision, device: torch.device) -> Precision:
     return name
 
 
-def prepare(
-    config: ModelConfig,
-    network: torch.nn.Module,
-    zoom: Zoom,
-    *,
-    steps: int,
-    device: torch.device,
-    precision: Precision,
-) -> Inference:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a network is to compute."""
+
+    steps: int
+    """Evaluations of the denoiser."""
+    device: torch.device
+    """What computes."""
+    precision: Precision = "auto"
+    """What it computes in."""
+    beside: int = 0
+    """Output pixels around a cell that are wanted sound too; a model whose tiles have a size of
+    their own gives as many as its margin holds."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of convolutions and products."""
+        return _DTYPES[resolve_precision(self.precision, self.device)]
+
+
+def prepare(config: ModelConfig, network: torch.nn.Module, zoom: Zoom, manner: Manner) -> Inference:
     """Make a loaded model ready for a scene.
 
     Raises:
         InputError: a number of steps that this model does not take.
     """
+    steps = manner.steps
     if steps < 0:
         raise InputError(f"{steps} steps, expected 0 or more")
     if steps and config.denoiser is None:
         raise InputError(f"{steps} steps, but this model is a prior alone: use --steps 0")
-    network = network.to(device)
-    dtype = _DTYPES[resolve_precision(precision, device)]
+    network = network.to(manner.device)
     if isinstance(network, SceneNetwork):
-        return _SceneInference(config, network, zoom, steps, device, dtype)
+        return _SceneInference(config, network, zoom, manner)
     if isinstance(network, NeurOpDiff | PaperPrior):
-        return _PaperInference(config, network, zoom, steps, device, dtype)
+        return _PaperInference(config, network, zoom, manner)
     raise TypeError(f"no inference for {type(network).__name__}")
 
 
@@ -138,11 +159,10 @@ class _SceneInference:
         config: ModelConfig,
         network: SceneNetwork,
         zoom: Zoom,
-        steps: int,
-        device: torch.device,
-        dtype: torch.dtype,
+        manner: Manner,
     ) -> None:
-        self._network, self._device, self._dtype = network, device, dtype
+        self._network, self._manner = network, manner
+        steps, beside = manner.steps, manner.beside
         self._scale = zoom.scale
         self._folded = network.prior.folded(zoom.scale, _cell_size(zoom))
         sampler = config.sampler
@@ -158,33 +178,40 @@ class _SceneInference:
         )
         self._flat = sampler.flat
         self.halo = network.prior.halo
-        self.margin = config.tiles.margin if steps else 0
+        # The U-Net's coarsest squares lie alike in all cells.
+        squares = _coarsest(config.denoiser) if steps and config.denoiser else 1
+        self.sound = -(-beside // squares) * squares
+        self.margin = self.sound + (config.tiles.margin if steps else 0)
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
-    ) -> Floats:
-        tensor = _batch(image, self._device)
-        with fixed_threads(), torch.inference_mode(), _autocast(self._device, self._dtype):
-            places = _samples(rows, self._device), _samples(columns, self._device)
-            out = self._network.prior.grid(tensor, *places, self._folded)
-            if self._sigmas and self._network.denoiser is not None:
-                kept = linear(detail_kept(tensor, self._flat), *places)
-                out = self._network.denoiser.sample(
-                    out, _batch(noise(), self._device), self._sigmas, self._scale, kept
-                )
-        result: Floats = out[0].float().cpu().numpy()
-        return result
+        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+    ) -> Iterator[Floats]:
+        denoiser = self._network.denoiser
+        with _computing(self._manner):
+            tensor = _batch(image, self._manner.device)
+            places = _samples(rows, tensor.device), _samples(columns, tensor.device)
+            prior = self._network.prior.grid(tensor, *places, self._folded)
+            kept = linear(detail_kept(tensor, self._flat), *places) if self._sigmas else prior
+        for noise in noises:
+            out = prior
+            if self._sigmas and denoiser is not None:
+                with _computing(self._manner):
+                    start = _batch(noise(), self._manner.device)
+                    out = denoiser.sample(prior, start, self._sigmas, self._scale, kept)
+            yield _array(out)
 
     def residual(
-        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
-    ) -> Floats:
+        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+    ) -> Iterator[Floats]:
         if self._sigmas:
-            return _beside_cubic(self(image, rows, columns, noise), image, rows, columns)
-        with fixed_threads(), torch.inference_mode(), _autocast(self._device, self._dtype):
-            places = _samples(rows, self._device), _samples(columns, self._device)
-            out = self._network.prior.detail(_batch(image, self._device), *places, self._folded)
-        result: Floats = out[0].float().cpu().numpy()
-        return result
+            yield from _beside_cubic(self(image, rows, columns, noises), image, rows, columns)
+            return
+        with _computing(self._manner):
+            tensor = _batch(image, self._manner.device)
+            places = _samples(rows, tensor.device), _samples(columns, tensor.device)
+            out = self._network.prior.detail(tensor, *places, self._folded)
+        for _ in noises:
+            yield _array(out)
 
 
 class _PaperInference:
@@ -195,12 +222,10 @@ class _PaperInference:
         config: ModelConfig,
         network: NeurOpDiff | PaperPrior,
         zoom: Zoom,
-        steps: int,
-        device: torch.device,
-        dtype: torch.dtype,
+        manner: Manner,
     ) -> None:
         self._prior = network.prior if isinstance(network, NeurOpDiff) else network
-        self._network, self._device, self._dtype, self._steps = network, device, dtype, steps
+        self._network, self._manner = network, manner
         self._cell = _cell_size(zoom)
         sampler = config.sampler
         self._schedule = LinearSchedule(
@@ -209,45 +234,72 @@ class _PaperInference:
         # Its networks saw nothing beyond the patch in training either: no halo.
         self.halo = 1
         self.margin = config.tiles.margin
+        self.sound = min(manner.beside, self.margin)
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
-    ) -> Floats:
-        tensor = _batch(image, self._device)
-        with fixed_threads(), torch.inference_mode(), _autocast(self._device, self._dtype):
-            prior = self._prior.grid(
-                tensor, _samples(rows, self._device), _samples(columns, self._device), self._cell
-            )
+        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+    ) -> Iterator[Floats]:
+        network = self._network
+        with _computing(self._manner):
+            tensor = _batch(image, self._manner.device)
+            places = _samples(rows, tensor.device), _samples(columns, tensor.device)
+            prior = self._prior.grid(tensor, *places, self._cell)
+        for noise in noises:
             out = prior
-            if self._steps and isinstance(self._network, NeurOpDiff):
-                network = self._network
-                out = ddim(
-                    lambda x, level: network.predict_noise(x, prior, level),
-                    _batch(noise(), self._device),
-                    self._schedule,
-                    self._steps,
-                )
-        result: Floats = out[0].float().cpu().numpy()
-        return result
+            if self._manner.steps and isinstance(network, NeurOpDiff):
+                with _computing(self._manner):
+                    start = _batch(noise(), self._manner.device)
+                    out = ddim(
+                        partial(_noise_in, network, prior),
+                        start,
+                        self._schedule,
+                        self._manner.steps,
+                    )
+            yield _array(out)
 
     def residual(
-        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
-    ) -> Floats:
-        return _beside_cubic(self(image, rows, columns, noise), image, rows, columns)
+        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+    ) -> Iterator[Floats]:
+        yield from _beside_cubic(self(image, rows, columns, noises), image, rows, columns)
 
 
-def _beside_cubic(result: Floats, image: Floats, rows: Patch, columns: Patch) -> Floats:
-    """A result less the cubic interpolation of its image."""
+def _noise_in(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> Tensor:
+    """The noise that a network finds in an image."""
+    return network.predict_noise(x, prior, level)
+
+
+def _coarsest(unet: UNetConfig) -> int:
+    """Side of the squares of pixels that a U-Net's coarsest level takes for one."""
+    return int(unet.patch * 2 ** (len(unet.multipliers) - 1))
+
+
+def _beside_cubic(
+    results: Iterator[Floats], image: Floats, rows: Patch, columns: Patch
+) -> Iterator[Floats]:
+    """Results less the cubic interpolation of their image."""
     base = cubic(image, rows, columns)
-    beside: Floats = (result - base).astype(np.float32)
-    return beside
+    for result in results:
+        yield (result - base).astype(np.float32)
+
+
+def _array(out: Tensor) -> Floats:
+    """The one image of a batch, (c, h, w), as an array."""
+    result: Floats = out[0].float().cpu().numpy()
+    return result
+
+
+@contextmanager
+def _computing(manner: Manner) -> Iterator[None]:
+    """How networks are called: by a fixed number of threads, for their results alone."""
+    mixed = manner.dtype != torch.float32
+    with (
+        fixed_threads(),
+        torch.inference_mode(),
+        torch.autocast(manner.device.type, dtype=manner.dtype, enabled=mixed),
+    ):
+        yield
 
 
 def _batch(image: Floats, device: torch.device) -> Tensor:
     """One image as a batch on a device: (1, 3, y, x)."""
     return torch.from_numpy(np.ascontiguousarray(image)).to(device)[None]
-
-
-def _autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """Mixed precision, or none for float32."""
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

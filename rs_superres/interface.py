@@ -47,6 +47,10 @@ class Asked(TypedDict, total=False):
     """Evaluations of the denoiser; 0 for the prior alone."""
     seed: int
     """Names the noise field."""
+    samples: int
+    """Results that are drawn and averaged."""
+    consistency: bool
+    """Whether the result, brought back to the source's grid, shall equal the source."""
     bidx: Sequence[int]
     """Bands that are written, from 1, in this order."""
     rgb: Sequence[int] | Sequence[str]
@@ -75,6 +79,8 @@ class AskedOfFile(Asked, total=False):
     """Whether a file under the result's name may be replaced."""
     resume: bool
     """Whether finished cells of an earlier run are used."""
+    uncertainty: str | Path
+    """Where the samples' standard deviation is written."""
     scratch: str | Path
     """Folder for finished cells; beside the result without it."""
     progress: Progress
@@ -165,7 +171,7 @@ def options(asked: dict[str, Any]) -> Options:
         classes=plain.pop("classes", None),
         nodata=plain.pop("nodata", None),
     )
-    for name in ("like", "aoi", "scratch"):
+    for name in ("like", "aoi", "scratch", "uncertainty"):
         if plain.get(name) is not None:
             plain[name] = Path(plain[name])
     if isinstance(plain.get("model"), Path):

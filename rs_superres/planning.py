@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,14 +13,16 @@ import numpy as np
 
 from rs_superres import __version__, zoo
 from rs_superres.area import Area, read_area
+from rs_superres.consistency import surroundings
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.groups import band_groups
-from rs_superres.inference import Precision, prepare, resolve_device, resolve_precision
+from rs_superres.inference import Manner, Precision, prepare, resolve_device, resolve_precision
 from rs_superres.machine import check_memory
 from rs_superres.outputs import check_disk, check_name, check_replaced, disk_bytes, sizes_and_times
 from rs_superres.place import pixel_size
 from rs_superres.raster import (
+    Band,
     Description,
     Paths,
     Sampled,
@@ -71,6 +73,12 @@ class Options:
     """Evaluations of the denoiser; 0 for the prior alone, None for the model's own number."""
     seed: int = 0
     """Names the noise field."""
+    samples: int = 1
+    """Results that are drawn and averaged."""
+    uncertainty: Path | None = None
+    """Where their standard deviation is written; nowhere where None."""
+    consistency: bool = True
+    """Whether the result, brought back to the source's grid, shall equal the source."""
     bands: Wish = field(default_factory=Wish)
     """Which bands of the source are written, and how each is carried."""
     value_range: tuple[float, float] | None = None
@@ -125,6 +133,9 @@ class Design:
             "model": f"{self.model.checksum} {self.model.config}",
             "steps": self.steps,
             "seed": self.options.seed,
+            "samples": self.options.samples,
+            "consistency": repr(self.recipe.consistency),
+            "spread": self.recipe.spread,
             "precision": self.precision,
             "device": self.device.split(":")[0],
             "band roles": repr(self.roles),
@@ -137,7 +148,7 @@ class Design:
         made, warnings = "neural-operator prior", self.warnings()
         if self.steps:
             made += " and diffusion; contains synthetic detail"
-        ranges = [g.value_range for g in self.recipe.groups]
+        ranges, consistency = [g.value_range for g in self.recipe.groups], self.recipe.consistency
         return {
             "SUPERRES_METHOD": f"rs-sr NeurOp-Diff: {made}",
             "SUPERRES_VERSION": __version__,
@@ -146,6 +157,8 @@ class Design:
             "SUPERRES_SCALE": f"{self.zoom.scale:.12g}",
             "SUPERRES_STEPS": str(self.steps),
             "SUPERRES_SEED": str(self.options.seed),
+            "SUPERRES_SAMPLES": str(self.options.samples),
+            "SUPERRES_CONSISTENCY": "off" if consistency is None else consistency.words(),
             "SUPERRES_PRECISION": self.precision,
             "SUPERRES_LATTICE": self._lattice_words(),
             **({"SUPERRES_WARNING": "; ".join(warnings)} if warnings else {}),
@@ -199,7 +212,10 @@ class Plan(Design):
         """What the run writes at most: cells, the assembled raster, and the result."""
         cell = self.recipe.lattice.cell
         pixels = cell.height * cell.width * len(self.cells)
-        return disk_bytes(self.description, self.window, cell_pixels=pixels)
+        needed = disk_bytes(self.description, self.window, cell_pixels=pixels)
+        if self.options.uncertainty is not None:
+            needed += disk_bytes(spread_of(self.description), self.window, cell_pixels=pixels)
+        return needed
 
     def settings(self) -> dict[str, Any]:
         """All that the result's pixels depend on, by name."""
@@ -252,6 +268,36 @@ class Plan(Design):
             nearest=bool(self.roles.nearest),
         )
 
+    def spread_target(self) -> Target:
+        """What the file of the samples' deviation must say."""
+        tags = {
+            "SUPERRES_CONTENT": f"standard deviation of {self.options.samples} samples",
+            "SUPERRES_SPREAD_FACTOR": f"{self.model.config.sampler.spread:g}",
+        }
+        return replace(
+            self.target(),
+            source=spread_of(self.description),
+            tags={**self.tags(), **tags},
+            masked=False,
+        )
+
+
+def spread_of(description: Description) -> Description:
+    """What the deviation of a result's samples says of itself: float32, in the same units."""
+    bands = tuple(
+        Band(
+            dtype="float32",
+            nodata=float("nan"),
+            description=band.description,
+            unit=band.unit,
+            scale=band.scale,
+        )
+        for band in description.bands
+    )
+    return replace(
+        description, bands=bands, dataset_mask=False, colour_profile={}, domains={}, tags={}
+    )
+
 
 def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     """Decide everything about a run, reading no more than sampled windows.
@@ -269,8 +315,14 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     sources = (source,) if isinstance(source, str | Path) else tuple(source)
     check_name(str(out))
     out = Path(out)
+    if options.uncertainty is not None:
+        check_name(str(options.uncertainty))
+        if options.uncertainty.absolute() == out.absolute():
+            raise InputError(f"--uncertainty and the result are both {out}, expected two names")
     with open_source(sources) as whole:
-        check_replaced(out, whole.description.files, overwrite=options.overwrite)
+        for name in (out, options.uncertainty):
+            if name is not None:
+                check_replaced(name, whole.description.files, overwrite=options.overwrite)
         roles = decide(whole.description, options.bands)
         opened = whole.selected(roles.selection)
         description = opened.description
@@ -335,14 +387,14 @@ def designed(
     model = zoo.load(options.model) if isinstance(options.model, str) else options.model
     steps = model.config.steps if options.steps is None else options.steps
     device = resolve_device(options.device)
-    inference = prepare(
-        model.config,
-        model.network,
-        zoom,
+    check_samples(options, steps)
+    manner = Manner(
         steps=steps,
         device=device,
         precision=options.precision,
+        beside=surroundings(zoom) if options.consistency else 0,
     )
+    inference = prepare(model.config, model.network, zoom, manner)
     lattice = Lattice.over(zoom.output.shape, model.config.tiles.size)
     check_memory(
         2 * lattice.cell.height * lattice.cell.width * description.pixel_bytes,
@@ -362,6 +414,9 @@ def designed(
         masked=description.dataset_mask
         or (description.nodata is None and not (zoom.inside and area is None)),
         area=area,
+        consistency=model.config.consistency if options.consistency else None,
+        samples=options.samples,
+        spread=None if options.uncertainty is None else model.config.sampler.spread,
     )
     return Design(
         options=options,
@@ -375,6 +430,23 @@ def designed(
         precision=resolve_precision(options.precision, device),
         device=str(device),
     )
+
+
+def check_samples(options: Options, steps: int) -> None:
+    """Refuse numbers of samples that make no sense.
+
+    Raises:
+        InputError: none, several of what is always the same, or a deviation of a single one.
+    """
+    if options.samples < 1:
+        raise InputError(f"{options.samples} samples, expected 1 or more")
+    if options.samples > 1 and steps == 0:
+        raise InputError(
+            f"{options.samples} samples of the prior alone are all the same; leave out --samples, "
+            "or use --steps 1 or more"
+        )
+    if options.uncertainty is not None and options.samples == 1:
+        raise InputError("--uncertainty needs --samples 2 or more, 8 serve well")
 
 
 def _zoom(grid: Grid, options: Options) -> Zoom:

@@ -6,19 +6,23 @@ network, back to digital numbers, rounded. :func:`compute_cell` is that way from
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from rs_superres.area import Area
+from rs_superres.config import ConsistencyConfig
+from rs_superres.consistency import Projection
 from rs_superres.grid import Shape, Window, Zoom
 from rs_superres.groups import Group
 from rs_superres.inference import Inference
+from rs_superres.moments import Running
 from rs_superres.noise import normal_field
-from rs_superres.radiometry import DOUBLE, FILL_RADIUS, Valid, fill_holes, quantise
+from rs_superres.radiometry import DOUBLE, FILL_RADIUS, Floats, Valid, fill_holes, quantise
 from rs_superres.raster import Band
 from rs_superres.raster.description import nodata_of
 from rs_superres.resample import cubic, linear
@@ -80,6 +84,12 @@ class Recipe:
     """Whether the result has a mask band."""
     area: Area | None = None
     """The polygons that are wanted; all where None."""
+    consistency: ConsistencyConfig | None = None
+    """What brings the result back to the source, which it must equal there; None: it need not."""
+    samples: int = 1
+    """Results that are drawn and averaged."""
+    spread: float | None = None
+    """Factor on their standard deviation, which is given too; None: it is not."""
 
     @property
     def dtype(self) -> str:
@@ -90,6 +100,17 @@ class Recipe:
     def nodata(self) -> float | None:
         """Of the result: one value for all bands."""
         return nodata_of(self.bands)
+
+
+class Made(NamedTuple):
+    """A computed cell."""
+
+    values: npt.NDArray[np.generic]
+    """(band, y, x) in the result's dtype."""
+    mask: Valid | None
+    """(y, x), if the result has one."""
+    spread: Floats | None = None
+    """(band, y, x): standard deviation of the samples, digital numbers; NaN where not valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +138,8 @@ def source_window(recipe: Recipe, cell: Window) -> Window:
     return _with_border(*_patches(recipe, cell))
 
 
-def compute_cell(
-    recipe: Recipe, reader: Reader, cell: Window
-) -> tuple[npt.NDArray[np.generic], Valid | None]:
-    """Compute one cell of the lattice.
-
-    Returns:
-        (band, y, x) in the result's dtype, and the mask (y, x) if the result has one.
-    """
+def compute_cell(recipe: Recipe, reader: Reader, cell: Window) -> Made:
+    """Compute one cell of the lattice."""
     wanted = _wanted(recipe, cell)
     if not wanted.any():
         return blank_cell(recipe, cell)
@@ -135,21 +150,26 @@ def compute_cell(
     there = wanted & around.valid[:, under[0], under[1]]
     if not there.any():
         return blank_cell(recipe, cell)
-    out = np.empty((len(recipe.bands), cell.height, cell.width), dtype=recipe.dtype)
+    out, mask, spread = blank_cell(recipe, cell)
     for number, group in enumerate(recipe.groups):
-        numbers = _network_numbers(recipe, around, number)
-        for i, band in zip(group.bands, numbers, strict=True):
-            out[i] = quantise(band, recipe.dtype, recipe.nodata, recipe.bands[i].bits)
+        drawn = _drawn(recipe, around, number)
+        for at, i in enumerate(group.bands):
+            out[i] = quantise(drawn.mean[at], recipe.dtype, recipe.nodata, recipe.bands[i].bits)
+        if spread is not None and recipe.spread is not None:
+            spread[list(group.bands)] = drawn.deviation() * recipe.spread
     for i in recipe.alpha:
         out[i] = quantise(_interpolated(recipe, around, i), recipe.dtype, None)
     for i in recipe.nearest:
         out[i] = around.values[i][under]
     out[~there] = _absent(recipe)
-    if not recipe.masked:
-        return out, None
-    # What nodata alone marks is marked in its own band: the mask is for what no band has.
-    told = [i for i in range(len(out)) if i not in recipe.alpha] or list(recipe.alpha)
-    return out, np.asarray(there[told].any(axis=0))
+    if spread is not None:
+        spread[[*recipe.alpha, *recipe.nearest]] = 0.0
+        spread[~there] = np.nan
+    if mask is not None:
+        # What nodata alone marks is marked in its own band: the mask is for what no band has.
+        told = [i for i in range(len(out)) if i not in recipe.alpha] or list(recipe.alpha)
+        mask = np.asarray(there[told].any(axis=0))
+    return Made(out, mask, spread)
 
 
 def compute_window(
@@ -159,7 +179,7 @@ def compute_window(
     for cell in recipe.lattice.cells(window):
         shared = cell.intersection(window)
         if shared is not None:
-            made, _ = compute_cell(recipe, reader, cell)
+            made = compute_cell(recipe, reader, cell).values
             out[:, *shared.relative_to(window).slices] = made[:, *shared.relative_to(cell).slices]
 
 
@@ -188,11 +208,14 @@ def is_blank(recipe: Recipe, values: npt.NDArray[np.generic], mask: Valid | None
     return recipe.nodata is not None and bool((values == absent).all())
 
 
-def blank_cell(recipe: Recipe, cell: Window) -> tuple[npt.NDArray[np.generic], Valid | None]:
+def blank_cell(recipe: Recipe, cell: Window) -> Made:
     """A cell in which nothing is valid, as :func:`compute_cell` gives it."""
-    shape = cell.height, cell.width
-    out = np.full((len(recipe.bands), *shape), _absent(recipe), dtype=recipe.dtype)
-    return out, np.zeros(shape, dtype=np.bool_) if recipe.masked else None
+    shape = len(recipe.bands), cell.height, cell.width
+    return Made(
+        np.full(shape, _absent(recipe), dtype=recipe.dtype),
+        np.zeros(shape[1:], dtype=np.bool_) if recipe.masked else None,
+        None if recipe.spread is None else np.full(shape, np.nan, dtype=np.float32),
+    )
 
 
 def _absent(recipe: Recipe) -> float:
@@ -202,15 +225,54 @@ def _absent(recipe: Recipe) -> float:
     return float("nan") if np.dtype(recipe.dtype).kind == "f" else 0
 
 
-def _network_numbers(recipe: Recipe, around: _Surroundings, number: int) -> npt.NDArray[np.float64]:
-    """Run the network over one group: (band, y, x) of the cell, digital numbers."""
-    group, cell, margin, r = (
+def _drawn(recipe: Recipe, around: _Surroundings, number: int) -> Running:
+    """All samples of one group: (band, y, x) of the cell, digital numbers."""
+    sound = recipe.inference.sound
+    width = 2 * recipe.groups[number].value_range.half
+    source, samples = _samples(recipe, around, number)
+    inner = np.s_[:, sound : sound + around.cell.height, sound : sound + around.cell.width]
+    drawn = Running()
+    project = None if recipe.consistency is None else _projection(recipe, around)
+    for sample in samples:
+        drawn.add((sample if project is None else project(sample, source, width))[inner])
+    return drawn
+
+
+def _projection(recipe: Recipe, around: _Surroundings) -> Projection:
+    """What brings a cell and what is sound around it to the source."""
+    sound, cell, zoom = recipe.inference.sound, around.cell, recipe.zoom
+    if recipe.consistency is None:
+        raise ValueError("a recipe without consistency has no projection")
+    return Projection(
+        recipe.consistency,
+        (zoom.rows, zoom.columns),
+        (
+            range(cell.row - sound, cell.row + cell.height + sound),
+            range(cell.column - sound, cell.column + cell.width + sound),
+        ),
+        (
+            range(around.rows.start, around.rows.start + around.rows.count),
+            range(around.columns.start, around.columns.start + around.columns.count),
+        ),
+    )
+
+
+def _samples(
+    recipe: Recipe, around: _Surroundings, number: int
+) -> tuple[npt.NDArray[np.float64], Iterator[npt.NDArray[np.float64]]]:
+    """The source of one group, holes filled, and the network's samples of it.
+
+    Returns:
+        (band, y, x) of the patch; and of the cell and what is sound around it, a sample at a time.
+    """
+    group, cell, inference, r = (
         recipe.groups[number],
         around.cell,
-        recipe.inference.margin,
+        recipe.inference,
         FILL_RADIUS,
     )
-    index, found = list(group.bands), group.value_range
+    index, found, margin = list(group.bands), group.value_range, inference.margin
+    exact = None
     if recipe.dtype in DOUBLE:
         exact = fill_holes(
             around.values[index].astype(np.float64) - found.centre, around.valid[index]
@@ -219,23 +281,34 @@ def _network_numbers(recipe: Recipe, around: _Surroundings, number: int) -> npt.
         filled = (exact / found.half).clip(-FARTHEST, FARTHEST).astype(np.float32)
     else:
         filled = fill_holes(found.to_network(around.values[index]), around.valid[index])
-    image = np.broadcast_to(filled, (3, *filled.shape[1:]))[:, r:-r, r:-r]
-    noise = partial(
-        normal_field,
-        (recipe.seed, 0, 0, number),  # sample 0, step 0
-        row=cell.row - margin,
-        column=cell.column - margin,
-        shape=(3, cell.height + 2 * margin, cell.width + 2 * margin),
+    inside = np.s_[:, r:-r, r:-r]
+    image = np.broadcast_to(filled, (3, *filled.shape[1:]))[inside]
+    noises = [
+        partial(
+            normal_field,
+            (recipe.seed, sample, 0, number),  # step 0
+            row=cell.row - margin,
+            column=cell.column - margin,
+            shape=(3, cell.height + 2 * margin, cell.width + 2 * margin),
+        )
+        for sample in range(recipe.samples)
+    ]
+    dropped = margin - inference.sound
+    kept = np.s_[:, dropped:-dropped, dropped:-dropped] if dropped else np.s_[:]
+    if exact is None:
+        results = inference(image, around.rows, around.columns, noises)
+        return (
+            found.from_network(filled[inside]),
+            (_merged(group, found.from_network(drawn[kept])) for drawn in results),
+        )
+    # The networks compute in single precision: they supply what the base lacks, no more.
+    rows, columns = (_bordered(p, dropped) for p in (around.rows, around.columns))
+    base = found.centre + cubic(exact, rows, columns)
+    residuals = inference.residual(image, around.rows, around.columns, noises)
+    return (
+        found.centre + exact[inside],
+        (base + found.half * _merged(group, one[kept].astype(np.float64)) for one in residuals),
     )
-    inner = np.s_[:, margin : margin + cell.height, margin : margin + cell.width]
-    if recipe.dtype in DOUBLE:
-        # The networks compute in single precision: they supply what the base lacks, no more.
-        residual = recipe.inference.residual(image, around.rows, around.columns, noise)[inner]
-        rows, columns = (_bordered(p, margin) for p in (around.rows, around.columns))
-        base = found.centre + cubic(exact, rows, columns)
-        return base + found.half * _merged(group, residual.astype(np.float64))
-    drawn = recipe.inference(image, around.rows, around.columns, noise)[inner]
-    return _merged(group, found.from_network(drawn))
 
 
 def _patches(recipe: Recipe, cell: Window) -> tuple[Patch, Patch]:
@@ -259,9 +332,9 @@ def _merged(group: Group, drawn: npt.NDArray[np.float64]) -> npt.NDArray[np.floa
     return drawn if len(group.bands) == 3 else drawn.mean(axis=0, keepdims=True)
 
 
-def _bordered(along: Patch, margin: int) -> Patch:
-    """A patch with the border that holes are filled from, and without the margin's positions."""
-    inner = along.positions[margin : len(along.positions) - margin]
+def _bordered(along: Patch, dropped: int) -> Patch:
+    """A patch with the border that holes are filled from, its outermost positions dropped."""
+    inner = along.positions[dropped : len(along.positions) - dropped]
     return Patch(along.start - FILL_RADIUS, along.count + 2 * FILL_RADIUS, inner)
 
 

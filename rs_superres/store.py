@@ -16,11 +16,10 @@ from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window
-from rs_superres.radiometry import Valid
+from rs_superres.scene import Made
 
 
 def scratch_of(out: Path, parent: Path | None = None) -> Path:
@@ -43,6 +42,11 @@ class CellStore:
     def result(self) -> Path:
         """Where the result takes its final format, before it is renamed."""
         return self.folder / "result.tif"
+
+    @property
+    def spread(self) -> Path:
+        """Where the samples' deviation takes its final format."""
+        return self.folder / "spread.tif"
 
     def begin(self, settings: Mapping[str, Any], *, resume: bool) -> str | None:
         """Open the folder for a run; cells of a run with other settings are dropped.
@@ -98,19 +102,19 @@ class CellStore:
         """Whether a cell is finished."""
         return self._path(cell).exists()
 
-    def put(self, cell: Window, values: npt.NDArray[np.generic], mask: Valid | None) -> None:
-        """Keep a finished cell: (band, y, x) in the result's dtype and its mask (y, x)."""
+    def put(self, cell: Window, made: Made) -> None:
+        """Keep a finished cell."""
         path = self._path(cell)
         # Of its own name: on a cluster a worker that was given up may still be at the same cell.
         temporary = path.with_suffix(f".{uuid4().hex}.part")
         with temporary.open("wb") as file:
-            arrays = {"values": values} if mask is None else {"values": values, "mask": mask}
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes no arrays here
+            arrays = {name: array for name, array in made._asdict().items() if array is not None}
+            np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
 
-    def get(self, cell: Window) -> tuple[npt.NDArray[np.generic], Valid | None]:
+    def get(self, cell: Window) -> Made:
         """A finished cell as :meth:`put` took it.
 
         Raises:
@@ -120,23 +124,23 @@ class CellStore:
         try:
             # Opened here: numpy leaves what it cannot read open.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return arrays["values"], arrays.get("mask")
+                return Made(arrays["values"], arrays.get("mask"), arrays.get("spread"))
         except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
             raise RasterError(
                 f"the finished cell {path} is damaged ({error}); delete it and run again, or start "
                 "anew with --no-resume"
             ) from error
 
-    def publish(self, out: Path) -> None:
-        """Give the result its name; from a scratch folder on another disk it is copied first."""
+    def publish(self, made: Path, out: Path) -> None:
+        """Give a file its name; from a scratch folder on another disk it is copied first."""
         try:
-            self.result.replace(out)
+            made.replace(out)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             beside = scratch_of(out).with_suffix(".part")
             try:
-                shutil.copyfile(self.result, beside)
+                shutil.copyfile(made, beside)
                 beside.replace(out)
             finally:
                 beside.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ to be; where that is not where it lies, something was shifted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from rs_superres.grid import Zoom
 from rs_superres.inference import Inference
+from rs_superres.inference import Noise as Draw
 from rs_superres.radiometry import Floats
 from rs_superres.resample import cubic
 from rs_superres.tiles import Patch
@@ -33,25 +34,28 @@ class Bilinear:
 
     halo: int = 1
     margin: int = 0
+    sound: int = 0
 
     def __call__(
         self,
         image: Floats,
         rows: Patch,
         columns: Patch,
-        noise: Callable[[], Floats],  # noqa: ARG002 (part of the protocol)
-    ) -> Floats:
-        return self.exact(image, rows, columns).astype(np.float32)
+        noises: Sequence[Draw],
+    ) -> Iterator[Floats]:
+        for _ in noises:
+            yield self.exact(image, rows, columns).astype(np.float32)
 
     def residual(
         self,
         image: Floats,
         rows: Patch,
         columns: Patch,
-        noise: Callable[[], Floats],  # noqa: ARG002 (part of the protocol)
-    ) -> Floats:
-        beside = self.exact(image, rows, columns) - cubic(image, rows, columns)
-        return beside.astype(np.float32)
+        noises: Sequence[Draw],
+    ) -> Iterator[Floats]:
+        for _ in noises:
+            beside = self.exact(image, rows, columns) - cubic(image, rows, columns)
+            yield beside.astype(np.float32)
 
     def exact(self, image: Floats, rows: Patch, columns: Patch) -> Array:
         """The interpolation in double precision."""
@@ -74,13 +78,15 @@ class Noise:
 
     halo: int = 0
     margin: int = 0
+    sound: int = 0
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
-    ) -> Floats:
-        drawn = noise()
-        assert drawn.shape == (len(image), len(rows.positions), len(columns.positions))
-        return drawn
+        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Draw]
+    ) -> Iterator[Floats]:
+        for noise in noises:
+            drawn = noise()
+            assert drawn.shape == (len(image), len(rows.positions), len(columns.positions))
+            yield drawn
 
     residual = __call__
 
@@ -90,15 +96,15 @@ class Counted:
 
     def __init__(self, inner: Inference, limit: int | None = None) -> None:
         self.inner, self.limit, self.calls = inner, limit, 0
-        self.halo, self.margin = inner.halo, inner.margin
+        self.halo, self.margin, self.sound = inner.halo, inner.margin, inner.sound
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noise: Callable[[], Floats]
-    ) -> Floats:
+        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Draw]
+    ) -> Iterator[Floats]:
         if self.calls == self.limit:
             raise StoppedError
         self.calls += 1
-        return self.inner(image, rows, columns, noise)
+        return self.inner(image, rows, columns, noises)
 
     residual = __call__
 

@@ -61,7 +61,9 @@ def scene(tmp_path: Path) -> Path:
 
 
 def with_inference(plan: Plan, inference: Inference) -> Plan:
-    return replace(plan, recipe=replace(plan.recipe, inference=inference))
+    # What a cell's surroundings are sound for only a real network says.
+    consistency = plan.recipe.consistency if inference.sound else None
+    return replace(plan, recipe=replace(plan.recipe, inference=inference, consistency=consistency))
 
 
 # The located image: every pixel of a file says where it believes to be
@@ -315,7 +317,7 @@ def test_assembly_that_stops_goes_on(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "finish", full)
+        patched.setattr("rs_superres.assembly.finish", full)
         with pytest.raises(RasterError, match="No space left on device; finished cells are kept"):
             engine.run(plan)
     assert not plan.out.exists()
@@ -328,6 +330,8 @@ def test_assembly_that_stops_goes_on(
     [
         ({"seed": 7}, "seed"),
         ({"steps": 2}, "steps"),
+        ({"samples": 2}, "samples"),
+        ({"consistency": False}, "consistency"),
         ({"value_range": (0, 200)}, "value range"),
         ({"scale": "3.02"}, "grid"),
         ({"bounds": (500_100, 5_399_700, 500_300, 5_399_900)}, "window"),
@@ -500,6 +504,7 @@ def test_gdal_s_own_word_on_a_result(
     assert bands[0]["metadata"][""] == {"WAVELENGTH": "665"}
     tags = after["metadata"][""]
     assert tags["MISSION"] == "one"
+    assert tags.pop("SUPERRES_RESIDUAL").startswith("RMS ")
     assert {k: v for k, v in tags.items() if k.startswith("SUPERRES_")} == plan.tags()
 
 

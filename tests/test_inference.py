@@ -13,7 +13,7 @@ from torch import nn
 from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Zoom
-from rs_superres.inference import Inference, prepare, resolve_device, resolve_precision
+from rs_superres.inference import Inference, Manner, prepare, resolve_device, resolve_precision
 from rs_superres.nets.build import SceneNetwork, paper_network, scene_network
 from rs_superres.noise import normal_field
 from rs_superres.radiometry import Floats
@@ -30,20 +30,22 @@ def ready(kind: str, *, steps: int, denoiser: bool = True, **more: Any) -> Infer
     made = models.config(kind, denoiser=denoiser, tiles=TileConfig(size=32, margin=8))
     torch.manual_seed(1)
     network = (scene_network if kind == "scene" else paper_network)(made).eval()
-    return prepare(made, network, ZOOM, steps=steps, **{"device": CPU, "precision": "fp32", **more})
+    return prepare(
+        made, network, ZOOM, Manner(steps=steps, **{"device": CPU, "precision": "fp32", **more})
+    )
 
 
-def asked(inference: Inference) -> tuple[Floats, Patch, Patch, Callable[[], Floats]]:
+def asked(inference: Inference) -> tuple[Floats, Patch, Patch, list[Callable[[], Floats]]]:
     """What one cell asks of an inference."""
     along = patch(ZOOM.rows, 16, 32, margin=inference.margin, halo=inference.halo)
     image = (2 * textured(1, 3, along.count, along.count, dtype="float32", high=1) - 1).astype("f4")
     shape = 3, along.positions.size, along.positions.size
-    return image, along, along, lambda: normal_field((1,), row=0, column=0, shape=shape)
+    return image, along, along, [lambda: normal_field((1,), row=0, column=0, shape=shape)]
 
 
 def cell(inference: Inference) -> Floats:
     side = 32 + 2 * inference.margin
-    out = inference(*asked(inference))
+    (out,) = inference(*asked(inference))
     assert out.shape == (3, side, side)
     assert out.dtype == np.float32
     assert np.isfinite(out).all()
@@ -86,11 +88,11 @@ def test_the_residual_is_what_stands_beside_the_cubic(kind: str, steps: int) -> 
     network = (scene_network if kind == "scene" else paper_network)(made).eval()
     if isinstance(network, SceneNetwork):
         models.scramble(network, seed=3)
-    inference = prepare(made, network, ZOOM, steps=steps, device=CPU, precision="fp32")
+    inference = prepare(made, network, ZOOM, Manner(steps=steps, device=CPU))
     call = asked(inference)
-    residual = inference.residual(*call)
+    (residual,), (drawn,) = inference.residual(*call), inference(*call)
     assert np.abs(residual).max() > 1e-3
-    np.testing.assert_allclose(cubic(*call[:3]) + residual, inference(*call), atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(cubic(*call[:3]) + residual, drawn, atol=1e-6, rtol=1e-6)
 
 
 def test_steps_that_a_model_does_not_take() -> None:
@@ -105,7 +107,7 @@ def test_steps_that_a_model_does_not_take() -> None:
 def test_a_network_of_neither_kind() -> None:
     made = models.config()
     with pytest.raises(TypeError, match="no inference for Linear"):
-        prepare(made, nn.Linear(1, 1), ZOOM, steps=0, device=CPU, precision="fp32")
+        prepare(made, nn.Linear(1, 1), ZOOM, Manner(steps=0, device=CPU))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -18,7 +18,7 @@ from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Window, Zoom
 from rs_superres.groups import band_groups
-from rs_superres.inference import Inference, prepare
+from rs_superres.inference import Inference, Manner, prepare
 from rs_superres.nets.build import scene_network
 from rs_superres.noise import normal_field
 from rs_superres.radiometry import FILL_RADIUS
@@ -74,7 +74,7 @@ def whole(made: Recipe, values: Array, valid: Mask | None = None) -> tuple[Array
     for cell in made.lattice.cells():
         shared = cell.intersection(made.zoom.output.window)
         assert shared is not None
-        pixels, mask = compute_cell(made, ArrayReader(values, valid), cell)
+        pixels, mask, _ = compute_cell(made, ArrayReader(values, valid), cell)
         assert mask is not None
         inside = shared.relative_to(cell).slices
         out[:, *shared.slices] = pixels[:, *inside]
@@ -172,7 +172,7 @@ def network_inference(zoom: Zoom, *, steps: int = 0, margin: int = 64) -> Infere
     torch.manual_seed(0)
     network = scene_network(made).eval().requires_grad_(False)
     models.scramble(network, seed=3)
-    return prepare(made, network, zoom, steps=steps, device=torch.device("cpu"), precision="fp32")
+    return prepare(made, network, zoom, Manner(steps=steps, device=torch.device("cpu")))
 
 
 FLOAT_RGB = tuple(band("float32", c) for c in ("red", "green", "blue"))
@@ -347,7 +347,7 @@ def test_cells_may_stand_out_of_the_output() -> None:
     """What lies there is marked invalid: no reader may take it for a pixel."""
     zoom = Zoom.by_scale(source(20, 20), "2")
     made = recipe(zoom, BYTE_RGB, Bilinear())
-    _, mask = compute_cell(made, ArrayReader(textured(8, 3, 20, 20)), Window(0, 0, 64, 64))
+    _, mask, _ = compute_cell(made, ArrayReader(textured(8, 3, 20, 20)), Window(0, 0, 64, 64))
     assert mask is not None
     assert mask[:40, :40].all()
     assert mask.sum() == 40 * 40
@@ -357,7 +357,7 @@ def test_cells_stand_out_of_an_output_that_ends_within_the_source() -> None:
     here = Grid(Shape(30, 20), PLACE @ Affine.scale(0.5), CRS)
     zoom = Zoom.by_grid(source(40, 40), here)
     made = recipe(zoom, BYTE_RGB, Bilinear())
-    _, mask = compute_cell(made, ArrayReader(textured(8, 3, 40, 40)), Window(0, 0, 64, 64))
+    _, mask, _ = compute_cell(made, ArrayReader(textured(8, 3, 40, 40)), Window(0, 0, 64, 64))
     assert mask is not None
     assert mask[:30, :20].all()
     assert mask.sum() == 30 * 20

@@ -18,7 +18,7 @@ import torch
 from rs_superres import demo, zoo
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.groups import Group
-from rs_superres.inference import prepare
+from rs_superres.inference import Manner, prepare
 from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band
 from rs_superres.scene import ArrayReader, Recipe, compute_cell
@@ -45,9 +45,7 @@ def enlarged(model: zoo.Model, values: Array, *, steps: int) -> Pair:
         model.config,
         model.network,
         zoom,
-        steps=steps,
-        device=torch.device("cpu"),
-        precision="fp32",
+        Manner(steps=steps, device=torch.device("cpu")),
     )
     out = []
     for side in (CELL, 512):

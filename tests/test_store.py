@@ -12,6 +12,7 @@ import pytest
 
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window
+from rs_superres.scene import Made
 from rs_superres.store import CellStore, opened_store, scratch_of
 
 CELL, OTHER = Window(0, 64, 4, 5), Window(64, 0, 4, 5)
@@ -34,18 +35,19 @@ def store(tmp_path: Path) -> CellStore:
 def test_cells_come_back_as_they_were(store: CellStore, dtype: str, masked: bool) -> None:
     values = np.arange(40).reshape(2, 4, 5).astype(dtype)
     mask = values[0] % 2 == 0 if masked else None
+    spread = np.full((2, 4, 5), 0.5, dtype=np.float32) if masked else None
     assert not store.has(CELL)
-    store.put(CELL, values, mask)
+    store.put(CELL, Made(values, mask, spread))
     assert store.has(CELL)
     assert not store.has(OTHER)
-    back, back_mask = store.get(CELL)
+    back, back_mask, back_spread = store.get(CELL)
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, values)
-    if mask is None:
-        assert back_mask is None
-    else:
-        assert back_mask is not None
-        np.testing.assert_array_equal(back_mask, mask)
+    for found, expected in ((back_mask, mask), (back_spread, spread)):
+        assert (found is None) == (expected is None)
+        if found is not None and expected is not None:
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_a_cell_that_breaks_off_is_not_there(
@@ -56,13 +58,13 @@ def test_a_cell_that_breaks_off_is_not_there(
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(OSError, match="No space left"):
-        store.put(CELL, np.zeros((1, 4, 5)), None)
+        store.put(CELL, Made(np.zeros((1, 4, 5)), None))
     assert not store.has(CELL)
 
 
 def test_the_same_settings_keep_the_cells(store: CellStore) -> None:
     assert store.begin(SETTINGS, resume=True) is None
-    store.put(CELL, np.zeros((1, 4, 5)), None)
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
     assert store.begin(dict(reversed(SETTINGS.items())), resume=True) is None
     assert store.has(CELL)
 
@@ -81,21 +83,21 @@ def test_other_settings_start_anew(
     store: CellStore, settings: dict[str, object], resume: bool, why: str
 ) -> None:
     store.begin(SETTINGS, resume=True)
-    store.put(CELL, np.zeros((1, 4, 5)), None)
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
     assert store.begin(settings, resume=resume) == why
     assert not store.has(CELL)
     assert store.begin(settings, resume=True) is None
 
 
 def test_cells_without_a_note_of_their_settings_are_dropped(store: CellStore) -> None:
-    store.put(CELL, np.zeros((1, 4, 5)), None)
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
     assert store.begin(SETTINGS, resume=True) is not None
     assert not store.has(CELL)
 
 
 def test_removal(store: CellStore) -> None:
     store.begin(SETTINGS, resume=True)
-    store.put(CELL, np.zeros((1, 4, 5)), None)
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
     store.remove()
     assert not store.folder.exists()
 
@@ -157,14 +159,14 @@ def test_a_result_from_another_disk_is_copied(
     monkeypatch.setattr(Path, "replace", across)
     with opened_store(tmp_path / "scratch") as store:
         store.result.write_bytes(b"whole")
-        store.publish(out)
+        store.publish(store.result, out)
         store.remove()
     assert out.read_bytes() == b"whole"
     assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
 
 
 def test_a_damaged_cell_is_told(store: CellStore) -> None:
-    store.put(CELL, np.zeros((1, 4, 5)), None)
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
     [path] = store.folder.glob("*.npz")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RasterError, match="is damaged"):

@@ -97,7 +97,8 @@ def jobs(
 ) -> list[Job]:
     """What is asked of the workers: every path one that holds in any folder.
 
-    Side outputs take a folder of their own, and there the names of their results.
+    Side outputs take a folder of their own, and there the names of their results: of the options,
+    ``uncertainty`` names such a folder here.
     """
     whole = anywhere(options)
     return [
@@ -106,7 +107,9 @@ def jobs(
             name=str(scene.name),
             source=scene.source,
             out=out.absolute() / scene.name,
-            options=whole,
+            options=replace(
+                whole, uncertainty=whole.uncertainty and whole.uncertainty / scene.name
+            ),
             preview=preview and preview.absolute() / scene.name.with_suffix(".png"),
             skip_existing=skip_existing,
             thumbnail=thumbnails,

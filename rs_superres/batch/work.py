@@ -98,6 +98,7 @@ def anywhere(options: engine.Options) -> engine.Options:
         like=whole(options.like),
         aoi=whole(options.aoi),
         scratch=whole(options.scratch),
+        uncertainty=whole(options.uncertainty),
         model=model,
     )
 
@@ -120,7 +121,9 @@ def upscaled(job: Job, told: Told) -> Outcome:
 
 def _upscaled(job: Job, blank: Outcome, told: Told) -> Outcome:
     options = job.options
-    job.out.parent.mkdir(parents=True, exist_ok=True)
+    for path in (job.out, options.uncertainty):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
     there = job.skip_existing and job.out.exists()
     decided = engine.plan(
         job.source,
@@ -165,6 +168,9 @@ def unlike(decided: engine.Plan) -> str | None:
         if any(f.is_file() and f.stat().st_mtime_ns > written for f in files):
             return "its source was changed since"
         check_whole(decided.out)
+        beside = decided.options.uncertainty
+        if beside is not None and not beside.exists():
+            return f"the deviation of its samples, {beside}, is missing"
     except (RasterError, *FAILURES) as error:
         return f"it is damaged ({one_line(error)})"
     return None

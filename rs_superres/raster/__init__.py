@@ -20,7 +20,7 @@ from rs_superres.raster.opening import (
 )
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
-from rs_superres.raster.target import Part, Target, Writer, check_written, creating
+from rs_superres.raster.target import Part, Target, Writer, add_tags, check_written, creating
 
 __all__ = [
     "FAILURES",
@@ -34,6 +34,7 @@ __all__ = [
     "Source",
     "Target",
     "Writer",
+    "add_tags",
     "check_creation",
     "check_whole",
     "check_written",

@@ -144,6 +144,16 @@ class Writer:
             self._dataset.write_mask(part.mask, window=part.place)
 
 
+def add_tags(path: Path | str, tags: Mapping[str, str]) -> None:
+    """Add to the tags of a result that was assembled.
+
+    Raises:
+        RasterError: it cannot be written.
+    """
+    with telling(f"cannot write {path}"), writing(), rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(**tags)
+
+
 def check_written(path: Path | str, parts: Iterable[Part]) -> None:
     """Read an assembled result back: GDAL says nothing of a write that fails as it closes a file.
 

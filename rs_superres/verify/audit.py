@@ -8,10 +8,10 @@ from contextlib import ExitStack
 import numpy as np
 
 from rs_superres.errors import InputError
+from rs_superres.pair import Pair
 from rs_superres.raster import Band, Description, Paths, Selection, Source, open_source
 from rs_superres.verify.findings import Audit, Finding
 from rs_superres.verify.masks import Masks
-from rs_superres.verify.pair import Pair
 from rs_superres.verify.placement import crs_finding, extent_finding, placed
 from rs_superres.verify.radiometric import Radiometry
 from rs_superres.verify.registration import registration

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.grid import Axis, Window
+from rs_superres.pair import MARGIN, Block, Pair, eroded
 from rs_superres.radiometry import Valid
 from rs_superres.verify.findings import Finding
-from rs_superres.verify.pair import MARGIN, Block, Pair, eroded
 from rs_superres.verify.rules import RULES
 
 Indices = npt.NDArray[np.int64]

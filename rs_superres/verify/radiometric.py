@@ -14,9 +14,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from rs_superres.moments import Moments
+from rs_superres.pair import PLACE, Block, Floats, Pair
 from rs_superres.radiometry import Valid
 from rs_superres.verify.findings import Finding
-from rs_superres.verify.pair import PLACE, Block, Floats, Pair, covered
 from rs_superres.verify.rules import NOISE, RULES
 
 Kind = TypeVar("Kind", bound=np.generic)
@@ -66,41 +67,6 @@ def _spans(pair: Pair) -> list[Span]:
 
 
 @dataclass
-class Moments:
-    """Count, sum and sum of squares."""
-
-    count: float = 0.0
-    total: float = 0.0
-    squares: float = 0.0
-
-    def add(self, values: npt.NDArray[np.floating]) -> None:
-        """More values, of any shape."""
-        self.count += values.size
-        self.total += float(values.sum())
-        self.squares += float((values**2).sum())
-
-    @property
-    def mean(self) -> float:
-        """0 of none."""
-        return self.total / self.count if self.count else 0.0
-
-    @property
-    def rms(self) -> float:
-        """0 of none."""
-        return float(np.sqrt(self.squares / self.count)) if self.count else 0.0
-
-    @property
-    def deviation(self) -> float:
-        """About the mean."""
-        return float(np.sqrt(max(self.rms**2 - self.mean**2, 0.0)))
-
-    @property
-    def error(self) -> float:
-        """Standard error of the mean, of independent values."""
-        return self.deviation / float(np.sqrt(self.count - 1)) if self.count > 1 else 0.0
-
-
-@dataclass
 class _Twice:
     """A difference from the source, and one from plain cubic."""
 
@@ -145,7 +111,7 @@ class Radiometry:
         """Of every band."""
         self._bands = {band: _Band() for band in pair.bands}
         self._angle, self._plain_angle = Moments(), Moments()
-        rows, columns = covered(pair.zoom.rows), covered(pair.zoom.columns)
+        rows, columns = pair.zoom.rows.covered(), pair.zoom.columns.covered()
         self._ends = (rows.start, rows.stop, columns.start, columns.stop)
 
     def add(self, block: Block) -> None:

@@ -12,10 +12,10 @@ from itertools import product
 import numpy as np
 
 from rs_superres.grid import Window
+from rs_superres.pair import Block, Floats, Pair
 from rs_superres.radiometry import Valid
 from rs_superres.tiles import spread
 from rs_superres.verify.findings import Finding
-from rs_superres.verify.pair import Block, Floats, Pair, covered
 from rs_superres.verify.rules import NOISE, RULES
 
 SIDE = 96
@@ -163,7 +163,7 @@ def _windows(pair: Pair) -> list[Window]:
     side = min(SIDE, pair.block_side)
     rows, columns = (
         [(r.start + start, min(side, len(r))) for start in spread(len(r), side, ACROSS)]
-        for r in (covered(pair.zoom.rows), covered(pair.zoom.columns))
+        for r in (pair.zoom.rows.covered(), pair.zoom.columns.covered())
     )
     return [Window(r, c, h, w) for (r, h), (c, w) in product(rows, columns) if h > 4 and w > 4]
 

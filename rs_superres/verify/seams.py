@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.grid import Axis, Window
+from rs_superres.pair import HALO, Block, Pair
 from rs_superres.tiles import spread
 from rs_superres.verify.findings import Finding
-from rs_superres.verify.pair import HALO, Block, Pair, covered
 from rs_superres.verify.radiometric import Span
 from rs_superres.verify.rules import RULES
 
@@ -185,7 +185,7 @@ def _profile(pair: Pair, spans: list[Span], *, down: bool) -> tuple[int, Profile
     """
     zoom, side = pair.zoom, pair.block_side
     along, across = (zoom.rows, zoom.columns) if down else (zoom.columns, zoom.rows)
-    cells, others = covered(along), covered(across)
+    cells, others = along.covered(), across.covered()
     most = max(side, int(LONGEST * along.step))
     first = cells.start + max(0, len(cells) - most) // 2
     cells = range(first, min(cells.stop, first + most))

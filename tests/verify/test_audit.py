@@ -15,9 +15,9 @@ from skimage.exposure import match_histograms
 from skimage.registration import phase_cross_correlation
 
 from rs_superres.engine import Options, upscale
+from rs_superres.pair import Pair
 from rs_superres.raster import open_source
 from rs_superres.verify import Audit, Finding, verify
-from rs_superres.verify.pair import Pair
 from rs_superres.verify.placement import placed
 from rs_superres.verify.registration import registration
 from tests import rasters

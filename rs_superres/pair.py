@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import minimum_filter
 
+from rs_superres.degrade import kernel_weights
 from rs_superres.grid import SNAP, Axis, Window, Zoom
 from rs_superres.radiometry import Valid, fill_holes
 from rs_superres.raster import Source
-from rs_superres.resample import cubic, keys
+from rs_superres.resample import cubic
 from rs_superres.tiles import Patch
 
 Floats = npt.NDArray[np.float64]
@@ -50,7 +51,7 @@ class Pair:
     def blocks(self) -> Iterator[Window]:
         """Windows of the source that together cover what the result covers, in rows."""
         side = self.block_side
-        rows, columns = (covered(axis) for axis in (self.zoom.rows, self.zoom.columns))
+        rows, columns = (axis.covered() for axis in (self.zoom.rows, self.zoom.columns))
         for row in range(rows.start, rows.stop, side):
             for column in range(columns.start, columns.stop, side):
                 yield Window(
@@ -105,14 +106,6 @@ def seen(raster: Source, values: npt.NDArray[np.generic], valid: Valid) -> Valid
     return valid
 
 
-def covered(axis: Axis) -> range:
-    """The source pixels that lie whole in the result."""
-    first = axis.positions(0, 1)[0] + 0.5 - axis.step / 2
-    last = first + axis.size * axis.step
-    slack = SNAP + axis.step * 1e-3
-    return range(max(0, math.ceil(first - slack)), min(axis.source, math.floor(last + slack)))
-
-
 def _pixels(axis: Axis, cell: int, count: int) -> range:
     """The result's pixels that touch some source pixels, their centres inside the source."""
     cells = max(cell, 0), min(cell + count, axis.source)
@@ -135,10 +128,9 @@ def weights(axis: Axis, cells: range, pixels: range, shift: float = 0.0) -> Floa
         shift: source pixels by which the result is taken to lie too far on.
     """
     centres = np.array([axis.edge(cell + 0.5 + shift) for cell in cells])
-    distance = np.abs(np.arange(pixels.start, pixels.stop) + 0.5 - centres[:, None])
-    found = keys(distance * min(axis.step, 1.0))
-    out: Floats = found / found.sum(axis=1, keepdims=True)
-    return out
+    return kernel_weights(
+        "bicubic", centres, 1 / axis.step, np.arange(pixels.start, pixels.stop) + 0.5
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,124 @@
+"""Finished cells, put together and into the final format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rs_superres.grid import Window
+from rs_superres.planning import DRIVERS, Plan
+from rs_superres.raster import (
+    Part,
+    Target,
+    add_tags,
+    check_written,
+    creating,
+    finish,
+    open_source,
+)
+from rs_superres.residual import Residual, residual
+from rs_superres.scene import Made, blank_cell, is_blank
+from rs_superres.store import CellStore
+
+RESIDUAL_TAG = "SUPERRES_RESIDUAL"
+"""What is left between the result, brought back to the source's grid, and the source."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """What came of it."""
+
+    blank: int
+    """Computed cells that hold nothing valid."""
+    residual: Residual
+
+
+def assemble(decided: Plan, store: CellStore) -> Assembled:
+    """Put finished cells together, under the store's names for the result and its spread.
+
+    Raises:
+        RasterError: something cannot be read or written.
+    """
+    target = decided.target()
+    blank = _write(decided, store, target, _result)
+    left = _residual(decided, store.assembled)
+    add_tags(store.assembled, {RESIDUAL_TAG: str(left)})
+    _finish(decided, store, target, store.result)
+    if decided.recipe.spread is not None:
+        target = decided.spread_target()
+        _write(decided, store, target, _spread)
+        _finish(decided, store, target, store.spread)
+    return Assembled(blank=blank, residual=left)
+
+
+Piece = Callable[[Made], Made]
+"""What of a cell goes into a file."""
+
+
+def _result(made: Made) -> Made:
+    """Its pixels."""
+    return made
+
+
+def _spread(made: Made) -> Made:
+    """The deviation of its samples."""
+    if made.spread is None:
+        raise ValueError("a cell without the deviation of its samples")
+    return Made(made.spread, None)
+
+
+def _write(decided: Plan, store: CellStore, target: Target, piece: Piece) -> int:
+    """Put cells together, and read them back.
+
+    Returns:
+        How many of them hold nothing valid.
+    """
+    blank, needed = 0, set(decided.cells)
+    with creating(store.assembled, target) as writer:
+        for cell, part in _parts(decided, store, piece):
+            writer.write(part)
+            blank += cell in needed and is_blank(decided.recipe, part.values, part.mask)
+    check_written(store.assembled, (part for _, part in _parts(decided, store, piece)))
+    return blank
+
+
+def _finish(decided: Plan, store: CellStore, target: Target, name: Path) -> None:
+    """Bring what is assembled into the final format."""
+    finish(
+        store.assembled,
+        name,
+        target=target,
+        driver=DRIVERS[decided.options.format],
+        options=decided.options.creation,
+    )
+    store.assembled.unlink()
+
+
+def _residual(decided: Plan, path: Path) -> Residual:
+    """How far an assembled result lies from the source."""
+    with (
+        open_source(decided.sources, decided.roles.selection) as source,
+        open_source(path) as made,
+    ):
+        kernel = decided.model.config.consistency
+        return residual(source, made, decided.recipe, decided.window, kernel)
+
+
+def _parts(decided: Plan, store: CellStore, piece: Piece) -> Iterator[tuple[Window, Part]]:
+    """The result cell by cell; those outside the area were not computed."""
+    needed = set(decided.cells)
+    for cell in decided.recipe.lattice.cells(decided.window):
+        shared = cell.intersection(decided.window)
+        if shared is None:
+            continue
+        made = piece(store.get(cell) if cell in needed else blank_cell(decided.recipe, cell))
+        inside = shared.relative_to(cell).slices
+        yield (
+            cell,
+            Part(
+                shared.relative_to(decided.window),
+                made.values[:, *inside],
+                None if made.mask is None else made.mask[inside],
+            ),
+        )

@@ -1,0 +1,78 @@
+"""How far a finished result, brought back to the source's grid, lies from the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rs_superres.config import ConsistencyConfig
+from rs_superres.consistency import footprints
+from rs_superres.grid import Window
+from rs_superres.moments import Moments
+from rs_superres.pair import Pair
+from rs_superres.raster import Source
+from rs_superres.scene import Recipe
+
+BLOCKS = 64
+"""Blocks of the scene that are compared at most, evenly spread: the cost is bounded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residual:
+    """Differences between result and source, digital numbers, a figure for each network band."""
+
+    rms: tuple[float, ...]
+    bias: tuple[float, ...]
+    """Mean of result less source."""
+    pixels: int
+    """Source pixels that were compared, of the band with the fewest."""
+
+    def __str__(self) -> str:
+        """One line."""
+        if not self.pixels:
+            return "not measured: no source pixel is far enough from a hole or a border"
+        rms, bias = (" ".join(f"{v:.3g}" for v in figures) for figures in (self.rms, self.bias))
+        return f"RMS {rms}, mean {bias}, over {self.pixels} source pixels"
+
+
+def residual(
+    source: Source, made: Source, recipe: Recipe, window: Window, config: ConsistencyConfig
+) -> Residual:
+    """Bring a result back by a model's kernel and compare it with its source.
+
+    Args:
+        source: as the result was made from it.
+        made: the result.
+        recipe: by which it was made.
+        window: the part of the output grid that ``made`` holds.
+        config: the kernel.
+
+    Raises:
+        RasterError: one of them cannot be read.
+    """
+    zoom, bands = recipe.zoom, tuple(i for group in recipe.groups for i in group.bands)
+    pair = Pair(source=source, out=made, zoom=zoom.part(window), bands=bands)
+    blocks = list(pair.blocks())
+    found = {band: Moments() for band in bands}
+    for place in blocks[:: -(-len(blocks) // BLOCKS) or 1]:
+        block = pair.read(place)
+        back = [
+            # Pixels of the whole output: the result's border need not be the scene's.
+            footprints(config, axis, range(start, start + pixels), range(cell, cell + cells))
+            for axis, start, pixels, cell, cells in (
+                (zoom.rows, window.row + block.pixels.row, block.pixels.height,
+                 place.row, place.height),
+                (zoom.columns, window.column + block.pixels.column, block.pixels.width,
+                 place.column, place.width),
+            )
+        ]  # fmt: skip
+        whole = np.logical_and.outer(*(a.any(axis=1) for a in back))
+        for band, moments in found.items():
+            made_source = back[0] @ block.result(band) @ back[1].T
+            moments.add((made_source - block.source(band))[whole & block.sound(band)])
+    return Residual(
+        rms=tuple(m.rms for m in found.values()),
+        bias=tuple(m.mean for m in found.values()),
+        pixels=int(min((m.count for m in found.values()), default=0)),
+    )
