@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rs_superres.grid import Window
 from rs_superres.planning import DRIVERS, Plan
 from rs_superres.raster import (
     Part,
@@ -74,12 +73,12 @@ def _write(decided: Plan, store: CellStore, target: Target, piece: Piece) -> int
     Returns:
         How many of them hold nothing valid.
     """
-    blank, needed = 0, set(decided.cells)
+    blank = 0
     with creating(store.assembled, target) as writer:
-        for cell, part in _parts(decided, store, piece):
+        for part, computed in _parts(decided, store, piece):
             writer.write(part)
-            blank += cell in needed and is_blank(decided.recipe, part.values, part.mask)
-    check_written(store.assembled, (part for _, part in _parts(decided, store, piece)))
+            blank += computed and is_blank(decided.recipe, part.values, part.mask)
+    check_written(store.assembled, (part for part, _ in _parts(decided, store, piece)))
     return blank
 
 
@@ -105,20 +104,19 @@ def _residual(decided: Plan, path: Path) -> Residual:
         return residual(source, made, decided.recipe, decided.window, kernel)
 
 
-def _parts(decided: Plan, store: CellStore, piece: Piece) -> Iterator[tuple[Window, Part]]:
-    """The result cell by cell; those outside the area were not computed."""
+def _parts(decided: Plan, store: CellStore, piece: Piece) -> Iterator[tuple[Part, bool]]:
+    """The result cell by cell, and whether each was computed or lies outside the area."""
     needed = set(decided.cells)
     for cell in decided.recipe.lattice.cells(decided.window):
         shared = cell.intersection(decided.window)
         if shared is None:
             continue
-        made = piece(store.get(cell) if cell in needed else blank_cell(decided.recipe, cell))
+        computed = cell in needed
+        made = piece(store.get(cell) if computed else blank_cell(decided.recipe, cell))
         inside = shared.relative_to(cell).slices
-        yield (
-            cell,
-            Part(
-                shared.relative_to(decided.window),
-                made.values[:, *inside],
-                None if made.mask is None else made.mask[inside],
-            ),
+        part = Part(
+            shared.relative_to(decided.window),
+            made.values[:, *inside],
+            None if made.mask is None else made.mask[inside],
         )
+        yield part, computed

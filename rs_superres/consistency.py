@@ -8,8 +8,8 @@ within the card's noise level of the source x,
 
 which never leads away from a truth whose A is x. The entries of (A A^T)^-1 fall by two thirds a
 source cell, so each row is solved among its :data:`NEAR` neighbours alone: the projection is
-local, and the same wherever a scene is cut. What is left of a difference is one part in fifty, of
-a constant one less.
+local, and the same wherever a scene is cut. Of a difference one part in fifty is left,
+of a constant one less.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Along:
     back: csr_array
     """(cells, pixels): A; nothing for cells that the pixels do not cover."""
     forth: csr_array
-    """(pixels, cells): A^T (A A^T)^-1."""
+    """(pixels, cells): A^T (A A^T)^-1; nothing from those cells either."""
 
 
 class Projection:
@@ -58,8 +58,7 @@ class Projection:
 
     Args:
         config: kernel and noise level.
-        rows: the output among the source.
-        columns: likewise.
+        axes: the output among the source, rows and columns.
         pixels: the window's rows and columns; its correction is sound :func:`surroundings` away
             from its border.
         cells: rows and columns of the source that are given.
@@ -91,15 +90,8 @@ class Projection:
             far = x - (columns.back @ (rows.back @ y).T).T
             if granted:
                 far -= far.clip(-granted, granted)
-            far = np.where(_held(rows.back)[:, None] & _held(columns.back), far, 0.0)
             out[band] = y + (columns.forth @ (rows.forth @ far).T).T
         return out
-
-
-def _held(back: csr_array) -> npt.NDArray[np.bool_]:
-    """Which cells A says something of."""
-    counts: npt.NDArray[np.bool_] = np.diff(back.indptr) > 0
-    return counts
 
 
 @lru_cache(maxsize=64)  # cells of the lattice above and beside each other share theirs

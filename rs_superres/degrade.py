@@ -104,13 +104,13 @@ def kernel_weights(
         (cells, pixels), each row with the sum 1.
     """
     apart = np.abs(pixels - centres[:, None])
+    distance = apart / max(step, 1.0)
     if kernel == "area":
         # What cell and pixel share.
         weights = np.minimum((step + 1) / 2 - apart, min(step, 1.0)).clip(0)
     elif kernel == "bicubic":
-        weights = keys(apart / max(step, 1.0))
+        weights = keys(distance)
     else:
-        distance = apart / max(step, 1.0)
         weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
     normalised: Matrix = weights / weights.sum(axis=1, keepdims=True)
     return normalised

@@ -214,7 +214,7 @@ class Plan(Design):
         pixels = cell.height * cell.width * len(self.cells)
         needed = disk_bytes(self.description, self.window, cell_pixels=pixels)
         if self.options.uncertainty is not None:
-            needed += disk_bytes(spread_of(self.description), self.window, cell_pixels=pixels)
+            needed += disk_bytes(_spread_of(self.description), self.window, cell_pixels=pixels)
         return needed
 
     def settings(self) -> dict[str, Any]:
@@ -276,13 +276,13 @@ class Plan(Design):
         }
         return replace(
             self.target(),
-            source=spread_of(self.description),
+            source=_spread_of(self.description),
             tags={**self.tags(), **tags},
             masked=False,
         )
 
 
-def spread_of(description: Description) -> Description:
+def _spread_of(description: Description) -> Description:
     """What the deviation of a result's samples says of itself: float32, in the same units."""
     bands = tuple(
         Band(
@@ -387,7 +387,7 @@ def designed(
     model = zoo.load(options.model) if isinstance(options.model, str) else options.model
     steps = model.config.steps if options.steps is None else options.steps
     device = resolve_device(options.device)
-    check_samples(options, steps)
+    _check_samples(options, steps)
     manner = Manner(
         steps=steps,
         device=device,
@@ -432,7 +432,7 @@ def designed(
     )
 
 
-def check_samples(options: Options, steps: int) -> None:
+def _check_samples(options: Options, steps: int) -> None:
     """Refuse numbers of samples that make no sense.
 
     Raises:

@@ -232,17 +232,17 @@ def _drawn(recipe: Recipe, around: _Surroundings, number: int) -> Running:
     source, samples = _samples(recipe, around, number)
     inner = np.s_[:, sound : sound + around.cell.height, sound : sound + around.cell.width]
     drawn = Running()
-    project = None if recipe.consistency is None else _projection(recipe, around)
+    project = _projection(recipe, around)
     for sample in samples:
         drawn.add((sample if project is None else project(sample, source, width))[inner])
     return drawn
 
 
-def _projection(recipe: Recipe, around: _Surroundings) -> Projection:
-    """What brings a cell and what is sound around it to the source."""
-    sound, cell, zoom = recipe.inference.sound, around.cell, recipe.zoom
+def _projection(recipe: Recipe, around: _Surroundings) -> Projection | None:
+    """What brings a cell and what is sound around it to the source; None where nothing shall."""
     if recipe.consistency is None:
-        raise ValueError("a recipe without consistency has no projection")
+        return None
+    sound, cell, zoom = recipe.inference.sound, around.cell, recipe.zoom
     return Projection(
         recipe.consistency,
         (zoom.rows, zoom.columns),
