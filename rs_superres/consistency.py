@@ -113,7 +113,8 @@ def footprints(config: ConsistencyConfig, axis: Axis, pixels: range, cells: rang
     apart = np.abs(places - centres[:, None])
     reach = SUPPORT / axis.step
     before, *inside, after = _inside(axis, range(pixels.start - 1, pixels.stop + 1))
-    whole = np.isin(np.arange(cells.start, cells.stop), axis.covered())
+    covered, number = axis.covered(), np.arange(cells.start, cells.stop)
+    whole = (number >= covered.start) & (number < covered.stop)
     whole &= (centres - reach >= places[0] - 1) | (not before)
     whole &= (centres + reach <= places[-1] + 1) | (not after)
     out = np.zeros((len(cells), len(pixels)))
