@@ -127,7 +127,8 @@ def quantise(
     """
     kind = np.dtype(dtype)
     if kind.kind == "f":
-        out = values.astype(kind)
+        greatest = np.finfo(kind).max
+        out = values.clip(-greatest, greatest).astype(kind)
         if nodata is not None:
             taken = out == kind.type(nodata)
             out[taken] = np.nextafter(kind.type(nodata), kind.type(0 if nodata else 1))

@@ -113,6 +113,13 @@ def test_nan_as_nodata_changes_nothing() -> None:
     assert quantise(np.array([0.5, -7.5]), "float32", float("nan")).tolist() == [0.5, -7.5]
 
 
+def test_floats_beyond_their_dtype_are_its_greatest() -> None:
+    greatest = float(np.finfo(np.float32).max)
+    beyond = quantise(np.array([1e39, -1e300, 3.0]), "float32", None)
+    assert beyond.tolist() == [greatest, -greatest, 3.0]
+    assert quantise(np.array([-1e39]), "float32", -greatest)[0] > -greatest  # never nodata
+
+
 def test_a_nodata_that_the_dtype_does_not_hold_changes_nothing() -> None:
     assert quantise(np.array([0.4, 255.2]), "uint8", -9999.0).tolist() == [0, 255]
     assert quantise(np.array([0.4, 255.2]), "uint8", float("nan")).tolist() == [0, 255]
