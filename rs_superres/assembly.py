@@ -9,6 +9,7 @@ from pathlib import Path
 from rs_superres.planning import DRIVERS, Plan
 from rs_superres.raster import (
     Part,
+    Source,
     Target,
     add_tags,
     check_written,
@@ -33,15 +34,20 @@ class Assembled:
     residual: Residual
 
 
-def assemble(decided: Plan, store: CellStore) -> Assembled:
+def assemble(decided: Plan, store: CellStore, source: Source) -> Assembled:
     """Put finished cells together, under the store's names for the result and its spread.
+
+    Args:
+        decided: the plan.
+        store: holds every cell of it.
+        source: open since before the first cell, so that it may be gone by now.
 
     Raises:
         RasterError: something cannot be read or written.
     """
     target = decided.target()
     blank = _write(decided, store, target, _result)
-    left = _residual(decided, store.assembled)
+    left = _residual(decided, store.assembled, source)
     add_tags(store.assembled, {RESIDUAL_TAG: str(left)})
     _finish(decided, store, target, store.result)
     if decided.recipe.spread is not None:
@@ -94,13 +100,10 @@ def _finish(decided: Plan, store: CellStore, target: Target, name: Path) -> None
     store.assembled.unlink()
 
 
-def _residual(decided: Plan, path: Path) -> Residual:
+def _residual(decided: Plan, path: Path, source: Source) -> Residual:
     """How far an assembled result lies from the source."""
-    with (
-        open_source(decided.sources, decided.roles.selection) as source,
-        open_source(path) as made,
-    ):
-        kernel = decided.model.config.consistency
+    kernel = decided.model.config.consistency
+    with open_source(path) as made:
         return residual(source, made, decided.recipe, decided.window, kernel)
 
 

@@ -17,7 +17,7 @@ from rs_superres.computing import Compute, compute_here
 from rs_superres.errors import RasterError
 from rs_superres.outputs import check_disk, check_unchanged
 from rs_superres.planning import Options, Plan, plan
-from rs_superres.raster import Paths
+from rs_superres.raster import Paths, open_source
 from rs_superres.residual import Residual
 from rs_superres.store import opened_store
 
@@ -76,7 +76,11 @@ def run(
     """
     started = time.monotonic()
     check_disk(decided.out, decided.disk_bytes)
-    with _disk_errors(decided), opened_store(decided.scratch) as store:
+    with (
+        _disk_errors(decided),
+        open_source(decided.sources, decided.roles.selection) as source,
+        opened_store(decided.scratch) as store,
+    ):
         settings = decided.settings()
         dropped = store.begin(settings, resume=decided.options.resume)
         missing = [cell for cell in decided.cells if not store.has(cell)]
@@ -94,7 +98,7 @@ def run(
         if missing:
             compute(decided, store, missing, finished)
         check_unchanged(settings["source file"], decided.description.files)
-        made = assemble(decided, store)
+        made = assemble(decided, store, source)
         if decided.options.uncertainty is not None:
             store.publish(store.spread, decided.options.uncertainty)
         store.publish(store.result, decided.out)

@@ -69,8 +69,10 @@ def residual(
         ]  # fmt: skip
         whole = np.logical_and.outer(*(a.any(axis=1) for a in back))
         for band, moments in found.items():
-            made_source = back[0] @ block.result(band) @ back[1].T
-            moments.add((made_source - block.source(band))[whole & block.sound(band)])
+            # Of numbers near the greatest there are the figures are infinite, and say so.
+            with np.errstate(over="ignore", invalid="ignore"):
+                far = back[0] @ block.result(band) @ back[1].T - block.source(band)
+                moments.add(far[whole & block.sound(band)])
     return Residual(
         rms=tuple(m.rms for m in found.values()),
         bias=tuple(m.mean for m in found.values()),
