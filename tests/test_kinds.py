@@ -22,6 +22,7 @@ from rasterio.enums import MaskFlags
 from rasterio.io import MemoryFile
 
 from rs_superres import engine
+from rs_superres.consistency import REACH
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.inference import Noise
@@ -200,16 +201,19 @@ def test_a_nodata_that_no_pixel_can_have(tmp_path: Path, run: Run) -> None:
         assert b"<NoDataValue>-9999</NoDataValue>" in told.read()
 
 
-def test_a_nan_block_changes_nothing_far_from_it(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize(("consistency", "farther"), [(False, 0), (True, REACH)])
+def test_a_nan_block_changes_nothing_far_from_it(
+    tmp_path: Path, run: Run, consistency: bool, farther: int
+) -> None:
     pixels = textured(1, 2, 60, 60, dtype="float32", high=100) - np.float32(50)
     plain = rasters.write(tmp_path / "plain.tif", pixels)
     pixels[:, :9, :9] = np.nan
     holed = rasters.write(tmp_path / "holed.tif", pixels)
     for source, out in ((plain, "one.tif"), (holed, "other.tif")):
-        run(source, out, value_range=(-50, 50))
+        run(source, out, value_range=(-50, 50), consistency=consistency)
     one, other = (rasters.read(tmp_path / n) for n in ("one.tif", "other.tif"))
     np.testing.assert_array_equal(np.isnan(other), under(np.isnan(pixels)))
-    far = round(2.5 * (9 + 8 + 3))  # the hole, the tiny prior's reach, the cubic's
+    far = round(2.5 * (9 + 8 + 3 + farther))  # the hole, the tiny prior's reach, the cubic's
     np.testing.assert_array_equal(one[:, far:], other[:, far:])
     np.testing.assert_array_equal(one[:, :, far:], other[:, :, far:])
     assert np.isfinite(one).all()
