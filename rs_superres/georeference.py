@@ -11,7 +11,6 @@ import rioxarray  # noqa: F401 (registers the accessor ``rio``)
 import xarray as xr
 from affine import Affine
 from rioxarray.exceptions import MissingSpatialDimensionError
-from rioxarray.rioxarray import affine_to_coords
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
@@ -218,7 +217,11 @@ def result(
     straight = transform is None or transform.b == transform.d == 0
     if straight and (transform is not None or (y in source.coords and x in source.coords)):
         shape = target.grid.shape
-        centres = affine_to_coords(transform or Affine.identity(), shape.width, shape.height)
+        first = (transform or Affine.identity()) @ Affine.translation(0.5, 0.5)
+        centres = {
+            "y": first.f + first.e * np.arange(shape.height),
+            "x": first.c + first.a * np.arange(shape.width),
+        }
         for dim, name in ((y, "y"), (x, "x")):
             attrs = source.coords[dim].attrs if dim in source.coords else {}
             coords[dim] = xr.Variable((dim,), centres[name], dict(attrs))
