@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,22 @@ class Bands(click.ParamType[tuple[int, ...]]):
             return tuple(int(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r}, expected band numbers as in 4,3,2", param, ctx)
+
+
+class Bytes(click.ParamType[int]):
+    """An amount of memory: a number with a unit."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Text to bytes."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+\.?\d*) *([KMGT])(i?)B?", str(value), re.IGNORECASE)
+        if found is None or float(found[1]) == 0:
+            self.fail(f"{value!r}, expected an amount of memory as in 2GB or 800MB", param, ctx)
+        base = 1024 if found[3] else 1000
+        return int(float(found[1]) * base ** (1 + "KMGT".index(found[2].upper())))
 
 
 class Resolution(click.ParamType[tuple[float, float]]):

@@ -89,6 +89,12 @@ OPTIONS = (
     options.device,
     options.precision,
     click.option(
+        "--memory",
+        type=options.Bytes(),
+        metavar="2GB",
+        help="What a process may take; changes no pixel.  [default: half of the machine's]",
+    ),
+    click.option(
         "--format",
         "file_format",
         type=click.Choice(["cog", "gtiff"]),
@@ -130,6 +136,6 @@ TAKEN = (
     *("scale", "resolution", "like", "bounds", "aoi", "steps", "seed", "value_range"),
     *("samples", "uncertainty", "consistency"),
     *("bidx", "rgb", "nearest", "classes", "nodata"),
-    *("device", "precision", "creation", "overwrite", "scratch"),
+    *("device", "precision", "creation", "overwrite", "scratch", "memory"),
 )
 """Options that go by the same name in Python."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
 
+from rs_superres.errors import InputError
 from rs_superres.grid import Window
+from rs_superres.machine import peak, resident
 from rs_superres.planning import Plan
-from rs_superres.raster import open_source
-from rs_superres.scene import compute_cell
+from rs_superres.raster import Source, block_cache, open_source
+from rs_superres.scene import compute_cell, is_blank
 from rs_superres.store import CellStore
 from rs_superres.threads import THREADS, cores
 
@@ -17,29 +20,100 @@ Compute = Callable[[Plan, CellStore, Sequence[Window], Callable[[], None]], None
 
 
 def compute_here(
-    decided: Plan, store: CellStore, cells: Sequence[Window], finished: Callable[[], None]
+    decided: Plan,
+    store: CellStore,
+    cells: Sequence[Window],
+    finished: Callable[[], None],
+    *,
+    processors: int | None = None,
 ) -> None:
-    """Compute cells, as many at once as there are processors for; see :data:`Compute`."""
-    at_once = min(len(cells), cores() // THREADS) if decided.device == "cpu" else 1
-    if at_once < 2:
-        with open_source(decided.sources, decided.roles.selection) as source:
-            for cell in cells:
-                store.put(cell, compute_cell(decided.recipe, source, cell))
-                finished()
-        return
+    """Compute cells, as many at once as processors and memory bear; see :data:`Compute`.
 
-    pool = ThreadPoolExecutor(at_once)
-    try:
-        for future in as_completed(
-            [pool.submit(compute_one, decided, store, cell) for cell in cells]
-        ):
-            future.result()
+    What a cell takes of memory is measured: the first that holds something valid is computed alone.
+
+    Args:
+        decided: the plan.
+        store: takes the cells.
+        cells: those that are missing.
+        finished: called after each.
+        processors: that may be used; all that there are where None.
+
+    Raises:
+        InputError: the memory that was granted does not hold one.
+        RasterError: a file cannot be read or written.
+    """
+    todo, before = iter(cells), resident()
+    with open_source(decided.sources, decided.roles.selection) as source:
+        for cell in todo:
+            blank = _compute(decided, store, cell, source)
             finished()
-    finally:
-        pool.shutdown(cancel_futures=True)
+            if not blank:
+                break
+        at_once = _at_once(decided, before, cores() if processors is None else processors)
+        if at_once == 1:
+            for cell in todo:
+                _compute(decided, store, cell, source)
+                finished()
+            return
+    for _ in _side_by_side(decided, store, todo, at_once):
+        finished()
 
 
 def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
     """Compute one cell with a source of its own: an open raster belongs to its thread."""
-    with open_source(decided.sources, decided.roles.selection) as source:
-        store.put(cell, compute_cell(decided.recipe, source, cell))
+    with (
+        block_cache(decided.options.block_cache),
+        open_source(decided.sources, decided.roles.selection) as source,
+    ):
+        _compute(decided, store, cell, source)
+
+
+def _compute(decided: Plan, store: CellStore, cell: Window, source: Source) -> bool:
+    """Compute a cell and keep it; whether it holds nothing valid."""
+    made = compute_cell(decided.recipe, source, cell)
+    store.put(cell, made)
+    return is_blank(decided.recipe, made.values, made.mask)
+
+
+def _at_once(decided: Plan, before: int, processors: int) -> int:
+    """How many cells to compute at once, after a first one.
+
+    Args:
+        decided: the plan.
+        before: bytes that the process held before it.
+        processors: that may be used.
+
+    Raises:
+        InputError: the memory that was granted does not hold one.
+    """
+    limit, most = decided.options.memory_limit, peak()
+    if decided.options.memory is not None and most > limit:
+        raise InputError(
+            f"one cell of this scene brings the process to {most / 1e9:.2f} GB of memory, allowed "
+            f"are {limit / 1e9:.2f} GB; use --memory {most * 1.1 / 1e9:.1f}GB, or fewer bands by "
+            "--bidx"
+        )
+    if decided.device != "cpu":
+        return 1
+    bearable = 1 + (limit - most) // max(most - before, 1)
+    return max(1, min(processors // THREADS, bearable))
+
+
+def _side_by_side(
+    decided: Plan, store: CellStore, todo: Iterator[Window], at_once: int
+) -> Iterator[None]:
+    """Compute cells on threads, handing out no more than they are about to need."""
+    pool = ThreadPoolExecutor(at_once)
+    running: set[Future[None]] = set()
+    try:
+        while True:
+            for cell in islice(todo, 2 * at_once - len(running)):
+                running.add(pool.submit(compute_one, decided, store, cell))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+                yield
+    finally:
+        pool.shutdown(cancel_futures=True)

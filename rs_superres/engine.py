@@ -17,7 +17,7 @@ from rs_superres.computing import Compute, compute_here
 from rs_superres.errors import RasterError
 from rs_superres.outputs import check_disk, check_unchanged
 from rs_superres.planning import Options, Plan, plan
-from rs_superres.raster import Paths, open_source
+from rs_superres.raster import Paths, block_cache, open_source
 from rs_superres.residual import Residual
 from rs_superres.store import opened_store
 
@@ -71,6 +71,7 @@ def run(
         compute: computes the cells that are missing, here or elsewhere.
 
     Raises:
+        InputError: the memory that was granted does not hold a cell.
         RasterError: the source cannot be read, the result not written, or another run of the
             same result is going on. Finished cells stay for the next run.
     """
@@ -78,6 +79,7 @@ def run(
     check_disk(decided.out, decided.disk_bytes)
     with (
         _disk_errors(decided),
+        block_cache(decided.options.block_cache),
         open_source(decided.sources, decided.roles.selection) as source,
         opened_store(decided.scratch) as store,
     ):

@@ -6,8 +6,6 @@ Nothing here touches the result or its scratch folder.
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +21,8 @@ from rs_superres.engine import Plan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.geojson import LONGITUDE_LATITUDE
 from rs_superres.grid import Window
-from rs_superres.machine import memory
-from rs_superres.raster import FAILURES, Source, open_source
+from rs_superres.machine import peak
+from rs_superres.raster import FAILURES, Source, block_cache, open_source
 from rs_superres.scene import Recipe, compute_cell, holds_valid
 from rs_superres.store import CellStore
 
@@ -33,9 +31,6 @@ LOOKED_AT = 1024
 
 WARM_UP = 20.0
 """Seconds of a first cell beyond which the networks' warming up does not matter."""
-
-BLOCK_CACHE = 0.05
-"""Share of the machine's memory that GDAL keeps blocks in."""
 
 EDGE = 16
 """Pieces that a cell's edge is cut into before it is reprojected."""
@@ -76,7 +71,10 @@ def forecast(decided: Plan) -> Forecast:
     resumes = decided.options.resume and store.fits(decided.settings())
     stride = max(1, -(-len(cells) // LOOKED_AT))
     looked_at = list(islice(cells, 0, None, stride))
-    with open_source(decided.sources, decided.roles.selection) as source:
+    with (
+        block_cache(decided.options.block_cache),
+        open_source(decided.sources, decided.roles.selection) as source,
+    ):
         valid = [c for c in looked_at if holds_valid(recipe, source, c)]
         to_compute = [c for c in valid if not (resumes and store.has(c))]
         seconds = 0.0
@@ -91,7 +89,7 @@ def forecast(decided: Plan) -> Forecast:
         leftover_cells=store.finished,
         resumes=resumes and store.finished > 0,
         cell_seconds=seconds,
-        memory_bytes=_peak_memory() + _block_cache(decided),
+        memory_bytes=peak() + _block_cache(decided),
     )
 
 
@@ -102,21 +100,10 @@ def _timed(recipe: Recipe, source: Source, cell: Window) -> float:
     return time.perf_counter() - started
 
 
-def _peak_memory() -> int:
-    """The highest memory of this process so far, in bytes."""
-    try:
-        # Linux's getrusage begins with what the parent process had.
-        [line] = [x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x]
-        return 1024 * int(line.split()[1])
-    except (OSError, ValueError):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else 1024 * peak
-
-
 def _block_cache(decided: Plan) -> int:
     """What GDAL keeps in memory at most while it assembles the result, in bytes."""
     size = np.dtype(decided.description.dtype).itemsize * len(decided.description.bands)
-    return min(decided.window.height * decided.window.width * size, int(BLOCK_CACHE * memory()))
+    return min(decided.window.height * decided.window.width * size, decided.options.block_cache)
 
 
 def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:

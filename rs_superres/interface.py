@@ -83,6 +83,8 @@ class AskedOfFile(Asked, total=False):
     """Where the samples' standard deviation is written."""
     scratch: str | Path
     """Folder for finished cells; beside the result without it."""
+    memory: int
+    """Bytes that the process may take; half of the machine's without it."""
     progress: Progress
     """Told how many cells are done, of how many."""
 

@@ -1,8 +1,10 @@
-"""The machine at hand: how much memory it has, and what is refused since it has too little."""
+"""The machine at hand: its memory, what this process takes of it, and what is too much."""
 
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from pathlib import Path
 
 from rs_superres.errors import InputError
@@ -41,3 +43,27 @@ def check_memory(needed: int, what: str, instead: str) -> None:
             f"{what} would take {needed / 1e9:.1f} GB at once, more than half of this machine's "
             f"{memory() / 1e9:.1f} GB; {instead}"
         )
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; where the system does not tell, its highest."""
+    return _told("VmRSS") or peak()
+
+
+def peak() -> int:
+    """Bytes of memory that this process held at most so far."""
+    # Linux's getrusage begins with what the parent process had.
+    told = _told("VmHWM")
+    if told:
+        return told
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
+def _told(name: str) -> int:
+    """A figure of Linux's about this process, in bytes; 0 where there is none."""
+    try:
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    except (OSError, ValueError):
+        return 0
+    return next((1024 * int(x.split()[1]) for x in lines if x.startswith(f"{name}:")), 0)

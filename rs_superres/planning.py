@@ -18,7 +18,7 @@ from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.groups import band_groups
 from rs_superres.inference import Manner, Precision, prepare, resolve_device, resolve_precision
-from rs_superres.machine import check_memory
+from rs_superres.machine import check_memory, memory
 from rs_superres.outputs import check_disk, check_name, check_replaced, disk_bytes, sizes_and_times
 from rs_superres.place import pixel_size
 from rs_superres.raster import (
@@ -48,6 +48,9 @@ DRIVERS = {"cog": "COG", "gtiff": "GTiff"}
 
 SETTINGS_TAG = "SUPERRES_SETTINGS_SHA256"
 """The tag by which a result made with other settings is told."""
+
+BLOCK_CACHE = 128 * 2**20
+"""Bytes that GDAL keeps of blocks at most: a row of cells of a scene stored in strips."""
 
 FAR = 2.0
 """How many times beyond a model's training a pixel size may lie without a warning."""
@@ -94,6 +97,18 @@ class Options:
     """Whether finished cells of an earlier run are used."""
     scratch: Path | None = None
     """Folder for finished cells; beside the result where None."""
+    memory: int | None = None
+    """Bytes that the process may take; half of the machine's where None. Changes no pixel."""
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes that the process may take."""
+        return memory() // 2 if self.memory is None else self.memory
+
+    @property
+    def block_cache(self) -> int:
+        """Bytes that GDAL may keep of blocks of rasters."""
+        return min(self.memory_limit // 16, BLOCK_CACHE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rasterio._env import get_gdal_config
 
 from rs_superres import computing, engine
+from rs_superres.computing import compute_here
 from rs_superres.engine import Options
-from rs_superres.errors import RasterError
+from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.scene import Reader, Recipe, compute_cell
 from tests import rasters
@@ -65,3 +69,86 @@ def test_what_fails_beside_others_is_told(
     monkeypatch.setattr(computing, "compute_cell", compute_cell)
     upscaled(source, out, tiny)
     assert out.exists()
+
+
+@pytest.mark.parametrize(
+    "cores_limit_at_once", [(8, 10.0, 4), (8, 4.5, 3), (8, 2.1, 1), (5, 10.0, 2), (1, 9.0, 1)]
+)
+def test_cells_at_once_by_what_the_first_took(
+    source: Path,
+    tmp_path: Path,
+    tiny: str,
+    monkeypatch: pytest.MonkeyPatch,
+    cores_limit_at_once: tuple[int, float, int],
+) -> None:
+    """The process held 1 GB before, 2 GB with a cell: one GB each."""
+    cores, limit, at_once = cores_limit_at_once
+    monkeypatch.setattr(computing, "resident", lambda: 10**9)
+    monkeypatch.setattr(computing, "peak", lambda: 2 * 10**9)
+    pools: list[int] = []
+
+    def pool(workers: int) -> ThreadPoolExecutor:
+        pools.append(workers)
+        return ThreadPoolExecutor(workers)
+
+    monkeypatch.setattr(computing, "ThreadPoolExecutor", pool)
+    options = Options(scale="3", model=tiny, memory=int(limit * 10**9))
+    engine.run(
+        engine.plan(source, tmp_path / "out.tif", options),
+        compute=partial(compute_here, processors=cores),
+    )
+    assert pools == ([at_once] if at_once > 1 else [])
+
+
+def test_blank_cells_tell_nothing_of_memory(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells at once are decided after the first that was computed, not after blank ones."""
+    pixels = textured(1, 3, 50, 44)
+    pixels[:, :22] = 0
+    source = rasters.write(tmp_path / "scene.tif", pixels, colours=RGB, nodata=0)
+    finished: list[int] = []
+    plan = engine.plan(source, tmp_path / "out.tif", Options(scale="3", model=tiny))
+
+    def asked() -> int:
+        finished.append(len(list(plan.scratch.glob("*.npz"))))
+        return 10**9
+
+    monkeypatch.setattr(computing, "peak", asked)
+    report = engine.run(plan)
+    assert report.blank == 3
+    assert finished[0] == 4
+
+
+def test_memory_that_holds_no_cell_is_refused(source: Path, tmp_path: Path, tiny: str) -> None:
+    out = tmp_path / "out.tif"
+    with pytest.raises(
+        InputError, match=r"one cell .* GB of memory, allowed are 0\.05 GB; use --memory \d+\.\dGB"
+    ):
+        engine.upscale(source, out, Options(scale="3", model=tiny, memory=50_000_000))
+    assert not out.exists()
+
+
+def test_memory_changes_no_byte(source: Path, tmp_path: Path, tiny: str) -> None:
+    made = []
+    for memory in (None, 60 * 10**9):
+        out = tmp_path / f"{memory}.tif"
+        engine.upscale(source, out, Options(scale="3", model=tiny, memory=memory))
+        made.append(out.read_bytes())
+    assert made[0] == made[1]
+
+
+def test_gdal_s_cache_is_bounded_while_a_run_lasts(
+    source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
+    before, found = get_gdal_config("GDAL_CACHEMAX"), set()
+    options = Options(scale="3", model=tiny, memory=1_600_000_000)
+    engine.upscale(
+        source,
+        tmp_path / "out.tif",
+        options,
+        progress=lambda *_: found.add(get_gdal_config("GDAL_CACHEMAX")),
+    )
+    assert found == {100_000_000}
+    assert get_gdal_config("GDAL_CACHEMAX") == before

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rs_superres.errors import InputError
-from rs_superres.machine import check_memory, memory
+from rs_superres.machine import check_memory, memory, peak, resident
 
 
 def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +27,12 @@ def test_more_than_half_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     check_memory(2 * 10**9, "a block", "store it otherwise")
     with pytest.raises(InputError, match=r"a block would take 2\.1 GB .* 4\.0 GB; store it other"):
         check_memory(2_100_000_000, "a block", "store it otherwise")
+
+
+def test_memory_that_is_taken_shows() -> None:
+    before = resident()
+    taken = np.ones(200_000_000, dtype=np.uint8)
+    assert resident() - before == pytest.approx(taken.nbytes, abs=50_000_000)
+    assert peak() >= before + 150_000_000
+    del taken
+    assert peak() >= before + 150_000_000

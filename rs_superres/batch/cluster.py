@@ -25,6 +25,9 @@ T = TypeVar("T")
 WORKER_MEMORY = 2 * 10**9
 """Bytes that a worker of the local cluster is reckoned to need on a CPU."""
 
+SHARE = 0.9
+"""Of a worker's memory that is used: dask ends a worker at 0.95 of it."""
+
 PATIENCE = 10
 """Seconds: how long a scheduler is waited for."""
 
@@ -117,6 +120,22 @@ def dashboard(client: Client) -> str | None:
         return None
     services = client.scheduler_info().get("services", {})
     return str(client.dashboard_link) if "dashboard" in services else None
+
+
+def processors_of_workers(client: Client) -> int:
+    """How many processors each worker may use: its share of this machine, elsewhere one call's."""
+    if client.cluster is None:
+        return THREADS
+    return max(THREADS, cores() // max(1, len(client.nthreads())))
+
+
+def memory_of_worker(asked: int | None) -> int | None:
+    """What a worker may take of memory: what was asked for, else what its own limit leaves it.
+
+    dask ends a worker that comes near its limit.
+    """
+    limit = getattr(get_worker().memory_manager, "memory_limit", None)
+    return asked if asked is not None or not limit else int(SHARE * limit)
 
 
 def device_of_worker(asked: str) -> str:

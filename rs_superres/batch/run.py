@@ -12,7 +12,13 @@ from uuid import uuid4
 
 from distributed import Client, Future, get_worker
 
-from rs_superres.batch.cluster import completed, device_of_worker, given_up
+from rs_superres.batch.cluster import (
+    completed,
+    device_of_worker,
+    given_up,
+    memory_of_worker,
+    processors_of_workers,
+)
 from rs_superres.batch.folder import Scene
 from rs_superres.batch.work import Job, Outcome, anywhere, upscaled
 from rs_superres.engine import Options
@@ -82,8 +88,12 @@ class _Work:
                 last = now
                 worker.log_event(self.topic, (job.number, done / max(total, 1), pixels))
 
-        device = device_of_worker(job.options.device)
-        return upscaled(replace(job, options=replace(job.options, device=device)), told)
+        options = replace(
+            job.options,
+            device=device_of_worker(job.options.device),
+            memory=memory_of_worker(job.options.memory),
+        )
+        return upscaled(replace(job, options=options), told)
 
 
 def jobs(
@@ -126,7 +136,8 @@ def run_batch(client: Client, asked: list[Job], tell: Tell) -> list[Outcome]:
     """
     state, topic = State(len(asked)), f"rs-sr-{uuid4().hex}"
     outcomes: dict[int, Outcome] = {}
-    pending = deque(asked)
+    processors = processors_of_workers(client)
+    pending = deque(replace(job, processors=processors) for job in asked)
 
     def heard(event: Any) -> None:
         number, share, pixels = event[1]

@@ -11,7 +11,7 @@ from pathlib import Path
 from distributed import Client
 
 from rs_superres import engine
-from rs_superres.batch.cluster import completed, device_of_worker
+from rs_superres.batch.cluster import completed, device_of_worker, memory_of_worker
 from rs_superres.batch.work import anywhere, model_of
 from rs_superres.computing import Compute, compute_one
 from rs_superres.errors import ClusterError, RasterError, SuperResError
@@ -48,6 +48,7 @@ class _Task:
                 options = replace(
                     self.options,
                     device=device_of_worker(self.options.device),
+                    memory=memory_of_worker(self.options.memory),
                     model=model_of(self.options.model),
                 )
                 decided = engine.plan(self.sources, self.out, options)

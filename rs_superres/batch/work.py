@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +16,12 @@ import numpy as np
 from PIL import Image
 
 from rs_superres import engine, zoo
+from rs_superres.computing import compute_here
 from rs_superres.errors import InputError, RasterError, SuperResError
 from rs_superres.planning import SETTINGS_TAG
 from rs_superres.preview import limits_of, save_preview, stretched
 from rs_superres.raster import FAILURES, check_whole, one_line, read_small, read_tags
+from rs_superres.threads import THREADS
 
 Status = Literal["done", "skipped", "failed"]
 
@@ -45,6 +48,8 @@ class Job:
     skip_existing: bool = False
     thumbnail: bool = False
     attempt: int = 1
+    processors: int = THREADS
+    """That the worker may use: it has but its share of the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +141,11 @@ def _upscaled(job: Job, blank: Outcome, told: Told) -> Outcome:
     status: Status = "skipped" if there and why is None else "done"
     if status == "done":
         pixels = decided.window.height * decided.window.width
-        engine.run(decided, progress=lambda done, total: told(done, total, pixels))
+        engine.run(
+            decided,
+            progress=lambda done, total: told(done, total, pixels),
+            compute=partial(compute_here, processors=job.processors),
+        )
     # Side outputs that are missing are made of a result that is there, too.
     if job.preview is not None and (status == "done" or not job.preview.exists()):
         job.preview.parent.mkdir(parents=True, exist_ok=True)

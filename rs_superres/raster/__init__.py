@@ -10,7 +10,7 @@ from rs_superres.raster.formats import (
     keeps_domains,
     write_image,
 )
-from rs_superres.raster.gdal import FAILURES, one_line
+from rs_superres.raster.gdal import FAILURES, block_cache, one_line
 from rs_superres.raster.opening import (
     inspect,
     open_source,
@@ -35,6 +35,7 @@ __all__ = [
     "Target",
     "Writer",
     "add_tags",
+    "block_cache",
     "check_creation",
     "check_whole",
     "check_written",

@@ -201,6 +201,14 @@ def test_scratch(upscale: Call, out: Path, tmp_path: Path) -> None:
     assert out.exists()
 
 
+@pytest.mark.parametrize("amount", ["40MB", "0.04gb", "39 MiB"])
+def test_memory(upscale: Call, amount: str) -> None:
+    failed = upscale("--scale", "2", "--memory", amount)
+    assert failed.exit_code == 1
+    assert "allowed are 0.04 GB" in failed.stderr
+    assert upscale("--scale", "2", "--memory", "64GB").exit_code == 0
+
+
 def test_preview(upscale: Call, tmp_path: Path) -> None:
     assert upscale("--scale", "2", "--preview", tmp_path / "p.png").exit_code == 0
     with Image.open(tmp_path / "p.png") as picture:
@@ -390,6 +398,8 @@ def test_refused_in_one_line(
         (("--res", "fine"), "expected a pixel size as in 2.5"),
         (("--scale", "2", "--value-range", "1"), "expected 2 numbers as in 0,255"),
         (("--scale", "2", "--value-range", "a,b"), "expected 2 numbers as in 0,255"),
+        (("--scale", "2", "--memory", "2"), "expected an amount of memory as in 2GB"),
+        (("--scale", "2", "--memory", "0GB"), "expected an amount of memory as in 2GB"),
         (("--scale", "2", "--bidx", "red"), "expected band numbers as in 4,3,2"),
         (("--scale", "2", "--rgb", "1,,2"), "expected band numbers as in 4,3,2"),
         (("--scale", "2", "--classes", "drop"), "is not one of 'expand', 'nearest'"),
