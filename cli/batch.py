@@ -78,14 +78,13 @@ def command(
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers is for this machine's own cluster, not for --scheduler")
     _check_folders(out, preview, uncertainty)
-    wanted = asked({**chosen, "uncertainty": uncertainty})
+    wanted = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
     if report is not None and not wanted.overwrite and not skip_existing and report.exists():
         raise InputError(f"{report} exists already; use --overwrite to replace it")
     work = jobs(
         find(scenes, out),
         out,
         wanted,
-        preview=preview,
         skip_existing=skip_existing,
         thumbnails=report is not None,
     )

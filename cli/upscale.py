@@ -68,7 +68,7 @@ def command(
 
     if lattice is not None and not dry_run:
         raise click.UsageError("--lattice goes with --dry-run")
-    wanted = asked({**chosen, "uncertainty": uncertainty})
+    wanted = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
     if scheduler is not None:
         from rs_superres.batch.spread import everywhere
 
@@ -91,10 +91,6 @@ def command(
         report = engine.run(decided, progress=progress, compute=compute)
     if report.dropped:
         click.echo(f"rs-sr: started anew: {report.dropped}", err=True)
-    if preview is not None:
-        from rs_superres.preview import save_preview
-
-        save_preview(decided, preview)
     told |= {
         "consistency_residual": str(report.residual),
         "resumed_cells": report.resumed,

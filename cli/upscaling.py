@@ -134,7 +134,7 @@ def asked(chosen: dict[str, Any]) -> Options:
 
 TAKEN = (
     *("scale", "resolution", "like", "bounds", "aoi", "steps", "seed", "value_range"),
-    *("samples", "uncertainty", "consistency"),
+    *("samples", "uncertainty", "preview", "consistency"),
     *("bidx", "rgb", "nearest", "classes", "nodata"),
     *("device", "precision", "creation", "overwrite", "scratch", "memory"),
 )

@@ -17,6 +17,7 @@ from rs_superres.computing import Compute, compute_here
 from rs_superres.errors import RasterError
 from rs_superres.outputs import check_disk, check_unchanged
 from rs_superres.planning import Options, Plan, plan
+from rs_superres.preview import save_preview
 from rs_superres.raster import Paths, block_cache, open_source
 from rs_superres.residual import Residual
 from rs_superres.store import opened_store
@@ -103,6 +104,8 @@ def run(
         made = assemble(decided, store, source)
         if decided.options.uncertainty is not None:
             store.publish(store.spread, decided.options.uncertainty)
+        if decided.options.preview is not None:
+            save_preview(decided, store.result, decided.options.preview)
         store.publish(store.result, decided.out)
         store.remove()
     return Report(

@@ -22,6 +22,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.geojson import LONGITUDE_LATITUDE
 from rs_superres.grid import Window
 from rs_superres.machine import peak
+from rs_superres.outputs import write_whole
 from rs_superres.raster import FAILURES, Source, block_cache, open_source
 from rs_superres.scene import Recipe, compute_cell, holds_valid
 from rs_superres.store import CellStore
@@ -132,10 +133,7 @@ def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:
     collection = {"type": "FeatureCollection", "name": "lattice", "features": features}
     if not on_map:
         collection["note"] = "coordinates are pixels of the output, column and row"
-    try:
-        path.write_text(json.dumps(collection), "utf-8")
-    except OSError as error:
-        raise RasterError(f"cannot write {path}: {error.strerror or error}") from error
+    write_whole(path, json.dumps(collection))
     return on_map
 
 

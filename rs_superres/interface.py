@@ -81,6 +81,8 @@ class AskedOfFile(Asked, total=False):
     """Whether finished cells of an earlier run are used."""
     uncertainty: str | Path
     """Where the samples' standard deviation is written."""
+    preview: str | Path
+    """Where a picture of before and after is written."""
     scratch: str | Path
     """Folder for finished cells; beside the result without it."""
     memory: int
@@ -173,7 +175,7 @@ def options(asked: dict[str, Any]) -> Options:
         classes=plain.pop("classes", None),
         nodata=plain.pop("nodata", None),
     )
-    for name in ("like", "aoi", "scratch", "uncertainty"):
+    for name in ("like", "aoi", "scratch", "uncertainty", "preview"):
         if plain.get(name) is not None:
             plain[name] = Path(plain[name])
     if isinstance(plain.get("model"), Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Sequence
@@ -65,19 +66,40 @@ def check_name(name: str) -> None:
         raise InputError(
             f"the output {name} is not a local file; write one and copy it there afterwards"
         )
+    check_folder(out)
+    if out.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"the output {out}, expected a name that ends in {', '.join(SUFFIXES)}: a GeoTIFF is "
+            "written, gdal_translate turns it into other formats"
+        )
+
+
+def check_folder(out: Path) -> None:
+    """Refuse the name of a file that is a folder, or in a folder that is not there."""
     try:
         here, parent = out.is_dir(), out.parent.is_dir()
     except OSError as error:
         raise InputError(f"the output {out} cannot be written: {error.strerror}") from error
     if here:
         raise InputError(f"the output {out} is a directory, expected a file name")
-    if out.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"the output {out}, expected a name that ends in {', '.join(SUFFIXES)}: a GeoTIFF is "
-            "written, gdal_translate turns it into other formats"
-        )
     if not parent:
         raise InputError(f"the output's folder {out.parent} does not exist")
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a small file whole: beside its name first, then renamed.
+
+    Raises:
+        RasterError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise RasterError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def check_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -> None:

@@ -19,7 +19,14 @@ from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.groups import band_groups
 from rs_superres.inference import Manner, Precision, prepare, resolve_device, resolve_precision
 from rs_superres.machine import check_memory, memory
-from rs_superres.outputs import check_disk, check_name, check_replaced, disk_bytes, sizes_and_times
+from rs_superres.outputs import (
+    check_disk,
+    check_folder,
+    check_name,
+    check_replaced,
+    disk_bytes,
+    sizes_and_times,
+)
 from rs_superres.place import pixel_size
 from rs_superres.raster import (
     Band,
@@ -80,6 +87,8 @@ class Options:
     """Results that are drawn and averaged."""
     uncertainty: Path | None = None
     """Where their standard deviation is written; nowhere where None."""
+    preview: Path | None = None
+    """Where a picture of before and after is written; nowhere where None."""
     consistency: bool = True
     """Whether the result, brought back to the source's grid, shall equal the source."""
     bands: Wish = field(default_factory=Wish)
@@ -328,16 +337,11 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         ModelError: the model cannot be used.
     """
     sources = (source,) if isinstance(source, str | Path) else tuple(source)
-    check_name(str(out))
     out = Path(out)
-    if options.uncertainty is not None:
-        check_name(str(options.uncertainty))
-        if options.uncertainty.absolute() == out.absolute():
-            raise InputError(f"--uncertainty and the result are both {out}, expected two names")
+    names = _names(out, options)
     with open_source(sources) as whole:
-        for name in (out, options.uncertainty):
-            if name is not None:
-                check_replaced(name, whole.description.files, overwrite=options.overwrite)
+        for name in names:
+            check_replaced(name, whole.description.files, overwrite=options.overwrite)
         roles = decide(whole.description, options.bands)
         opened = whole.selected(roles.selection)
         description = opened.description
@@ -354,6 +358,28 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     )
     check_creation(decided.target(), driver=DRIVERS[options.format], options=options.creation)
     return decided
+
+
+def _names(out: Path, options: Options) -> list[Path]:
+    """All files that a run is to write.
+
+    Raises:
+        InputError: one cannot be written, or two are the same.
+    """
+    check_name(str(out))
+    found = [out]
+    if options.uncertainty is not None:
+        check_name(str(options.uncertainty))
+        found.append(options.uncertainty)
+    if options.preview is not None:
+        check_folder(options.preview)
+        found.append(options.preview)
+    if len({name.absolute() for name in found}) < len(found):
+        raise InputError(
+            f"the result, --uncertainty and --preview are {', '.join(map(str, found))}, expected "
+            "different names"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

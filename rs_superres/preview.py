@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rs_superres.errors import RasterError
 from rs_superres.grid import Window, Zoom
+from rs_superres.outputs import write_whole
 from rs_superres.planning import Plan
 from rs_superres.radiometry import Valid
 from rs_superres.raster import Paths, Selection, open_source
@@ -58,18 +59,14 @@ def side_by_side(*pictures: npt.NDArray[np.uint8]) -> Image.Image:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a picture whole: beside its name first, then renamed.
+    """Write a picture, whole or not at all.
 
     Raises:
         RasterError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        image.save(temporary, format="PNG")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RasterError(f"cannot write {path}: {error.strerror or error}") from error
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    write_whole(path, file.getvalue())
 
 
 def preview_of(
@@ -106,11 +103,16 @@ def preview_of(
     return side_by_side(stretched(enlarged, limits), stretched(after[shown], limits))
 
 
-def save_preview(decided: Plan, path: Path) -> None:
-    """Write before and after of a run that is done.
+def save_preview(decided: Plan, result: Path, path: Path) -> None:
+    """Write before and after of a run.
+
+    Args:
+        decided: its plan.
+        result: what came of it, under whatever name.
+        path: the picture's name.
 
     Raises:
         RasterError: the source or the result cannot be read, or the picture not written.
     """
     selection = decided.roles.selection
-    save(preview_of(decided.sources, selection, decided.out, decided.zoom, decided.window), path)
+    save(preview_of(decided.sources, selection, result, decided.zoom, decided.window), path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rs_superres.batch.work import Outcome
-from rs_superres.errors import RasterError
+from rs_superres.outputs import write_whole
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em }
@@ -75,7 +75,4 @@ def write(path: Path, outcomes: list[Outcome], seconds: float) -> None:
         path.with_suffix(".json"): json.dumps(facts(outcomes, seconds), indent=2),
     }
     for name, text in texts.items():
-        try:
-            name.write_text(text, "utf-8")
-        except OSError as error:
-            raise RasterError(f"cannot write {name}: {error.strerror or error}") from error
+        write_whole(name, text)

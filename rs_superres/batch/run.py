@@ -101,14 +101,13 @@ def jobs(
     out: Path,
     options: Options,
     *,
-    preview: Path | None = None,
     skip_existing: bool = False,
     thumbnails: bool = False,
 ) -> list[Job]:
     """What is asked of the workers: every path one that holds in any folder.
 
-    Side outputs take a folder of their own, and there the names of their results: of the options,
-    ``uncertainty`` names such a folder here.
+    Side outputs take a folder of their own, and there the names of their results: ``uncertainty``
+    and ``preview`` name such folders here.
     """
     whole = anywhere(options)
     return [
@@ -118,9 +117,10 @@ def jobs(
             source=scene.source,
             out=out.absolute() / scene.name,
             options=replace(
-                whole, uncertainty=whole.uncertainty and whole.uncertainty / scene.name
+                whole,
+                uncertainty=whole.uncertainty and whole.uncertainty / scene.name,
+                preview=whole.preview and whole.preview / scene.name.with_suffix(".png"),
             ),
-            preview=preview and preview.absolute() / scene.name.with_suffix(".png"),
             skip_existing=skip_existing,
             thumbnail=thumbnails,
         )

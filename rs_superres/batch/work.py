@@ -44,7 +44,6 @@ class Job:
     source: str
     out: Path
     options: engine.Options
-    preview: Path | None = None
     skip_existing: bool = False
     thumbnail: bool = False
     attempt: int = 1
@@ -104,6 +103,7 @@ def anywhere(options: engine.Options) -> engine.Options:
         aoi=whole(options.aoi),
         scratch=whole(options.scratch),
         uncertainty=whole(options.uncertainty),
+        preview=whole(options.preview),
         model=model,
     )
 
@@ -126,7 +126,7 @@ def upscaled(job: Job, told: Told) -> Outcome:
 
 def _upscaled(job: Job, blank: Outcome, told: Told) -> Outcome:
     options = job.options
-    for path in (job.out, options.uncertainty):
+    for path in (job.out, options.uncertainty, options.preview):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
     there = job.skip_existing and job.out.exists()
@@ -146,10 +146,8 @@ def _upscaled(job: Job, blank: Outcome, told: Told) -> Outcome:
             progress=lambda done, total: told(done, total, pixels),
             compute=partial(compute_here, processors=job.processors),
         )
-    # Side outputs that are missing are made of a result that is there, too.
-    if job.preview is not None and (status == "done" or not job.preview.exists()):
-        job.preview.parent.mkdir(parents=True, exist_ok=True)
-        save_preview(decided, job.preview)
+    if options.preview is not None and not options.preview.exists():
+        save_preview(decided, job.out, options.preview)  # of a result that was there
     return replace(
         blank,
         status=status,

@@ -24,24 +24,31 @@ def test_a_folder_with_a_bad_scene(tmp_path: Path, tiny: str) -> None:
     (scenes / "deep").mkdir(parents=True)
     good = rasters.write(scenes / "deep" / "a.tif", textured(1, 3, 40, 44), colours=RGB)
     (scenes / "bad.tif").write_bytes(good.read_bytes()[:300])
-    options = ["--scale", "2", "-m", tiny, "--steps", 1, "--device", "cpu"]
+    options = ["--scale", "2", "-m", tiny, "--steps", 1, "--device", "cpu", "--samples", 2]
     batch = ["batch", scenes, "-o", out, *options, "--workers", 2, "--json"]
 
-    first = call(*batch, "--report", tmp_path / "r.html", "--preview", tmp_path / "pictures")
+    spreads, pictures = tmp_path / "spreads", tmp_path / "pictures"
+    batch += ["--uncertainty", spreads, "--preview", pictures]
+    first = call(*batch, "--report", tmp_path / "r.html")
     assert first.returncode == 1, first.stderr
     told = json.loads(first.stdout)
     assert (told["done"], told["failed"]) == (1, 1)
     assert "bad.tif" in first.stderr.splitlines()[-2]
     assert json.loads((tmp_path / "r.json").read_text())["pixels"] == 80 * 88
     assert "data:image/png;base64" in (tmp_path / "r.html").read_text()
-    assert (tmp_path / "pictures" / "deep" / "a.png").exists()
 
-    single = tmp_path / "single.tif"
-    assert call("upscale", good, "-o", single, *options).returncode == 0
+    single, spread, picture = (tmp_path / name for name in ("one.tif", "std.tif", "one.png"))
+    side = ["--uncertainty", spread, "--preview", picture]
+    assert call("upscale", good, "-o", single, *options, *side).returncode == 0
     assert single.read_bytes() == (out / "deep" / "a.tif").read_bytes()
+    assert spread.read_bytes() == (spreads / "deep" / "a.tif").read_bytes()
+    assert picture.read_bytes() == (pictures / "deep" / "a.png").read_bytes()
 
     again = call(*batch, "--skip-existing")
     assert (json.loads(again.stdout)["done"], json.loads(again.stdout)["skipped"]) == (0, 1)
+    (pictures / "deep" / "a.png").unlink()
+    assert json.loads(call(*batch, "--skip-existing").stdout)["skipped"] == 1
+    assert picture.read_bytes() == (pictures / "deep" / "a.png").read_bytes()
     other = json.loads(call(*batch, "--skip-existing", "--seed", 5).stdout)
     assert "SUPERRES_SEED" in other["scenes"][1]["error"]
 

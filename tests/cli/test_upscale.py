@@ -216,6 +216,21 @@ def test_preview(upscale: Call, tmp_path: Path) -> None:
         assert picture.size == (88 + 8 + 88, 80)
 
 
+def test_side_outputs_are_refused_before_the_run(upscale: Call, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.png").write_bytes(b"mine")
+    for name, message in (
+        (tmp_path / "p.png", "p.png exists already; use --overwrite"),
+        (out, "expected different names"),
+        (tmp_path / "none" / "p.png", "none does not exist"),
+        (tmp_path, "is a directory, expected a file name"),
+    ):
+        refused = upscale("--scale", "2", "--preview", name)
+        assert refused.exit_code == 1
+        assert message in refused.stderr
+    assert (tmp_path / "p.png").read_bytes() == b"mine"
+    assert not out.exists()
+
+
 def test_json_is_all_that_stdout_holds(upscale: Call, out: Path, scene: Path) -> None:
     result = upscale("--scale", "3", "--json")
     facts = told(result)
