@@ -52,8 +52,8 @@ def test_every_option_of_a_run_can_be_asked_for() -> None:
     known = {f.name for f in fields(Options)} - {"bands"}
     known |= {f.name for f in fields(Wish)} - {"bands"} | {"bidx", "progress"}
     assert {*AskedOfFile.__annotations__} == known
-    ours = {"format", "creation", "overwrite", "resume", "scratch", "progress", "uncertainty"}
-    assert {*Asked.__annotations__} == known - ours
+    ours = {"format", "creation", "overwrite", "resume", "scratch", "memory", "progress"}
+    assert {*Asked.__annotations__} == known - ours - {"uncertainty", "preview"}
 
 
 def test_a_model_is_loaded_once(
