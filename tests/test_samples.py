@@ -91,7 +91,7 @@ def test_mistakes(tmp_path: Path, tiny: str, scene: Path) -> None:
         ({"samples": 0}, "0 samples, expected 1 or more"),
         ({"samples": 2, "steps": 0}, "2 samples of the prior alone are all the same"),
         ({"uncertainty": tmp_path / "s.tif"}, "--uncertainty needs --samples 2 or more"),
-        ({"uncertainty": tmp_path / "out.tif", "samples": 2}, "expected two names"),
+        ({"uncertainty": tmp_path / "out.tif", "samples": 2}, "expected different names"),
         ({"uncertainty": scene, "samples": 2}, "is the source"),
         ({"uncertainty": tmp_path / "s.png", "samples": 2}, "expected a name that ends in"),
     ):
