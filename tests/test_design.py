@@ -73,7 +73,8 @@ def reduced(whole: Edges) -> Edges:
     """The arrows without those that a longer way says already."""
 
     def reach(start: str, via: Edges) -> set[str]:
-        found, todo = set(), [start]
+        found: set[str] = set()
+        todo = [start]
         while todo:
             here = todo.pop()
             new = {below for above, below in via if above == here} - found
