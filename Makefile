@@ -47,7 +47,8 @@ wheel-test: build
 	tar -xzf dist/*.tar.gz -C build/wheel-test --strip-components=1
 	cd build/wheel-test && venv/bin/python -m pip install --disable-pip-version-check -q \
 	    -c constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[test]"
-	cd build/wheel-test && venv/bin/python -m pytest $(TESTS)
+	# PYTHONSAFEPATH: the sources that lie in that folder stay off sys.path.
+	cd build/wheel-test && PYTHONSAFEPATH=1 venv/bin/python -m pytest $(TESTS)
 
 # The oldest releases that pyproject.toml allows, in an environment of its own.
 lowest: $(VENV)/.installed-dev
