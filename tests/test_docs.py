@@ -34,6 +34,14 @@ PROGRAMS: dict[str, click.Command] = {"rs-sr": main, "rio": rio}
 RUN = [block for block in blocks("sh") if block.why_not is None]
 READ = [block for block in blocks("sh", "console") if block not in RUN]
 
+SMALL_DENOISER = """
+[denoiser]
+channels = 8
+multipliers = [1, 2]
+conditions = 2
+patch = 2
+"""
+
 
 def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
     assert {block.kind for block in blocks()} <= {"sh", "console", "python", "toml", "text"}
@@ -75,7 +83,7 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None
     write_scenes(tmp_path)
     [table] = [block.text for block in blocks("toml")]
     smaller = table.replace("channels = 64", "channels = 8").replace("blocks = 16", "blocks = 2")
-    (tmp_path / "config.toml").write_text(smaller)
+    (tmp_path / "config.toml").write_text(smaller + SMALL_DENOISER)
     monkeypatch.chdir(tmp_path)
     find = zoo.find
     monkeypatch.setattr(zoo, "find", lambda m: small if m == zoo.DEFAULT else find(m))
