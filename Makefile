@@ -4,10 +4,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 
+TESTS ?= # what wheel-test and lowest run; all where empty
+
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e
 
-.PHONY: install demo check format test test-full build clean
+.PHONY: install demo check format test test-full docs build wheel-test lowest clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed
@@ -19,6 +21,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
@@ -30,12 +33,34 @@ test: $(VENV)/.installed-test
 test-full: $(VENV)/.installed-test
 	$(BIN)/pytest -m ""
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python docs/reference.py
+	$(BIN)/mkdocs build --strict --quiet
+
 build: $(VENV)/.installed-dev
 	$(BIN)/python -m build
 
+# What users get: the wheel in an environment of its own, tried by the tests that the sdist holds.
+wheel-test: build
+	rm -rf build/wheel-test && mkdir -p build/wheel-test
+	$(PYTHON) -m venv build/wheel-test/venv
+	tar -xzf dist/*.tar.gz -C build/wheel-test --strip-components=1
+	cd build/wheel-test && venv/bin/python -m pip install --disable-pip-version-check -q \
+	    -c constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[test]"
+	# PYTHONSAFEPATH: the sources that lie in that folder stay off sys.path.
+	cd build/wheel-test && PYTHONSAFEPATH=1 venv/bin/python -m pytest $(TESTS)
+
+# The oldest releases that pyproject.toml allows, in an environment of its own.
+lowest: $(VENV)/.installed-dev
+	rm -rf build/lowest
+	$(PYTHON) -m venv build/lowest
+	$(BIN)/uv pip install --python build/lowest/bin/python -q --resolution lowest-direct \
+	    -e '.[test]'
+	build/lowest/bin/python -m pytest $(TESTS)
+
 # What the other targets leave behind, the environment (large, slow to make anew) excepted.
 clean:
-	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist site *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 # The stamps: a file in the environment for each set of packages that stands there.
@@ -58,3 +83,7 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/.created
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.created
 	$(INSTALL) '.[dev]'
 	@touch $@ $(VENV)/.installed-test $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/.created
+	$(INSTALL) '.[docs]'
+	@touch $@ $(VENV)/.installed

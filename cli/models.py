@@ -15,7 +15,7 @@ SHORT = 16
 """How many digits of a checksum are shown to people."""
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]...")
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """List the models, show one, import a checkpoint. Lists them when nothing is said."""

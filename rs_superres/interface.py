@@ -107,7 +107,7 @@ def upscale(src: Any, out: str | Path | None = None, **asked: Any) -> Any:
             by rioxarray's conventions, or a NumPy or dask array of (y, x), (band, y, x) or
             (time, band, y, x). Dimensions beside band, y and x are stacks of scenes.
         out: the result's name, where ``src`` is files.
-        asked: see :class:`Asked` and :class:`AskedOfFile`.
+        asked: see ``Asked`` and ``AskedOfFile``.
 
     Returns:
         A report for files; else an array of the kind that was given: computed if it was in memory,

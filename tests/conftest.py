@@ -14,6 +14,10 @@ IN_CI = os.environ.get("CI") == "true"
 EXPECTED_SKIPS = ("needs a GPU",)
 """What a skip's reason says where CI may skip: the machine is known to lack it."""
 
+# Before torch is loaded: threads that wait by spinning made the tests' commands ten times as slow
+# on two cores with other work to do.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # No deadline: a busy machine is no fault of the code. In CI the same examples each time, so that a
 # red build is about the change at hand.
 hypothesis.settings.register_profile("rs_superres", deadline=None, derandomize=IN_CI)

@@ -1,24 +1,183 @@
-"""The guides: their code runs."""
+"""README and docs: their commands and their code run, and what is generated is fresh."""
 
 from __future__ import annotations
 
+import importlib
+import logging
 import re
+import runpy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import entry_points
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
+from distributed import Client, LocalCluster
+from rasterio.rio.main import main_group as rio
 
-ROOT = Path(__file__).resolve().parents[1]
-GUIDE = ROOT / "docs" / "python.md"
+import rs_superres
+from rs_superres import zoo
+from rs_superres.batch import cluster
+from rs_superres.config import SamplerConfig, TileConfig
+from rs_superres.training import losses, phase, run
+from tests import models
+from tests.documented import PAGES, ROOT, Block, blocks, write_scenes
+
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+main: click.Group = entry.load()
+PROGRAMS: dict[str, click.Command] = {"rs-sr": main, "rio": rio}
+RUN = [block for block in blocks("sh") if block.why_not is None]
+READ = [block for block in blocks("sh", "console") if block not in RUN]
+
+SMALL_DENOISER = """
+[denoiser]
+channels = 8
+multipliers = [1, 2]
+conditions = 2
+patch = 2
+"""
 
 
-def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
+    assert {block.kind for block in blocks()} <= {"sh", "console", "python", "toml", "text"}
+    assert len(RUN) >= 15
+    for page in PAGES:  # an indented command would be looked at by nobody
+        assert not re.search(r"^    (rs-sr|\$) ", page.read_text("utf-8"), re.MULTILINE), page
+
+
+def test_what_is_not_run_says_why() -> None:
+    for block in READ:
+        if block.kind == "sh":
+            assert len(block.why_not or "") > 10, str(block)
+
+
+@contextmanager
+def threads(workers: int) -> Iterator[Client]:
+    """dask's workers as threads, where the small model stands in for the shipped one too."""
+    quiet = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+    with (
+        LocalCluster(n_workers=workers, threads_per_worker=1, processes=False, **quiet) as made,
+        Client(made, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of the shipped kind that takes one step."""
+    made = models.config(tiles=TileConfig(size=128, margin=8))
+    return models.write(
+        tmp_path_factory.mktemp("models") / "small", replace(made, sampler=SamplerConfig(steps=1))
+    )
+
+
+@pytest.fixture
+def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
+    """A folder of what the pages name; ``aerial`` is a tiny model, and training is short."""
+    importlib.import_module("rs_superres.accessor")  # on the pages rs_superres comes after xarray
+    write_scenes(tmp_path)
+    [table] = [block.text for block in blocks("toml")]
+    smaller = table.replace("channels = 64", "channels = 8").replace("blocks = 16", "blocks = 2")
+    (tmp_path / "config.toml").write_text(smaller + SMALL_DENOISER)
     monkeypatch.chdir(tmp_path)
-    text = GUIDE.read_text("utf-8")
-    blocks = list(re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    assert len(blocks) >= 9
+    find = zoo.find
+    monkeypatch.setattr(zoo, "find", lambda m: small if m == zoo.DEFAULT else find(m))
+    monkeypatch.setattr(cluster, "_local", threads)
+    monkeypatch.setattr(run, "WINDOWS", 1)
+    monkeypatch.setattr(run, "SHOWN", 1)
+    monkeypatch.setattr(phase, "WINDOWS", 1)
+    for name in ("calibrate", "measure_residual"):
+        whole: Any = getattr(losses, name)
+        monkeypatch.setattr(losses, name, lambda *a, w=whole, **k: w(*a, **k | {"count": 2}))
+
+
+def shortened(words: list[str]) -> list[str]:
+    """A command as it is run here: less of the same, and no file in the way."""
+    if "train" in words:
+        return [*words, "--max-steps", "1"]
+    words = ["2" if before == "--samples" else word for before, word in pairwise(["", *words])]
+    if "upscale" in words:
+        Path(words[words.index("-o") + 1]).unlink(missing_ok=True)
+    return words
+
+
+@pytest.mark.parametrize("block", RUN, ids=str)
+@pytest.mark.usefixtures("scenes")
+def test_the_commands_run(block: Block) -> None:
+    for words in block.commands():
+        program, *args = shortened(words)
+        result = CliRunner().invoke(PROGRAMS[program], args)
+        assert result.exit_code == 0, f"{block}: {' '.join(words)}\n{result.output}"
+
+
+@pytest.mark.parametrize("block", READ, ids=str)
+def test_the_options_of_other_commands_are_known(block: Block) -> None:
+    for words in block.commands():
+        if "rs-sr" not in words:
+            continue
+        start = words.index("rs-sr") + 1
+        args = list(takewhile(lambda word: word not in {"&", ">"}, words[start:]))
+        if args:
+            parse(main, args)
+
+
+def parse(command: click.Command, args: list[str], above: click.Context | None = None) -> None:
+    """Read a command line as click does, down to the last command, and run nothing."""
+    context = command.make_context(command.name, list(args), parent=above)
+    if isinstance(command, click.Group) and args:
+        _, inner, rest = command.resolve_command(context, args)
+        assert inner is not None
+        parse(inner, rest, context)
+
+
+@pytest.mark.parametrize("page", sorted({b.page for b in blocks("python")}), ids=lambda p: p.name)
+@pytest.mark.usefixtures("scenes")
+def test_the_code_runs(page: Path) -> None:
     names: dict[str, Any] = {}
-    for block in blocks:
-        before = text[: block.start(1)].count("\n")
-        # Compiled with its place, so that a traceback names the guide's line.
-        exec(compile("\n" * before + block[1], GUIDE, "exec"), names)  # noqa: S102
+    for block in (b for b in blocks("python") if b.page == page):
+        # Compiled with its place, so that a traceback names the page's line.
+        exec(compile("\n" * (block.line - 1) + block.text, page, "exec"), names)  # noqa: S102
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    script = complete(_RS_SR_COMPLETE=f"{shell}_source")
+    assert "_RS_SR_COMPLETE" in script
+    words = {"COMP_WORDS": "rs-sr upscale --unc", "COMP_CWORD": "--unc" if shell == "fish" else "2"}
+    assert "--uncertainty" in complete(_RS_SR_COMPLETE=f"{shell}_complete", **words)
+
+
+def complete(**variables: str) -> str:
+    """What the command says to a shell that asks it to complete."""
+    return CliRunner(env=variables).invoke(main, [], prog_name="rs-sr").stdout
+
+
+def test_the_reference_of_the_command_line_is_fresh() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "reference.py"))["reference"]()
+    assert made == (ROOT / "docs" / "cli.md").read_text("utf-8"), "run docs/reference.py"
+
+
+def test_the_reference_of_python_names_what_is_offered() -> None:
+    api = (ROOT / "docs" / "api.md").read_text("utf-8")
+    shown = set(re.findall(r"^::: (\S+)$", api, re.MULTILINE))
+    for name in set(rs_superres.__all__) - {"__version__"}:
+        thing = getattr(rs_superres, name)
+        assert f"{thing.__module__}.{thing.__name__}" in shown, name
+    for path in shown - {"rs_superres.errors"}:
+        module, _, name = path.rpartition(".")
+        assert getattr(importlib.import_module(module), name).__doc__, path
+
+
+def test_every_model_has_its_card_on_the_page() -> None:
+    page = (ROOT / "docs" / "models.md").read_text("utf-8")
+    assert re.findall(r'^--8<-- "models/(\w+)/card.md"$', page, re.MULTILINE) == zoo.names()
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = re.findall(r"[\w-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8"))
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml  # dask brings it
 
 import rs_superres
 
@@ -151,7 +152,32 @@ def test_every_make_target_is_explained() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     (targets,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
-    assert not [target for target in targets.split() if f"`make {target}`" not in contributing]
+    assert set(re.findall(r"^\| `make ([\w-]+)` \|", contributing, re.MULTILINE)) == set(
+        targets.split()
+    )
+    assert set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE)) == set(targets.split())
+
+
+def test_the_citation_has_what_its_format_asks_for() -> None:
+    # Citation File Format 1.2.0: the required keys, and those of a reference.
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["type"] in {"software", "dataset"}
+    assert citation["license"] == PROJECT["license"]
+    for entry in (citation, *citation["references"]):
+        assert isinstance(entry["title"], str)
+        for author in entry["authors"]:
+            assert set(author) in ({"name"}, {"family-names", "given-names"})
+    assert isinstance(citation["message"], str)
+    assert {"software", "article"} == {citation["type"], citation["references"][0]["type"]}
+
+
+def test_only_checkers_and_builders_of_docs_have_upper_bounds() -> None:
+    extras = PROJECT["optional-dependencies"]
+    for line in (*PROJECT["dependencies"], *extras["test"], *extras["gdal"]):
+        assert "<" not in line, line
+    for line in extras["docs"]:
+        assert "<" in line, line
 
 
 def test_importing_the_package_loads_no_torch(tmp_path: Path) -> None:
