@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from rs_superres import zoo
 from rs_superres.degrade import compared, resampled
-from rs_superres.evaluate import enlarge
+from rs_superres.evaluation.enlarge import enlarge
 from rs_superres.grid import Window
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import ValueRange, quantise

@@ -1,0 +1,170 @@
+"""The metrics of one result, beside its truth and its low resolution.
+
+SSIM and the correlation are scikit-image's. Values are taken in units of their band's value range,
+so bands and rasters of all dtypes count alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from skimage.metrics import structural_similarity
+from skimage.registration import phase_cross_correlation
+
+from rs_superres.consistency import footprints
+from rs_superres.evaluation.detail import detail
+from rs_superres.evaluation.enlarge import Values
+from rs_superres.evaluation.perceptual import Lpips
+from rs_superres.evaluation.protocol import Case
+from rs_superres.metrics import psnr
+from rs_superres.pair import eroded
+from rs_superres.radiometry import Valid
+
+Floats = npt.NDArray[np.float64]
+
+PERFECT = 100.0
+"""dB: what equal images count as, lest they rule every mean."""
+
+WINDOW = 5
+"""Pixels on either side that SSIM's Gaussian window sees."""
+
+FINE = 50
+"""Parts of a pixel that a shift is told in."""
+
+METRICS = {
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+    "sam": "spectral angle, degrees",
+    "ergas": "ERGAS",
+    "lpips": "LPIPS (squeeze)",
+    "consistency": "difference to the low resolution, % of the value range",
+    "shift": "shift, pixels",
+    "improvement": "detail improved, %",
+    "omission": "detail omitted, %",
+    "hallucination": "detail hallucinated, %",
+}
+"""What is measured, in the order of tables. Figures of single bands go by ``psnr_1`` and so on."""
+
+RISING = ("psnr", "ssim", "improvement")
+"""Those of which more is better."""
+
+
+def scores(case: Case, image: Values, plain: Values, lpips: Lpips | None) -> dict[str, float]:
+    """Every metric of a result; no number (NaN) for those that it does not have.
+
+    Args:
+        case: the truth.
+        image: (band, y, x), the result.
+        plain: the low resolution by bicubic.
+        lpips: with its backbone, if there is one.
+    """
+    widths = case.widths[:, None, None]
+    made, true, soft = (
+        np.where(case.valid, v.astype(np.float64), case.truth) / widths
+        for v in (image, case.truth, plain)
+    )
+    chosen = list(case.triplet) or list(range(len(true)))
+    similar = [similarity(a, b, case.valid) for a, b in zip(made, true, strict=True)]
+    right, down = shift(made[chosen].mean(axis=0), true[chosen].mean(axis=0), case.valid)
+    kinds = detail(made, true, soft, case.valid)
+    found = {
+        "psnr": _psnr(made[chosen], true[chosen], case.valid),
+        "ssim": float(np.mean([similar[i] for i in chosen])),
+        "sam": spectral_angle(image[:, case.valid], case.truth[:, case.valid]),
+        "ergas": ergas(image[:, case.valid], case.truth[:, case.valid], case.zoom.scale),
+        "lpips": _lpips(case, made, true, lpips),
+        "consistency": 100 * difference_below(case, image),
+        "shift": float(np.hypot(right, down)),
+        "shift_right": right,
+        "shift_down": down,
+        **{name: 100 * share for name, share in kinds._asdict().items()},
+    }
+    for band in range(len(true)):
+        found[f"psnr_{band + 1}"] = _psnr(made[band], true[band], case.valid)
+        found[f"ssim_{band + 1}"] = similar[band]
+    return found
+
+
+def _psnr(image: Floats, truth: Floats, valid: Valid) -> float:
+    """In units of the value range."""
+    return min(PERFECT, psnr(image[..., valid], truth[..., valid], 1.0))
+
+
+def similarity(image: Floats, truth: Floats, valid: Valid) -> float:
+    """SSIM of one band, (y, x), with the Gaussian window of Wang et al. (2004), peak 1."""
+    _, index = structural_similarity(
+        truth,
+        image,
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
+    inner = np.s_[WINDOW:-WINDOW, WINDOW:-WINDOW]
+    counted = eroded(valid, WINDOW)[inner]
+    return float(index[inner][counted].mean()) if counted.any() else float("nan")
+
+
+def spectral_angle(image: Values, truth: Values) -> float:
+    """The mean angle between spectra, (band, pixel), degrees; no number of a single band."""
+    if len(truth) < 2:
+        return float("nan")
+    a, b = image.astype(np.float64), truth.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
+    there = lengths > 0
+    cosine = (a * b).sum(axis=0)[there] / lengths[there]
+    return float(np.degrees(np.arccos(cosine.clip(-1, 1))).mean()) if there.any() else float("nan")
+
+
+def ergas(image: Values, truth: Values, scale: float) -> float:
+    """The relative global error (Wald 2000) of (band, pixel), per cent over the scale.
+
+    No number where a band's mean is 0 or below: then it means nothing.
+    """
+    a, b = image.astype(np.float64), truth.astype(np.float64)
+    means = b.mean(axis=1)
+    if (means <= 0).any():
+        return float("nan")
+    relative = ((a - b) ** 2).mean(axis=1) / means**2
+    return float(100 / scale * np.sqrt(relative.mean()))
+
+
+def shift(image: Floats, truth: Floats, valid: Valid) -> tuple[float, float]:
+    """How far to the right and down a result, (y, x), lies off, by sub-pixel correlation."""
+    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in valid.shape)) * valid
+    if not window.any():
+        return float("nan"), float("nan")
+    parts = [(v - np.average(v, weights=window)) * window for v in (truth, image)]
+    if min(np.ptp(p) for p in parts) == 0:
+        return float("nan"), float("nan")
+    found, _, _ = phase_cross_correlation(*parts, upsample_factor=FINE, normalization=None)
+    return -float(found[1]), -float(found[0])
+
+
+def difference_below(case: Case, image: Values) -> float:
+    """RMS of the result, brought back by the case's kernel, less the low resolution."""
+    zoom, low = case.zoom, case.low
+    back = [
+        footprints(case.kernel, axis, range(axis.size), range(axis.source))
+        for axis in (zoom.rows, zoom.columns)
+    ]
+    rows, columns = back
+    whole = np.logical_and.outer(rows.any(axis=1), columns.any(axis=1)) & low.valid.all(axis=0)
+    unsure = np.abs(rows) @ (~case.valid).astype(np.float64) @ np.abs(columns).T > 0
+    whole &= ~unsure
+    if not whole.any():
+        return float("nan")
+    made = np.where(case.valid, image.astype(np.float64), 0.0)
+    apart = (rows @ made @ columns.T - low.values) / case.widths[:, None, None]
+    return float(np.sqrt((apart[:, whole] ** 2).mean()))
+
+
+def _lpips(case: Case, made: Floats, true: Floats, lpips: Lpips | None) -> float:
+    """Of the triplet, its value range taken for black and white."""
+    if lpips is None or not case.triplet:
+        return float("nan")
+    index = list(case.triplet)
+    low = next(g.value_range.low for g in case.low.groups if g.bands == case.triplet)
+    black = (low / case.widths[index])[:, None, None]
+    return lpips.distance(2 * (made[index] - black) - 1, 2 * (true[index] - black) - 1)

@@ -1,0 +1,64 @@
+"""Many figures as a few: means, spreads and confidence intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+RESAMPLES = 2000
+"""Times that the images are drawn anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A metric over images."""
+
+    mean: float
+    deviation: float
+    """Between images."""
+    low: float
+    """Of the 95 % confidence interval of the mean, by the bootstrap over images."""
+    high: float
+    count: int
+    """Images that have the metric."""
+    between_seeds: float | None = None
+    """Deviation of the mean between seeds; None of a single one."""
+
+    def as_dict(self) -> dict[str, float | None]:
+        """For JSON."""
+        return asdict(self)
+
+
+def summarised(figures: npt.NDArray[np.float64]) -> Summary | None:
+    """Summarise (image, seed); None where no image has a figure.
+
+    An image counts by its mean over the seeds. The draws are the same each time.
+    """
+    per_image = figures.mean(axis=1)
+    there = np.isfinite(per_image)
+    if not there.any():
+        return None
+    values = per_image[there]
+    draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    seeds = figures[there].mean(axis=0)
+    return Summary(
+        mean=float(values.mean()),
+        deviation=float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+        low=float(low),
+        high=float(high),
+        count=len(values),
+        between_seeds=float(seeds.std(ddof=1)) if len(seeds) > 1 else None,
+    )
+
+
+def middle_and_ends(figures: Sequence[float]) -> dict[str, int]:
+    """Where the best, the median and the worst of some figures stand; the same one only once."""
+    order = [int(i) for i in np.argsort(figures, kind="stable") if np.isfinite(figures[i])]
+    if not order:
+        return {}
+    places = {"best": order[-1], "median": order[len(order) // 2], "worst": order[0]}
+    return {name: i for n, (name, i) in enumerate(places.items()) if i not in [*places.values()][:n]}
