@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from . import options, stderr
+from .eval_table import tell
 from .progress import shown
-
-if TYPE_CHECKING:
-    from rs_superres.evaluation.run import Evaluation
 
 
 class Scales(click.ParamType[tuple[float, ...]]):
@@ -72,9 +70,7 @@ class Degradation(click.ParamType[tuple[str, float]]):
     metavar="LOW HIGH",
     help="Instead: two folders of rasters that go by the same names.",
 )
-@click.option(
-    "--scales", type=Scales(), default="2,3,4,6.5,8", show_default=True, metavar="S[,S]"
-)
+@click.option("--scales", type=Scales(), default="2,3,4,6.5,8", show_default=True, metavar="S[,S]")
 @click.option(
     "-m", "--model", "models", metavar="MODEL[,MODEL]", help="Shipped models, or model folders."
 )
@@ -143,14 +139,14 @@ def command(
     # Not at the top: torch and rasterio take seconds, which --help must not wait for.
     from rs_superres import zoo
     from rs_superres.config import ConsistencyConfig
-    from rs_superres.evaluation import files, run
+    from rs_superres.evaluation import files, plans, run
 
     files.check_out(out, overwrite=overwrite)
     kernel = None
     if degradation is not None:
         kernel = ConsistencyConfig(kernel=degradation[0], mtf=degradation[1])
-    decided = run.plan(
-        run.Options(
+    decided = plans.plan(
+        plans.Options(
             data=data,
             pairs=pairs,
             models=tuple((models or zoo.DEFAULT).split(",")),
@@ -166,65 +162,5 @@ def command(
     if as_json:
         click.echo(json.dumps(files.facts(found), indent=1))
     else:
-        _table(found)
+        tell(found)
         click.echo(f"report: {out / files.PAGE}")
-
-
-HEADS = {
-    "psnr": ("PSNR", 2),
-    "ssim": ("SSIM", 4),
-    "sam": ("SAM", 2),
-    "ergas": ("ERGAS", 2),
-    "lpips": ("LPIPS", 3),
-    "consistency": ("cons.%", 2),
-    "shift": ("shift", 3),
-    "improvement": ("impr.%", 1),
-    "omission": ("omit.%", 1),
-    "hallucination": ("hall.%", 1),
-}
-"""What the table calls metrics, and their digits."""
-
-
-def _table(found: Evaluation) -> None:
-    """Means by scale and method; of PSNR the spread and the interval of the gain too."""
-    made = found.settings["degradation"]
-    if found.settings["protocol"] == "pairs":
-        click.echo(f"{found.images} pairs; differences to the low resolution by {made}")
-    else:
-        click.echo(f"{found.images} images, low resolution by {made}")
-    shown = {
-        metric: head
-        for metric, head in HEADS.items()
-        if any(row.scores[metric] == row.scores[metric] for row in found.rows)  # noqa: PLR0124
-    }
-    width = max(len(m) for m in found.methods)
-    heads = " ".join(f"{head:>7}" for head, _ in shown.values())
-    click.echo(f"scale {'method':{width}} {heads}  sd dB  gain dB (95 %)")
-    for scale in found.scales:
-        for method in found.methods:
-            click.echo(_line(found, method, scale, shown, width).rstrip())
-    for (method, scale), r in sorted(found.reliability.items()):
-        click.echo(
-            f"x{scale:g} {method}: Spearman of spread and error {r.spearman:.3f}, of the prior's "
-            f"gradient {r.spearman_gradient:.3f}; factor {r.factor:.3f}"
-        )
-
-
-def _line(
-    found: Evaluation, method: str, scale: float, shown: dict[str, tuple[str, int]], width: int
-) -> str:
-    """One row."""
-    figures = {metric: found.summary(method, scale, metric) for metric in shown}
-    cells = " ".join(
-        f"{'-':>7}" if s is None else f"{s.mean:7.{shown[metric][1]}f}"
-        for metric, s in figures.items()
-    )
-    spread, gain = figures.get("psnr"), found.gain(method, scale, "psnr")
-    line = f"{scale:5g} {method:{width}} {cells}"
-    if spread is not None:
-        line += f"  {spread.deviation:5.2f}"
-    if gain is not None and method != found.methods[0]:
-        line += f"  {gain.mean:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
-    if spread is not None and spread.between_seeds is not None:
-        line += f", seeds ±{spread.between_seeds:.3f}"
-    return line

@@ -108,7 +108,9 @@ def curves(title: str, lines: Mapping[str, Mapping[float, Summary]]) -> str:
         if not line:
             continue
         xs, found = sorted(line), [line[x] for x in sorted(line)]
-        band = frame.path([*xs, *xs[::-1]], [*(s.low for s in found), *(s.high for s in found[::-1])])
+        band = frame.path(
+            [*xs, *xs[::-1]], [*(s.low for s in found), *(s.high for s in reversed(found))]
+        )
         marks.append(f'<polygon points="{band}" fill="{colour(number)}" opacity=".16"/>')
         marks.append(
             f'<polyline points="{frame.path(xs, [s.mean for s in found])}" '
@@ -159,9 +161,7 @@ def distribution(
                 f'<line x1="{left}" x2="{right}" y1="{median}" y2="{median}" '
                 f'stroke="{colour(number)}" stroke-width="2.5"/>'
             )
-    return frame.drawn(
-        title, "".join(marks), {i: f"x{s:g}" for i, s in enumerate(scales)}, "scale"
-    )
+    return frame.drawn(title, "".join(marks), {i: f"x{s:g}" for i, s in enumerate(scales)}, "scale")
 
 
 def reliability(title: str, found: Mapping[float, Reliability]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.evaluation.report import page
-from rs_superres.evaluation.run import BICUBIC, Evaluation
+from rs_superres.evaluation.results import BICUBIC, Evaluation
 from rs_superres.evaluation.scores import METRICS
 
 PAGE, TABLE, FACTS = "report.html", "scores.csv", "scores.json"

@@ -8,17 +8,10 @@ from pathlib import Path
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError, SuperResError
+from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.enlarge import Low
-from rs_superres.evaluation.protocol import (
-    FEWEST,
-    SUFFIXES,
-    Bands,
-    Case,
-    Skipped,
-    over,
-    tile_windows,
-    without_holes,
-)
+from rs_superres.evaluation.protocol import Case, over, without_holes
+from rs_superres.evaluation.tiles import FEWEST, SUFFIXES, Skipped, tile_windows
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.raster import open_source, same_crs
 

@@ -59,6 +59,9 @@ class Fire(nn.Module):
 class Lpips(nn.Module):
     """The distance of pictures."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         pools = {place: nn.MaxPool2d(3, 2, ceil_mode=True) for place in (2, 5, 8)}
@@ -98,9 +101,7 @@ class Lpips(nn.Module):
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         """The distance of pictures (b, 3, h, w) on [-1, 1]: (b,)."""
         total = torch.zeros(len(one))
-        for number, (a, b) in enumerate(
-            zip(self._seen(one), self._seen(other), strict=True)
-        ):
+        for number, (a, b) in enumerate(zip(self._seen(one), self._seen(other), strict=True)):
             apart = (functional.normalize(a, eps=1e-10) - functional.normalize(b, eps=1e-10)) ** 2
             head: Tensor = getattr(self, f"head{number}")
             total = total + (apart * head[:, None, None]).sum(1).mean((1, 2))

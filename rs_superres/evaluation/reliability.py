@@ -51,7 +51,7 @@ class Pool:
     def add(self, case: Case, image: Values, spread: Floats, prior: Values) -> None:
         """Those of one case: (band, y, x) each; ``spread`` in digital numbers."""
         widths = case.widths[:, None, None]
-        error = np.abs(image.astype(np.float64) - case.truth) / widths
+        error = np.abs(image.astype(np.float64) - case.truth.astype(np.float64)) / widths
         soft = prior.astype(np.float64) / widths
         steep = np.hypot(np.gradient(soft, axis=1), np.gradient(soft, axis=2))
         columns = np.stack([x[:, case.valid].ravel() for x in (spread / widths, error, steep)])

@@ -12,7 +12,7 @@ import numpy as np
 
 from rs_superres.evaluation import charts
 from rs_superres.evaluation.pictures import TRUTH, Example
-from rs_superres.evaluation.run import BICUBIC, Evaluation
+from rs_superres.evaluation.results import BICUBIC, Evaluation
 from rs_superres.evaluation.scores import METRICS, RISING
 from rs_superres.evaluation.summary import Summary
 
@@ -76,9 +76,7 @@ def _facts(found: Evaluation) -> str:
         "consistency": "on" if told["consistency"] else "off",
         "rs-sr": told["version"],
     }
-    return "".join(
-        f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in lines.items() if v
-    )
+    return "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in lines.items() if v)
 
 
 def _legend(found: Evaluation) -> str:
@@ -124,7 +122,8 @@ def _table(found: Evaluation) -> str:
                 f'<tr class="{"first" if number == 0 else ""}">{first}<td class="method"><i '
                 f'style="background:{charts.colour(number)}"></i>{escape(method)}</td>{cells}</tr>'
             )
-    return f"<table><thead><tr><th>scale</th><th>method</th>{heads}</tr></thead>" + (
+    return (
+        f"<table><thead><tr><th>scale</th><th>method</th>{heads}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table>"
     )
 
@@ -219,7 +218,8 @@ def _examples(found: Evaluation) -> str:
             for m, png in e.differences.items()
         )
         parts.append(
-            f'<article class="example" data-number="{i}" data-scale="{e.scale:g}"><h3>x{e.scale:g}, '
+            f'<article class="example" data-number="{i}" data-scale="{e.scale:g}">'
+            f"<h3>x{e.scale:g}, "
             f"{e.kind} gain: {escape(e.name)}</h3><p>{told}</p><div class='pair'>"
             f'<div class="compare" style="aspect-ratio:{e.size[0]}/{e.size[1]}" tabindex="0" '
             'role="slider" aria-label="before and after" aria-valuemin="0" aria-valuemax="100">'
@@ -237,9 +237,7 @@ def _layers(e: Example) -> dict[str, Any]:
     """What the script is told of an example."""
     methods = [m for m in e.psnr if m != BICUBIC]
     return {
-        "pictures": {
-            name: f"data:image/png;base64,{png}" for name, png in e.pictures.items()
-        },
+        "pictures": {name: f"data:image/png;base64,{png}" for name, png in e.pictures.items()},
         "before": BICUBIC,
         "after": methods[0] if methods else TRUTH,
     }
@@ -249,7 +247,5 @@ def _skipped(found: Evaluation) -> str:
     """Files that could not be used."""
     if not found.skipped:
         return ""
-    lines = "".join(
-        f"<li>{escape(str(s.path))}: {escape(s.reason)}</li>" for s in found.skipped
-    )
+    lines = "".join(f"<li>{escape(str(s.path))}: {escape(s.reason)}</li>" for s in found.skipped)
     return f"<section><h2>Left out</h2><ul>{lines}</ul></section>"

@@ -6,16 +6,21 @@ so bands and rasters of all dtypes count alike.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 from skimage.metrics import structural_similarity
 from skimage.registration import phase_cross_correlation
 
+from rs_superres.config import ConsistencyConfig
 from rs_superres.consistency import footprints
 from rs_superres.evaluation.detail import detail
 from rs_superres.evaluation.enlarge import Values
 from rs_superres.evaluation.perceptual import Lpips
 from rs_superres.evaluation.protocol import Case
+from rs_superres.grid import Axis
 from rs_superres.metrics import psnr
 from rs_superres.pair import eroded
 from rs_superres.radiometry import Valid
@@ -37,7 +42,7 @@ METRICS = {
     "sam": "spectral angle, degrees",
     "ergas": "ERGAS",
     "lpips": "LPIPS (squeeze)",
-    "consistency": "difference to the low resolution, % of the value range",
+    "consistency": "difference to low resolution, % of range",
     "shift": "shift, pixels",
     "improvement": "detail improved, %",
     "omission": "detail omitted, %",
@@ -87,14 +92,16 @@ def scores(case: Case, image: Values, plain: Values, lpips: Lpips | None) -> dic
 
 def _psnr(image: Floats, truth: Floats, valid: Valid) -> float:
     """In units of the value range."""
+    if valid.all():
+        return min(PERFECT, psnr(image, truth, 1.0))
     return min(PERFECT, psnr(image[..., valid], truth[..., valid], 1.0))
 
 
 def similarity(image: Floats, truth: Floats, valid: Valid) -> float:
     """SSIM of one band, (y, x), with the Gaussian window of Wang et al. (2004), peak 1."""
     _, index = structural_similarity(
-        truth,
-        image,
+        truth.astype(np.float32),
+        image.astype(np.float32),
         data_range=1.0,
         gaussian_weights=True,
         sigma=1.5,
@@ -144,20 +151,31 @@ def shift(image: Floats, truth: Floats, valid: Valid) -> tuple[float, float]:
 
 def difference_below(case: Case, image: Values) -> float:
     """RMS of the result, brought back by the case's kernel, less the low resolution."""
-    zoom, low = case.zoom, case.low
-    back = [
-        footprints(case.kernel, axis, range(axis.size), range(axis.source))
-        for axis in (zoom.rows, zoom.columns)
-    ]
-    rows, columns = back
-    whole = np.logical_and.outer(rows.any(axis=1), columns.any(axis=1)) & low.valid.all(axis=0)
-    unsure = np.abs(rows) @ (~case.valid).astype(np.float64) @ np.abs(columns).T > 0
-    whole &= ~unsure
+    low, valid = case.low, case.valid
+    rows, columns = (_back(case.kernel, axis) for axis in (case.zoom.rows, case.zoom.columns))
+    whole = np.logical_and.outer(rows.sum(axis=1) > 0.5, columns.sum(axis=1) > 0.5)
+    whole &= low.valid.all(axis=0)
+    if not valid.all():
+        whole &= _weighed(abs(rows), (~valid).astype(np.float64), abs(columns)) == 0
     if not whole.any():
         return float("nan")
-    made = np.where(case.valid, image.astype(np.float64), 0.0)
-    apart = (rows @ made @ columns.T - low.values) / case.widths[:, None, None]
-    return float(np.sqrt((apart[:, whole] ** 2).mean()))
+    apart = [
+        (_weighed(rows, np.where(valid, band.astype(np.float64), 0.0), columns) - under) / width
+        for band, under, width in zip(image, low.values, case.widths, strict=True)
+    ]
+    return float(np.sqrt((np.stack(apart)[:, whole] ** 2).mean()))
+
+
+@lru_cache(maxsize=64)  # images of one size share theirs
+def _back(kernel: ConsistencyConfig, axis: Axis) -> csr_array:
+    """What brings a result back along one axis, (cell, pixel)."""
+    return csr_array(footprints(kernel, axis, range(axis.size), range(axis.source)))
+
+
+def _weighed(rows: csr_array, band: Floats, columns: csr_array) -> Floats:
+    """One band, (y, x), by matrices along both axes."""
+    out: Floats = (columns @ (rows @ band).T).T
+    return out
 
 
 def _lpips(case: Case, made: Floats, true: Floats, lpips: Lpips | None) -> float:

@@ -61,4 +61,5 @@ def middle_and_ends(figures: Sequence[float]) -> dict[str, int]:
     if not order:
         return {}
     places = {"best": order[-1], "median": order[len(order) // 2], "worst": order[0]}
-    return {name: i for n, (name, i) in enumerate(places.items()) if i not in [*places.values()][:n]}
+    first = {i: name for name, i in reversed(places.items())}
+    return {name: i for name, i in places.items() if first[i] == name}
