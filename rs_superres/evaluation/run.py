@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rs_superres.errors import InputError
 from rs_superres.evaluation.enlarge import Values, enlarged
 from rs_superres.evaluation.pictures import Example, example
 from rs_superres.evaluation.plain import interpolated
@@ -33,7 +34,13 @@ class _Work:
         """So many more pixels were enlarged."""
         self.done += pixels
         if self.progress is not None:
-            self.progress(min(self.done, self.total), self.total)
+            # Crops, and places without a valid pixel, leave less to do than was thought.
+            self.progress(min(self.done, self.total - 1), self.total)
+
+    def finish(self) -> None:
+        """All is done."""
+        if self.progress is not None:
+            self.progress(self.total, self.total)
 
 
 def run(decided: Plan, progress: Progress | None = None) -> Evaluation:
@@ -41,6 +48,7 @@ def run(decided: Plan, progress: Progress | None = None) -> Evaluation:
 
     Raises:
         RasterError: a raster cannot be read.
+        InputError: nothing of it can be compared.
     """
     options, rows = decided.options, []
     pools: dict[tuple[str, float], Pool] = {}
@@ -51,14 +59,15 @@ def run(decided: Plan, progress: Progress | None = None) -> Evaluation:
             if not case.valid.any():
                 continue
             plain = interpolated(case)
-            found = [(BICUBIC, 0, plain)]
-            found += _made(decided, case, pools, work)
+            made = [(BICUBIC, 0, plain), *_made(decided, case, pools, work)]
             rows += [
                 Row(number=number, image=case.name, scale=scale, method=method, seed=seed,
                     scores=scores(case, image, plain, decided.lpips))
-                for method, seed, image in found
+                for method, seed, image in made
             ]  # fmt: skip
-    found_out = Evaluation(
+    if not rows:
+        raise InputError("no pixel is valid in both truth and result, at any scale")
+    found = Evaluation(
         settings=decided.settings(),
         rows=rows,
         reliability={key: pool.judged() for key, pool in pools.items()},
@@ -66,8 +75,9 @@ def run(decided: Plan, progress: Progress | None = None) -> Evaluation:
         skipped=decided.skipped,
         images=decided.images,
     )
-    found_out.examples.extend(_examples(decided, found_out))
-    return found_out
+    found.examples.extend(_examples(decided, found))
+    work.finish()
+    return found
 
 
 def _made(
