@@ -27,11 +27,12 @@ HEADS = {
 
 def tell(found: Evaluation) -> None:
     """Means by scale and method; of PSNR the spread and the interval of the gain too."""
-    made = found.settings["degradation"]
-    if found.settings["protocol"] == "pairs":
-        click.echo(f"{found.images} pairs; differences to the low resolution by {made}")
+    made, pairs = found.settings["degradation"], found.settings["protocol"] == "pairs"
+    count = f"{found.images} {'pair' if pairs else 'image'}{'' if found.images == 1 else 's'}"
+    if pairs:
+        click.echo(f"{count}; differences to the low resolution by {made}")
     else:
-        click.echo(f"{found.images} images, low resolution by {made}")
+        click.echo(f"{count}, low resolution by {made}")
     shown = {
         metric: head
         for metric, head in HEADS.items()
@@ -64,7 +65,8 @@ def _line(
     if spread is not None:
         line += f"  {spread.deviation:5.2f}"
     if gain is not None and method != found.methods[0]:
-        line += f"  {gain.mean:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
+        ends = gain.interval("+.2f")
+        line += f"  {gain.mean:+.2f}" + (f" ({ends})" if ends else "")
     if spread is not None and spread.between_seeds is not None:
         line += f", seeds ±{spread.between_seeds:.3f}"
     return line

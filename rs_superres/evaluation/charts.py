@@ -15,6 +15,7 @@ COLOURS = ("#8a8f98", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#5
 """Of bicubic, and of the models; told apart by the colour-blind too (Okabe and Ito 2008)."""
 
 WIDTH, HEIGHT = 340, 220
+WIDE = 1080
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 32
 
 
@@ -100,7 +101,7 @@ def curves(title: str, lines: Mapping[str, Mapping[float, Summary]]) -> str:
     points = [(scale, s) for line in lines.values() for scale, s in line.items()]
     if not points:
         return ""
-    ends = [v for _, s in points for v in (s.low, s.high)]
+    ends = [v for _, s in points for v in s.ends]
     scales = sorted({scale for scale, _ in points})
     frame = Frame.around(scales, ends)
     marks = []
@@ -109,7 +110,7 @@ def curves(title: str, lines: Mapping[str, Mapping[float, Summary]]) -> str:
             continue
         xs, found = sorted(line), [line[x] for x in sorted(line)]
         band = frame.path(
-            [*xs, *xs[::-1]], [*(s.low for s in found), *(s.high for s in reversed(found))]
+            [*xs, *xs[::-1]], [*(s.ends[0] for s in found), *(s.ends[1] for s in reversed(found))]
         )
         marks.append(f'<polygon points="{band}" fill="{colour(number)}" opacity=".16"/>')
         marks.append(
@@ -119,7 +120,7 @@ def curves(title: str, lines: Mapping[str, Mapping[float, Summary]]) -> str:
         marks += [
             f'<circle cx="{frame.across(x)}" cy="{frame.down(s.mean)}" r="3.5" '
             f'fill="{colour(number)}"><title>{escape(method)} x{x:g}: {s.mean:.4g} '
-            f"({s.low:.4g} to {s.high:.4g})</title></circle>"
+            f"({s.interval('.4g') or 'one image'})</title></circle>"
             for x, s in zip(xs, found, strict=True)
         ]
     return frame.drawn(title, "".join(marks), {s: f"{s:g}" for s in scales}, "scale")
@@ -134,9 +135,9 @@ def distribution(
         return ""
     low, high = min(0.0, *every), max(0.0, *every)
     room = 0.06 * (high - low) or 1.0
-    frame = Frame((-0.6, len(scales) - 0.4), (low - room, high + room), width=720)
+    frame = Frame((-0.6, len(scales) - 0.4), (low - room, high + room), WIDE)
     zero = frame.down(0)
-    marks = [f'<line class="zero" x1="{LEFT}" x2="{720 - RIGHT}" y1="{zero}" y2="{zero}"/>']
+    marks = [f'<line class="zero" x1="{LEFT}" x2="{WIDE - RIGHT}" y1="{zero}" y2="{zero}"/>']
     share = 0.8 / len(figures)
     chance = np.random.default_rng(0)
     for number, by_scale in enumerate(figures.values(), start=1):

@@ -19,7 +19,7 @@ from rs_superres.evaluation.results import BICUBIC
 from rs_superres.evaluation.tiles import LEAST, Skipped, Tile, find_files, find_tiles
 from rs_superres.inference import Precision, resolve_device, resolve_precision
 
-SHOWN = 4
+SHOWN = 5
 """Scales of which examples are shown, at most."""
 
 

@@ -94,10 +94,11 @@ def _cards(found: Evaluation) -> str:
         for number, method in enumerate(found.methods[1:], start=1):
             gain = found.gain(method, scale, "psnr")
             if gain is not None:
+                ends = gain.interval("+.2f")
                 cards.append(
                     f'<div class="card" style="--c:{charts.colour(number)}"><b>{gain.mean:+.2f} dB'
-                    f"</b><span>x{scale:g} · {escape(method)} over bicubic</span><small>95 %: "
-                    f"{gain.low:+.2f} to {gain.high:+.2f}, {gain.count} images</small></div>"
+                    f"</b><span>x{scale:g} · {escape(method)} over bicubic</span><small>"
+                    f"{f'95 %: {ends}, {gain.count} images' if ends else 'one image'}</small></div>"
                 )
     return "".join(cards)
 
@@ -137,9 +138,10 @@ def _cell(metric: str, figure: Summary | None, column: list[Summary | None]) -> 
     # What is omitted and what is hallucinated have no best one by one: bicubic omits everything.
     bold = figure.mean == best and len(others) > 1 and metric not in {"omission", "hallucination"}
     seeds = "" if figure.between_seeds is None else f", seeds ±{figure.between_seeds:.2g}"
+    ends = figure.interval(".4g")
+    told = f"95 % interval {ends}, {figure.count} images" if ends else "one image"
     return (
-        f'<td class="{"best" if bold else ""}" title="95 % interval {figure.low:.4g} to '
-        f'{figure.high:.4g}, {figure.count} images{seeds}">{number(metric, figure.mean)}'
+        f'<td class="{"best" if bold else ""}" title="{told}{seeds}">{number(metric, figure.mean)}'
         f"<small>± {number(metric, figure.deviation)}</small></td>"
     )
 

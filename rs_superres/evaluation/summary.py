@@ -19,13 +19,26 @@ class Summary:
     mean: float
     deviation: float
     """Between images."""
-    low: float
-    """Of the 95 % confidence interval of the mean, by the bootstrap over images."""
-    high: float
+    low: float | None
+    """Of the 95 % confidence interval of the mean, by the bootstrap over images; None of one."""
+    high: float | None
     count: int
     """Images that have the metric."""
     between_seeds: float | None = None
     """Deviation of the mean between seeds; None of a single one."""
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Of the interval, or the mean twice."""
+        if self.low is None or self.high is None:
+            return self.mean, self.mean
+        return self.low, self.high
+
+    def interval(self, form: str) -> str:
+        """In words, each end formatted; empty where there is none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self.low:{form}} to {self.high:{form}}"
 
     def as_dict(self) -> dict[str, float | None]:
         """For JSON."""
@@ -48,8 +61,8 @@ def summarised(figures: npt.NDArray[np.float64]) -> Summary | None:
     return Summary(
         mean=float(values.mean()),
         deviation=float(values.std(ddof=1)) if len(values) > 1 else 0.0,
-        low=float(low),
-        high=float(high),
+        low=float(low) if len(values) > 1 else None,
+        high=float(high) if len(values) > 1 else None,
         count=len(values),
         between_seeds=float(seeds.std(ddof=1)) if len(seeds) > 1 else None,
     )

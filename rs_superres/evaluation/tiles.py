@@ -24,6 +24,9 @@ SIDE = 1024
 ACROSS = 2
 """Tiles along each side of a raster, at most."""
 
+HALVINGS = 3
+"""Times that the side is halved to find tiles between holes."""
+
 FEWEST = 0.25
 """Share of a tile that must be valid."""
 
@@ -111,27 +114,38 @@ def find_tiles(
 
 
 def _tiles(name: str, path: Path, value_range: tuple[float, float] | None) -> list[Tile]:
-    """Those of one raster that hold enough valid pixels.
+    """Those of one raster that hold enough valid pixels, the largest that there are.
 
     Raises:
         SuperResError: it cannot be used, or none does.
     """
-    found = []
     with open_source(path) as source:
         bands = Bands.of(source, value_range)
-        shape = source.description.grid.shape
-        windows = tile_windows(shape)
-        for window in windows:
-            if bands.read(source, window)[1].all(axis=0).mean() >= FEWEST:
-                place = f" @{window.column},{window.row}" if len(windows) > 1 else ""
-                found.append(Tile(name=name + place, path=path, window=window, bands=bands))
+        for halvings in range(HALVINGS + 1):
+            windows = tile_windows(source.description.grid.shape, halvings)
+            shares = {w: bands.read(source, w)[1].all(axis=0).mean() for w in windows}
+            best = sorted(windows, key=lambda w: -shares[w])[: ACROSS**2]
+            found = [w for w in windows if w in best and shares[w] >= FEWEST]
+            if found:
+                break
     if not found:
         raise InputError(f"{path} has no place of which {FEWEST:.0%} are valid")
-    return found
+    return [
+        Tile(
+            name=name + (f" @{window.column},{window.row}" if len(windows) > 1 else ""),
+            path=path,
+            window=window,
+            bands=bands,
+        )
+        for window in found
+    ]
 
 
-def tile_windows(shape: Shape) -> list[Window]:
-    """Tiles placed by a raster's size alone."""
-    height, width = min(SIDE, shape.height), min(SIDE, shape.width)
-    rows, columns = spread(shape.height, height, ACROSS), spread(shape.width, width, ACROSS)
+def tile_windows(shape: Shape, halvings: int = 0) -> list[Window]:
+    """Tiles placed by a raster's size alone; half the side, twice as many along it, again."""
+    height, width = (min(SIDE >> halvings, side) for side in (shape.height, shape.width))
+    rows, columns = (
+        spread(whole, side, ACROSS << halvings)
+        for whole, side in ((shape.height, height), (shape.width, width))
+    )
     return [Window(row, column, height, width) for row, column in product(rows, columns)]

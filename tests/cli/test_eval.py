@@ -73,7 +73,7 @@ def test_pairs(data: Path, tmp_path: Path, tiny: str) -> None:
                       "-o", tmp_path / "r")  # fmt: skip
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "1 pairs; differences to the low resolution by antialiased bicubic"
+    assert lines[0] == "1 pair; differences to the low resolution by antialiased bicubic"
     assert lines[2].split()[:2] == ["2", "bicubic"]
 
 

@@ -99,7 +99,7 @@ def _tab_of(profile: Path) -> str:
             break
         time.sleep(0.05)
     port = told.read_text("utf-8").split()[0]
-    with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:  # noqa: S310 (this machine)
+    with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
         tabs = json.load(answer)
     return next(str(t["webSocketDebuggerUrl"]) for t in tabs if t["type"] == "page")
 

@@ -16,6 +16,10 @@ def test_a_summary_is_scipy_s() -> None:
     assert (found.mean, found.deviation) == pytest.approx((values.mean(), values.std(ddof=1)))
     theirs = bootstrap((values,), np.mean, method="percentile", rng=2).confidence_interval
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), rel=0.03)
+    assert found.interval(".2f") == f"{found.low:.2f} to {found.high:.2f}"
+    one = summarised(values[:1, None])
+    assert one is not None
+    assert (one.low, one.interval(".2f"), one.ends) == (None, "", (values[0], values[0]))
     assert (found.count, found.between_seeds) == (60, None)
     assert summarised(values[:, None]) == found
 

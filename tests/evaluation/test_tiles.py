@@ -70,6 +70,18 @@ def test_rasters_of_all_kinds(tmp_path: Path) -> None:
         find_tiles({"d": tmp_path / "d.tif"})
 
 
+def test_places_between_holes(tmp_path: Path) -> None:
+    """A strip of data in a large scene, as of a survey: tiles are made smaller until some fit."""
+    values = np.zeros((1, 1100, 1100), np.uint16)
+    values[:, 300:420] = textured(1, 1, 120, 1100, dtype="uint16", high=900.0) + 1
+    rasters.write(tmp_path / "a.tif", values, nodata=0)
+    found, _ = find_tiles(find_files([tmp_path], None))
+    assert 1 <= len(found) <= tiles.ACROSS**2
+    assert {t.window.height for t in found} == {256}
+    for tile in found:
+        assert (values[:, *tile.window.slices] > 0).mean() >= tiles.FEWEST
+
+
 def test_scales_that_leave_too_little(tmp_path: Path) -> None:
     rasters.write(tmp_path / "a.tif", textured(1, 3, 40, 60), colours=RGB)
     ((tile,), _) = find_tiles(find_files([tmp_path], None))
