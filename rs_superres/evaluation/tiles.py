@@ -13,7 +13,6 @@ from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.protocol import Case, shrunk
 from rs_superres.grid import Shape, Window
 from rs_superres.raster import open_source
-from rs_superres.tiles import spread
 
 SUFFIXES = (".tif", ".tiff", ".webp", ".png", ".jpg", ".jpeg", ".jp2", ".vrt", ".img")
 """Files of a folder that are tried."""
@@ -142,10 +141,17 @@ def _tiles(name: str, path: Path, value_range: tuple[float, float] | None) -> li
 
 
 def tile_windows(shape: Shape, halvings: int = 0) -> list[Window]:
-    """Tiles placed by a raster's size alone; half the side, twice as many along it, again."""
-    height, width = (min(SIDE >> halvings, side) for side in (shape.height, shape.width))
-    rows, columns = (
-        spread(whole, side, ACROSS << halvings)
-        for whole, side in ((shape.height, height), (shape.width, width))
-    )
-    return [Window(row, column, height, width) for row, column in product(rows, columns)]
+    """Tiles placed by a raster's size alone, none over another.
+
+    Args:
+        shape: of the raster.
+        halvings: each makes the tiles' sides half as long, and allows twice as many along one.
+    """
+    side, across = SIDE >> halvings, ACROSS << halvings
+    spans = []
+    for whole in (shape.height, shape.width):
+        count = min(across, -(-whole // side))
+        length = min(side, whole // count)
+        rest = (whole - length) / max(1, count - 1)
+        spans.append([(round(i * rest), length) for i in range(count)])
+    return [Window(row, column, h, w) for (row, h), (column, w) in product(*spans)]

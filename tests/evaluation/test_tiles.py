@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from rs_superres.errors import InputError
@@ -38,6 +40,16 @@ def test_tiles_cover_what_is_small_and_sample_what_is_large() -> None:
     found = tile_windows(Shape(5000, 800))
     assert found == [Window(0, 0, 1024, 800), Window(3976, 0, 1024, 800)]
     assert len(tile_windows(Shape(36_000, 18_000))) == tiles.ACROSS**2
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(0, tiles.HALVINGS))
+def test_tiles_lie_inside_and_none_over_another(height: int, width: int, halvings: int) -> None:
+    found = tile_windows(Shape(height, width), halvings)
+    assert 1 <= len(found) <= (tiles.ACROSS << halvings) ** 2
+    for i, one in enumerate(found):
+        assert one.intersection(Window(0, 0, height, width)) == one
+        assert max(one.height, one.width) <= tiles.SIDE >> halvings
+        assert all(one.intersection(other) is None for other in found[:i])
 
 
 def test_rasters_of_all_kinds(tmp_path: Path) -> None:
@@ -77,7 +89,7 @@ def test_places_between_holes(tmp_path: Path) -> None:
     rasters.write(tmp_path / "a.tif", values, nodata=0)
     found, _ = find_tiles(find_files([tmp_path], None))
     assert 1 <= len(found) <= tiles.ACROSS**2
-    assert {t.window.height for t in found} == {256}
+    assert {t.window.height for t in found} == {220}
     for tile in found:
         assert (values[:, *tile.window.slices] > 0).mean() >= tiles.FEWEST
 
