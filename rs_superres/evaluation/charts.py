@@ -118,6 +118,8 @@ def curves(title: str, lines: Mapping[str, Mapping[float, Summary]]) -> str:
             f'stroke="{colour(number)}"/>'
         )
         marks += [
+            f'<line x1="{frame.across(x)}" x2="{frame.across(x)}" y1="{frame.down(s.ends[0])}" '
+            f'y2="{frame.down(s.ends[1])}" stroke="{colour(number)}" opacity=".5"/>'
             f'<circle cx="{frame.across(x)}" cy="{frame.down(s.mean)}" r="3.5" '
             f'fill="{colour(number)}"><title>{escape(method)} x{x:g}: {s.mean:.4g} '
             f"({s.interval('.4g') or 'one image'})</title></circle>"
@@ -135,7 +137,8 @@ def distribution(
         return ""
     low, high = min(0.0, *every), max(0.0, *every)
     room = 0.06 * (high - low) or 1.0
-    frame = Frame((-0.6, len(scales) - 0.4), (low - room, high + room), WIDE)
+    few = max(0.0, (4 - len(scales)) / 2)  # lest a single box fill the page
+    frame = Frame((-0.6 - few, len(scales) - 0.4 + few), (low - room, high + room), WIDE)
     zero = frame.down(0)
     marks = [f'<line class="zero" x1="{LEFT}" x2="{WIDE - RIGHT}" y1="{zero}" y2="{zero}"/>']
     share = 0.8 / len(figures)

@@ -10,33 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from rs_superres.evaluation import charts
+from rs_superres.evaluation import charts, tables
 from rs_superres.evaluation.pictures import TRUTH, Example
 from rs_superres.evaluation.results import BICUBIC, Evaluation
-from rs_superres.evaluation.scores import METRICS, RISING
-from rs_superres.evaluation.summary import Summary
-
-HEADS = {
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "sam": "SAM",
-    "ergas": "ERGAS",
-    "lpips": "LPIPS",
-    "consistency": "consistency",
-    "shift": "shift",
-    "improvement": "improved",
-    "omission": "omitted",
-    "hallucination": "hallucinated",
-}
-UNITS = {
-    "psnr": "dB",
-    "sam": "°",
-    "consistency": "% of range",
-    "shift": "px",
-    "improvement": "%",
-    "omission": "%",
-    "hallucination": "%",
-}
+from rs_superres.evaluation.scores import METRICS
 
 
 def page(found: Evaluation) -> str:
@@ -47,7 +24,7 @@ def page(found: Evaluation) -> str:
         facts=_facts(found),
         legend=_legend(found),
         cards=_cards(found),
-        table=_table(found),
+        table=tables.figures(found),
         curves=_curves(found),
         distribution=_distribution(found),
         reliability=_reliability(found),
@@ -103,55 +80,6 @@ def _cards(found: Evaluation) -> str:
     return "".join(cards)
 
 
-def _table(found: Evaluation) -> str:
-    """Every metric by scale and method; the best of a scale in bold."""
-    shown = [m for m in METRICS if any(np.isfinite(r.scores[m]) for r in found.rows)]
-    heads = "".join(
-        f'<th title="{escape(METRICS[m])}">{HEADS[m]}<small>{UNITS.get(m, "")} '
-        f"{'↑' if m in RISING else '↓'}</small></th>"
-        for m in shown
-    )
-    body = []
-    for scale in found.scales:
-        rows = {
-            method: {m: found.summary(method, scale, m) for m in shown} for method in found.methods
-        }
-        for number, (method, figures) in enumerate(rows.items()):
-            cells = "".join(_cell(m, figures[m], [r[m] for r in rows.values()]) for m in shown)
-            first = f'<th rowspan="{len(rows)}">x{scale:g}</th>' if number == 0 else ""
-            body.append(
-                f'<tr class="{"first" if number == 0 else ""}">{first}<td class="method"><i '
-                f'style="background:{charts.colour(number)}"></i>{escape(method)}</td>{cells}</tr>'
-            )
-    return (
-        f"<table><thead><tr><th>scale</th><th>method</th>{heads}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table>"
-    )
-
-
-def _cell(metric: str, figure: Summary | None, column: list[Summary | None]) -> str:
-    """One figure, with its spread and interval."""
-    if figure is None:
-        return "<td>–</td>"
-    others = [s.mean for s in column if s is not None]
-    best = (max if metric in RISING else min)(others)
-    # What is omitted and what is hallucinated have no best one by one: bicubic omits everything.
-    bold = figure.mean == best and len(others) > 1 and metric not in {"omission", "hallucination"}
-    seeds = "" if figure.between_seeds is None else f", seeds ±{figure.between_seeds:.2g}"
-    ends = figure.interval(".4g")
-    told = f"95 % interval {ends}, {figure.count} images" if ends else "one image"
-    return (
-        f'<td class="{"best" if bold else ""}" title="{told}{seeds}">{number(metric, figure.mean)}'
-        f"<small>± {number(metric, figure.deviation)}</small></td>"
-    )
-
-
-def number(metric: str, value: float) -> str:
-    """A figure with as many digits as it bears."""
-    digits = {"psnr": 2, "ssim": 4, "sam": 2, "ergas": 2, "lpips": 3, "shift": 3}
-    return f"{value:.{digits.get(metric, 2 if metric == 'consistency' else 1)}f}"
-
-
 def _curves(found: Evaluation) -> str:
     """A chart a metric."""
     charts_ = []
@@ -187,25 +115,19 @@ def _reliability(found: Evaluation) -> str:
     """What the samples' spread is worth; empty where there are no samples."""
     if not found.reliability:
         return ""
-    parts, rows = [], []
+    parts = []
     for method in found.methods[1:]:
         mine = {s: r for (m, s), r in sorted(found.reliability.items()) if m == method}
         if mine:
             parts.append(charts.reliability(f"{method}: error against spread, % of range", mine))
-        rows += [
-            f"<tr><td class='method'>{escape(method)}</td><td>x{s:g}</td><td>{r.spearman:.3f}</td>"
-            f"<td>{r.spearman_gradient:.3f}</td><td>{r.factor:.3f}</td><td>{r.pixels}</td></tr>"
-            for s, r in mine.items()
-        ]
     return (
         '<section id="reliability"><h2>Does the spread foretell the error?</h2><p>Pixels sorted by '
         "the deviation of their samples; on the dashed line the error is as large as foretold. "
         "Spearman: rank correlation of the spread with the absolute error, beside that of the "
         "prior's gradient, which costs nothing. Factor: on the spread, so that its mean square is "
         "the error's (<code>sampler.spread</code> in config.toml).</p>"
-        f"<div class='charts'>{''.join(parts)}<table><thead><tr><th>method</th><th>scale</th>"
-        "<th>Spearman</th><th>of the gradient</th><th>factor</th><th>values</th></tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div></section>"
+        f"<div class='charts'>{''.join(parts)}{tables.reliability(found.reliability)}</div>"
+        "</section>"
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rs_superres.evaluation.detail import CAUTION, detail
+from tests.rasters import Array
 
 TRUTH = np.random.default_rng(0).normal(0.5, 0.2, (2, 40, 40))
 PLAIN = TRUTH.mean(axis=(1, 2), keepdims=True) + np.zeros_like(TRUTH)
@@ -23,7 +24,7 @@ EVERYWHERE = np.ones((40, 40), dtype=np.bool_)
         (PLAIN + 3 * np.abs(TRUTH - PLAIN).max(), "hallucination"),
     ],
 )
-def test_corners(image: np.ndarray, kind: str) -> None:  # type: ignore[type-arg]  # of floats
+def test_corners(image: Array, kind: str) -> None:
     found = detail(image, TRUTH, PLAIN, EVERYWHERE)
     assert found._asdict()[kind] == pytest.approx(1, abs=0.02)
     assert sum(found) == pytest.approx(1)

@@ -44,7 +44,9 @@ def test_the_result_is_that_of_like(folders: tuple[Path, Path], tmp_path: Path, 
     out = tmp_path / "out.tif"
     options = engine.Options(like=high / "a.tiff", model=tiny, steps=0)
     engine.upscale(low / "a.tif", out, options)
-    np.testing.assert_allclose(made, rasters.read(out), atol=1)  # positions of another window
+    np.testing.assert_allclose(
+        made.astype(float), rasters.read(out), atol=1
+    )  # positions of another window
     assert (made != rasters.read(out)).mean() < 1e-3
     assert case.valid.all()
     found = scores(case, made, interpolated(case), None)
@@ -61,7 +63,7 @@ def test_bicubic_is_cubic_where_the_pixels_lie(folders: tuple[Path, Path]) -> No
     )
     rows, columns = (Patch(0, a.source, a.positions(0, a.size)) for a in (zoom.rows, zoom.columns))
     wanted = np.rint(cubic(values, rows, columns).clip(0, 255))
-    np.testing.assert_allclose(interpolated(case), wanted, atol=1)
+    np.testing.assert_allclose(interpolated(case).astype(float), wanted, atol=1)
 
 
 def test_only_what_both_hold_is_compared(folders: tuple[Path, Path]) -> None:

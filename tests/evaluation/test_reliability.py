@@ -18,7 +18,7 @@ def test_an_honest_spread_twice_too_small() -> None:
         case = case_of(textured(seed, 2, 90, 90, dtype="float32", high=255.0), 2)
         deviation = chance.uniform(0.5, 8, case.truth.shape)
         error = chance.normal(0, 2 * deviation)
-        pool.add(case, case.truth + error, deviation, case.truth)
+        pool.add(case, case.truth.astype(float) + error, deviation, case.truth)
         spreads.append(deviation.ravel())
         errors.append(np.abs(error).ravel())
     found = pool.judged()

@@ -25,7 +25,7 @@ from rs_superres.evaluation.run import run
 from rs_superres.evaluation.scores import METRICS
 from tests import rasters
 from tests.evaluation.browser import Tab, browse
-from tests.rasters import RGB, textured
+from tests.rasters import RGB, Array, textured
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ async def used(tab: Tab) -> None:
     place = json.loads(box)
     left, top, width, height = (place[k] for k in ("x", "y", "width", "height"))
 
-    def inside(picture: np.ndarray, start: float, end: float) -> np.ndarray:  # type: ignore[type-arg]  # bytes
+    def inside(picture: Array, start: float, end: float) -> Array:
         rows = slice(int(top) + 4, int(top + height / 3))
         return picture[rows, int(left + start * width) : int(left + end * width)]
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError
 from rs_superres.evaluation import tiles
 from rs_superres.evaluation.tiles import find_files, find_tiles, tile_windows
@@ -72,7 +73,7 @@ def test_rasters_of_all_kinds(tmp_path: Path) -> None:
     assert c.bands.groups[0].value_range == ValueRange(0.0, 255.0)
     assert (b.bands.widths > 1000).all()
     assert (b.bands.widths < 4000).all()
-    case = a.case(2.0, tiles.ConsistencyConfig())
+    case = a.case(2.0, ConsistencyConfig())
     assert not case.valid[:20].any()
     assert case.valid[24:].all()
     assert [s.path.name for s in skipped] == ["d.tif", "e.tif"]
