@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     """
     if not out.absolute().parent.is_dir():
         raise InputError(f"the report's folder {out.absolute().parent} does not exist")
+    if not os.access(out.absolute().parent, os.W_OK):
+        raise InputError(f"the report's folder {out.absolute().parent} cannot be written to")
     if not out.exists():
         return
     if not out.is_dir():
@@ -45,17 +47,18 @@ def write(found: Evaluation, out: Path) -> None:
     """
     out = out.absolute()
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        temporary, aside = (out.with_name(f".{out.name}.{os.getpid()}.{n}") for n in ("new", "old"))
+        temporary.mkdir()
         try:
-            temporary.chmod(0o755)
             (temporary / PAGE).write_text(page(found), encoding="utf-8")
             (temporary / FACTS).write_text(json.dumps(facts(found), indent=1), encoding="utf-8")
             _table(found, temporary / TABLE)
             if out.exists():
-                shutil.rmtree(out)
+                out.rename(aside)
             temporary.rename(out)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise RasterError(f"cannot write {out}: {error.strerror or error}") from error
 

@@ -129,7 +129,7 @@ def _pairs(low: Path, high: Path, value_range: tuple[float, float] | None) -> li
                     window=window,
                     around=around,
                     bands=bands,
-                    scale=round(zoom.scale, 3),
+                    scale=round(zoom.scale, 2),
                 )
             )
     if not found:
