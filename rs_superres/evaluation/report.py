@@ -25,6 +25,7 @@ def page(found: Evaluation) -> str:
         legend=_legend(found),
         cards=_cards(found),
         table=tables.figures(found),
+        bands=_bands(found),
         curves=_curves(found),
         distribution=_distribution(found),
         reliability=_reliability(found),
@@ -54,6 +55,15 @@ def _facts(found: Evaluation) -> str:
         "rs-sr": told["version"],
     }
     return "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in lines.items() if v)
+
+
+def _bands(found: Evaluation) -> str:
+    """Figures of single bands, folded away."""
+    table = tables.by_band(found)
+    return (
+        table
+        and f'<details><summary>Band by band</summary><div class="scroll">{table}</div></details>'
+    )
 
 
 def _legend(found: Evaluation) -> str:

@@ -39,11 +39,31 @@ UNITS = {
 def figures(found: Evaluation) -> str:
     """Every metric by scale and method; the best of a scale in bold."""
     shown = [m for m in METRICS if any(np.isfinite(r.scores[m]) for r in found.rows)]
-    heads = "".join(
-        f'<th title="{escape(METRICS[m])}">{HEADS[m]}<small>{UNITS.get(m, "")} '
-        f"{'↑' if m in RISING else '↓'}</small></th>"
-        for m in shown
+    return _table(
+        found, {m: f"{HEADS[m]}<small>{UNITS.get(m, '')} {_arrow(m)}</small>" for m in shown}
     )
+
+
+def by_band(found: Evaluation) -> str:
+    """PSNR and SSIM of single bands; empty where there is but one."""
+    names = dict.fromkeys(n for r in found.rows for n in r.scores if n[-1].isdigit())
+    if len(names) <= 2:
+        return ""
+    heads = {
+        n: f"{HEADS[n.partition('_')[0]]}<small>band {n.partition('_')[2]}</small>" for n in names
+    }
+    ordered = sorted(heads, key=lambda n: (n.startswith("ssim"), int(n.partition("_")[2])))
+    return _table(found, {n: heads[n] for n in ordered})
+
+
+def _arrow(metric: str) -> str:
+    """Which way is better."""
+    return "↑" if metric in RISING else "↓"
+
+
+def _table(found: Evaluation, shown: Mapping[str, str]) -> str:
+    """Some metrics by scale and method, under the heads that are given."""
+    heads = "".join(f"<th>{head}</th>" for head in shown.values())
     body = []
     for scale in found.scales:
         rows = {
@@ -67,15 +87,18 @@ def _cell(metric: str, figure: Summary | None, column: list[Summary | None]) -> 
     if figure is None:
         return "<td>–</td>"
     others = [s.mean for s in column if s is not None]
+    metric = metric.partition("_")[0]
     best = (max if metric in RISING else min)(others)
     # What is omitted and what is hallucinated have no best one by one: bicubic omits everything.
     bold = figure.mean == best and len(others) > 1 and metric not in {"omission", "hallucination"}
-    seeds = "" if figure.between_seeds is None else f", seeds ±{figure.between_seeds:.2g}"
-    ends = figure.interval(".4g")
-    told = f"95 % interval {ends}, {figure.count} images" if ends else "one image"
+    lines = [f"± {number(metric, figure.deviation)}"]
+    if figure.low is not None and figure.high is not None:
+        lines.append(f"{number(metric, figure.low)} – {number(metric, figure.high)}")
+    if figure.between_seeds is not None:
+        lines.append(f"seeds ± {figure.between_seeds:.2g}")
     return (
-        f'<td class="{"best" if bold else ""}" title="{told}{seeds}">{number(metric, figure.mean)}'
-        f"<small>± {number(metric, figure.deviation)}</small></td>"
+        f'<td class="{"best" if bold else ""}" title="{figure.count} images">'
+        f"{number(metric, figure.mean)}{''.join(f'<small>{line}</small>' for line in lines)}</td>"
     )
 
 

@@ -102,6 +102,10 @@ def test_the_page_needs_nothing_else(found: Evaluation) -> None:
         assert f"<figcaption>{metric}</figcaption>" in text
     assert "LPIPS" not in text
     assert text.count("<circle") > 50
+    gain = found.summary(found.methods[1], 3.0, "psnr")
+    assert gain is not None
+    assert f"<small>{gain.ends[0]:.2f} – {gain.ends[1]:.2f}</small>" in text
+    assert "<small>band 3</small>" in text
 
 
 def test_pictures_are_stretched_alike(tmp_path: Path, tiny: str) -> None:
