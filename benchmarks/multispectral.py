@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from rs_superres import zoo
 from rs_superres.degrade import compared, resampled
-from rs_superres.evaluate import enlarge
+from rs_superres.evaluation.enlarge import enlarge
+from rs_superres.evaluation.measures import spectral_angle
 from rs_superres.grid import Window
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import ValueRange, quantise
@@ -26,15 +27,6 @@ from rs_superres.raster import open_source
 
 SIDE = 256
 Values = npt.NDArray[np.generic]
-
-
-def spectral_angle(image: Values, truth: Values) -> float:
-    """The mean angle between the spectra of two images (band, y, x), degrees."""
-    a, b = (v.reshape(len(v), -1).astype(np.float64) for v in (image, truth))
-    lengths = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
-    there = lengths > 0
-    cosine = (a * b).sum(axis=0)[there] / lengths[there]
-    return float(np.degrees(np.arccos(cosine.clip(-1, 1))).mean())
 
 
 def ndvi(image: Values, red: int, infrared: int) -> npt.NDArray[np.float64]:
@@ -111,8 +103,9 @@ def main() -> None:
                         for i, t, p in zip(image, truth, peaks, strict=True)
                     ]
                 )
+                flat = (v.reshape(len(v), -1) for v in (image, truth))
                 line = f"{path.rsplit('/', 1)[-1]:45} x{scale:g} {name:9} {mean:6.2f} dB "
-                line += f"{spectral_angle(image, truth):7.3f} deg"
+                line += f"{spectral_angle(*flat):7.3f} deg"
                 if given.red_nir:
                     red, infrared = (int(n) - 1 for n in given.red_nir.split(","))
                     error = np.abs(ndvi(image, red, infrared) - ndvi(truth, red, infrared)).mean()

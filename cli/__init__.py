@@ -19,6 +19,7 @@ COMMANDS = {
     "upscale": ("upscale", "Super-resolve a raster by any factor."),
     "batch": ("batch", "Super-resolve a folder of rasters, on one machine or a cluster."),
     "train": ("train", "Train a model on your scenes, or tune one to your sensor."),
+    "eval": ("eval", "Measure models on images, scenes or pairs, and report."),
     "verify": ("verify", "Audit an upscaled raster against its source."),
     "info": ("info", "Say what the tool sees in a raster and would do with it."),
     "models": ("models", "List the models, show one, import a checkpoint."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rs_superres import demo, zoo
-from rs_superres.evaluate import EIGHT_BITS
+from rs_superres.evaluation.enlarge import EIGHT_BITS
 from rs_superres.training.pictures import sheet
 from rs_superres.training.validation import Truth, restored
 

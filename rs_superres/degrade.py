@@ -133,7 +133,10 @@ def resampled(
 
 
 def bicubic(image: Pixels, shape: tuple[int, int]) -> Pixels:
-    """Pillow's bicubic resampling, antialiased where it shrinks: (3, y, x) to (3, *shape)."""
-    picture = Image.fromarray(image.transpose(1, 2, 0))
-    resized = picture.resize(shape[::-1], Image.Resampling.BICUBIC)
-    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
+    """Pillow's bicubic resampling, antialiased where it shrinks: (band, y, x) to (band, *shape)."""
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(band).resize(shape[::-1], Image.Resampling.BICUBIC))
+            for band in image
+        ]
+    )

@@ -86,7 +86,7 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None
     (tmp_path / "config.toml").write_text(smaller + SMALL_DENOISER)
     monkeypatch.chdir(tmp_path)
     find = zoo.find
-    monkeypatch.setattr(zoo, "find", lambda m: small if m == zoo.DEFAULT else find(m))
+    monkeypatch.setattr(zoo, "find", lambda m: small if m in {zoo.DEFAULT, "mine"} else find(m))
     monkeypatch.setattr(cluster, "_local", threads)
     monkeypatch.setattr(run, "WINDOWS", 1)
     monkeypatch.setattr(run, "SHOWN", 1)
@@ -100,7 +100,10 @@ def shortened(words: list[str]) -> list[str]:
     """A command as it is run here: less of the same, and no file in the way."""
     if "train" in words:
         return [*words, "--max-steps", "1"]
-    words = ["2" if before == "--samples" else word for before, word in pairwise(["", *words])]
+    few = {"--samples", "--seeds", "--scales"}
+    words = ["2" if before in few else word for before, word in pairwise(["", *words])]
+    if "eval" in words:
+        return [*words, "--overwrite"]
     if "upscale" in words:
         Path(words[words.index("-o") + 1]).unlink(missing_ok=True)
     return words

@@ -319,7 +319,7 @@ def assert_masks_and_no_shift(source: Path, out: Path) -> None:
         antialias=True,
         align_corners=False,
     )[0].numpy()
-    shift, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]  # scikit-image's
+    shift, _, _ = phase_cross_correlation(
         np.where(valid, before, 0).mean(0), back.mean(0), upsample_factor=100, normalization=None
     )
     assert np.abs(shift).max() <= 0.02

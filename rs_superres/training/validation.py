@@ -10,7 +10,7 @@ import numpy as np
 
 from rs_superres.degrade import compared, resampled
 from rs_superres.errors import RasterError
-from rs_superres.evaluate import enlarge
+from rs_superres.evaluation.enlarge import enlarge
 from rs_superres.grid import Window
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import ValueRange

@@ -77,7 +77,7 @@ def test_help_imports_nothing_heavy_and_is_quick() -> None:
     assert float(elapsed) < 0.5
 
 
-@pytest.mark.parametrize("command", ["models"])
+@pytest.mark.parametrize("command", ["models", "eval"])
 def test_help_of_a_command_imports_nothing_heavy(command: str) -> None:
     code = (
         "import sys\n"

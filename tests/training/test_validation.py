@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rs_superres import zoo
-from rs_superres.evaluate import enlarge
+from rs_superres.evaluation.enlarge import enlarge
 from rs_superres.grid import Window
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import ValueRange

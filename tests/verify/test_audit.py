@@ -278,7 +278,7 @@ def test_the_shift_is_the_one_planted(shift: float, tmp_path: Path) -> None:
     assert found.bands["right"][0] == pytest.approx(0, abs=0.005)
     coarse = wave(shift)[1::3, 1::3]
     window = np.outer(np.hanning(150), np.hanning(160))
-    oracle, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]  # scikit-image's
+    oracle, _, _ = phase_cross_correlation(
         (truth - 500) * window, (coarse - 500) * window, upsample_factor=100, normalization=None
     )
     assert found.bands["down"][0] == pytest.approx(-oracle[0], abs=0.03)

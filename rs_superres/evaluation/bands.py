@@ -1,0 +1,79 @@
+"""The bands of a raster that are compared: those that go through the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_superres.errors import InputError
+from rs_superres.evaluation.enlarge import Values
+from rs_superres.grid import Window
+from rs_superres.groups import Group, band_groups, needs_samples
+from rs_superres.radiometry import Valid
+from rs_superres.raster import Band, Source
+from rs_superres.roles import Wish, decide
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bands:
+    """The bands of a raster that go through the network, on indices of their own."""
+
+    index: tuple[int, ...]
+    """Which of the raster's they are."""
+    bands: tuple[Band, ...]
+    groups: tuple[Group, ...]
+    alpha: tuple[int, ...]
+    """Which of the raster's tell where the others hold nothing."""
+
+    @property
+    def triplet(self) -> tuple[int, ...]:
+        """Red, green and blue; empty where there are none."""
+        return next((g.bands for g in self.groups if len(g.bands) == 3), ())
+
+    @property
+    def widths(self) -> Floats:
+        """(band,) of the value ranges, digital numbers: the peaks of the metrics."""
+        out = np.empty(len(self.bands))
+        for group in self.groups:
+            out[list(group.bands)] = 2 * group.value_range.half
+        return out
+
+    @property
+    def middles(self) -> Floats:
+        """(band,) of the value ranges, digital numbers."""
+        out = np.empty(len(self.bands))
+        for group in self.groups:
+            out[list(group.bands)] = group.value_range.centre
+        return out
+
+    @classmethod
+    def of(cls, source: Source, value_range: tuple[float, float] | None) -> Bands:
+        """Those of an open raster, as the tool decides about them.
+
+        Raises:
+            InputError: its bands are of a kind that is not super-resolved.
+        """
+        description = source.description
+        roles = decide(description, Wish())
+        sampled = needs_samples(description.bands, value_range)
+        samples = list(source.samples()) if sampled else []
+        groups = list(band_groups(roles, description.bands, samples, value_range))
+        index = tuple(i for group in groups for i in group.bands)
+        if not index:
+            raise InputError(f"{description.path} has no band that is super-resolved")
+        return cls(
+            index=index,
+            bands=tuple(description.bands[i] for i in index),
+            groups=tuple(replace(g, bands=tuple(index.index(i) for i in g.bands)) for g in groups),
+            alpha=roles.alpha,
+        )
+
+    def read(self, source: Source, window: Window) -> tuple[Values, Valid]:
+        """Digital numbers and validity of a window, (band, y, x) each."""
+        values, valid = source.read(window)
+        seen = (values[list(self.alpha)].astype(np.float64) > 0).all(axis=0)
+        return values[list(self.index)], valid[list(self.index)] & seen

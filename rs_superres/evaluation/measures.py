@@ -1,0 +1,75 @@
+"""Distances between two images, as pure functions on arrays.
+
+SSIM and the correlation are scikit-image's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from skimage.metrics import structural_similarity
+from skimage.registration import phase_cross_correlation
+
+from rs_superres.pair import eroded
+from rs_superres.radiometry import Valid
+
+Floats = npt.NDArray[np.float64]
+Values = npt.NDArray[np.generic]
+
+WINDOW = 5
+"""Pixels on either side that SSIM's Gaussian window sees."""
+
+FINE = 50
+"""Parts of a pixel that a shift is told in."""
+
+
+def similarity(image: Floats, truth: Floats, valid: Valid) -> float:
+    """SSIM of one band, (y, x), with the Gaussian window of Wang et al. (2004), peak 1."""
+    _, index = structural_similarity(
+        truth.astype(np.float32),
+        image.astype(np.float32),
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
+    inner = np.s_[WINDOW:-WINDOW, WINDOW:-WINDOW]
+    counted = eroded(valid, WINDOW)[inner]
+    return float(index[inner][counted].mean()) if counted.any() else float("nan")
+
+
+def spectral_angle(image: Values, truth: Values) -> float:
+    """The mean angle between spectra, (band, pixel), degrees; no number of a single band."""
+    if len(truth) < 2:
+        return float("nan")
+    a, b = image.astype(np.float64), truth.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
+    there = lengths > 0
+    cosine = (a * b).sum(axis=0)[there] / lengths[there]
+    return float(np.degrees(np.arccos(cosine.clip(-1, 1))).mean()) if there.any() else float("nan")
+
+
+def ergas(image: Values, truth: Values, scale: float) -> float:
+    """The relative global error (Wald 2000) of (band, pixel), per cent over the scale.
+
+    No number where a band's mean is 0 or below: then it means nothing.
+    """
+    a, b = image.astype(np.float64), truth.astype(np.float64)
+    means = b.mean(axis=1)
+    if (means <= 0).any():
+        return float("nan")
+    relative = ((a - b) ** 2).mean(axis=1) / means**2
+    return float(100 / scale * np.sqrt(relative.mean()))
+
+
+def shift(image: Floats, truth: Floats, valid: Valid) -> tuple[float, float]:
+    """How far to the right and down a result, (y, x), lies off, by sub-pixel correlation."""
+    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in valid.shape)) * valid
+    if not window.any():
+        return float("nan"), float("nan")
+    parts = [(v - np.average(v, weights=window)) * window for v in (truth, image)]
+    if min(np.ptp(p) for p in parts) < 1e-9:  # flat, but for rounding
+        return float("nan"), float("nan")
+    found, _, _ = phase_cross_correlation(*parts, upsample_factor=FINE, normalization=None)
+    return -float(found[1]), -float(found[0])

@@ -1,0 +1,137 @@
+"""What is compared: tiles of the truth, shrunk by a named degradation.
+
+The truth is cropped to what its low resolution covers, low resolution is made from that crop, and
+everything is rounded and clipped to the dtype.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_superres.config import ConsistencyConfig
+from rs_superres.degrade import bicubic, compared, kernel_matrix
+from rs_superres.evaluation.bands import Bands
+from rs_superres.evaluation.enlarge import Low, Values
+from rs_superres.grid import Grid, Shape, Zoom
+from rs_superres.radiometry import Valid, fill_holes, quantise
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A truth and its low resolution."""
+
+    name: str
+    scale: float
+    """As it was asked for; of pairs the ratio of their pixel sizes."""
+    low: Low
+    zoom: Zoom
+    """The low resolution's grid, and the truth's over it."""
+    truth: Values
+    """(band, y, x); where it is not valid, something smooth."""
+    valid: Valid
+    """(y, x): what is compared, valid in truth and result."""
+    triplet: tuple[int, ...]
+    """Indices of red, green and blue; empty where there are none."""
+    widths: Floats
+    """(band,) digital numbers: the peaks of the metrics."""
+    kernel: ConsistencyConfig
+    """How the low resolution was made; of pairs, how it is taken to have been."""
+
+    @property
+    def pixels(self) -> int:
+        """Of the truth."""
+        return self.valid.size
+
+
+def shrunk(
+    name: str, bands: Bands, image: tuple[Values, Valid], scale: float, kernel: ConsistencyConfig
+) -> Case:
+    """An image and its low resolution at a scale.
+
+    Args:
+        name: of the image.
+        bands: what its bands are.
+        image: digital numbers and validity, (band, y, x) each.
+        scale: the magnification.
+        kernel: the degradation.
+    """
+    values, valid = image
+    truth, shape = compared(values, scale)
+    valid = valid[:, : truth.shape[1], : truth.shape[2]]
+    truth = without_holes(truth, valid, bands.middles)
+    zoom = Zoom.onto(Grid(Shape(*shape), None), Shape(*truth.shape[1:]))
+    low_valid = _untouched(valid, shape, kernel)
+    return Case(
+        name=name,
+        scale=scale,
+        low=Low(
+            values=degraded(truth, shape, kernel),
+            valid=low_valid,
+            bands=bands.bands,
+            groups=bands.groups,
+        ),
+        zoom=zoom,
+        truth=truth,
+        valid=(valid & over(zoom, low_valid)).all(axis=0),
+        triplet=bands.triplet,
+        widths=bands.widths,
+        kernel=kernel,
+    )
+
+
+def over(zoom: Zoom, valid: Valid) -> Valid:
+    """The validity of the source's cell under each output pixel, (band, y, x)."""
+    rows, columns = ((axis.under(0, axis.size), axis.source) for axis in (zoom.rows, zoom.columns))
+    inside = np.logical_and.outer(*((u >= 0) & (u < most) for u, most in (rows, columns)))
+    taken = np.ix_(np.arange(len(valid)), *(u.clip(0, most - 1) for u, most in (rows, columns)))
+    found: Valid = valid[taken] & inside
+    return found
+
+
+def without_holes(values: Values, valid: Valid, middles: Floats) -> Values:
+    """Digital numbers, (band, y, x), with valid neighbours continued into holes."""
+    if valid.all():
+        return values
+    centre = middles[:, None, None]
+    with np.errstate(invalid="ignore"):
+        apart = np.where(valid, values.astype(np.float64) - centre, 0.0)
+    return quantise(fill_holes(apart, valid) + centre, values.dtype.name, None)
+
+
+def degraded(values: Values, shape: tuple[int, int], kernel: ConsistencyConfig) -> Values:
+    """An image, (band, y, x), shrunk to a shape and rounded to its dtype.
+
+    Eight bits by bicubic are Pillow's, which rounds between rows and columns too.
+    """
+    if values.dtype == np.uint8 and kernel.kernel == "bicubic":
+        return bicubic(values.astype(np.uint8), shape)
+    rows, columns = _matrices(values, shape, kernel)
+    return quantise(rows @ values.astype(np.float64) @ columns.T, values.dtype.name, None)
+
+
+def _matrices(
+    values: npt.NDArray[np.generic], shape: tuple[int, int], kernel: ConsistencyConfig
+) -> tuple[Floats, Floats]:
+    """The degradation along rows and columns."""
+    rows, columns = (
+        kernel_matrix(kernel.kernel, cells, pixels, mtf=kernel.mtf)
+        for cells, pixels in zip(shape, values.shape[1:], strict=True)
+    )
+    return rows, columns
+
+
+def _untouched(valid: Valid, shape: tuple[int, int], kernel: ConsistencyConfig) -> Valid:
+    """Cells of the low resolution that no invalid pixel is part of, (band, y, x)."""
+    if valid.all():
+        return np.ones((len(valid), *shape), dtype=np.bool_)
+    # What a Gaussian weighs by less than a thousandth is not felt after rounding.
+    rows, columns = (
+        (np.abs(m) > 1e-3 * np.max(m)).astype(np.float32) for m in _matrices(valid, shape, kernel)
+    )
+    touched: Valid = rows @ (~valid).astype(np.float32) @ columns.T > 0
+    return ~touched

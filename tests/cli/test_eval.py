@@ -1,0 +1,115 @@
+"""``rs-sr eval``: a table for people, JSON for machines, a report for both."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+from affine import Affine
+from click.testing import CliRunner, Result
+
+from tests import rasters
+from tests.rasters import NORTH_UP, RGB, textured
+
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+main: click.Group = entry.load()
+
+
+def evaluate(*args: object) -> Result:
+    return CliRunner().invoke(main, ["eval", *map(str, args)])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for i in range(3):
+        rasters.write(folder / f"{i}.tif", textured(i, 3, 48, 48), colours=RGB)
+    rasters.write(folder / "classes.tif", textured(9, 1, 48, 48), nbits=1)
+    return folder
+
+
+def test_a_table_and_a_report(data: Path, tmp_path: Path, tiny: str) -> None:
+    out = tmp_path / "report"
+    wanted = ["--data", data, "-m", tiny, "--scales", "3.5,2", "--steps", 0, "-o", out]
+    result = evaluate(*wanted)
+    assert (result.exit_code, result.exception) == (0, None)
+    lines = result.stdout.splitlines()
+    assert lines[0] == "3 images, low resolution by antialiased bicubic"
+    assert lines[1].split()[:5] == ["scale", "method", "PSNR", "SSIM", "SAM"]
+    assert [line.split()[:2] for line in lines[2:6]] == [
+        ["2", "bicubic"], ["2", tiny], ["3.5", "bicubic"], ["3.5", tiny]
+    ]  # fmt: skip
+    assert lines[6] == f"report: {out / 'report.html'}"
+    told = json.loads((out / "scores.json").read_text("utf-8"))
+    mean = told["summary"][1]["metrics"]["psnr"]["mean"]
+    assert float(lines[3].split()[2]) == pytest.approx(mean, abs=0.006)
+    assert "left out: " in result.stderr
+    assert "eval 100 %" in result.stderr
+    again = evaluate(*wanted)
+    assert again.exit_code == 1
+    assert again.stderr == f"rs-sr: error: {out} exists already; use --overwrite to replace it\n"
+    assert evaluate(*wanted, "--overwrite", "--limit", 1, "-q").exit_code == 0
+
+
+def test_json_samples_and_seeds(data: Path, tmp_path: Path, tiny: str) -> None:
+    result = evaluate(
+        "--data", data / "0.tif", "-m", tiny, "--scales", 2, "--steps", 1, "--samples", 2,
+        "--seeds", 2, "--degradation", "gaussian:0.3", "--json", "-q", "-o", tmp_path / "r",
+    )  # fmt: skip
+    told = json.loads(result.stdout)
+    assert told == json.loads((tmp_path / "r" / "scores.json").read_text("utf-8"))
+    assert told["settings"]["degradation"] == "Gaussian with an MTF of 0.3"
+    assert [i["seed"] for i in told["images"]] == [0, 0, 1]
+    assert told["reliability"][0]["factor"] > 0
+
+
+def test_pairs(data: Path, tmp_path: Path, tiny: str) -> None:
+    fine = NORTH_UP @ Affine.translation(3.2, 5.1) @ Affine.scale(0.5)
+    rasters.write(tmp_path / "0.tif", textured(7, 3, 70, 66), colours=RGB, transform=fine)
+    result = evaluate("--pairs", data, tmp_path, "-m", tiny, "--steps", 0, "-q",
+                      "-o", tmp_path / "r")  # fmt: skip
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "1 pair; differences to the low resolution by antialiased bicubic"
+    assert lines[2].split()[:2] == ["2", "bicubic"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--scales", "1,2"], "'1,2', expected numbers above 1 as in 2,3,6.5"),
+        (["--scales", "x"], "expected numbers above 1"),
+        (["--degradation", "blur"], "'blur', expected bicubic, area, gaussian"),
+        (["--degradation", "area:0.3"], "expected bicubic, area, gaussian"),
+        (["--seeds", "0"], "0 is not in the range"),
+    ],
+)
+def test_wrong_calls(data: Path, args: list[str], message: str) -> None:
+    result = evaluate("--data", data, "-o", "x", *args)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert evaluate("--data", data).exit_code == 2
+
+
+def test_failures_are_one_line(data: Path, tmp_path: Path, tiny: str) -> None:
+    (tmp_path / "empty").mkdir()
+    out = ["-o", tmp_path / "r", "-m", tiny]
+    for args in (
+        out,
+        ["--data", tmp_path / "empty", *out],
+        ["--data", tmp_path / "none", *out],
+        ["--data", data, "--pairs", data, data, *out],
+        ["--data", data, *out, "--lpips-backbone", data / "0.tif"],
+        ["--data", data, *out, "--device", "tpu"],
+        ["--data", data, *out, "--steps", 0, "--samples", 2],
+        ["--data", data, "-o", tmp_path / "r", "-m", "nothing"],
+        ["--data", data, "-m", tiny, "-o", data],
+    ):
+        result = evaluate(*args, "-q")
+        assert result.exit_code == 1
+        assert result.stderr.startswith("rs-sr: error: ")
+        assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "r").exists()

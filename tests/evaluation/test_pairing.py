@@ -1,0 +1,104 @@
+"""Pairs of two sensors, on grids that do not fit into each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from rs_superres import engine, zoo
+from rs_superres.config import ConsistencyConfig
+from rs_superres.errors import InputError
+from rs_superres.evaluation.enlarge import Way, enlarged
+from rs_superres.evaluation.pairing import find_pairs
+from rs_superres.evaluation.plain import interpolated
+from rs_superres.evaluation.scores import scores
+from rs_superres.grid import Grid, Shape, Zoom
+from rs_superres.resample import cubic
+from rs_superres.tiles import Patch
+from tests import rasters
+from tests.rasters import NORTH_UP, RGB, textured
+
+FINE = NORTH_UP @ Affine.translation(8.3, 6.7) @ Affine.scale(0.4)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    low, high = tmp_path / "low", tmp_path / "high"
+    low.mkdir()
+    high.mkdir()
+    rasters.write(low / "a.tif", textured(1, 3, 60, 50), colours=RGB)
+    rasters.write(high / "a.tiff", textured(2, 3, 90, 80), colours=RGB, transform=FINE)
+    rasters.write(high / "z.tif", textured(2, 3, 90, 80), colours=RGB, transform=FINE)
+    return low, high
+
+
+def test_the_result_is_that_of_like(folders: tuple[Path, Path], tmp_path: Path, tiny: str) -> None:
+    low, high = folders
+    ((pair,), skipped) = find_pairs(low, high, None)
+    assert (pair.name, pair.scale, skipped) == ("a.tiff", 2.5, [])
+    case = pair.case(pair.scale, ConsistencyConfig())
+    made, _ = enlarged(case.low, case.zoom, Way(model=zoo.load(tiny), steps=0))
+    out = tmp_path / "out.tif"
+    options = engine.Options(like=high / "a.tiff", model=tiny, steps=0)
+    engine.upscale(low / "a.tif", out, options)
+    np.testing.assert_allclose(
+        made.astype(float), rasters.read(out), atol=1
+    )  # positions of another window
+    assert (made != rasters.read(out)).mean() < 1e-3
+    assert case.valid.all()
+    found = scores(case, made, interpolated(case), None)
+    assert found["psnr"] < 20  # nothing alike
+    assert found["consistency"] < 1
+
+
+def test_bicubic_is_cubic_where_the_pixels_lie(folders: tuple[Path, Path]) -> None:
+    ((pair,), _) = find_pairs(*folders, None)
+    case = pair.case(2.5, ConsistencyConfig())
+    values = rasters.read(folders[0] / "a.tif")
+    zoom = Zoom.by_grid(
+        Grid(Shape(60, 50), NORTH_UP, rasters.UTM), Grid(Shape(90, 80), FINE, rasters.UTM)
+    )
+    rows, columns = (Patch(0, a.source, a.positions(0, a.size)) for a in (zoom.rows, zoom.columns))
+    wanted = np.rint(cubic(values, rows, columns).clip(0, 255))
+    np.testing.assert_allclose(interpolated(case).astype(float), wanted, atol=1)
+
+
+def test_only_what_both_hold_is_compared(folders: tuple[Path, Path]) -> None:
+    """A high resolution that stands out of the low one, and a hole in each."""
+    low, high = folders
+    out = NORTH_UP @ Affine.translation(-5, 10) @ Affine.scale(0.5)
+    truth = textured(2, 3, 60, 60)
+    truth[:, 50:] = 0
+    rasters.write(high / "b.tif", truth, colours=RGB, transform=out, nodata=0)
+    source = textured(1, 3, 60, 50).clip(1, 255)
+    source[:, 12:15, :] = 0
+    rasters.write(low / "b.tif", source, colours=RGB, nodata=0)
+    pair = next(p for p in find_pairs(low, high, None)[0] if p.name == "b.tif")
+    case = pair.case(2.0, ConsistencyConfig())
+    there = case.valid
+    assert not there[:, :10].any()  # ten columns, five cells, to the left of the low resolution
+    assert not there[4:10].any()
+    assert not there[50:].any()
+    assert there[10:50, 10:].mean() > 0.99
+
+
+def test_what_cannot_be_compared(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    low, high = folders
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no file of .* has a name that is in"):
+        find_pairs(tmp_path / "empty", high, None)
+    with pytest.raises(InputError, match="is not a folder"):
+        find_pairs(low / "a.tif", high, None)
+    rasters.write(high / "a.tiff", textured(2, 1, 90, 80), transform=FINE)
+    with pytest.raises(InputError, match=r"none of 1 pairs can be used: .* has 3 bands, .* 1,"):
+        find_pairs(low, high, None)
+    rasters.write(high / "a.tiff", textured(2, 3, 90, 80), transform=FINE, crs="EPSG:32634")
+    with pytest.raises(InputError, match="different CRSs"):
+        find_pairs(low, high, None)
+    away = FINE @ Affine.translation(500, 0)
+    rasters.write(high / "a.tiff", textured(2, 3, 90, 80), transform=away, colours=RGB)
+    with pytest.raises(InputError, match="does not touch"):
+        find_pairs(low, high, None)
