@@ -74,10 +74,10 @@ def write_scenes(folder: Path) -> None:
     rasters.write(folder / "ortho.tif", rgba, colours=(*RGB, "alpha"), transform=place)
     fine = demo.render(3 * SIDE, samples=1)
     rasters.write(folder / "other.tif", fine, transform=demo.grid(3 * SIDE).transform)
-    for name, image, size in (("images", fine, 3), ("high", fine, 3), ("low", town, 1)):
+    for name, image in (("images", fine), ("high", fine), ("low", town)):
         (folder / name).mkdir()
-        grid = demo.grid(size * SIDE).transform
-        rasters.write(folder / name / "town.tif", image, colours=RGB, transform=grid)
+        where = demo.grid(image.shape[-1]).transform
+        rasters.write(folder / name / "town.tif", image, colours=RGB, transform=where)
     _write_bands(folder, town)
     cover = rasters.write(folder / "cover.tif", town[:1] // 64)
     with rasters.opened(cover, "r+") as dataset:
