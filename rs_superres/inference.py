@@ -164,7 +164,7 @@ class _SceneInference:
         self._network, self._manner = network, manner
         steps, beside = manner.steps, manner.beside
         self._scale = zoom.scale
-        self._folded = network.prior.folded(zoom.scale, _cell_size(zoom))
+        self._folded = network.prior.folded(zoom.scale, _cell_size(zoom)).to(manner.dtype)
         sampler = config.sampler
         self._sigmas = (
             []

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rs_superres.nets.encoders import Edsr, Rdn
 from rs_superres.nets.folded import FoldedOperator, fold
+from rs_superres.nets.interior import interior
 from rs_superres.nets.operator import AxisSamples, NeuralOperator, paper_samples
 
 
@@ -186,8 +187,20 @@ class ScenePrior(nn.Module):
         self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedOperator
     ) -> Tensor:
         """What :meth:`grid` adds to the cubic interpolation, by itself: (b, 3, rows, columns)."""
-        features = self.encoder(image).float()
-        return torch.stack([folded(f.permute(1, 2, 0), rows, columns) for f in features])
+        r = self.encoder.radius
+        with_halo = all(
+            r <= int(along.index.min()) and int(along.index.max()) < size - r
+            for along, size in zip((rows, columns), image.shape[2:], strict=True)
+        )
+        if with_halo:
+            features = interior(self.encoder, image)
+            rows, columns = rows.moved(-r), columns.moved(-r)
+        else:  # training: crops too small for a halo, zeros around them
+            features = self.encoder(image)
+        with torch.autocast(image.device.type, enabled=False):
+            return torch.stack(
+                [folded(f.permute(1, 2, 0).float().contiguous(), rows, columns) for f in features]
+            )
 
     def residual(
         self,
