@@ -14,14 +14,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from rs_superres.nets.operator import AxisSamples, NeuralOperator
+from rs_superres.threads import share_out
 
-CHUNK = 2048
+CHUNK = 1024
 """Queries evaluated at once: their activations stay in the processor's cache."""
 
 
@@ -66,29 +68,45 @@ class FoldedOperator:
         """
         count = len(columns.index)
         weight = rows.weights()[:, 1, None, None]
+        across = columns.weights()[:, 1, None]
         out = features.new_empty((len(rows.index), count, 3), dtype=torch.float32)
-        for row, strip in _strips(rows):
-            before = self._between_columns(features[row], 0, columns)
-            after = self._between_columns(features[row + 1], 1, columns)
-            for some, part in _chunks(strip, count):
+
+        def evaluate(strip: Strip) -> None:
+            before, after = (
+                self._between_columns(features[strip.cell + side], side, columns.index, across)
+                for side in range(2)
+            )
+            for some, part in _chunks(strip.rows, count):
                 layers = torch.lerp(before[:, :, part], after[:, :, part], weight[some])
                 values = self._pointwise(layers.flatten(1, 2).to(self.output.dtype))
-                out[some, part] = values.reshape(out[some, part].shape).to(out.dtype)
+                out[some, part] = values.view(layers.shape[1], -1, 3)
+
+        if features.is_cpu:
+            share_out(_strips(rows), evaluate)
+        else:
+            for strip in _strips(rows):
+                evaluate(strip)
         return out.permute(2, 0, 1)
 
-    def _between_columns(self, row: Tensor, side: int, columns: AxisSamples) -> Tensor:
+    def _between_columns(self, row: Tensor, side: int, index: Tensor, weight: Tensor) -> Tensor:
         """What a row of features, (w, c), gives to queries below or above it.
+
+        Args:
+            row: of the features.
+            side: 0 for queries below it, 1 for those above.
+            index: (columns, 2) the cells before and after each query.
+            weight: (columns, 1) of the cell after.
 
         Returns:
             (layers, 1, columns, width).
         """
         before, after = (
-            torch.matmul(row, corner).add_(bias).index_select(1, index)
-            for corner, bias, index in zip(
-                self.corner[side], self.corner_bias[side], columns.index.T, strict=True
+            torch.matmul(row, corner).add_(bias).index_select(1, cells)
+            for corner, bias, cells in zip(
+                self.corner[side], self.corner_bias[side], index.T, strict=True
             )
         )
-        return torch.lerp(before, after, columns.weights()[:, 1, None])[:, None]
+        return torch.lerp(before, after, weight)[:, None]
 
     def _pointwise(self, layers: Tensor) -> Tensor:
         """The shares of lifted queries, (layers, n, width), which are overwritten, to (n, 3)."""
@@ -99,11 +117,19 @@ class FoldedOperator:
         return F.linear(layers[-1], self.output, self.output_bias)
 
 
-def _strips(rows: AxisSamples) -> Iterator[tuple[int, range]]:
-    """Rows that lie between the same two cells, with the first of these."""
+class Strip(NamedTuple):
+    """Rows of queries between the same two rows of cells."""
+
+    cell: int
+    """The first of these."""
+    rows: range
+
+
+def _strips(rows: AxisSamples) -> Iterator[Strip]:
+    """The strips of an axis."""
     for cell, strip in groupby(enumerate(rows.index[:, 0].tolist()), key=lambda row: row[1]):
         numbers = [number for number, _ in strip]
-        yield cell, range(numbers[0], numbers[-1] + 1)
+        yield Strip(cell, range(numbers[0], numbers[-1] + 1))
 
 
 def _chunks(strip: range, columns: int) -> Iterator[tuple[slice, slice]]:

@@ -116,11 +116,23 @@ def cubic(image: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
     Returns:
         (b, c, rows, columns) in the dtype of ``image``.
     """
-    taps = torch.arange(-1, 3, device=image.device)
-    weights, index = cubic_weights(rows).to(image), rows.index[:, :1] + taps
-    tall = torch.einsum("bcrkw,rk->bcrw", image[:, :, index], weights)
-    weights, index = cubic_weights(columns).to(image), columns.index[:, :1] + taps
-    return torch.einsum("bchrk,rk->bchr", tall[:, :, :, index], weights)
+    down, across = (
+        _cubic_matrix(samples, size).to(image)
+        for samples, size in zip((rows, columns), image.shape[2:], strict=True)
+    )
+    # Mixed precision is for networks: this is what their results are added to.
+    with torch.autocast(image.device.type, enabled=False):
+        return (down @ image) @ across.T
+
+
+def _cubic_matrix(samples: AxisSamples, size: int) -> Tensor:
+    """Cubic convolution along an axis of ``size`` cells, as a matrix: (n, size).
+
+    Nearly all of it is zero, and as a product it is still several times faster than gathering.
+    """
+    taps = torch.arange(-1, 3, device=samples.index.device)
+    matrix = torch.zeros(len(samples.index), size, device=samples.index.device)
+    return matrix.scatter_(1, samples.index[:, :1] + taps, cubic_weights(samples))
 
 
 class ScenePrior(nn.Module):
