@@ -1,6 +1,6 @@
 """The operator as one scale needs it: everything constant folded, evaluated strip by strip.
 
-With a constant context a Galerkin block is pointwise: q times context is one matrix, and with the
+With a given context a Galerkin block is pointwise: q times context is one matrix, and with the
 residual and the first linear map after it, still one. What enters the nonlinear layers is therefore
 linear in the lifted query and in the outputs of the layers before. The lifting in turn is linear in
 the features, and an offset is linear in the weight of the cell that it is measured from: so the
@@ -11,7 +11,7 @@ work.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
@@ -23,16 +23,34 @@ from torch import Tensor
 from rs_superres.nets.operator import AxisSamples, NeuralOperator
 from rs_superres.threads import share_out
 
-CHUNK = 1024
-"""Queries evaluated at once: their activations stay in the processor's cache."""
+CHUNK = 65536
+"""Values of a layer evaluated at once: its activations stay in the processor's cache."""
+
+
+class Strip(NamedTuple):
+    """Rows of queries between the same two rows of cells."""
+
+    number: int
+    cell: int
+    """The first of these."""
+    rows: range
+
+
+class Piece(NamedTuple):
+    """Some queries of a strip."""
+
+    strip: int
+    rows: slice
+    columns: slice
+
+
+Use = Callable[[Tensor, Piece], None]
+"""Takes the layers at some queries, (layers, n, width), row by row; it may overwrite them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoldedOperator:
-    """A neural operator at one scale, for grids of queries.
-
-    Its layers are the activations: one for each block, and the projection's hidden one.
-    """
+class FoldedLayers:
+    """Linear maps of a lifted query and of what the layers before add to it."""
 
     corner: Tensor
     """(2, 2, layers, features, width): what a cell's features give to each layer; the cell lies
@@ -40,53 +58,44 @@ class FoldedOperator:
     corner_bias: Tensor
     """(2, 2, layers, 1, width): the same of where the cell lies, of the pixel's size, of biases."""
     onward: tuple[tuple[Tensor, ...], ...]
-    """(width, width) each: what a layer's output gives to each layer after it."""
-    output: Tensor
-    """(3, width): the projection's output."""
-    output_bias: Tensor
-    """(3,)."""
+    """(width, width) each, of the first layers: what an activation gives to each layer after it."""
 
-    def to(self, dtype: torch.dtype) -> FoldedOperator:
-        """The same, the layers at each query computed in another dtype."""
-        return replace(
-            self,
-            onward=tuple(tuple(matrix.to(dtype) for matrix in layer) for layer in self.onward),
-            output=self.output.to(dtype),
-            output_bias=self.output_bias.to(dtype),
-        )
-
-    def __call__(self, features: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
+    def visit(
+        self,
+        features: Tensor,
+        rows: AxisSamples,
+        columns: AxisSamples,
+        use: Use,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         """Evaluate on the grid rows x columns, each query between two neighbouring cells.
 
         Args:
             features: (h, w, c).
             rows: the grid's rows.
             columns: the grid's columns.
-
-        Returns:
-            (3, rows, columns) float32.
+            use: called for every piece of the grid, perhaps by several threads.
+            dtype: what the layers are computed in.
         """
-        count = len(columns.index)
-        weight = rows.weights()[:, 1, None, None]
+        down = rows.weights()[:, 1, None, None]
         across = columns.weights()[:, 1, None]
-        out = features.new_empty((len(rows.index), count, 3), dtype=torch.float32)
+        side = max(1, CHUNK // self.corner.shape[-1])
 
         def evaluate(strip: Strip) -> None:
             before, after = (
                 self._between_columns(features[strip.cell + side], side, columns.index, across)
                 for side in range(2)
             )
-            for some, part in _chunks(strip.rows, count):
-                layers = torch.lerp(before[:, :, part], after[:, :, part], weight[some])
-                values = self._pointwise(layers.flatten(1, 2).to(self.output.dtype))
-                out[some, part] = values.view(layers.shape[1], -1, 3)
+            for piece in _pieces(strip, len(across), side):
+                part = piece.columns
+                layers = torch.lerp(before[:, :, part], after[:, :, part], down[piece.rows])
+                use(self._activated(layers.flatten(1, 2).to(dtype)), piece)
 
         if features.is_cpu:
             share_out(_strips(rows), evaluate)
         else:
             for strip in _strips(rows):
                 evaluate(strip)
-        return out.permute(2, 0, 1)
 
     def _between_columns(self, row: Tensor, side: int, index: Tensor, weight: Tensor) -> Tensor:
         """What a row of features, (w, c), gives to queries below or above it.
@@ -108,40 +117,80 @@ class FoldedOperator:
         )
         return torch.lerp(before, after, weight)[:, None]
 
-    def _pointwise(self, layers: Tensor) -> Tensor:
-        """The shares of lifted queries, (layers, n, width), which are overwritten, to (n, 3)."""
-        for i, activation in enumerate(layers):
-            torch.ops.aten.gelu_(activation)
-            for later, matrix in zip(layers[i + 1 :], self.onward[i], strict=True):
+    def _activated(self, layers: Tensor) -> Tensor:
+        """From the shares of lifted queries, (layers, n, width), to whole layers, in place."""
+        for i, matrices in enumerate(self.onward):
+            activation = torch.ops.aten.gelu_(layers[i])
+            for later, matrix in zip(layers[i + 1 :], matrices, strict=True):
                 later.addmm_(activation, matrix)
-        return F.linear(layers[-1], self.output, self.output_bias)
+        return layers
 
 
-class Strip(NamedTuple):
-    """Rows of queries between the same two rows of cells."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedOperator:
+    """A neural operator at one scale, for grids of queries."""
 
-    cell: int
-    """The first of these."""
-    rows: range
+    layers: FoldedLayers
+    """One for each block, and the projection's hidden one."""
+    output: Tensor
+    """(3, width): the projection's output."""
+    output_bias: Tensor
+    """(3,)."""
+
+    def to(self, dtype: torch.dtype) -> FoldedOperator:
+        """The same, the layers at each query computed in another dtype."""
+        onward = tuple(tuple(m.to(dtype) for m in matrices) for matrices in self.layers.onward)
+        return FoldedOperator(
+            layers=replace(self.layers, onward=onward),
+            output=self.output.to(dtype),
+            output_bias=self.output_bias.to(dtype),
+        )
+
+    def __call__(self, features: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
+        """Evaluate on the grid rows x columns, each query between two neighbouring cells.
+
+        Args:
+            features: (h, w, c).
+            rows: the grid's rows.
+            columns: the grid's columns.
+
+        Returns:
+            (3, rows, columns) float32.
+        """
+        shape = len(rows.index), len(columns.index), 3
+        out = features.new_empty(shape, dtype=torch.float32)
+
+        def project(layers: Tensor, piece: Piece) -> None:
+            values = F.linear(torch.ops.aten.gelu_(layers[-1]), self.output, self.output_bias)
+            place = out[piece.rows, piece.columns]
+            place.copy_(values.view(place.shape))
+
+        self.layers.visit(features, rows, columns, project, self.output.dtype)
+        return out.permute(2, 0, 1)
 
 
 def _strips(rows: AxisSamples) -> Iterator[Strip]:
     """The strips of an axis."""
-    for cell, strip in groupby(enumerate(rows.index[:, 0].tolist()), key=lambda row: row[1]):
-        numbers = [number for number, _ in strip]
-        yield Strip(cell, range(numbers[0], numbers[-1] + 1))
+    grouped = groupby(enumerate(rows.index[:, 0].tolist()), key=lambda row: row[1])
+    for strip, (cell, members) in enumerate(grouped):
+        numbers = [number for number, _ in members]
+        yield Strip(strip, cell, range(numbers[0], numbers[-1] + 1))
 
 
-def _chunks(strip: range, columns: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of a strip, at most :data:`CHUNK` queries at once."""
-    height = min(len(strip), max(1, CHUNK // 64))
-    width = max(1, CHUNK // height)
-    for top in strip[::height]:
+def _pieces(strip: Strip, columns: int, most: int) -> Iterator[Piece]:
+    """A strip in pieces of at most ``most`` queries, or of one."""
+    height = min(len(strip.rows), max(1, most // 64))
+    width = max(1, most // height)
+    for top in strip.rows[::height]:
+        rows = slice(top, min(top + height, strip.rows.stop))
         for left in range(0, columns, width):
-            yield slice(top, min(top + height, strip.stop)), slice(left, left + width)
+            yield Piece(strip.number, rows, slice(left, left + width))
 
 
-@torch.no_grad()
+Linear = tuple[Tensor, Tensor]
+"""Weight (outputs, inputs) and bias (outputs,)."""
+
+
 def fold(operator: NeuralOperator, contexts: Tensor, cell: Tensor) -> FoldedOperator:
     """Fold an operator for one scale.
 
@@ -150,45 +199,73 @@ def fold(operator: NeuralOperator, contexts: Tensor, cell: Tensor) -> FoldedOper
         contexts: (2, heads, head_dim, head_dim).
         cell: (2,) an output pixel's size in half feature cells, (row, column).
     """
+    hidden = operator.hidden.weight, operator.hidden.bias
+    layers = fold_layers(operator, contexts, [hidden], cell)
+    weight = operator.output.weight.detach()
+    missing = layers.corner.shape[-1] - weight.shape[1]
+    return FoldedOperator(
+        layers=layers,
+        output=F.pad(weight, (0, missing)),
+        output_bias=operator.output.bias.detach(),
+    )
+
+
+@torch.no_grad()
+def fold_layers(
+    operator: NeuralOperator,
+    contexts: Sequence[Tensor] | Tensor,
+    readers: Sequence[Linear],
+    cell: Tensor,
+) -> FoldedLayers:
+    """Fold the first blocks of an operator, and linear maps of what comes out of them.
+
+    Args:
+        operator: the network.
+        contexts: of the blocks that are folded, (heads, head_dim, head_dim) each.
+        readers: the linear maps.
+        cell: (2,) an output pixel's size in half feature cells, (row, column).
+
+    Returns:
+        A layer for each block, then one for each reader.
+    """
+    widest = max(operator.lift.out_features, *(len(bias) for _, bias in readers))
     layers, shifts, seconds = [], [], []
-    widest = max(operator.lift.out_features, operator.hidden.out_features)
-
-    def padded(tensor: Tensor, dim: int = 0) -> Tensor:
-        """In double precision, with zeros for the channels that a layer has less than others."""
-        missing = widest - tensor.shape[dim]
-        return F.pad(tensor.double(), (0, 0) * (tensor.ndim - 1 - dim) + (0, missing))
-
-    for block, context in zip(operator.blocks, contexts, strict=True):
+    for block, context in zip(operator.blocks, contexts, strict=False):
         weight, shift = (t.double() for t in block.folded(context))
-        first = padded(block.first.weight)
+        first = _padded(block.first.weight, widest)
         layers.append(first @ (weight + torch.eye(len(weight)).to(weight)))
-        shifts.append(first @ shift + padded(block.first.bias))
-        seconds.append((padded(block.second.weight, 1), block.second.bias.double()))
-    layers.append(padded(operator.hidden.weight))
-    shifts.append(padded(operator.hidden.bias))
+        shifts.append(first @ shift + _padded(block.first.bias, widest))
+        second = _padded(block.second.weight.T, widest).T
+        seconds.append((second, block.second.bias.double()))
+    for weight, bias in readers:
+        layers.append(_padded(weight, widest))
+        shifts.append(_padded(bias, widest))
     for i, layer in enumerate(layers):
         # What the biases of the blocks before have added to the query by then.
         shifts[i] = shifts[i] + sum(layer @ bias for _, bias in seconds[:i])
     dtype = operator.lift.weight.dtype
-    onward = [
-        tuple((layer @ second).T.contiguous().to(dtype) for layer in layers[i + 1 :])
-        for i, (second, _) in enumerate(seconds)
-    ]
     corner, corner_bias = _corners(operator, cell)
     biases = [
         (corner_bias @ layer.T + shift)[:, :, None]
         for layer, shift in zip(layers, shifts, strict=True)
     ]
-    return FoldedOperator(
+    return FoldedLayers(
         corner=torch.stack([corner @ layer.T for layer in layers], dim=2).to(dtype),
         corner_bias=torch.stack(biases, dim=2).to(dtype),
-        onward=(*onward, ()),
-        output=padded(operator.output.weight, 1).to(dtype),
-        output_bias=operator.output.bias.detach(),
+        onward=tuple(
+            tuple((layer @ second).T.contiguous().to(dtype) for layer in layers[i + 1 :])
+            for i, (second, _) in enumerate(seconds)
+        ),
     )
 
 
-def _corners(operator: NeuralOperator, cell: Tensor) -> tuple[Tensor, Tensor]:
+def _padded(tensor: Tensor, length: int) -> Tensor:
+    """In double precision, with zeros for the channels that a layer has less than the widest."""
+    more = tensor.new_zeros((length - len(tensor), *tensor.shape[1:]))
+    return torch.cat((tensor, more)).double()
+
+
+def _corners(operator: NeuralOperator, cell: Tensor) -> Linear:
     """The lifting as an affine map for each corner of a cell, in double precision.
 
     A query at t between two cells lies 2 t from the one before and 2 t - 2 from the one after: that
