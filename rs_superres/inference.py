@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rs_superres.config import ModelConfig, UNetConfig
-from rs_superres.diffusion.samplers import ddim
+from rs_superres.diffusion.samplers import ddim, dpm_solver
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.errors import InputError
 from rs_superres.grid import Zoom
@@ -230,6 +230,7 @@ class _PaperInference:
         self._network, self._manner = network, manner
         self._cell = _cell_size(zoom)
         sampler = config.sampler
+        self._follow = dpm_solver if sampler.method == "dpm-solver" else ddim
         self._schedule = LinearSchedule(
             timesteps=sampler.timesteps, beta_start=sampler.beta_start, beta_end=sampler.beta_end
         )
@@ -251,7 +252,7 @@ class _PaperInference:
             if self._manner.steps and isinstance(network, NeurOpDiff):
                 with _computing(self._manner):
                     start = _channels_last(_batch(noise(), self._manner.device))
-                    out = ddim(
+                    out = self._follow(
                         partial(_noise_in, network, prior),
                         start,
                         self._schedule,
