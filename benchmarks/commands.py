@@ -126,7 +126,19 @@ def interpolation(folder: Path, quick: bool) -> Rows:
     if tool is None:
         return [*rows, ("gdal_translate", "not installed")]
     size = f"{100 * SCALE}%"
-    command = [tool, "-q", "-r", "cubic", "-outsize", size, size, "-of", "COG", source, out]
+    command = [
+        tool,
+        "-q",
+        "-r",
+        "cubic",
+        "-outsize",
+        size,
+        size,
+        "-of",
+        "COG",
+        str(source),
+        str(out),
+    ]
     spent = median(lambda: subprocess.run(command, check=True), repeats)  # noqa: S603 (GDAL's own)
     return [*rows, ("gdal_translate", f"{spent:.2f}")]
 

@@ -34,13 +34,11 @@ def lean(network: Network) -> Network:
     return made
 
 
-class InPlace(nn.Module):
+class InPlace(Stage):
     """A stage that overwrites what it has normalised."""
 
-    def __init__(self, stage: nn.Module) -> None:
-        super().__init__()
-        if not isinstance(stage, Stage):
-            raise TypeError(f"{type(stage).__name__} is no stage")
+    def __init__(self, stage: Stage) -> None:
+        nn.Module.__init__(self)  # it takes the stage's own parts, and makes none
         self.norm, self.conv = stage.norm, stage.conv
 
     def forward(self, x: Tensor) -> Tensor:

@@ -84,9 +84,9 @@ class Block(nn.Module):
         attend: bool = False,
     ) -> None:
         super().__init__()
-        self.first: nn.Module = Stage(inputs, outputs, groups)
+        self.first = Stage(inputs, outputs, groups)
         self.shift = nn.Linear(condition, outputs)
-        self.second: nn.Module = Stage(outputs, outputs, groups, dropout)
+        self.second = Stage(outputs, outputs, groups, dropout)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         self.attention = SelfAttention(outputs, groups) if attend else nn.Identity()
 
@@ -210,7 +210,7 @@ class UNet(nn.Module):
                 width = after
             if level:
                 self.up.append(Upsample(width))
-        self.head: nn.Module = Stage(width, outputs * patch**2, norm_groups)
+        self.head = Stage(width, outputs * patch**2, norm_groups)
 
     @property
     def multiple(self) -> int:
