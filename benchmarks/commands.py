@@ -148,7 +148,8 @@ def growth(folder: Path, sizes: Sequence[float]) -> Rows:
     rows: Rows = [("result", "s", "s/Mpx", "peak memory, MB", "peak disk, MB", "result, MB")]
     for megapixels in sizes:
         source, out = scene(folder, megapixels), folder / "growth.tif"
-        command = [sys.executable, "-m", "rs_superres.cli", "upscale", str(source), "-o", str(out)]
+        tool = str(Path(sys.executable).with_name("rs-sr"))
+        command = [tool, "upscale", str(source), "-o", str(out)]
         command += ["--scale", str(SCALE), "--steps", "0", "--precision", "fp32", "--overwrite"]
         spent, memory, disk = _watched([*command, "-q"], folder)
         rows.append(
