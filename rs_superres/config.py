@@ -83,6 +83,8 @@ class SamplerConfig:
     """How the levels bunch at the low end (Karras et al. 2022, eq. 5)."""
     flat: float = 0.016
     """Contrast of the source, network values, at which half of the detail is kept (2 of 255)."""
+    method: Literal["ddim", "dpm-solver"] = "ddim"
+    """How the paper's flow is followed: its own way, or to second order (paper kind)."""
     spread: float = 1.0
     """Factor by which the deviation of samples foretells the error best."""
     timesteps: int = 2000

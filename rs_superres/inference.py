@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from rs_superres.config import ModelConfig, UNetConfig
-from rs_superres.diffusion.samplers import ddim
+from rs_superres.diffusion.samplers import ddim, dpm_solver
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.errors import InputError
 from rs_superres.grid import Zoom
 from rs_superres.nets.build import SceneNetwork
+from rs_superres.nets.contexts import paper_grid
 from rs_superres.nets.denoiser import detail_kept
+from rs_superres.nets.lean import lean
 from rs_superres.nets.neurop import NeurOpDiff
 from rs_superres.nets.operator import AxisSamples
 from rs_superres.nets.prior import PaperPrior, linear, scene_samples
@@ -133,7 +135,7 @@ def prepare(config: ModelConfig, network: torch.nn.Module, zoom: Zoom, manner: M
         raise InputError(f"{steps} steps, expected 0 or more")
     if steps and config.denoiser is None:
         raise InputError(f"{steps} steps, but this model is a prior alone: use --steps 0")
-    network = network.to(manner.device)
+    network = lean(network.to(manner.device))
     if isinstance(network, SceneNetwork):
         return _SceneInference(config, network, zoom, manner)
     if isinstance(network, NeurOpDiff | PaperPrior):
@@ -164,7 +166,7 @@ class _SceneInference:
         self._network, self._manner = network, manner
         steps, beside = manner.steps, manner.beside
         self._scale = zoom.scale
-        self._folded = network.prior.folded(zoom.scale, _cell_size(zoom))
+        self._folded = network.prior.folded(zoom.scale, _cell_size(zoom)).to(manner.dtype)
         sampler = config.sampler
         self._sigmas = (
             []
@@ -196,7 +198,7 @@ class _SceneInference:
             out = prior
             if self._sigmas and denoiser is not None:
                 with _computing(self._manner):
-                    start = _batch(noise(), self._manner.device)
+                    start = _channels_last(_batch(noise(), self._manner.device))
                     out = denoiser.sample(prior, start, self._sigmas, self._scale, kept)
             yield _array(out)
 
@@ -228,6 +230,7 @@ class _PaperInference:
         self._network, self._manner = network, manner
         self._cell = _cell_size(zoom)
         sampler = config.sampler
+        self._follow = dpm_solver if sampler.method == "dpm-solver" else ddim
         self._schedule = LinearSchedule(
             timesteps=sampler.timesteps, beta_start=sampler.beta_start, beta_end=sampler.beta_end
         )
@@ -243,13 +246,13 @@ class _PaperInference:
         with _computing(self._manner):
             tensor = _batch(image, self._manner.device)
             places = _samples(rows, tensor.device), _samples(columns, tensor.device)
-            prior = self._prior.grid(tensor, *places, self._cell)
+            prior = paper_grid(self._prior, tensor, *places, self._cell)
         for noise in noises:
             out = prior
             if self._manner.steps and isinstance(network, NeurOpDiff):
                 with _computing(self._manner):
-                    start = _batch(noise(), self._manner.device)
-                    out = ddim(
+                    start = _channels_last(_batch(noise(), self._manner.device))
+                    out = self._follow(
                         partial(_noise_in, network, prior),
                         start,
                         self._schedule,
@@ -298,6 +301,11 @@ def _computing(manner: Manner) -> Iterator[None]:
         torch.autocast(manner.device.type, dtype=manner.dtype, enabled=mixed),
     ):
         yield
+
+
+def _channels_last(image: Tensor) -> Tensor:
+    """The same image, laid out as convolutions are fastest."""
+    return image.contiguous(memory_format=torch.channels_last)
 
 
 def _batch(image: Floats, device: torch.device) -> Tensor:

@@ -220,7 +220,7 @@ def released_config(path: Path, tensors: Mapping[str, Tensor], norm_groups: int)
         encoder=_encoder(path, _part(prior, "encoder.")),
         operator=OperatorConfig(width=lift[0], heads=heads[0], hidden=hidden[0]),
         denoiser=denoiser,
-        sampler=SamplerConfig(steps=50 if whole else 0),
+        sampler=SamplerConfig(steps=20 if whole else 0, method="dpm-solver"),
         tiles=TileConfig(size=192, margin=32),  # with its margins, the paper's crop of 256
         trained=TrainedConfig(scales=(1.0, 8.0), degradation="bicubic"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.consistency import footprints
@@ -68,10 +69,12 @@ def residual(
             )
         ]  # fmt: skip
         whole = np.logical_and.outer(*(a.any(axis=1) for a in back))
+        down, across = (csr_array(a) for a in back)  # a cell's footprint is a few pixels
         for band, moments in found.items():
             # Of numbers near the greatest there are the figures are infinite, and say so.
             with np.errstate(over="ignore", invalid="ignore"):
-                far = back[0] @ block.result(band) @ back[1].T - block.source(band)
+                brought = (across @ (down @ block.result(band)).T).T
+                far = brought - block.source(band)
                 moments.add(far[whole & block.sound(band)])
     return Residual(
         rms=tuple(m.rms for m in found.values()),

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
 THREADS = 2
 """Of every network call on a CPU."""
+
+Task = TypeVar("Task")
 
 _lock = threading.Lock()
 _inside: list[int] = []
@@ -37,6 +41,26 @@ def fixed_threads() -> Iterator[None]:
             before = _inside.pop()
             if not _inside:
                 torch.set_num_threads(before)
+
+
+def share_out(tasks: Iterable[Task], do: Callable[[Task], None]) -> None:
+    """Do small tasks side by side, :data:`THREADS` at once and each by a single thread.
+
+    Where kernels take less than a millisecond the threads of one kernel mostly wait for each other,
+    and for as long as the machine pleases where others use it too. Tasks do not wait.
+    """
+
+    def alone(task: Task) -> None:
+        with torch.inference_mode():
+            do(task)
+
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for _ in pool.map(alone, tasks):
+                pass
+    finally:
+        torch.set_num_threads(before)
 
 
 def cores() -> int:

@@ -129,8 +129,7 @@ def load(model: str, device: str = "cpu") -> Model:
         raise ModelError(f"{path / 'config.toml'}: no network has these sizes: {error}") from error
     load_weights(network, path / "weights.safetensors")
     network.eval().requires_grad_(False).to(device)
-    if config.kind == "scene":
-        lay_out(network)
+    lay_out(network)
     return Model(
         name=path.resolve().name,
         path=path,

@@ -164,7 +164,7 @@ def test_whole_model(shared: Path, out: Path) -> None:
         middle_attention=True,
         dropout=0.2,
     )
-    assert (config.sampler.steps, config.tiles.size, config.tiles.margin) == (50, 192, 32)
+    assert (config.sampler.steps, config.tiles.size, config.tiles.margin) == (20, 192, 32)
     assert "Weights: EMA" in (out / "card.md").read_text()
     ema = (out / "weights.safetensors").read_bytes()
     import_checkpoint(source, out, norm_groups=4, weights="raw", overwrite=True)

@@ -30,6 +30,8 @@ def ready(kind: str, *, steps: int, denoiser: bool = True, **more: Any) -> Infer
     made = models.config(kind, denoiser=denoiser, tiles=TileConfig(size=32, margin=8))
     torch.manual_seed(1)
     network = (scene_network if kind == "scene" else paper_network)(made).eval()
+    if isinstance(network, SceneNetwork):
+        models.scramble(network, seed=3)
     return prepare(
         made, network, ZOOM, Manner(steps=steps, **{"device": CPU, "precision": "fp32", **more})
     )

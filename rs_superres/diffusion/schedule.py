@@ -39,6 +39,21 @@ class LinearSchedule:
             raise ValueError(f"{steps} steps, expected 1 to {self.timesteps}")
         return [i * self.timesteps // steps for i in range(steps)][::-1]
 
+    def even_half_logs(self, steps: int) -> Tensor:
+        """Levels from the noisiest to the cleanest, evenly spaced: (steps,) float64.
+
+        A level is half the logarithm of the signal's variance over the noise's; a single one is
+        the noisiest.
+
+        Raises:
+            ValueError: ``steps`` is not between 1 and T.
+        """
+        if not 1 <= steps <= self.timesteps:
+            raise ValueError(f"{steps} steps, expected 1 to {self.timesteps}")
+        a = self.signal().double()
+        levels = (a / (1 - a)).log() / 2
+        return torch.linspace(float(levels[-1]), float(levels[0]), steps, dtype=torch.float64)
+
 
 def karras_sigmas(steps: int, *, sigma_min: float, sigma_max: float, rho: float) -> list[float]:
     """Noise levels from ``sigma_max`` to ``sigma_min``, then 0 (Karras et al. 2022, eq. 5).

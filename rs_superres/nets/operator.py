@@ -32,6 +32,10 @@ class AxisSamples:
         distance = self.relative.abs()
         return distance.flip(1) / distance.sum(1, keepdim=True)
 
+    def moved(self, cells: int) -> AxisSamples:
+        """The same queries where the features begin elsewhere."""
+        return AxisSamples(index=self.index + cells, relative=self.relative)
+
     def to(self, device: torch.device) -> AxisSamples:
         """The same on another device."""
         return AxisSamples(index=self.index.to(device), relative=self.relative.to(device))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rs_superres.nets.encoders import Edsr, Rdn
 from rs_superres.nets.folded import FoldedOperator, fold
+from rs_superres.nets.interior import interior
 from rs_superres.nets.operator import AxisSamples, NeuralOperator, paper_samples
 
 
@@ -115,11 +116,23 @@ def cubic(image: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
     Returns:
         (b, c, rows, columns) in the dtype of ``image``.
     """
-    taps = torch.arange(-1, 3, device=image.device)
-    weights, index = cubic_weights(rows).to(image), rows.index[:, :1] + taps
-    tall = torch.einsum("bcrkw,rk->bcrw", image[:, :, index], weights)
-    weights, index = cubic_weights(columns).to(image), columns.index[:, :1] + taps
-    return torch.einsum("bchrk,rk->bchr", tall[:, :, :, index], weights)
+    down, across = (
+        _cubic_matrix(samples, size).to(image)
+        for samples, size in zip((rows, columns), image.shape[2:], strict=True)
+    )
+    # Mixed precision is for networks: this is what their results are added to.
+    with torch.autocast(image.device.type, enabled=False):
+        return (down @ image) @ across.T
+
+
+def _cubic_matrix(samples: AxisSamples, size: int) -> Tensor:
+    """Cubic convolution along an axis of ``size`` cells, as a matrix: (n, size).
+
+    Nearly all of it is zero, and as a product it is still several times faster than gathering.
+    """
+    taps = torch.arange(-1, 3, device=samples.index.device)
+    matrix = torch.zeros(len(samples.index), size, device=samples.index.device)
+    return matrix.scatter_(1, samples.index[:, :1] + taps, cubic_weights(samples))
 
 
 class ScenePrior(nn.Module):
@@ -186,8 +199,20 @@ class ScenePrior(nn.Module):
         self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedOperator
     ) -> Tensor:
         """What :meth:`grid` adds to the cubic interpolation, by itself: (b, 3, rows, columns)."""
-        features = self.encoder(image).float()
-        return torch.stack([folded(f.permute(1, 2, 0), rows, columns) for f in features])
+        r = self.encoder.radius
+        with_halo = all(
+            r <= int(along.index.min()) and int(along.index.max()) < size - r
+            for along, size in zip((rows, columns), image.shape[2:], strict=True)
+        )
+        if with_halo:
+            features = interior(self.encoder, image)
+            rows, columns = rows.moved(-r), columns.moved(-r)
+        else:  # training: crops too small for a halo, zeros around them
+            features = self.encoder(image)
+        with torch.autocast(image.device.type, enabled=False):
+            return torch.stack(
+                [folded(f.permute(1, 2, 0).float().contiguous(), rows, columns) for f in features]
+            )
 
     def residual(
         self,

@@ -55,7 +55,7 @@ def test_list_of_an_imported_folder(made: Path, monkeypatch: pytest.MonkeyPatch)
     assert result.stdout.startswith("made (default)  paper model, prior and denoiser")
     assert zoo.checksum(str(made))[:16] in result.stdout
     [facts] = json.loads(run("list", "--json").stdout)
-    assert (facts["default"], facts["kind"], facts["steps"]) == (True, "paper", 50)
+    assert (facts["default"], facts["kind"], facts["steps"]) == (True, "paper", 20)
     assert (facts["scales"], facts["pixel_size"]) == ([1, 8], None)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rs_superres.diffusion.preconditioning import Preconditioning, training_sigmas
-from rs_superres.diffusion.samplers import ddim, ddpm, euler
+from rs_superres.diffusion.samplers import ddim, ddpm, dpm_solver, euler
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 
 SCHEDULE = LinearSchedule()
@@ -88,6 +88,59 @@ def test_euler_follows_the_flow_of_gaussian_data() -> None:
         errors.append(float((out - exact).norm() / exact.norm()))
     assert errors[1] < 0.04
     assert errors[0] / errors[1] == pytest.approx(2, rel=0.2)  # a method of first order
+
+
+class Gaussian:
+    """The exact network for data of one mean and deviation, and the exact end of the flow."""
+
+    def __init__(self, mean: float, deviation: float) -> None:
+        self.mean, self.deviation, self.evaluations = mean, deviation, 0
+
+    def noise(self, x: Tensor, level: Tensor) -> Tensor:
+        self.evaluations += 1
+        g = level[:, :, None, None].double()
+        s = (1 - g**2).sqrt()
+        return (x - g * self.mean) * s / (g**2 * self.deviation**2 + s**2)
+
+    def end(self, x: Tensor) -> Tensor:
+        """(x - g mean) / deviation of x is constant along the flow."""
+        a = SIGNAL[-1].double()
+        scale = self.deviation / (a * self.deviation**2 + 1 - a).sqrt()
+        return self.mean + (x - a.sqrt() * self.mean) * scale
+
+
+@pytest.mark.parametrize("deviation", [0.1, 0.3, 0.6])
+def test_dpm_solver_follows_the_flow_of_gaussian_data(deviation: float) -> None:
+    x = images(6)[1].double()
+    errors = []
+    for steps in (20, 40, 80):
+        exact = Gaussian(0.3, deviation)
+        out = dpm_solver(exact.noise, x, SCHEDULE, steps)
+        assert exact.evaluations == steps
+        errors.append(float((out - exact.end(x)).norm() / (exact.end(x) - 0.3).norm()))
+    assert errors[0] < 0.03
+    assert errors[0] / errors[1] > 3  # a method of second order
+    assert errors[1] / errors[2] > 2
+    by_ddim = ddim(exact.noise, x, SCHEDULE, 50)
+    assert errors[0] < float((by_ddim - exact.end(x)).norm() / (exact.end(x) - 0.3).norm()) / 2
+
+
+def test_dpm_solver_and_ddim_lead_to_the_same_image() -> None:
+    x, exact = images(7)[1].double(), Gaussian(-0.2, 0.4)
+    ours, theirs = (f(exact.noise, x, SCHEDULE, 2000) for f in (dpm_solver, ddim))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=5e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_dpm_solver_lands_on_a_point_mass(steps: int) -> None:
+    clean, noise = images(8)
+
+    def exact(x: Tensor, level: Tensor) -> Tensor:
+        g = level[:, :, None, None].double()
+        return (x - g * clean) / (1 - g**2).sqrt()
+
+    out = dpm_solver(exact, noise.double(), SCHEDULE, steps)
+    torch.testing.assert_close(out, clean.double(), rtol=0, atol=1e-3)
 
 
 def test_a_sample_does_not_depend_on_its_batch() -> None:

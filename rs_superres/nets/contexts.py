@@ -1,0 +1,87 @@
+"""The Galerkin contexts of an image, and the paper's prior from them by the folded operator.
+
+The definition lifts every query and keeps queries, keys and values of all of them. Here keys and
+values are computed piece by piece, each piece adds its share to the context, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rs_superres.nets.folded import Piece, fold, fold_layers
+from rs_superres.nets.operator import AxisSamples, GalerkinBlock, NeuralOperator
+from rs_superres.nets.prior import PaperPrior, linear
+
+
+@torch.no_grad()
+def contexts_of(
+    operator: NeuralOperator,
+    features: Tensor,
+    rows: AxisSamples,
+    columns: AxisSamples,
+    cell: Tensor,
+) -> list[Tensor]:
+    """The context of each block, a mean over the grid: (heads, head_dim, head_dim) each.
+
+    Args:
+        operator: the network.
+        features: (h, w, c).
+        rows: the grid's rows, each between two neighbouring cells.
+        columns: the grid's columns, likewise.
+        cell: (2,) an output pixel's size in half feature cells.
+    """
+    count = len(rows.index) * len(columns.index)
+    found: list[Tensor] = []
+    for block in operator.blocks:
+        layers = fold_layers(operator, found, _keys_and_values(block), cell)
+        # Added up in the order of the pieces, whichever thread was first.
+        shares: dict[tuple[int, int, int], Tensor] = {}
+
+        def add(
+            made: Tensor,
+            piece: Piece,
+            block: GalerkinBlock = block,
+            shares: dict[tuple[int, int, int], Tensor] = shares,
+        ) -> None:
+            heads = made[-2:].view(2, made.shape[1], block.heads, -1).transpose(1, 2)
+            k, v = block.key_norm(heads[0]), block.value_norm(heads[1])
+            shares[piece.strip, piece.rows.start, piece.columns.start] = k.transpose(1, 2) @ v
+
+        layers.visit(features, rows, columns, add)
+        total = torch.stack([shares[place] for place in sorted(shares)]).double().sum(0)
+        found.append((total / count).to(features.dtype))
+    return found
+
+
+def _keys_and_values(block: GalerkinBlock) -> list[tuple[Tensor, Tensor]]:
+    """The linear maps to keys and to values, the channels of all heads in a row."""
+    width = block.qkv.in_features
+    weight = block.qkv.weight.reshape(block.heads, 3, -1, width)
+    bias = block.qkv.bias.reshape(block.heads, 3, -1)
+    return [(weight[:, i].flatten(0, 1), bias[:, i].flatten()) for i in (1, 2)]
+
+
+@torch.no_grad()
+def paper_grid(
+    prior: PaperPrior, image: Tensor, rows: AxisSamples, columns: AxisSamples, cell: Tensor
+) -> Tensor:
+    """What :meth:`PaperPrior.grid` gives, for queries between neighbouring cells.
+
+    Args:
+        prior: the network.
+        image: (b, 3, h, w) in [-1, 1].
+        rows: the grid's rows.
+        columns: the grid's columns.
+        cell: (2,) an output pixel's size in half source pixels.
+
+    Returns:
+        (b, 3, rows, columns).
+    """
+    encoded = prior.encoder(image.contiguous(memory_format=torch.channels_last)).float()
+    operator, made = prior.operator, []
+    with torch.autocast(image.device.type, enabled=False):
+        for one in encoded.permute(0, 2, 3, 1).contiguous():
+            contexts = contexts_of(operator, one, rows, columns, cell)
+            made.append(fold(operator, torch.stack(contexts), cell)(one, rows, columns))
+        return torch.stack(made) + linear(image, rows, columns)
