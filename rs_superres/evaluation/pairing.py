@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
@@ -53,7 +55,7 @@ class Pair:
             low=Low(values=values, valid=valid, bands=here.bands, groups=here.groups),
             zoom=zoom,
             truth=without_holes(truth, true, there.middles),
-            valid=(true & over(zoom, valid)).all(axis=0),
+            valid=np.asarray((true & over(zoom, valid)).all(axis=0)),
             triplet=there.triplet,
             widths=there.widths,
             kernel=kernel,

@@ -77,7 +77,7 @@ def shrunk(
         ),
         zoom=zoom,
         truth=truth,
-        valid=(valid & over(zoom, low_valid)).all(axis=0),
+        valid=np.asarray((valid & over(zoom, low_valid)).all(axis=0)),
         triplet=bands.triplet,
         widths=bands.widths,
         kernel=kernel,
