@@ -34,6 +34,7 @@ def rehearsed(
         "cells_to_compute_exact": found.exact,
         "estimated_seconds": round(found.seconds, 2),
         "cell_seconds": round(found.cell_seconds, 4),
+        "cells_at_once": found.at_once,
         "estimated_memory_bytes": found.memory_bytes,
         "leftovers": str(decided.scratch) if decided.scratch.exists() else None,
         "leftover_cells": found.leftover_cells,
@@ -50,7 +51,7 @@ def _in_words(told: dict[str, Any]) -> dict[str, Any]:
         "cells_to_compute": f"about {count}, from a sample" if sampled else count,
         "estimated_time": (
             f"about {duration(told['estimated_seconds'])}, at {told['cell_seconds']:.3g} s a cell "
-            "as measured here"
+            f"as measured here, {told['cells_at_once']} at once"
         ),
         "estimated_memory": f"about {told['estimated_memory_bytes'] / 1e9:.1f} GB",
         "lattice": told["lattice"],

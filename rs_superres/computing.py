@@ -49,7 +49,10 @@ def compute_here(
             finished()
             if not blank:
                 break
-        at_once = _at_once(decided, before, cores() if processors is None else processors)
+        _check_memory(decided, peak())
+        at_once = cells_at_once(
+            decided, before, peak(), cores() if processors is None else processors
+        )
         if at_once == 1:
             for cell in todo:
                 _compute(decided, store, cell, source)
@@ -75,28 +78,34 @@ def _compute(decided: Plan, store: CellStore, cell: Window, source: Source) -> b
     return is_blank(decided.recipe, made.values, made.mask)
 
 
-def _at_once(decided: Plan, before: int, processors: int) -> int:
-    """How many cells to compute at once, after a first one.
+def cells_at_once(decided: Plan, before: int, most: int, processors: int) -> int:
+    """How many cells are computed at once after a first one, by processors and memory.
 
     Args:
         decided: the plan.
-        before: bytes that the process held before it.
+        before: bytes that the process held before the first cell.
+        most: bytes that it held at most since.
         processors: that may be used.
-
-    Raises:
-        InputError: the memory that was granted does not hold one.
     """
-    limit, most = decided.options.memory_limit, peak()
-    if decided.options.memory is not None and most > limit:
-        raise InputError(
-            f"one cell of this scene brings the process to {most / 1e9:.2f} GB of memory, allowed "
-            f"are {limit / 1e9:.2f} GB; use --memory {most * 1.1 / 1e9:.1f}GB, or fewer bands by "
-            "--bidx"
-        )
     if decided.device != "cpu":
         return 1
-    bearable = 1 + (limit - most) // max(most - before, 1)
+    bearable = 1 + (decided.options.memory_limit - most) // max(most - before, 1)
     return max(1, min(processors // THREADS, bearable))
+
+
+def _check_memory(decided: Plan, most: int) -> None:
+    """Refuse to go on where the memory that was granted does not hold a cell.
+
+    Raises:
+        InputError: it does not.
+    """
+    granted = decided.options.memory
+    if granted is not None and most > granted:
+        raise InputError(
+            f"with one cell of this scene the process has held {most / 1e9:.2f} GB of memory, "
+            f"allowed are {granted / 1e9:.2f} GB; use --memory {most * 1.1 / 1e9:.1f}GB, or fewer "
+            "bands by --bidx"
+        )
 
 
 def _side_by_side(

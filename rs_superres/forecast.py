@@ -17,15 +17,17 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.warp import transform_geom
 
+from rs_superres.computing import cells_at_once
 from rs_superres.engine import Plan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.geojson import LONGITUDE_LATITUDE
 from rs_superres.grid import Window
-from rs_superres.machine import peak
+from rs_superres.machine import peak, resident
 from rs_superres.outputs import write_whole
 from rs_superres.raster import FAILURES, Source, block_cache, open_source
 from rs_superres.scene import Recipe, compute_cell, holds_valid
 from rs_superres.store import CellStore
+from rs_superres.threads import cores
 
 LOOKED_AT = 1024
 """Of more cells, so many are looked at and stand for the others."""
@@ -51,13 +53,15 @@ class Forecast:
     """Whether the run goes on from those."""
     cell_seconds: float
     """One cell's computation, measured."""
+    at_once: int
+    """Cells that are computed at once."""
     memory_bytes: int
-    """The process's highest memory when it computed that cell, and GDAL's cache of blocks."""
+    """The process's highest memory with so many cells, and GDAL's cache of blocks."""
 
     @property
     def seconds(self) -> float:
         """Of the computation; reading is in it, putting the result together is not."""
-        return self.cells_to_compute * self.cell_seconds
+        return self.cells_to_compute * self.cell_seconds / self.at_once
 
 
 def forecast(decided: Plan) -> Forecast:
@@ -70,7 +74,7 @@ def forecast(decided: Plan) -> Forecast:
     """
     cells, recipe, store = decided.cells, decided.recipe, CellStore(decided.scratch)
     resumes = decided.options.resume and store.fits(decided.settings())
-    stride = max(1, -(-len(cells) // LOOKED_AT))
+    stride, before = max(1, -(-len(cells) // LOOKED_AT)), resident()
     looked_at = list(islice(cells, 0, None, stride))
     with (
         block_cache(decided.options.block_cache),
@@ -84,13 +88,15 @@ def forecast(decided: Plan) -> Forecast:
             seconds = _timed(recipe, source, chosen)
             if seconds < WARM_UP:
                 seconds = _timed(recipe, source, chosen)
+    at_once = min(cells_at_once(decided, before, peak(), cores()), max(len(to_compute) * stride, 1))
     return Forecast(
         cells_to_compute=round(len(cells) * len(to_compute) / len(looked_at)),
         exact=stride == 1,
         leftover_cells=store.finished,
         resumes=resumes and store.finished > 0,
         cell_seconds=seconds,
-        memory_bytes=peak() + _block_cache(decided),
+        at_once=at_once,
+        memory_bytes=peak() + (at_once - 1) * (peak() - before) + _block_cache(decided),
     )
 
 

@@ -155,7 +155,7 @@ def _file(src: Paths, out: str | Path | None, asked: dict[str, Any]) -> Report:
     if out is None:
         raise InputError(
             f"{src} is a file, so a name for the result is needed: upscale(src, out, ...); for a "
-            "lazy array open it first, with rioxarray.open_rasterio(path, chunks=True)"
+            "lazy array open it first, with rioxarray.open_rasterio(path, chunks={})"
         )
     _check_names(asked, AskedOfFile)
     progress = asked.pop("progress", None)

@@ -367,6 +367,8 @@ def _names(out: Path, options: Options) -> list[Path]:
         InputError: one cannot be written, or two are the same.
     """
     check_name(str(out))
+    if options.format not in DRIVERS:
+        raise InputError(f"format {options.format!r}, expected one of {', '.join(DRIVERS)}")
     found = [out]
     if options.uncertainty is not None:
         check_name(str(options.uncertainty))

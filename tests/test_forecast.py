@@ -51,6 +51,20 @@ def counted(plan: Plan, limit: int | None = None) -> tuple[Plan, Counted]:
     return replace(plan, recipe=replace(plan.recipe, inference=inference)), inference
 
 
+def test_cells_at_once_share_the_time_and_add_up_in_memory(
+    make: Make, half: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forecast, "cores", lambda: 8)
+    monkeypatch.setattr(forecast, "resident", lambda: 10**9)
+    monkeypatch.setattr(forecast, "peak", lambda: 2 * 10**9)
+    found = {
+        memory: forecast.forecast(make(half, memory=memory * 10**9)) for memory in (2, 3, 5, 50)
+    }
+    assert {memory: f.at_once for memory, f in found.items()} == {2: 1, 3: 2, 5: 4, 50: 4}
+    assert found[5].seconds == found[5].cell_seconds * 6 / 4
+    assert found[5].memory_bytes - found[2].memory_bytes == 3 * 10**9
+
+
 def test_it_computes_one_cell_twice(make: Make, half: Path) -> None:
     plan, calls = counted(make(half))
     found = forecast.forecast(plan)

@@ -6,6 +6,7 @@ import hashlib
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,13 @@ def test_sizes_that_make_no_network(old: str, new: str, folder: Path) -> None:
 def test_listing_imports_no_torch() -> None:
     code = "import sys; from rs_superres import zoo; zoo.names(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_shipped_model_is_what_its_training_makes(name: str) -> None:
+    folder = zoo.load(name).path
+    shipped, training = (
+        tomllib.loads((folder / file).read_text("utf-8")) for file in ("config.toml", "train.toml")
+    )
+    for table in ("encoder", "operator", "denoiser", "sampler", "tiles"):
+        assert shipped[table] == training[table]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from rs_superres.config import (
+    ConsistencyConfig,
     EncoderConfig,
     ModelConfig,
     OperatorConfig,
@@ -17,6 +18,7 @@ from rs_superres.config import (
     UNetConfig,
     from_table,
 )
+from rs_superres.degrade import Kernel
 from rs_superres.errors import InputError, ModelError
 
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
@@ -71,6 +73,20 @@ class DegradationConfig:
                 f"the shares of bicubic, area and gaussian are {self.bicubic:g}, {self.area:g} "
                 f"and {self.gaussian:g}, expected none below 0 and 1 in all"
             )
+
+    @property
+    def consistency(self) -> ConsistencyConfig:
+        """What brings results of the model back to their source: the kernel of most batches."""
+        kernels: dict[Kernel, float] = {
+            "bicubic": self.bicubic,
+            "area": self.area,
+            "gaussian": self.gaussian,
+        }
+        return ConsistencyConfig(
+            kernel=max(kernels, key=kernels.__getitem__),
+            mtf=sum(self.mtf) / 2,
+            noise=self.noise * self.noisy / 2,  # its mean: drawn evenly up to the greatest
+        )
 
     def words(self) -> str:
         """One line for a model card."""
@@ -161,7 +177,7 @@ class TrainConfig:
         default_factory=lambda: UNetConfig(channels=48, multipliers=(1, 2), conditions=2, patch=2)
     )
     sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(steps=2, sigma_min=0.5))
-    tiles: TileConfig = field(default_factory=lambda: TileConfig(margin=32))
+    tiles: TileConfig = field(default_factory=lambda: TileConfig(size=768, margin=32))
     data: DataConfig = field(default_factory=DataConfig)
     degradation: DegradationConfig = field(default_factory=DegradationConfig)
     prior_phase: PriorPhase = field(default_factory=lambda: PriorPhase(steps=20_000))
@@ -195,7 +211,9 @@ class TrainConfig:
         shared = {
             f.name: getattr(self, f.name) for f in fields(ModelConfig) if hasattr(self, f.name)
         }
-        return ModelConfig(kind="scene", trained=trained, **shared)
+        return ModelConfig(
+            kind="scene", trained=trained, consistency=self.degradation.consistency, **shared
+        )
 
     def continued(self, model: ModelConfig) -> TrainConfig:
         """This run on the sizes of an existing model.

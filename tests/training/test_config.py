@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rs_superres.config import EncoderConfig, to_toml
+from rs_superres.config import ConsistencyConfig, EncoderConfig, to_toml
 from rs_superres.errors import InputError, ModelError
 from rs_superres.training.config import (
     TUNING,
@@ -90,3 +90,25 @@ def test_least_crop_leaves_something_to_learn_from() -> None:
     )  # 6 cells at x16; 64 pixels and two cells of x7.9 on a side
     assert config().least_crop == 26
     assert config(denoiser=None).least_crop == 18
+
+
+@pytest.mark.parametrize(
+    ("degradation", "consistency"),
+    [
+        (DegradationConfig(), ConsistencyConfig()),
+        (DegradationConfig(bicubic=0, area=1), ConsistencyConfig(kernel="area")),
+        (
+            DegradationConfig(bicubic=0.2, area=0.2, gaussian=0.6, mtf=(0.2, 0.4), noise=0.02),
+            ConsistencyConfig(kernel="gaussian", mtf=0.3),
+        ),
+        (DegradationConfig(noise=0.02, noisy=0.5), ConsistencyConfig(noise=0.005)),
+    ],
+)
+def test_results_are_brought_back_as_low_resolution_was_made(
+    degradation: DegradationConfig, consistency: ConsistencyConfig
+) -> None:
+    made = TrainConfig(degradation=degradation).model(None).consistency
+    assert made.kernel == consistency.kernel
+    assert made.noise == pytest.approx(consistency.noise)
+    if made.kernel == "gaussian":
+        assert made.mtf == pytest.approx(consistency.mtf)
