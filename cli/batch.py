@@ -78,9 +78,8 @@ def command(
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers is for this machine's own cluster, not for --scheduler")
     _check_folders(out, preview, uncertainty)
+    _check_report(report, overwrite=chosen["overwrite"] or skip_existing)
     wanted = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
-    if report is not None and not wanted.overwrite and not skip_existing and report.exists():
-        raise InputError(f"{report} exists already; use --overwrite to replace it")
     work = jobs(
         find(scenes, out),
         out,
@@ -92,12 +91,12 @@ def command(
     with cluster(scheduler, workers, quiet=quiet) as client:
         outcomes = run_batch(client, work, _Teller(quiet=quiet))
     seconds = time.monotonic() - started
-    if report is not None:
-        reports.write(report, outcomes, seconds)
     if as_json:
         click.echo(json.dumps(reports.facts(outcomes, seconds), indent=2))
     elif not quiet:
         _table(outcomes)
+    if report is not None:
+        reports.write(report, outcomes, seconds)
     _complain(outcomes)
 
 
@@ -106,6 +105,19 @@ def _check_folders(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and path.exists() and not path.is_dir():
             raise InputError(f"{path} is a file, expected a folder")
+
+
+def _check_report(report: Path | None, *, overwrite: bool) -> None:
+    """Refuse, before the batch, a report that could not be written after it."""
+    if report is None:
+        return
+    if report.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--report {report}, expected a name that ends in .html")
+    if not report.parent.is_dir():
+        raise InputError(f"the report's folder {report.parent} does not exist")
+    for path in (report, report.with_suffix(".json")):
+        if path.is_dir() or (path.exists() and not overwrite):
+            raise InputError(f"{path} exists already; use --overwrite to replace it")
 
 
 def _complain(outcomes: list[Outcome]) -> None:

@@ -8,12 +8,15 @@ from itertools import islice
 
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
-from rs_superres.machine import peak, resident
+from rs_superres.machine import forget_peak, peak, resident
 from rs_superres.planning import Plan
 from rs_superres.raster import Source, block_cache, open_source
 from rs_superres.scene import compute_cell, is_blank
 from rs_superres.store import CellStore
 from rs_superres.threads import THREADS, cores
+
+SHARE = 0.9
+"""Of the memory that is used by cells side by side: they are not quite alike."""
 
 Compute = Callable[[Plan, CellStore, Sequence[Window], Callable[[], None]], None]
 """Puts the given cells into the store, and calls back after each."""
@@ -42,6 +45,7 @@ def compute_here(
         InputError: the memory that was granted does not hold one.
         RasterError: a file cannot be read or written.
     """
+    forget_peak()  # of runs before in this process
     todo, before = iter(cells), resident()
     with open_source(decided.sources, decided.roles.selection) as source:
         for cell in todo:
@@ -89,7 +93,8 @@ def cells_at_once(decided: Plan, before: int, most: int, processors: int) -> int
     """
     if decided.device != "cpu":
         return 1
-    bearable = 1 + (decided.options.memory_limit - most) // max(most - before, 1)
+    spare = int(SHARE * decided.options.memory_limit) - most
+    bearable = 1 + spare // max(most - before, 1)
     return max(1, min(processors // THREADS, bearable))
 
 

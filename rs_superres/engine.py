@@ -102,11 +102,13 @@ def run(
             compute(decided, store, missing, finished)
         check_unchanged(settings["source file"], decided.description.files)
         made = assemble(decided, store, source)
+        results = {}
         if decided.options.uncertainty is not None:
-            store.publish(store.spread, decided.options.uncertainty)
+            results[store.spread] = decided.options.uncertainty
         if decided.options.preview is not None:
-            save_preview(decided, store.result, decided.options.preview)
-        store.publish(store.result, decided.out)
+            save_preview(decided, store.result, store.preview)
+            results[store.preview] = decided.options.preview
+        store.publish({**results, store.result: decided.out})
         store.remove()
     return Report(
         out=decided.out,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -50,8 +51,14 @@ def resident() -> int:
     return _told("VmRSS") or peak()
 
 
+def forget_peak() -> None:
+    """Let :func:`peak` begin anew, where the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
 def peak() -> int:
-    """Bytes of memory that this process held at most so far."""
+    """Bytes of memory that this process held at most so far, or since it was forgotten."""
     # Linux's getrusage begins with what the parent process had.
     told = _told("VmHWM")
     if told:

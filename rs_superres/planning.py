@@ -44,7 +44,7 @@ from rs_superres.raster import (
 )
 from rs_superres.roles import Roles, Wish, decide
 from rs_superres.scene import Recipe
-from rs_superres.store import scratch_of
+from rs_superres.store import published, scratch_of
 from rs_superres.tiles import Cells, Lattice
 
 Format = Literal["cog", "gtiff"]
@@ -340,8 +340,10 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     out = Path(out)
     names = _names(out, options)
     with open_source(sources) as whole:
+        ours = published(scratch_of(out, options.scratch))
         for name in names:
-            check_replaced(name, whole.description.files, overwrite=options.overwrite)
+            overwrite = options.overwrite or name.absolute() in ours
+            check_replaced(name, whole.description.files, overwrite=overwrite)
         roles = decide(whole.description, options.bands)
         opened = whole.selected(roles.selection)
         description = opened.description

@@ -70,7 +70,12 @@ def save(image: Image.Image, path: Path) -> None:
 
 
 def preview_of(
-    sources: Paths, selection: Selection | None, out: Path, zoom: Zoom, window: Window
+    sources: Paths,
+    selection: Selection | None,
+    out: Path,
+    zoom: Zoom,
+    window: Window,
+    colours: tuple[int, ...] = (),
 ) -> Image.Image:
     """Before and after, side by side: the middle of the result at its own resolution.
 
@@ -80,6 +85,7 @@ def preview_of(
         out: the result.
         zoom: how their grids lie.
         window: the part of the zoom's output that the result holds.
+        colours: indices of red, green and blue; without them the first three bands stand for these.
     """
     height, width = min(window.height, SIDE), min(window.width, SIDE)
     row, column = (window.height - height) // 2, (window.width - width) // 2
@@ -94,7 +100,8 @@ def preview_of(
         int(columns[-1] - columns[0]) + 1,
     )
     with open_source(sources, selection) as opened:
-        bands = [i for i, b in enumerate(opened.description.bands) if not b.is_alpha][:3]
+        plain = [i for i, b in enumerate(opened.description.bands) if not b.is_alpha]
+        bands = list(colours) or plain[:3]
         before, valid = opened.read(part)
     shown = bands if len(bands) == 3 else bands[:1]
     limits = limits_of(before[shown], valid[shown])
@@ -114,5 +121,8 @@ def save_preview(decided: Plan, result: Path, path: Path) -> None:
     Raises:
         RasterError: the source or the result cannot be read, or the picture not written.
     """
-    selection = decided.roles.selection
-    save(preview_of(decided.sources, selection, result, decided.zoom, decided.window), path)
+    roles = decided.roles
+    picture = preview_of(
+        decided.sources, roles.selection, result, decided.zoom, decided.window, roles.triplet
+    )
+    save(picture, path)

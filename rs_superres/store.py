@@ -21,6 +21,17 @@ from rs_superres.errors import RasterError
 from rs_superres.grid import Window
 from rs_superres.scene import Made
 
+PUBLISHED = "published.json"
+"""A file of the folder: the names that a run was about to give."""
+
+
+def published(folder: Path) -> set[Path]:
+    """The names that a run whose scratch folder this is was giving when it was stopped."""
+    try:
+        return {Path(name) for name in json.loads((folder / PUBLISHED).read_text("utf-8"))}
+    except (OSError, ValueError):
+        return set()
+
 
 def scratch_of(out: Path, parent: Path | None = None) -> Path:
     """Where the cells of a result are kept: a hidden folder beside it, or in ``parent``."""
@@ -131,7 +142,23 @@ class CellStore:
                 "anew with --no-resume"
             ) from error
 
-    def publish(self, made: Path, out: Path) -> None:
+    @property
+    def preview(self) -> Path:
+        """Where the picture of before and after is drawn."""
+        return self.folder / "preview.png"
+
+    def publish(self, results: Mapping[Path, Path]) -> None:
+        """Give files their names, in this order, by where they were made.
+
+        The names are noted first: a run that is killed between two of them finds its own files
+        there when it goes on.
+        """
+        names = [str(out.absolute()) for out in results.values()]
+        (self.folder / PUBLISHED).write_text(json.dumps(names), "utf-8")
+        for made, out in results.items():
+            self._rename(made, out)
+
+    def _rename(self, made: Path, out: Path) -> None:
         """Give a file its name; from a scratch folder on another disk it is copied first."""
         try:
             made.replace(out)

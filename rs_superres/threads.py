@@ -32,8 +32,8 @@ def fixed_threads() -> Iterator[None]:
     it, and the last of those that overlap puts it back.
     """
     with _lock:
-        _inside.append(_inside[0] if _inside else torch.get_num_threads())
-        torch.set_num_threads(THREADS)
+        now = _set(THREADS)
+        _inside.append(_inside[0] if _inside else now)
     try:
         yield
     finally:
@@ -41,6 +41,17 @@ def fixed_threads() -> Iterator[None]:
             before = _inside.pop()
             if not _inside:
                 torch.set_num_threads(before)
+
+
+def _set(threads: int) -> int:
+    """Set torch's threads of this thread; how many it had.
+
+    Asking comes first: in a thread's first parallel call torch would take over what any other has
+    set for the process meanwhile.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    return before
 
 
 def share_out(tasks: Iterable[Task], do: Callable[[Task], None]) -> None:
@@ -56,7 +67,7 @@ def share_out(tasks: Iterable[Task], do: Callable[[Task], None]) -> None:
 
     before = torch.get_num_threads()
     try:
-        with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(THREADS, initializer=_set, initargs=(1,)) as pool:
             for _ in pool.map(alone, tasks):
                 pass
     finally:

@@ -764,3 +764,20 @@ def test_areas_that_are_refused(tmp_path: Path, make: Make, scene: Path) -> None
     sliver = polygons(tmp_path, (500_100.1, 5_399_604, 500_101.2, 5_399_731))
     with pytest.raises(InputError, match="lie between the centres"):
         make(scene, scale="3", aoi=sliver)
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_wild_value_stays_where_it_is(tmp_path: Path, tiny: str, steps: int) -> None:
+    """Least float32, undeclared: in network values of a narrow range it is beyond all numbers."""
+    pixels = textured(1, 1, 60, 60, dtype="float32", high=0.3)
+    wild = pixels.copy()
+    wild[:, 5, 6] = np.finfo(np.float32).min
+    made = []
+    for number, image in enumerate((pixels, wild)):
+        source = rasters.write(tmp_path / f"{number}.tif", image)
+        out = tmp_path / f"out{number}.tif"
+        options = Options(scale="2", model=tiny, steps=steps, value_range=(0.0, 0.3))
+        engine.upscale(source, out, options)
+        made.append(rasters.read(out))
+    assert np.isfinite(made[1]).all()
+    np.testing.assert_array_equal(made[0][:, 90:, 90:], made[1][:, 90:, 90:])

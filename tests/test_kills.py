@@ -22,35 +22,46 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path, tin
 
     A run that was quicker than its end is checked, and the next one starts from nothing.
     """
+    names = ("std.tif", "before-and-after.png", "out.tif")
     source = rasters.write(tmp_path / "scene.tif", textured(3, 3, 60, 60), colours=RGB)
-    out, whole = tmp_path / "out.tif", tmp_path / "whole.tif"
+    for folder in ("whole", "killed"):
+        (tmp_path / folder).mkdir()
+
+    def files(folder: str) -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in (tmp_path / folder).iterdir() if p.is_file()}
+
     command = [
         *(sys.executable, "-c", "from rs_superres.cli import main; main()", "upscale"),
-        *(str(source), "-m", tiny, "--scale", "4", "--steps", "1", "-q", "-o"),
+        *(str(source), "-m", tiny, "--scale", "4", "--steps", "1", "--samples", "2", "-q"),
+        *("--uncertainty", names[0], "--preview", names[1], "-o", names[2]),
     ]
     started = time.monotonic()
-    subprocess.run([*command, str(whole)], check=True)
+    subprocess.run(command, check=True, cwd=tmp_path / "whole")
     seconds = time.monotonic() - started
-    expected = whole.read_bytes()
+    expected = files("whole")
+    assert {*expected} == {*names}
 
     moments = np.random.default_rng(5).uniform(0.3, 1.0, 10 * KILLS) * seconds
     killed = finished = 0
     for moment in moments:
         if killed == KILLS:
             break
-        run = subprocess.Popen([*command, str(out)])
+        run = subprocess.Popen(command, cwd=tmp_path / "killed")
         try:
             assert run.wait(moment) == 0
         except subprocess.TimeoutExpired:
             run.kill()
             run.wait()
             killed += 1
-        if out.exists():  # it had its name already, whole
-            assert out.read_bytes() == expected
-            out.unlink()
+        found = files("killed")
+        assert all(expected[name] == content for name, content in found.items())
+        if "out.tif" in found:  # the last to have its name
+            assert found == expected
+            for name in names:
+                (tmp_path / "killed" / name).unlink()
             finished += 1
     assert killed == KILLS
     assert finished > 0
-    subprocess.run([*command, str(out)], check=True)
-    assert out.read_bytes() == expected
-    assert {p.name for p in tmp_path.iterdir()} == {"scene.tif", "out.tif", "whole.tif"}
+    subprocess.run(command, check=True, cwd=tmp_path / "killed")
+    assert files("killed") == expected
+    assert {p.name for p in (tmp_path / "killed").iterdir()} == {*names}

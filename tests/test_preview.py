@@ -75,6 +75,19 @@ def test_both_halves_show_the_same_place(tmp_path: Path, scale: str, window: Win
     np.testing.assert_array_equal(sheet[:, : place.width], result.transpose(1, 2, 0))
 
 
+def test_colours_are_shown_as_such(tmp_path: Path) -> None:
+    pixels = textured(1, 4, 30, 34)
+    source = rasters.write(
+        tmp_path / "a.tif", pixels, colours=("blue", "green", "red", "undefined")
+    )
+    zoom = Zoom.by_scale(read_grid(source), "2")
+    whole = zoom.output.window
+    out = rasters.write(tmp_path / "out.tif", nearest(pixels, zoom, whole))
+    sheet = np.asarray(preview_of(source, None, out, zoom, whole, (2, 1, 0)))
+    assert (sheet[::2, :68:2] == pixels[[2, 1, 0]].transpose(1, 2, 0)).all()
+    assert (sheet[:, :68] == sheet[:, 76:]).all()
+
+
 def nearest(pixels: Array, zoom: Zoom, window: Window) -> Array:
     rows = zoom.rows.under(window.row, window.height)
     columns = zoom.columns.under(window.column, window.width)

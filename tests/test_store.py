@@ -13,7 +13,7 @@ import pytest
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window
 from rs_superres.scene import Made
-from rs_superres.store import CellStore, opened_store, scratch_of
+from rs_superres.store import CellStore, opened_store, published, scratch_of
 
 CELL, OTHER = Window(0, 64, 4, 5), Window(64, 0, 4, 5)
 SETTINGS = {"seed": 1, "window": {"row": 0}}
@@ -115,6 +115,17 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_names_that_were_being_given_are_known_to_the_next_run(tmp_path: Path) -> None:
+    folder, out = tmp_path / "cells", tmp_path / "out.tif"
+    assert published(folder) == set()
+    with opened_store(folder) as store:
+        store.result.write_bytes(b"result")
+        with pytest.raises(FileNotFoundError):
+            store.publish({store.result: out, store.spread: tmp_path / "std.tif"})
+    assert out.read_bytes() == b"result"
+    assert published(folder) == {out, tmp_path / "std.tif"}
+
+
 def test_a_killed_run_holds_no_lock(tmp_path: Path) -> None:
     folder = tmp_path / "scratch"
     code = (
@@ -159,7 +170,7 @@ def test_a_result_from_another_disk_is_copied(
     monkeypatch.setattr(Path, "replace", across)
     with opened_store(tmp_path / "scratch") as store:
         store.result.write_bytes(b"whole")
-        store.publish(store.result, out)
+        store.publish({store.result: out})
         store.remove()
     assert out.read_bytes() == b"whole"
     assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]

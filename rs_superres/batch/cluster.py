@@ -130,12 +130,13 @@ def processors_of_workers(client: Client) -> int:
 
 
 def memory_of_worker(asked: int | None) -> int | None:
-    """What a worker may take of memory: what was asked for, else what its own limit leaves it.
+    """What a worker may take of memory: what was asked for, and its own limit leaves it.
 
     dask ends a worker that comes near its limit.
     """
     limit = getattr(get_worker().memory_manager, "memory_limit", None)
-    return asked if asked is not None or not limit else int(SHARE * limit)
+    granted = [] if asked is None else [asked]
+    return min([*granted, int(SHARE * limit)]) if limit else asked
 
 
 def device_of_worker(asked: str) -> str:

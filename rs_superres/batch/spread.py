@@ -19,7 +19,7 @@ from rs_superres.grid import Window
 from rs_superres.planning import Plan
 from rs_superres.store import CellStore
 
-_planned: dict[str, Plan] = {}
+_planned: dict[tuple[object, ...], Plan] = {}
 _planning = threading.Lock()
 
 
@@ -43,8 +43,9 @@ class _Task:
         Raises:
             RasterError: it is not that of the client.
         """
+        key = self.checksum, self.sources, self.out, self.options.scratch
         with _planning:
-            if self.checksum not in _planned:
+            if key not in _planned:
                 options = replace(
                     self.options,
                     device=device_of_worker(self.options.device),
@@ -59,8 +60,8 @@ class _Task:
                         "all the same files"
                     )
                 _planned.clear()
-                _planned[self.checksum] = decided
-            return _planned[self.checksum]
+                _planned[key] = decided
+            return _planned[key]
 
 
 def compute_on(client: Client) -> Compute:

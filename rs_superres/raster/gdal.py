@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,10 @@ _NETWORK = {
     "GDAL_HTTP_RETRY_DELAY": "1",
 }
 """Seconds and bytes a second: GDAL by itself waits for a silent server for ever."""
+
+_lock = threading.Lock()
+_inside: list[int] = []
+"""For each bound on GDAL's cache that holds now, what it was before the first of them."""
 
 
 def one_line(error: BaseException) -> str:
@@ -93,9 +98,13 @@ def block_cache(size: int) -> Iterator[None]:
     if "GDAL_CACHEMAX" in os.environ:
         yield
         return
-    before = get_gdal_config("GDAL_CACHEMAX")
-    set_gdal_config("GDAL_CACHEMAX", size)
+    with _lock:
+        _inside.append(_inside[0] if _inside else get_gdal_config("GDAL_CACHEMAX"))
+        set_gdal_config("GDAL_CACHEMAX", size)
     try:
         yield
     finally:
-        set_gdal_config("GDAL_CACHEMAX", before)
+        with _lock:
+            before = _inside.pop()
+            if not _inside:
+                set_gdal_config("GDAL_CACHEMAX", before)

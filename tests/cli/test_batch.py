@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests import rasters
 from tests.rasters import RGB, textured
+
+[entry] = entry_points(group="console_scripts", name="rs-sr")
+main = entry.load()
 
 
 def call(*args: object) -> subprocess.CompletedProcess[str]:
@@ -73,3 +78,22 @@ def test_no_scheduler_is_one_line(tmp_path: Path, tiny: str, where: str) -> None
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
     assert where in result.stderr
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_batch(
+    tmp_path: Path, tiny: str
+) -> None:
+    rasters.write(tmp_path / "a.tif", textured(1, 3, 8, 8), colours=RGB)
+    (tmp_path / "old.json").write_text("mine")
+    for name, message in (
+        ("r.json", "expected a name that ends in .html"),
+        ("none/r.html", "none does not exist"),
+        ("old.html", "old.json exists already; use --overwrite"),
+    ):
+        report = ["--report", str(tmp_path / name)]
+        line = ["batch", str(tmp_path), "-o", str(tmp_path / "out"), "--scale", "2", "-m", tiny]
+        result = CliRunner().invoke(main, [*line, *report])
+        assert result.exit_code == 1
+        assert message in result.stderr
+    assert (tmp_path / "old.json").read_text() == "mine"
+    assert not (tmp_path / "out").exists()
