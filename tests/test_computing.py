@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rasterio._env import get_gdal_config
 
@@ -15,6 +16,7 @@ from rs_superres.computing import compute_here
 from rs_superres.engine import Options
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
+from rs_superres.machine import peak, resident
 from rs_superres.scene import Reader, Recipe, compute_cell
 from tests import rasters
 from tests.rasters import RGB, textured
@@ -152,3 +154,12 @@ def test_gdal_s_cache_is_bounded_while_a_run_lasts(
     )
     assert found == {100_000_000}
     assert get_gdal_config("GDAL_CACHEMAX") == before
+
+
+def test_a_larger_run_before_does_not_count(source: Path, tmp_path: Path, tiny: str) -> None:
+    limit = resident() + 400_000_000
+    taken = np.ones(600_000_000, dtype=np.uint8)
+    del taken
+    assert peak() > limit
+    options = Options(scale="3", model=tiny, memory=limit)
+    engine.upscale(source, tmp_path / "out.tif", options)
