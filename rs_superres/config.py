@@ -18,7 +18,7 @@ class EncoderConfig:
     """The feature encoder."""
 
     name: Literal["edsr-baseline", "edsr", "rdn"]
-    """Which architecture; the sizes below override its own."""
+    """Which architecture; the two of EDSR differ but in the sizes that are usual for them."""
     channels: int = 64
     """Feature channels."""
     blocks: int = 16

@@ -212,3 +212,11 @@ def test_ci_fails_when_a_test_is_skipped(
     )  # fmt: skip
     assert run.returncode == status, run.stdout
     assert ("test_it.py::test_skips: Skipped: no shared" in run.stdout) == (status != 0)
+
+
+def test_contributing_names_what_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    found = re.findall(r"`((?:rs_superres|cli|docs|tests|models|benchmarks)/[\w/.]*)`", text)
+    assert len(found) > 25
+    for path in found:
+        assert (ROOT / path).exists(), path

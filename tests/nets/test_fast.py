@@ -8,8 +8,6 @@ from torch import Tensor
 
 from rs_superres.nets.build import paper_network, scene_network
 from rs_superres.nets.contexts import contexts_of, paper_grid
-from rs_superres.nets.encoders import Edsr, Rdn
-from rs_superres.nets.interior import interior
 from rs_superres.nets.lean import lean
 from rs_superres.nets.neurop import NeurOpDiff
 from rs_superres.nets.operator import AxisSamples
@@ -20,19 +18,6 @@ from tests.nets.test_operator import random_image
 
 def samples(start: float, step: float, count: int) -> AxisSamples:
     return scene_samples(start + step * torch.arange(count, dtype=torch.float64))
-
-
-@pytest.mark.parametrize("scale", [1.0, 0.1])
-@pytest.mark.parametrize("kind", ["edsr", "rdn"])
-def test_interior_is_the_encoder_without_its_border(kind: str, scale: float) -> None:
-    torch.manual_seed(0)
-    encoder = Edsr(6, blocks=3, residual_scale=scale) if kind == "edsr" else Rdn(6, 2, 3, 4)
-    image = random_image(1, 2, 3, 2 * encoder.radius + 5, 2 * encoder.radius + 9)
-    r = encoder.radius
-    with torch.no_grad():
-        plain = encoder(image)[:, :, r:-r, r:-r]
-        assert plain.std() > 1e-3
-        torch.testing.assert_close(interior(encoder, image), plain, rtol=0, atol=1e-5)
 
 
 def test_a_lean_network_is_the_same() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from rs_superres.nets.encoders import Edsr, Rdn
+from rs_superres.nets.encoders import Edsr
 from rs_superres.nets.operator import GalerkinBlock, HeadNorm, NeuralOperator, paper_samples
 from rs_superres.nets.prior import ScenePrior, cubic, interpolated, scene_samples
 
@@ -172,15 +172,3 @@ def test_width_must_be_a_multiple_of_heads() -> None:
 def test_interpolation_is_linear_in_log_scale(scale: float, value: float) -> None:
     table, scales = torch.arange(4.0), torch.tensor(SCALES)
     assert interpolated(table, scales, scale).item() == pytest.approx(value)
-
-
-@pytest.mark.parametrize("name", ["edsr", "rdn"])
-def test_encoder_radius(name: str) -> None:
-    torch.manual_seed(8)
-    # Wide enough that no ReLU closes the one way to the farthest pixel.
-    encoder = Edsr(8, blocks=3) if name == "edsr" else Rdn(8, blocks=2, layers=3, growth=8)
-    encoder.double()
-    image = random_image(8, 1, 3, 41, 41).double().requires_grad_()
-    [gradient] = torch.autograd.grad(encoder(image)[:, :, 20, 20].sum(), image)
-    reached = gradient.abs().sum((0, 1, 2)).nonzero().flatten()
-    assert (int(reached.min()), int(reached.max())) == (20 - encoder.radius, 20 + encoder.radius)

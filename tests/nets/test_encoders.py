@@ -1,0 +1,44 @@
+"""Encoders: how far they see, and the same without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from rs_superres.nets.encoders import Edsr, Rdn
+from rs_superres.nets.interior import interior
+from tests.nets.test_operator import random_image
+
+Encoder = Edsr | Rdn
+
+# Wide enough that no ReLU closes the one way to the farthest pixel.
+ENCODERS: dict[str, Callable[[], Encoder]] = {
+    "edsr": lambda: Edsr(8, blocks=3),
+    "edsr, branches scaled": lambda: Edsr(8, blocks=3, residual_scale=0.1),
+    "rdn": lambda: Rdn(8, blocks=2, layers=3, growth=8),
+}
+
+
+@pytest.fixture(params=ENCODERS)
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    torch.manual_seed(8)
+    return ENCODERS[request.param]()
+
+
+def test_the_radius_is_how_far_it_sees(encoder: Encoder) -> None:
+    encoder.double()
+    image = random_image(8, 1, 3, 41, 41).double().requires_grad_()
+    [gradient] = torch.autograd.grad(encoder(image)[:, :, 20, 20].sum(), image)
+    reached = gradient.abs().sum((0, 1, 2)).nonzero().flatten()
+    assert (int(reached.min()), int(reached.max())) == (20 - encoder.radius, 20 + encoder.radius)
+
+
+def test_interior_is_the_encoder_without_its_border(encoder: Encoder) -> None:
+    r = encoder.radius
+    image = random_image(1, 2, 3, 2 * r + 5, 2 * r + 9)
+    with torch.no_grad():
+        plain = encoder(image)[:, :, r:-r, r:-r]
+        assert plain.std() > 1e-3
+        torch.testing.assert_close(interior(encoder, image), plain, rtol=0, atol=1e-5)
