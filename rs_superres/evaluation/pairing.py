@@ -57,6 +57,7 @@ class Pair:
             truth=without_holes(truth, true, there.middles),
             valid=np.asarray((true & over(zoom, valid)).all(axis=0)),
             triplet=there.triplet,
+            lows=there.lows,
             widths=there.widths,
             kernel=kernel,
         )

@@ -13,6 +13,7 @@ from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError
 from rs_superres.evaluation.enlarge import Way, enlarged
 from rs_superres.evaluation.pairing import find_pairs
+from rs_superres.evaluation.perceptual import Lpips
 from rs_superres.evaluation.plain import interpolated
 from rs_superres.evaluation.scores import scores
 from rs_superres.grid import Grid, Shape, Zoom
@@ -64,6 +65,29 @@ def test_bicubic_is_cubic_where_the_pixels_lie(folders: tuple[Path, Path]) -> No
     rows, columns = (Patch(0, a.source, a.positions(0, a.size)) for a in (zoom.rows, zoom.columns))
     wanted = np.rint(cubic(values, rows, columns).clip(0, 255))
     np.testing.assert_allclose(interpolated(case).astype(float), wanted, atol=1)
+
+
+def test_bands_are_compared_as_they_stand(folders: tuple[Path, Path]) -> None:
+    """Blue first, which only the high resolution says: it must not be compared with red."""
+    low, high = folders
+    levels = np.array([1000, 2000, 3000], dtype=np.uint16)[:, None, None]
+    noise = textured(1, 3, 90, 80, dtype="uint16", high=500.0)
+    rasters.write(low / "a.tif", levels + noise[:, :60, :50])
+    bgr = ("blue", "green", "red")
+    rasters.write(high / "a.tiff", levels + noise, colours=bgr, transform=FINE)
+    ((pair,), _) = find_pairs(low, high, None)
+    case = pair.case(2.5, ConsistencyConfig())
+    assert case.triplet == (2, 1, 0)
+    assert not any(len(group.bands) == 3 for group in case.low.groups)
+    for values in (case.truth, case.low.values, interpolated(case)):
+        np.testing.assert_allclose(values.mean(axis=(1, 2)), [1250, 2250, 3250], atol=100)
+    plain = interpolated(case)
+    found = scores(case, plain, plain, Lpips().eval())  # of drawn weights
+    assert 0 < found["lpips"] < np.inf
+    assert scores(case, case.truth, plain, Lpips().eval())["lpips"] == 0
+    # Black and white are the truth's.
+    assert (case.lows >= 1000).all()
+    assert (case.lows + case.widths <= 3500).all()
 
 
 def test_only_what_both_hold_is_compared(folders: tuple[Path, Path]) -> None:

@@ -57,6 +57,16 @@ def test_against_torchmetrics(bands: int, dtype: str, high: float) -> None:
     assert set(METRICS) <= set(found)
 
 
+def test_values_far_from_zero_score_as_those_near_it() -> None:
+    """Of a range 300 widths from zero: float32 and differences of squares would leave nothing."""
+    image = textured(1, 2, 64, 80, dtype="float64", high=10.0)
+    near, far = case_of(image, 2, high=10.0), case_of(image + 3000, 2, high=3010.0, low=3000.0)
+    plain = interpolated(near)
+    one, two = scores(near, plain, plain, None), scores(far, plain + 3000, plain + 3000, None)
+    for metric in ("psnr", "ssim", "ssim_2", "consistency", "improvement"):
+        assert two[metric] == pytest.approx(one[metric], abs=1e-6)
+
+
 def test_a_perfect_result() -> None:
     case = case_of(textured(1, 3, 64, 64), 4)
     found = scores(case, case.truth, interpolated(case), None)
