@@ -68,11 +68,11 @@ def _table(found: Evaluation, path: Path) -> None:
     names = list(dict.fromkeys(name for row in found.rows for name in row.scores))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["image", "scale", "method", "seed", *names])
+        writer.writerow(["image", "tile", "scale", "method", "seed", *names])
         for row in found.rows:
             figures = [row.scores.get(name, math.nan) for name in names]
             writer.writerow(
-                [row.image, f"{row.scale:g}", row.method, row.seed]
+                [row.image, row.tile, f"{row.scale:g}", row.method, row.seed]
                 + ["" if math.isnan(f) else f"{f:.7g}" for f in figures]
             )
 
@@ -103,6 +103,7 @@ def facts(found: Evaluation) -> dict[str, Any]:
         "images": [
             {
                 "image": row.image,
+                "tile": row.tile,
                 "scale": row.scale,
                 "method": row.method,
                 "seed": row.seed,

@@ -26,6 +26,8 @@ class Pair:
     """A tile of the high resolution, and the low resolution around it."""
 
     name: str
+    image: str
+    """The high resolution's name."""
     low: Path
     high: Path
     window: Window
@@ -127,6 +129,7 @@ def _pairs(low: Path, high: Path, value_range: tuple[float, float] | None) -> li
             found.append(
                 Pair(
                     name=high.name + place,
+                    image=high.name,
                     low=low,
                     high=high,
                     window=window,

@@ -108,12 +108,9 @@ def _curves(found: Evaluation) -> str:
 
 def _distribution(found: Evaluation) -> str:
     """PSNR over bicubic, image by image."""
-    names = {row.number: row.image for row in found.rows}
     figures = {
         method: {
-            scale: {
-                names[n]: float(np.mean(g)) for n, g in found.gains(method, scale, "psnr").items()
-            }
+            scale: {n: float(np.mean(g)) for n, g in found.gains(method, scale, "psnr").items()}
             for scale in found.scales
         }
         for method in found.methods[1:]

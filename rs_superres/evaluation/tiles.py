@@ -38,6 +38,8 @@ class Tile:
     """A part of a raster that is shrunk and enlarged again."""
 
     name: str
+    image: str
+    """The file's name."""
     path: Path
     window: Window
     bands: Bands
@@ -132,6 +134,7 @@ def _tiles(name: str, path: Path, value_range: tuple[float, float] | None) -> li
     return [
         Tile(
             name=name + (f" @{window.column},{window.row}" if len(windows) > 1 else ""),
+            image=name,
             path=path,
             window=window,
             bands=bands,

@@ -47,7 +47,7 @@ def test_files(found: Evaluation, tmp_path: Path, tiny: str) -> None:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(found.rows) == 12
     row = next(r for r in lines if (r["image"], r["scale"], r["method"]) == ("<1>.tif", "3", tiny))
-    (wanted,) = found.figures(tiny, 3.0, "psnr")[1]
+    (wanted,) = found.figures(tiny, 3.0, "psnr")["<1>.tif"]
     assert float(row["psnr"]) == pytest.approx(wanted)
     assert row["lpips"] == ""
     told = json.loads((out / "scores.json").read_text("utf-8"))
