@@ -55,7 +55,12 @@ def write(found: Evaluation, out: Path) -> None:
             _table(found, temporary / TABLE)
             if out.exists():
                 out.rename(aside)
-            temporary.rename(out)
+            try:
+                temporary.rename(out)
+            except OSError:
+                if aside.exists():
+                    aside.rename(out)
+                raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)

@@ -91,6 +91,24 @@ def test_half_a_report_is_none(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_report_that_cannot_be_replaced_stays(
+    found: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write(found, tmp_path / "report")
+    rename = Path.rename
+
+    def refused(path: Path, target: Path) -> Path:
+        if path.suffix == ".new":
+            raise OSError(13, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(RasterError, match=r"cannot write .*report: Permission denied"):
+        files.write(found, tmp_path / "report")
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+    assert (tmp_path / "report" / "report.html").exists()
+
+
 def test_the_page_needs_nothing_else(found: Evaluation) -> None:
     text = page(found)
     assert "http" not in re.sub(r"data:image/png;base64,[\w+/=]+", "", text).replace(
