@@ -116,6 +116,10 @@ def test_what_cannot_be_compared(folders: tuple[Path, Path], tmp_path: Path) -> 
         find_pairs(tmp_path / "empty", high, None)
     with pytest.raises(InputError, match="is not a folder"):
         find_pairs(low / "a.tif", high, None)
+    (low / "a.png").touch()
+    with pytest.raises(InputError, match=r"holds a\.png and a\.tif, expected names that differ"):
+        find_pairs(low, high, None)
+    (low / "a.png").rename(low / ".a.png")
     rasters.write(high / "a.tiff", textured(2, 1, 90, 80), transform=FINE)
     with pytest.raises(InputError, match=r"none of 1 pairs can be used: .* has 3 bands, .* 1,"):
         find_pairs(low, high, None)
