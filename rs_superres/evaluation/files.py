@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rs_superres.errors import InputError, RasterError
+from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
-from rs_superres.evaluation.scores import METRICS
 
 PAGE, TABLE, FACTS = "report.html", "scores.csv", "scores.json"
 
@@ -122,7 +122,7 @@ def facts(found: Evaluation) -> dict[str, Any]:
 def _metrics(found: Evaluation) -> list[str]:
     """Those that some result has, single bands' last."""
     names = dict.fromkeys(name for row in found.rows for name in row.scores)
-    return [*METRICS, *(n for n in names if n not in METRICS)]
+    return [*FIGURES, *(n for n in names if n not in FIGURES)]
 
 
 def _plain(figures: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from rs_superres.evaluation import charts, tables
+from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.pictures import TRUTH, Example
 from rs_superres.evaluation.results import BICUBIC, Evaluation
-from rs_superres.evaluation.scores import METRICS
 
 
 def page(found: Evaluation) -> str:
@@ -93,7 +93,7 @@ def _cards(found: Evaluation) -> str:
 def _curves(found: Evaluation) -> str:
     """A chart a metric."""
     charts_ = []
-    for metric, title in METRICS.items():
+    for metric, figure in FIGURES.items():
         lines = {
             method: {
                 scale: s
@@ -102,7 +102,7 @@ def _curves(found: Evaluation) -> str:
             }
             for method in found.methods
         }
-        charts_.append(charts.curves(title, lines))
+        charts_.append(charts.curves(figure.title, lines))
     return "".join(charts_)
 
 

@@ -28,23 +28,6 @@ Floats = npt.NDArray[np.float64]
 PERFECT = 100.0
 """dB: what equal images count as, lest they rule every mean."""
 
-METRICS = {
-    "psnr": "PSNR, dB",
-    "ssim": "SSIM",
-    "sam": "spectral angle, degrees",
-    "ergas": "ERGAS",
-    "lpips": "LPIPS (squeeze)",
-    "consistency": "difference to low resolution, % of range",
-    "shift": "shift, pixels",
-    "improvement": "detail improved, %",
-    "omission": "detail omitted, %",
-    "hallucination": "detail hallucinated, %",
-}
-"""What is measured, in the order of tables. Figures of single bands go by ``psnr_1`` and so on."""
-
-RISING = ("psnr", "ssim", "improvement")
-"""Those of which more is better."""
-
 
 def scores(case: Case, image: Values, plain: Values, lpips: Lpips | None) -> dict[str, float]:
     """Every metric of a result; no number (NaN) for those that it does not have.

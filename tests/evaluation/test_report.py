@@ -17,12 +17,12 @@ from PIL import Image
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.evaluation import charts, files
+from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.pictures import heated
 from rs_superres.evaluation.plans import Options, plan
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
 from rs_superres.evaluation.run import run
-from rs_superres.evaluation.scores import METRICS
 from tests import rasters
 from tests.evaluation.browser import Tab, browse
 from tests.rasters import RGB, Array, textured
@@ -53,7 +53,7 @@ def test_files(found: Evaluation, tmp_path: Path, tiny: str) -> None:
     told = json.loads((out / "scores.json").read_text("utf-8"))
     assert list(told) == ["settings", "summary", "reliability", "skipped", "images"]
     summary = next(s for s in told["summary"] if (s["scale"], s["method"]) == (3.0, tiny))
-    assert set(METRICS) <= set(summary["metrics"])
+    assert set(FIGURES) <= set(summary["metrics"])
     mean = np.mean([float(r["psnr"]) for r in lines if (r["scale"], r["method"]) == ("3", tiny)])
     assert summary["metrics"]["psnr"]["mean"] == pytest.approx(mean)
     assert summary["metrics"]["psnr"]["gain"]["count"] == 3
