@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -31,11 +32,11 @@ def test_gdal_writes_what_we_write(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "scene.tif"
     write_image(path, demo.render(160, samples=1), demo.grid(160))
     monkeypatch.setattr(commands, "scene", lambda *_: path)
-    found = []
-    for tool in (None, commands.shutil.which("gdal_translate")):
+    found: list[object] = []
+    for tool in (None, shutil.which("gdal_translate")):
         if tool is None and found:
             pytest.skip("gdal_translate is not installed")
-        monkeypatch.setattr(commands.shutil, "which", lambda _, tool=tool: tool)
+        monkeypatch.setattr(shutil, "which", lambda _, tool=tool: tool)
         rows = commands.interpolation(tmp_path, quick=True)
         assert len(rows) == 3
         with rasterio.open(tmp_path / "cubic.tif") as dataset:
