@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from rs_superres.evaluation.results import Evaluation
+from rs_superres.evaluation.figures import FIGURES
 
-HEADS = {
-    "psnr": ("PSNR", 2),
-    "ssim": ("SSIM", 4),
-    "sam": ("SAM", 2),
-    "ergas": ("ERGAS", 2),
-    "lpips": ("LPIPS", 3),
-    "consistency": ("cons.%", 2),
-    "shift": ("shift", 3),
-    "improvement": ("impr.%", 1),
-    "omission": ("omit.%", 1),
-    "hallucination": ("hall.%", 1),
-}
-"""What the table calls metrics, and their digits."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rs_superres.evaluation.figures import Figure
+    from rs_superres.evaluation.results import Evaluation
 
 
 def tell(found: Evaluation) -> None:
@@ -33,13 +24,13 @@ def tell(found: Evaluation) -> None:
         click.echo(f"{count}; differences to the low resolution by {made}")
     else:
         click.echo(f"{count}, low resolution by {made}")
-    shown = {
-        metric: head
-        for metric, head in HEADS.items()
-        if any(not isnan(row.scores[metric]) for row in found.rows)
-    }
+    shown = [
+        figure
+        for name, figure in FIGURES.items()
+        if any(not isnan(row.scores[name]) for row in found.rows)
+    ]
     width = max(len(m) for m in found.methods)
-    heads = " ".join(f"{head:>7}" for head, _ in shown.values())
+    heads = " ".join(f"{figure.short:>7}" for figure in shown)
     click.echo(f"scale {'method':{width}} {heads}  sd dB  gain dB (95 %)")
     for scale in found.scales:
         for method in found.methods:
@@ -51,16 +42,14 @@ def tell(found: Evaluation) -> None:
         )
 
 
-def _line(
-    found: Evaluation, method: str, scale: float, shown: dict[str, tuple[str, int]], width: int
-) -> str:
+def _line(found: Evaluation, method: str, scale: float, shown: Sequence[Figure], width: int) -> str:
     """One row."""
-    figures = {metric: found.summary(method, scale, metric) for metric in shown}
+    means = [found.summary(method, scale, figure.name) for figure in shown]
     cells = " ".join(
-        f"{'-':>7}" if s is None else f"{s.mean:7.{shown[metric][1]}f}"
-        for metric, s in figures.items()
+        f"{'-':>7}" if s is None else f"{s.mean:7.{figure.digits}f}"
+        for figure, s in zip(shown, means, strict=True)
     )
-    spread, gain = figures.get("psnr"), found.gain(method, scale, "psnr")
+    spread, gain = found.summary(method, scale, "psnr"), found.gain(method, scale, "psnr")
     line = f"{scale:5g} {method:{width}} {cells}"
     if spread is not None:
         line += f"  {spread.deviation:5.2f}"

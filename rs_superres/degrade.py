@@ -7,6 +7,7 @@ whose entries say how much each pixel counts in each cell.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -31,13 +32,23 @@ def low_resolution_side(side: int, scale: float) -> int:
     One less where round-half-up(h x scale) would exceed ``side``: then the truth that the
     result is compared with, its first round-half-up(h x scale) pixels, always exists.
     """
-    h = math.floor(side / scale + 0.5)
-    return h - 1 if math.floor(h * scale + 0.5) > side else h
+    h = _half_up(side / _exact(scale))
+    return h - 1 if _half_up(h * _exact(scale)) > side else h
 
 
 def truth_side(side: int, scale: float) -> int:
     """How many pixels of a side the result is compared with."""
-    return math.floor(low_resolution_side(side, scale) * scale + 0.5)
+    return _half_up(low_resolution_side(side, scale) * _exact(scale))
+
+
+def _exact(scale: float) -> Fraction:
+    """The decimal as it is written: 9.7 is not the binary number just below it."""
+    return Fraction(str(scale))
+
+
+def _half_up(value: Fraction) -> int:
+    """The nearest whole number, halves upwards."""
+    return math.floor(value + Fraction(1, 2))
 
 
 def compared(

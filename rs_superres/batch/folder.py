@@ -8,12 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from rs_superres.errors import InputError
-
-SUFFIXES = (
-    *(".tif", ".tiff", ".gtiff", ".cog", ".btf", ".jp2", ".j2k", ".img", ".vrt", ".png"),
-    *(".jpg", ".jpeg", ".webp", ".bil", ".bsq", ".bip", ".ntf"),
-)
-"""Ends of the names that are taken for rasters in a folder."""
+from rs_superres.raster import rasters_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +51,7 @@ def _found(what: str, out: Path) -> Iterator[tuple[str, PurePath]]:
     """Sources, and their names within what they were found in."""
     path = Path(what)
     if path.is_dir():
-        files = [p for p in sorted(path.absolute().rglob("*")) if _is_raster(p, out)]
+        files = [p for p in rasters_below(path.absolute()) if not p.is_relative_to(out)]
         return _placed(files, path.absolute())
     if path.suffix.lower() == ".txt" and path.is_file():
         return _listed(path)
@@ -65,17 +60,6 @@ def _found(what: str, out: Path) -> Iterator[tuple[str, PurePath]]:
     fixed = Path(what).absolute().parts
     depth = next((i for i, part in enumerate(fixed) if glob.has_magic(part)), len(fixed) - 1)
     return _placed(files, Path(*fixed[:depth]))
-
-
-def _is_raster(path: Path, out: Path) -> bool:
-    """Whether a file of a folder is one of its scenes."""
-    hidden = path.name.startswith(".")
-    return (
-        path.suffix.lower() in SUFFIXES
-        and not hidden
-        and not path.is_relative_to(out)
-        and path.is_file()
-    )
 
 
 def _placed(files: Sequence[Path], base: Path) -> Iterator[tuple[str, PurePath]]:

@@ -23,7 +23,7 @@ class Bands:
     """The bands of a raster that go through the network, on indices of their own."""
 
     index: tuple[int, ...]
-    """Which of the raster's they are."""
+    """Which of the raster's they are, rising."""
     bands: tuple[Band, ...]
     groups: tuple[Group, ...]
     alpha: tuple[int, ...]
@@ -41,6 +41,11 @@ class Bands:
         for group in self.groups:
             out[list(group.bands)] = 2 * group.value_range.half
         return out
+
+    @property
+    def lows(self) -> Floats:
+        """(band,) of the value ranges, digital numbers: what counts as black."""
+        return self.middles - self.widths / 2
 
     @property
     def middles(self) -> Floats:
@@ -62,7 +67,8 @@ class Bands:
         sampled = needs_samples(description.bands, value_range)
         samples = list(source.samples()) if sampled else []
         groups = list(band_groups(roles, description.bands, samples, value_range))
-        index = tuple(i for group in groups for i in group.bands)
+        # In the order of the file, whatever the groups': two files are compared band by band.
+        index = tuple(sorted(i for group in groups for i in group.bands))
         if not index:
             raise InputError(f"{description.path} has no band that is super-resolved")
         return cls(

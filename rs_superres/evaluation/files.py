@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rs_superres.errors import InputError, RasterError
+from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
-from rs_superres.evaluation.scores import METRICS
 
 PAGE, TABLE, FACTS = "report.html", "scores.csv", "scores.json"
 
@@ -55,7 +55,12 @@ def write(found: Evaluation, out: Path) -> None:
             _table(found, temporary / TABLE)
             if out.exists():
                 out.rename(aside)
-            temporary.rename(out)
+            try:
+                temporary.rename(out)
+            except OSError:
+                if aside.exists():
+                    aside.rename(out)
+                raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
@@ -68,11 +73,11 @@ def _table(found: Evaluation, path: Path) -> None:
     names = list(dict.fromkeys(name for row in found.rows for name in row.scores))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["image", "scale", "method", "seed", *names])
+        writer.writerow(["image", "tile", "scale", "method", "seed", *names])
         for row in found.rows:
             figures = [row.scores.get(name, math.nan) for name in names]
             writer.writerow(
-                [row.image, f"{row.scale:g}", row.method, row.seed]
+                [row.image, row.tile, f"{row.scale:g}", row.method, row.seed]
                 + ["" if math.isnan(f) else f"{f:.7g}" for f in figures]
             )
 
@@ -103,6 +108,7 @@ def facts(found: Evaluation) -> dict[str, Any]:
         "images": [
             {
                 "image": row.image,
+                "tile": row.tile,
                 "scale": row.scale,
                 "method": row.method,
                 "seed": row.seed,
@@ -116,7 +122,7 @@ def facts(found: Evaluation) -> dict[str, Any]:
 def _metrics(found: Evaluation) -> list[str]:
     """Those that some result has, single bands' last."""
     names = dict.fromkeys(name for row in found.rows for name in row.scores)
-    return [*METRICS, *(n for n in names if n not in METRICS)]
+    return [*FIGURES, *(n for n in names if n not in FIGURES)]
 
 
 def _plain(figures: dict[str, Any]) -> dict[str, Any]:

@@ -24,10 +24,14 @@ FINE = 50
 
 
 def similarity(image: Floats, truth: Floats, valid: Valid) -> float:
-    """SSIM of one band, (y, x), with the Gaussian window of Wang et al. (2004), peak 1."""
+    """SSIM of one band, (y, x), with the Gaussian window of Wang et al. (2004), peak 1.
+
+    Values lie about 0 to 1: scikit-image takes variances as differences of squares, which leave
+    nothing of values that are far from 0.
+    """
     _, index = structural_similarity(
-        truth.astype(np.float32),
-        image.astype(np.float32),
+        truth,
+        image,
         data_range=1.0,
         gaussian_weights=True,
         sigma=1.5,

@@ -13,9 +13,9 @@ from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.enlarge import Low
 from rs_superres.evaluation.protocol import Case, over, without_holes
-from rs_superres.evaluation.tiles import FEWEST, SUFFIXES, Skipped, tile_windows
+from rs_superres.evaluation.tiles import FEWEST, Skipped, tile_windows
 from rs_superres.grid import Grid, Window, Zoom
-from rs_superres.raster import open_source, same_crs
+from rs_superres.raster import is_raster, open_source, same_crs
 
 AROUND = 64
 """Cells around a tile that are read of the low resolution: beyond what a network looks at."""
@@ -26,6 +26,8 @@ class Pair:
     """A tile of the high resolution, and the low resolution around it."""
 
     name: str
+    image: str
+    """The high resolution's name."""
     low: Path
     high: Path
     window: Window
@@ -57,6 +59,7 @@ class Pair:
             truth=without_holes(truth, true, there.middles),
             valid=np.asarray((true & over(zoom, valid)).all(axis=0)),
             triplet=there.triplet,
+            lows=there.lows,
             widths=there.widths,
             kernel=kernel,
         )
@@ -93,10 +96,22 @@ def find_pairs(
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    """The rasters of a folder by their name without its ending."""
+    """The rasters of a folder by their name without its ending.
+
+    Raises:
+        InputError: it is none, or two of them have one name.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder, expected one of rasters")
-    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES}
+    found: dict[str, Path] = {}
+    for path in filter(is_raster, sorted(folder.iterdir())):
+        other = found.setdefault(path.stem, path)
+        if other is not path:
+            raise InputError(
+                f"{folder} holds {other.name} and {path.name}, expected names that differ not only "
+                "in their endings; move one away"
+            )
+    return found
 
 
 def _pairs(low: Path, high: Path, value_range: tuple[float, float] | None) -> list[Pair]:
@@ -126,6 +141,7 @@ def _pairs(low: Path, high: Path, value_range: tuple[float, float] | None) -> li
             found.append(
                 Pair(
                     name=high.name + place,
+                    image=high.name,
                     low=low,
                     high=high,
                     window=window,

@@ -144,7 +144,7 @@ def plan(options: Options) -> Plan:
         kernel=options.degradation or first.consistency,
         subjects=subjects,
         skipped=skipped,
-        images=len({t.path if isinstance(t, Tile) else t.high for t in subjects}),
+        images=len({t.image for t in subjects}),
         ways=ways,
         lpips=None if options.lpips is None else Lpips.read(options.lpips),
     )

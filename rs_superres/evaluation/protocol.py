@@ -37,6 +37,8 @@ class Case:
     """(y, x): what is compared, valid in truth and result."""
     triplet: tuple[int, ...]
     """Indices of red, green and blue; empty where there are none."""
+    lows: Floats
+    """(band,) digital numbers: the low ends of the truth's value ranges."""
     widths: Floats
     """(band,) digital numbers: the peaks of the metrics."""
     kernel: ConsistencyConfig
@@ -79,6 +81,7 @@ def shrunk(
         truth=truth,
         valid=np.asarray((valid & over(zoom, low_valid)).all(axis=0)),
         triplet=bands.triplet,
+        lows=bands.lows,
         widths=bands.widths,
         kernel=kernel,
     )

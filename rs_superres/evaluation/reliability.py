@@ -52,7 +52,8 @@ class Pool:
         """Those of one case: (band, y, x) each; ``spread`` in digital numbers."""
         widths = case.widths[:, None, None]
         error = np.abs(image.astype(np.float64) - case.truth.astype(np.float64)) / widths
-        soft = prior.astype(np.float64) / widths
+        # The gradient of a pixel looks at its neighbours: holes shall make no edges.
+        soft = np.where(case.valid, prior.astype(np.float64), case.truth) / widths
         steep = np.hypot(np.gradient(soft, axis=1), np.gradient(soft, axis=2))
         columns = np.stack([x[:, case.valid].ravel() for x in (spread / widths, error, steep)])
         columns = columns[:, np.isfinite(columns).all(axis=0)]

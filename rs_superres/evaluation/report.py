@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from rs_superres.evaluation import charts, tables
+from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.pictures import TRUTH, Example
 from rs_superres.evaluation.results import BICUBIC, Evaluation
-from rs_superres.evaluation.scores import METRICS
 
 
 def page(found: Evaluation) -> str:
@@ -93,7 +93,7 @@ def _cards(found: Evaluation) -> str:
 def _curves(found: Evaluation) -> str:
     """A chart a metric."""
     charts_ = []
-    for metric, title in METRICS.items():
+    for metric, figure in FIGURES.items():
         lines = {
             method: {
                 scale: s
@@ -102,18 +102,15 @@ def _curves(found: Evaluation) -> str:
             }
             for method in found.methods
         }
-        charts_.append(charts.curves(title, lines))
+        charts_.append(charts.curves(figure.title, lines))
     return "".join(charts_)
 
 
 def _distribution(found: Evaluation) -> str:
     """PSNR over bicubic, image by image."""
-    names = {row.number: row.image for row in found.rows}
     figures = {
         method: {
-            scale: {
-                names[n]: float(np.mean(g)) for n, g in found.gains(method, scale, "psnr").items()
-            }
+            scale: {n: float(np.mean(g)) for n, g in found.gains(method, scale, "psnr").items()}
             for scale in found.scales
         }
         for method in found.methods[1:]

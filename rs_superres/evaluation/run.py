@@ -53,7 +53,7 @@ def run(decided: Plan, progress: Progress | None = None) -> Evaluation:
     options, rows = decided.options, []
     pools: dict[tuple[str, float], Pool] = {}
     work = _Work(decided.pixels, progress)
-    for number, subject in enumerate(decided.subjects):
+    for subject in decided.subjects:
         for scale in subject.scales(options.scales):
             case = subject.case(scale, decided.kernel)
             if not case.valid.any():
@@ -61,7 +61,7 @@ def run(decided: Plan, progress: Progress | None = None) -> Evaluation:
             plain = interpolated(case)
             made = [(BICUBIC, 0, plain), *_made(decided, case, pools, work)]
             rows += [
-                Row(number=number, image=case.name, scale=scale, method=method, seed=seed,
+                Row(image=subject.image, tile=case.name, scale=scale, method=method, seed=seed,
                     scores=scores(case, image, plain, decided.lpips))
                 for method, seed, image in made
             ]  # fmt: skip
@@ -97,17 +97,16 @@ def _made(
 
 
 def _examples(decided: Plan, found: Evaluation) -> Iterator[Example]:
-    """The best, the median and the worst image at some scales, by the first model's gain."""
-    judge = next(iter(decided.ways))
+    """The best, the median and the worst tile at some scales, by the first model's gain."""
+    judge, subjects = next(iter(decided.ways)), {s.name: s for s in decided.subjects}
     for scale in decided.shown:
-        gains = found.gains(judge, scale, "psnr")
-        numbers = list(gains)
+        gains = found.gains(judge, scale, "psnr", tiles=True)
+        names = list(gains)
         chosen = middle_and_ends([float(np.mean(g)) for g in gains.values()])
         for kind, place in chosen.items():
-            number = numbers[place]
-            case = decided.subjects[number].case(scale, decided.kernel)
+            case = subjects[names[place]].case(scale, decided.kernel)
             images = {BICUBIC: interpolated(case)}
             for name, way in decided.ways.items():
                 images[name] = enlarged(case.low, case.zoom, way)[0]
-            told = {m: found.figures(m, scale, "psnr")[number][0] for m in images}
+            told = {m: found.figures(m, scale, "psnr", tiles=True)[case.name][0] for m in images}
             yield example(kind, case, images, told)

@@ -1,6 +1,6 @@
 """The metrics of one result, beside its truth and its low resolution.
 
-Values are taken in units of their band's value range,
+Values are taken from the low end of their band's value range, in units of its width,
 so bands and rasters of all dtypes count alike.
 """
 
@@ -28,23 +28,6 @@ Floats = npt.NDArray[np.float64]
 PERFECT = 100.0
 """dB: what equal images count as, lest they rule every mean."""
 
-METRICS = {
-    "psnr": "PSNR, dB",
-    "ssim": "SSIM",
-    "sam": "spectral angle, degrees",
-    "ergas": "ERGAS",
-    "lpips": "LPIPS (squeeze)",
-    "consistency": "difference to low resolution, % of range",
-    "shift": "shift, pixels",
-    "improvement": "detail improved, %",
-    "omission": "detail omitted, %",
-    "hallucination": "detail hallucinated, %",
-}
-"""What is measured, in the order of tables. Figures of single bands go by ``psnr_1`` and so on."""
-
-RISING = ("psnr", "ssim", "improvement")
-"""Those of which more is better."""
-
 
 def scores(case: Case, image: Values, plain: Values, lpips: Lpips | None) -> dict[str, float]:
     """Every metric of a result; no number (NaN) for those that it does not have.
@@ -55,9 +38,9 @@ def scores(case: Case, image: Values, plain: Values, lpips: Lpips | None) -> dic
         plain: the low resolution by bicubic.
         lpips: with its backbone, if there is one.
     """
-    widths = case.widths[:, None, None]
+    lows, widths = (x[:, None, None] for x in (case.lows, case.widths))
     made, true, soft = (
-        np.where(case.valid, v.astype(np.float64), case.truth) / widths
+        (np.where(case.valid, v.astype(np.float64), case.truth) - lows) / widths
         for v in (image, case.truth, plain)
     )
     chosen = list(case.triplet) or list(range(len(true)))
@@ -123,6 +106,4 @@ def _lpips(case: Case, made: Floats, true: Floats, lpips: Lpips | None) -> float
     if lpips is None or not case.triplet:
         return float("nan")
     index = list(case.triplet)
-    low = next(g.value_range.low for g in case.low.groups if g.bands == case.triplet)
-    black = (low / case.widths[index])[:, None, None]
-    return lpips.distance(2 * (made[index] - black) - 1, 2 * (true[index] - black) - 1)
+    return lpips.distance(2 * made[index] - 1, 2 * true[index] - 1)

@@ -8,40 +8,20 @@ from html import escape
 import numpy as np
 
 from rs_superres.evaluation import charts
+from rs_superres.evaluation.figures import FIGURES, of
 from rs_superres.evaluation.reliability import Reliability
 from rs_superres.evaluation.results import Evaluation
-from rs_superres.evaluation.scores import METRICS, RISING
 from rs_superres.evaluation.summary import Summary
-
-HEADS = {
-    "psnr": "PSNR",
-    "ssim": "SSIM",
-    "sam": "SAM",
-    "ergas": "ERGAS",
-    "lpips": "LPIPS",
-    "consistency": "consistency",
-    "shift": "shift",
-    "improvement": "improved",
-    "omission": "omitted",
-    "hallucination": "hallucinated",
-}
-UNITS = {
-    "psnr": "dB",
-    "sam": "°",
-    "consistency": "% of range",
-    "shift": "px",
-    "improvement": "%",
-    "omission": "%",
-    "hallucination": "%",
-}
 
 
 def figures(found: Evaluation) -> str:
     """Every metric by scale and method; the best of a scale in bold."""
-    shown = [m for m in METRICS if any(np.isfinite(r.scores[m]) for r in found.rows)]
-    return _table(
-        found, {m: f"{HEADS[m]}<small>{UNITS.get(m, '')} {_arrow(m)}</small>" for m in shown}
-    )
+    heads = {
+        name: f"{f.head}<small>{f.unit} {'↑' if f.rising else '↓'}</small>"
+        for name, f in FIGURES.items()
+        if any(np.isfinite(r.scores[name]) for r in found.rows)
+    }
+    return _table(found, heads)
 
 
 def by_band(found: Evaluation) -> str:
@@ -49,16 +29,9 @@ def by_band(found: Evaluation) -> str:
     names = dict.fromkeys(n for r in found.rows for n in r.scores if n[-1].isdigit())
     if len(names) <= 2:
         return ""
-    heads = {
-        n: f"{HEADS[n.partition('_')[0]]}<small>band {n.partition('_')[2]}</small>" for n in names
-    }
+    heads = {n: f"{of(n).head}<small>band {n.partition('_')[2]}</small>" for n in names}
     ordered = sorted(heads, key=lambda n: (n.startswith("ssim"), int(n.partition("_")[2])))
     return _table(found, {n: heads[n] for n in ordered})
-
-
-def _arrow(metric: str) -> str:
-    """Which way is better."""
-    return "↑" if metric in RISING else "↓"
 
 
 def _table(found: Evaluation, shown: Mapping[str, str]) -> str:
@@ -87,10 +60,8 @@ def _cell(metric: str, figure: Summary | None, column: list[Summary | None]) -> 
     if figure is None:
         return "<td>–</td>"
     others = [s.mean for s in column if s is not None]
-    metric = metric.partition("_")[0]
-    best = (max if metric in RISING else min)(others)
-    # What is omitted and what is hallucinated have no best one by one: bicubic omits everything.
-    bold = figure.mean == best and len(others) > 1 and metric not in {"omission", "hallucination"}
+    best = (max if of(metric).rising else min)(others)
+    bold = figure.mean == best and len(others) > 1 and of(metric).judged
     lines = [f"± {number(metric, figure.deviation)}"]
     if figure.low is not None and figure.high is not None:
         lines.append(f"{number(metric, figure.low)} – {number(metric, figure.high)}")
@@ -104,8 +75,7 @@ def _cell(metric: str, figure: Summary | None, column: list[Summary | None]) -> 
 
 def number(metric: str, value: float) -> str:
     """A figure with as many digits as it bears."""
-    digits = {"psnr": 2, "ssim": 4, "sam": 2, "ergas": 2, "lpips": 3, "shift": 3}
-    return f"{value:.{digits.get(metric, 2 if metric == 'consistency' else 1)}f}"
+    return f"{value:.{of(metric).digits}f}"
 
 
 def reliability(found: Mapping[tuple[str, float], Reliability]) -> str:

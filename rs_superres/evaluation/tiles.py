@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -12,10 +12,7 @@ from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.protocol import Case, shrunk
 from rs_superres.grid import Shape, Window
-from rs_superres.raster import open_source
-
-SUFFIXES = (".tif", ".tiff", ".webp", ".png", ".jpg", ".jpeg", ".jp2", ".vrt", ".img")
-"""Files of a folder that are tried."""
+from rs_superres.raster import SUFFIXES, open_source, rasters_below
 
 SIDE = 1024
 """Pixels of a tile's side, at most."""
@@ -38,6 +35,8 @@ class Tile:
     """A part of a raster that is shrunk and enlarged again."""
 
     name: str
+    image: str
+    """The file's name."""
     path: Path
     window: Window
     bands: Bands
@@ -73,16 +72,13 @@ def find_files(folders: Sequence[Path], limit: int | None) -> dict[str, Path]:
         InputError: a folder is not there, or holds none.
     """
     found: dict[str, Path] = {}
+    seen: set[Path] = set()
     for folder in folders:
-        if folder.is_file():
-            found[folder.name] = folder
-            continue
-        if not folder.is_dir():
-            raise InputError(f"{folder} is neither a folder nor a file, expected one of rasters")
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                name = str(path.relative_to(folder))
-                found[f"{folder.name}/{name}" if len(folders) > 1 else name] = path
+        for name, path in _named(folder, alone=len(folders) == 1):
+            whole = path.absolute()
+            if whole not in seen:
+                found[str(whole) if name in found else name] = path
+            seen.add(whole)
     if not found:
         raise InputError(
             f"no rasters in {', '.join(map(str, folders))}, expected files named "
@@ -91,6 +87,22 @@ def find_files(folders: Sequence[Path], limit: int | None) -> dict[str, Path]:
     names = list(found)
     count = min(len(names), limit or len(names))
     return {n: found[n] for n in (names[i * len(names) // count] for i in range(count))}
+
+
+def _named(folder: Path, *, alone: bool) -> Iterator[tuple[str, Path]]:
+    """The rasters of a folder, or a raster, with their names; the folder's too if not alone.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if folder.is_file():
+        yield folder.name, folder
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is neither a folder nor a file, expected one of rasters")
+    for path in rasters_below(folder):
+        name = str(path.relative_to(folder))
+        yield name if alone else f"{folder.name}/{name}", path
 
 
 def find_tiles(
@@ -132,6 +144,7 @@ def _tiles(name: str, path: Path, value_range: tuple[float, float] | None) -> li
     return [
         Tile(
             name=name + (f" @{window.column},{window.row}" if len(windows) > 1 else ""),
+            image=name,
             path=path,
             window=window,
             bands=bands,

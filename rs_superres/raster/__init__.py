@@ -1,6 +1,7 @@
 """The only package that opens rasters: what they say of themselves, windows in, results out."""
 
 from rs_superres.raster.description import Band, Description, same_crs
+from rs_superres.raster.finding import SUFFIXES, is_raster, rasters_below
 from rs_superres.raster.formats import (
     check_creation,
     check_whole,
@@ -25,6 +26,7 @@ from rs_superres.raster.target import Part, Target, Writer, add_tags, check_writ
 __all__ = [
     "FAILURES",
     "SAMPLE",
+    "SUFFIXES",
     "Band",
     "Description",
     "Part",
@@ -45,9 +47,11 @@ __all__ = [
     "domain_names",
     "finish",
     "inspect",
+    "is_raster",
     "keeps_domains",
     "one_line",
     "open_source",
+    "rasters_below",
     "read_grid",
     "read_small",
     "read_tags",

@@ -15,11 +15,8 @@ from rs_superres.grid import Window
 from rs_superres.groups import Group, band_groups
 from rs_superres.place import Place, pixel_size, place_of
 from rs_superres.radiometry import Valid
-from rs_superres.raster import Source, open_source
+from rs_superres.raster import SUFFIXES, Source, open_source, rasters_below
 from rs_superres.roles import Wish, decide
-
-SUFFIXES = (".tif", ".tiff", ".webp", ".png", ".jpg", ".jpeg", ".jp2", ".vrt", ".img")
-"""Files of a folder that are tried."""
 
 NEAR = 1000.0
 """Metres: scenes nearer to each other than this are one place."""
@@ -113,9 +110,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder, expected one that holds rasters")
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                yield path
+        yield from rasters_below(folder)
 
 
 def _scene(path: Path, source: Source) -> Scene:

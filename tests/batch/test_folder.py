@@ -10,7 +10,8 @@ from rs_superres.errors import InputError
 
 def test_names_keep_the_folders(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    for name in ("a/x.jp2", "y.tif", "y.tif.msk", ".z.tif"):
+    (tmp_path / ".w.tif.rs-sr").mkdir()
+    for name in ("a/x.jp2", "y.tif", "y.tif.msk", ".z.tif", ".w.tif.rs-sr/assembled.tif"):
         (tmp_path / name).touch()
     (tmp_path / "l.txt").write_text("# two\na/x.jp2\n/vsizip/q.zip/r.tif\n")
     out = tmp_path / "out"

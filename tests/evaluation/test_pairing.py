@@ -13,6 +13,7 @@ from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError
 from rs_superres.evaluation.enlarge import Way, enlarged
 from rs_superres.evaluation.pairing import find_pairs
+from rs_superres.evaluation.perceptual import Lpips
 from rs_superres.evaluation.plain import interpolated
 from rs_superres.evaluation.scores import scores
 from rs_superres.grid import Grid, Shape, Zoom
@@ -66,6 +67,30 @@ def test_bicubic_is_cubic_where_the_pixels_lie(folders: tuple[Path, Path]) -> No
     np.testing.assert_allclose(interpolated(case).astype(float), wanted, atol=1)
 
 
+def test_bands_are_compared_as_they_stand(folders: tuple[Path, Path]) -> None:
+    """Blue first, which only the high resolution says: it must not be compared with red."""
+    low, high = folders
+    levels = np.array([1000, 2000, 3000], dtype=np.uint16)[:, None, None]
+    noise = textured(1, 3, 90, 80, dtype="uint16", high=500.0)
+    rasters.write(low / "a.tif", levels + noise[:, :60, :50])
+    bgr = ("blue", "green", "red")
+    rasters.write(high / "a.tiff", levels + noise, colours=bgr, transform=FINE)
+    ((pair,), _) = find_pairs(low, high, None)
+    case = pair.case(2.5, ConsistencyConfig())
+    assert case.triplet == (2, 1, 0)
+    assert not any(len(group.bands) == 3 for group in case.low.groups)
+    for values in (case.truth, case.low.values, interpolated(case)):
+        means = values.astype(np.float64).mean(axis=(1, 2))
+        np.testing.assert_allclose(means, [1250, 2250, 3250], atol=100)
+    plain = interpolated(case)
+    found = scores(case, plain, plain, Lpips().eval())  # of drawn weights
+    assert 0 < found["lpips"] < np.inf
+    assert scores(case, case.truth, plain, Lpips().eval())["lpips"] == 0
+    # Black and white are the truth's.
+    assert (case.lows >= 1000).all()
+    assert (case.lows + case.widths <= 3500).all()
+
+
 def test_only_what_both_hold_is_compared(folders: tuple[Path, Path]) -> None:
     """A high resolution that stands out of the low one, and a hole in each."""
     low, high = folders
@@ -92,6 +117,10 @@ def test_what_cannot_be_compared(folders: tuple[Path, Path], tmp_path: Path) -> 
         find_pairs(tmp_path / "empty", high, None)
     with pytest.raises(InputError, match="is not a folder"):
         find_pairs(low / "a.tif", high, None)
+    (low / "a.png").touch()
+    with pytest.raises(InputError, match=r"holds a\.png and a\.tif, expected names that differ"):
+        find_pairs(low, high, None)
+    (low / "a.png").rename(low / ".a.png")
     rasters.write(high / "a.tiff", textured(2, 1, 90, 80), transform=FINE)
     with pytest.raises(InputError, match=r"none of 1 pairs can be used: .* has 3 bands, .* 1,"):
         find_pairs(low, high, None)

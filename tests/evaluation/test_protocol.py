@@ -22,10 +22,16 @@ from tests.rasters import Array, textured
 BICUBIC = ConsistencyConfig()
 
 
-def case_of(image: Array, scale: float, valid: Array | None = None, high: float = 255.0) -> Case:
+def case_of(
+    image: Array,
+    scale: float,
+    valid: Array | None = None,
+    high: float = 255.0,
+    low: float = 0.0,
+) -> Case:
     """Of bands that are red, green and blue if there are three."""
     index = tuple(range(len(image)))
-    value_range = ValueRange(0.0, high)
+    value_range = ValueRange(low, high)
     members = [index] if len(image) == 3 else [(i,) for i in index]
     bands = Bands(
         index=index,

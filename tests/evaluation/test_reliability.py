@@ -30,6 +30,19 @@ def test_an_honest_spread_twice_too_small() -> None:
     np.testing.assert_allclose(np.array(found.error) / found.spread, 2, rtol=0.12)
 
 
+def test_what_holes_hold_makes_no_edges() -> None:
+    """A prior of 0 in holes says of their neighbours what it says of all others."""
+    image = textured(1, 1, 90, 90, dtype="float32", high=255.0)
+    valid = np.ones(image.shape, dtype=np.bool_)
+    valid[:, 30:50, ::9] = False
+    case = case_of(image, 2, valid)
+    steep = np.hypot(*(np.gradient(case.truth, axis=a) for a in (1, 2)))
+    pool = Pool()
+    prior = np.where(case.valid, case.truth, 0)
+    pool.add(case, case.truth + steep, np.ones(case.truth.shape), prior)
+    assert pool.judged().spearman_gradient == pytest.approx(1, abs=0.01)
+
+
 def test_where_the_gradient_is_the_better_guess() -> None:
     case = case_of(textured(1, 1, 90, 90, dtype="float32", high=255.0), 2)
     steep = np.hypot(*(np.gradient(case.truth, axis=a) for a in (1, 2)))

@@ -17,12 +17,12 @@ from PIL import Image
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.evaluation import charts, files
+from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.pictures import heated
 from rs_superres.evaluation.plans import Options, plan
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
 from rs_superres.evaluation.run import run
-from rs_superres.evaluation.scores import METRICS
 from tests import rasters
 from tests.evaluation.browser import Tab, browse
 from tests.rasters import RGB, Array, textured
@@ -47,13 +47,13 @@ def test_files(found: Evaluation, tmp_path: Path, tiny: str) -> None:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(found.rows) == 12
     row = next(r for r in lines if (r["image"], r["scale"], r["method"]) == ("<1>.tif", "3", tiny))
-    (wanted,) = found.figures(tiny, 3.0, "psnr")[1]
+    (wanted,) = found.figures(tiny, 3.0, "psnr")["<1>.tif"]
     assert float(row["psnr"]) == pytest.approx(wanted)
     assert row["lpips"] == ""
     told = json.loads((out / "scores.json").read_text("utf-8"))
     assert list(told) == ["settings", "summary", "reliability", "skipped", "images"]
     summary = next(s for s in told["summary"] if (s["scale"], s["method"]) == (3.0, tiny))
-    assert set(METRICS) <= set(summary["metrics"])
+    assert set(FIGURES) <= set(summary["metrics"])
     mean = np.mean([float(r["psnr"]) for r in lines if (r["scale"], r["method"]) == ("3", tiny)])
     assert summary["metrics"]["psnr"]["mean"] == pytest.approx(mean)
     assert summary["metrics"]["psnr"]["gain"]["count"] == 3
@@ -89,6 +89,24 @@ def test_half_a_report_is_none(
     with pytest.raises(RasterError, match=r"cannot write .*report: No space left"):
         files.write(found, tmp_path / "report")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_report_that_cannot_be_replaced_stays(
+    found: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write(found, tmp_path / "report")
+    rename = Path.rename
+
+    def refused(path: Path, target: Path) -> Path:
+        if path.suffix == ".new":
+            raise OSError(13, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(RasterError, match=r"cannot write .*report: Permission denied"):
+        files.write(found, tmp_path / "report")
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+    assert (tmp_path / "report" / "report.html").exists()
 
 
 def test_the_page_needs_nothing_else(found: Evaluation) -> None:

@@ -15,9 +15,10 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
+from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.measures import shift
 from rs_superres.evaluation.plain import interpolated
-from rs_superres.evaluation.scores import METRICS, PERFECT, scores
+from rs_superres.evaluation.scores import PERFECT, scores
 from tests.evaluation.test_protocol import case_of
 from tests.rasters import Array, textured
 
@@ -54,7 +55,17 @@ def test_against_torchmetrics(bands: int, dtype: str, high: float) -> None:
     for band in range(bands):
         single = inner_similarity(one[:, [band]], two[:, [band]], high)
         assert found[f"ssim_{band + 1}"] == pytest.approx(single, abs=1e-5)
-    assert set(METRICS) <= set(found)
+    assert set(FIGURES) <= set(found)
+
+
+def test_values_far_from_zero_score_as_those_near_it() -> None:
+    """Of a range 300 widths from zero: float32 and differences of squares would leave nothing."""
+    image = textured(1, 2, 64, 80, dtype="float64", high=10.0)
+    near, far = case_of(image, 2, high=10.0), case_of(image + 3000, 2, high=3010.0, low=3000.0)
+    plain = interpolated(near)
+    one, two = scores(near, plain, plain, None), scores(far, plain + 3000, plain + 3000, None)
+    for metric in ("psnr", "ssim", "ssim_2", "consistency", "improvement"):
+        assert two[metric] == pytest.approx(one[metric], abs=1e-6)
 
 
 def test_a_perfect_result() -> None:

@@ -29,11 +29,25 @@ def test_files_by_name_and_evenly_spread(tmp_path: Path) -> None:
     assert list(find_files([folder], 2)) == ["a.PNG", "d.jp2"]
     both = find_files([folder / "sub", folder / "b.tif"], 9)
     assert both == {"sub/c.webp": folder / "sub" / "c.webp", "b.tif": folder / "b.tif"}
+    (folder / ".b.tif.rs-sr").mkdir()
+    (folder / ".b.tif.rs-sr" / "assembled.tif").touch()
+    (folder / ".hidden.tif").touch()
+    assert len(find_files([folder], None)) == 5
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"no rasters in .*empty, expected files named"):
         find_files([tmp_path / "empty"], None)
     with pytest.raises(InputError, match="neither a folder nor a file"):
         find_files([tmp_path / "none"], None)
+
+
+def test_no_file_is_dropped_for_its_name(tmp_path: Path) -> None:
+    paths = [tmp_path / "x/in/a.tif", tmp_path / "y/in/a.tif", tmp_path / "a.tif"]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    folders = [tmp_path / "x/in", tmp_path / "y/in", tmp_path / "a.tif", paths[0], tmp_path / "y"]
+    found = find_files(folders, None)
+    assert found == {"in/a.tif": paths[0], str(paths[1]): paths[1], "a.tif": paths[2]}
 
 
 def test_tiles_cover_what_is_small_and_sample_what_is_large() -> None:

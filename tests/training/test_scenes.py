@@ -37,6 +37,8 @@ def test_scenes_of_any_kind_are_found_at_any_depth(tmp_path: Path) -> None:
     Image.fromarray(picture).save(tmp_path / "deep" / "er" / "d.png")
     Image.fromarray(picture).save(tmp_path / "a.jpg")
     (tmp_path / "notes.txt").write_text("no raster")
+    (tmp_path / ".b.tif.rs-sr").mkdir()  # what an unfinished run keeps
+    rasters.write(tmp_path / ".b.tif.rs-sr" / "assembled.tif", textured(1, 3, 20, 30))
     scenes, skipped = find_scenes([tmp_path], cache_bytes=1e9)
     assert names(scenes) == ["a", "b", "c", "d"]
     assert skipped == []

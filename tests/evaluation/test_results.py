@@ -1,0 +1,62 @@
+"""Figures of tiles as figures of images."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rs_superres.evaluation.plans import Options, plan
+from rs_superres.evaluation.results import BICUBIC, Evaluation, Row
+from rs_superres.evaluation.run import run
+from tests import rasters
+from tests.rasters import RGB, textured
+
+PLAIN = {"a @0,0": 20.0, "a @0,9": 22.0, "a @9,0": math.nan, "b": 30.0, "c": 26.0}
+"""PSNR by bicubic, tile by tile."""
+
+
+def row(method: str, tile: str, seed: int, figure: float) -> Row:
+    image = tile.partition(" ")[0]
+    scores = {"psnr": figure}
+    return Row(image=image, tile=tile, scale=2.0, method=method, seed=seed, scores=scores)
+
+
+def test_an_image_counts_once_whatever_its_tiles() -> None:
+    gains = {"a": 1.0, "b": 2.0, "c": 6.0}
+    rows = [row(BICUBIC, tile, 0, p) for tile, p in PLAIN.items()]
+    rows += [
+        row("m", tile, seed, p + gains[tile[0]] + seed)
+        for tile, p in PLAIN.items()
+        for seed in (0, 1)
+    ]
+    found = Evaluation(
+        settings={}, rows=rows, reliability={}, examples=[], skipped=[], images=3
+    )  # fmt: skip
+    plain, gain = found.summary(BICUBIC, 2.0, "psnr"), found.gain("m", 2.0, "psnr")
+    assert plain is not None
+    assert plain.count == 3
+    assert plain.mean == pytest.approx((21 + 30 + 26) / 3)
+    assert plain.deviation == pytest.approx(np.std([21, 30, 26], ddof=1))
+    assert gain is not None
+    assert gain.count == 3
+    assert gain.mean == pytest.approx(3.5)
+    assert gain.between_seeds == pytest.approx(np.std([3, 4], ddof=1))
+    assert found.gains("m", 2.0, "psnr", tiles=True)["a @0,9"] == pytest.approx([1, 2])
+    assert found.summary(BICUBIC, 2.0, "ssim") is None
+
+
+def test_tiles_of_one_raster_have_no_interval(tmp_path: Path, tiny: str) -> None:
+    """Four tiles of one file say nothing of other images."""
+    blank = np.zeros((3, 1100, 1100), np.uint8)
+    blank[:, 300:420] = textured(1, 3, 120, 1100) | 1
+    rasters.write(tmp_path / "a.tif", blank, colours=RGB, nodata=0)
+    found = run(plan(Options(data=(tmp_path,), models=(tiny,), scales=(8.0,), steps=0)))
+    assert len({r.tile for r in found.rows}) > 1
+    summary = found.summary(tiny, 8.0, "psnr")
+    assert summary is not None
+    assert (summary.count, summary.low) == (1, None)
+    assert {e.name for e in found.examples} <= {r.tile for r in found.rows}
+    assert found.examples

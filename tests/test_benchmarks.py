@@ -1,0 +1,45 @@
+"""What the benchmarks tell of whole commands."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from benchmarks import commands
+from rs_superres import demo
+from rs_superres.raster import write_image
+
+
+@pytest.mark.parametrize("taken", [1, 150_000_000])
+def test_memory_and_disk_are_the_command_s_own(tmp_path: Path, taken: int) -> None:
+    """What the process that starts it holds does not count."""
+    ours = np.ones(40_000_000)
+    code = f"import time; x = b'1' * {taken}; open('x', 'wb').write(x); time.sleep(0.5)"
+    program = f"import os; os.chdir({str(tmp_path)!r}); {code}"
+    seconds, memory, disk = commands._watched([sys.executable, "-c", program], tmp_path)
+    assert seconds > 0.5
+    assert taken < memory < taken + 60e6 < taken + ours.nbytes
+    assert disk == taken
+
+
+def test_gdal_writes_what_we_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compression, predictor, overviews: the yardstick does as much."""
+    path = tmp_path / "scene.tif"
+    write_image(path, demo.render(160, samples=1), demo.grid(160))
+    monkeypatch.setattr(commands, "scene", lambda *_: path)
+    found: list[object] = []
+    for tool in (None, shutil.which("gdal_translate")):
+        if tool is None and found:
+            pytest.skip("gdal_translate is not installed")
+        monkeypatch.setattr(shutil, "which", lambda _, tool=tool: tool)
+        rows = commands.interpolation(tmp_path, quick=True)
+        assert len(rows) == 3
+        with rasterio.open(tmp_path / "cubic.tif") as dataset:
+            tags = dataset.tags(ns="IMAGE_STRUCTURE")
+            found.append(({k: tags[k] for k in ("COMPRESSION", "PREDICTOR")}, dataset.overviews(1)))
+    assert found[0] == found[1]
