@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +16,7 @@ from rs_superres.config import ModelConfig, to_toml
 from rs_superres.errors import ModelError
 from rs_superres.nets.build import paper_network
 from rs_superres.released import read_released, released_config
+from rs_superres.whole import new_folder
 
 CONFIG, WEIGHTS, CARD = "config.toml", "weights.safetensors", "card.md"
 """The files of a model folder."""
@@ -108,7 +107,7 @@ def import_checkpoint(
     _check(network, tensors, source)
     network.load_state_dict(tensors, assign=True)
     try:
-        with _new_folder(out) as folder:
+        with new_folder(out) as folder:
             (folder / CONFIG).write_text(to_toml(config), encoding="utf-8")
             (folder / CARD).write_text(_card(source.name, which, config, network), encoding="utf-8")
             save_weights(network, folder / WEIGHTS)
@@ -128,29 +127,6 @@ def _check_target(out: Path, overwrite: bool) -> None:
     others = sorted({entry.name for entry in out.iterdir()} - {CONFIG, WEIGHTS, CARD})
     if others:
         raise ModelError(f"{out} holds more than a model ({others[0]}), and is left alone")
-
-
-@contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the name ``out`` once it is whole."""
-    out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    replaced = out.with_name(f".{out.name}.{os.getpid()}.replaced")
-    partial.mkdir()
-    try:
-        yield partial
-        if out.exists():
-            out.rename(replaced)
-        try:
-            partial.rename(out)
-        except OSError:
-            if replaced.exists():
-                replaced.rename(out)
-            raise
-    finally:
-        for leftover in (partial, replaced):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _card(source: str, which: str, config: ModelConfig, network: nn.Module) -> str:

@@ -23,11 +23,11 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.geojson import LONGITUDE_LATITUDE
 from rs_superres.grid import Window
 from rs_superres.machine import peak, resident
-from rs_superres.outputs import write_whole
 from rs_superres.raster import FAILURES, Source, block_cache, open_source
 from rs_superres.scene import Recipe, compute_cell, holds_valid
 from rs_superres.store import CellStore
 from rs_superres.threads import cores
+from rs_superres.whole import write_whole
 
 LOOKED_AT = 1024
 """Of more cells, so many are looked at and stand for the others."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 from collections.abc import Sequence
@@ -84,22 +83,6 @@ def check_folder(out: Path) -> None:
         raise InputError(f"the output {out} is a directory, expected a file name")
     if not parent:
         raise InputError(f"the output's folder {out.parent} does not exist")
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a small file whole: beside its name first, then renamed.
-
-    Raises:
-        RasterError: it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise RasterError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def check_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -> None:

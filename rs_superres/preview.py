@@ -10,10 +10,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from rs_superres.grid import Window, Zoom
-from rs_superres.outputs import write_whole
 from rs_superres.planning import Plan
 from rs_superres.radiometry import Valid
 from rs_superres.raster import Paths, Selection, open_source
+from rs_superres.whole import write_whole
 
 STRETCH = (1.0, 99.0)
 """Percentiles of the source's values that become black and white."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rs_superres.batch.work import Outcome
-from rs_superres.outputs import write_whole
+from rs_superres.whole import write_whole
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em }

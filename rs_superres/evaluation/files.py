@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
+from rs_superres.whole import new_folder
 
 PAGE, TABLE, FACTS = "report.html", "scores.csv", "scores.json"
 
@@ -40,30 +40,16 @@ def check_out(out: Path, *, overwrite: bool) -> None:
 
 
 def write(found: Evaluation, out: Path) -> None:
-    """Write all files, in a folder beside it that is renamed when it is whole.
+    """Write all files, the folder whole or not at all.
 
     Raises:
         RasterError: they cannot be written.
     """
-    out = out.absolute()
     try:
-        temporary, aside = (out.with_name(f".{out.name}.{os.getpid()}.{n}") for n in ("new", "old"))
-        temporary.mkdir()
-        try:
-            (temporary / PAGE).write_text(page(found), encoding="utf-8")
-            (temporary / FACTS).write_text(json.dumps(facts(found), indent=1), encoding="utf-8")
-            _table(found, temporary / TABLE)
-            if out.exists():
-                out.rename(aside)
-            try:
-                temporary.rename(out)
-            except OSError:
-                if aside.exists():
-                    aside.rename(out)
-                raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
+        with new_folder(out) as folder:
+            (folder / PAGE).write_text(page(found), encoding="utf-8")
+            (folder / FACTS).write_text(json.dumps(facts(found), indent=1), encoding="utf-8")
+            _table(found, folder / TABLE)
     except OSError as error:
         raise RasterError(f"cannot write {out}: {error.strerror or error}") from error
 
