@@ -98,7 +98,7 @@ def test_a_report_that_cannot_be_replaced_stays(
     rename = Path.rename
 
     def refused(path: Path, target: Path) -> Path:
-        if path.suffix == ".new":
+        if path.suffix == ".partial":
             raise OSError(13, "Permission denied")
         return rename(path, target)
 
