@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
 
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.machine import forget_peak, peak, resident
 from rs_superres.planning import Plan
+from rs_superres.radiometry import Valid
 from rs_superres.raster import Source, block_cache, open_source
-from rs_superres.scene import compute_cell, is_blank
+from rs_superres.scene import compute_cell, is_blank, source_window
 from rs_superres.store import CellStore
 from rs_superres.threads import THREADS, cores
 
@@ -46,20 +51,20 @@ def compute_here(
         RasterError: a file cannot be read or written.
     """
     forget_peak()  # of runs before in this process
-    todo, before = iter(cells), resident()
+    todo, before = deque(cells), resident()
     with open_source(decided.sources, decided.roles.selection) as source:
-        for cell in todo:
-            blank = _compute(decided, store, cell, source)
+        blank = True
+        while todo and blank:
+            blank = _compute(decided, store, todo.popleft(), source)
             finished()
-            if not blank:
-                break
+        if not todo:
+            return
         _check_memory(decided, peak())
         at_once = cells_at_once(
             decided, before, peak(), cores() if processors is None else processors
         )
         if at_once == 1:
-            for cell in todo:
-                _compute(decided, store, cell, source)
+            for _ in _in_turn(decided, store, todo, source):
                 finished()
             return
     for _ in _side_by_side(decided, store, todo, at_once):
@@ -113,16 +118,59 @@ def _check_memory(decided: Plan, most: int) -> None:
         )
 
 
+class _Read:
+    """The surroundings of one cell, read ahead."""
+
+    def __init__(self, window: Window, read: tuple[npt.NDArray[np.generic], Valid]) -> None:
+        self._window, self._read = window, read
+
+    def read_reflected(
+        self, row: int, column: int, height: int, width: int
+    ) -> tuple[npt.NDArray[np.generic], Valid]:
+        """See :class:`rs_superres.scene.Reader`."""
+        if Window(row, column, height, width) != self._window:
+            raise ValueError(f"{self._window} was read, not row {row}, column {column}")
+        return self._read
+
+
+def _in_turn(
+    decided: Plan, store: CellStore, todo: deque[Window], source: Source
+) -> Iterator[None]:
+    """Compute cells one by one: meanwhile the next one is read, and the last one written."""
+
+    def read(cell: Window) -> _Read:
+        window = source_window(decided.recipe, cell)
+        return _Read(
+            window,
+            source.read_reflected(window.row, window.column, window.height, window.width),
+        )
+
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        ahead = [reader.submit(read, cell) for cell in islice(todo, 1)]
+        written: list[Future[None]] = []
+        while todo:
+            cell, around = todo.popleft(), ahead.pop().result()
+            ahead = [reader.submit(read, following) for following in islice(todo, 1)]
+            made = compute_cell(decided.recipe, around, cell)
+            for last in written:
+                last.result()
+                yield
+            written = [writer.submit(store.put, cell, made)]
+        for last in written:
+            last.result()
+            yield
+
+
 def _side_by_side(
-    decided: Plan, store: CellStore, todo: Iterator[Window], at_once: int
+    decided: Plan, store: CellStore, todo: deque[Window], at_once: int
 ) -> Iterator[None]:
     """Compute cells on threads, handing out no more than they are about to need."""
     pool = ThreadPoolExecutor(at_once)
     running: set[Future[None]] = set()
     try:
         while True:
-            for cell in islice(todo, 2 * at_once - len(running)):
-                running.add(pool.submit(compute_one, decided, store, cell))
+            while todo and len(running) < 2 * at_once:
+                running.add(pool.submit(compute_one, decided, store, todo.popleft()))
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from rs_superres.engine import Options
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.machine import peak, resident
-from rs_superres.scene import Reader, Recipe, compute_cell
+from rs_superres.raster import Source
+from rs_superres.scene import Made, Reader, Recipe, compute_cell
+from rs_superres.store import CellStore
 from tests import rasters
 from tests.rasters import RGB, textured
 
@@ -99,7 +102,7 @@ def test_cells_at_once_by_what_the_first_took(
         engine.plan(source, tmp_path / "out.tif", options),
         compute=partial(compute_here, processors=cores),
     )
-    assert pools == ([at_once] if at_once > 1 else [])
+    assert pools == ([at_once] if at_once > 1 else [1, 1])  # a reader, a writer
 
 
 def test_blank_cells_tell_nothing_of_memory(
@@ -163,3 +166,41 @@ def test_a_larger_run_before_does_not_count(source: Path, tmp_path: Path, tiny: 
     assert peak() > limit
     options = Options(scale="3", model=tiny, memory=limit)
     engine.upscale(source, tmp_path / "out.tif", options)
+
+
+def test_the_next_cell_is_read_and_the_last_written_meanwhile(
+    source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the third cell is computed, the fourth is read and the second written."""
+    computed: list[Window] = []
+    read, written = Event(), Event()
+    reading, putting = Source.read_reflected, CellStore.put
+
+    def observed_read(self: Source, *window: int) -> Any:
+        if len(computed) == 3:
+            read.set()
+        return reading(self, *window)
+
+    def observed_put(self: CellStore, cell: Window, made: Made) -> None:
+        if cell in computed[1:2]:
+            assert third.wait(20)  # held back until the third is being computed
+            written.set()
+        putting(self, cell, made)
+
+    third = Event()
+
+    def observed(recipe: Recipe, reader: Reader, cell: Window) -> Made:
+        computed.append(cell)
+        if len(computed) == 3:
+            third.set()
+            assert read.wait(20)
+            assert written.wait(20)
+        return compute_cell(recipe, reader, cell)
+
+    monkeypatch.setattr(computing, "cores", lambda: 2)
+    monkeypatch.setattr(Source, "read_reflected", observed_read)
+    monkeypatch.setattr(CellStore, "put", observed_put)
+    monkeypatch.setattr(computing, "compute_cell", observed)
+    told = upscaled(source, tmp_path / "out.tif", tiny)
+    assert told == [(done, 9) for done in range(10)]
+    assert len(computed) == len(set(computed)) == 9
