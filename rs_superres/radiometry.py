@@ -118,6 +118,14 @@ def _box_sum(x: npt.NDArray[Real]) -> npt.NDArray[Real]:
     return out
 
 
+def limits(dtype: str, bits: int | None = None) -> tuple[float, float]:
+    """The least and the greatest digital number of a dtype, of so many bits."""
+    if np.dtype(dtype).kind == "f":
+        greatest = float(np.finfo(dtype).max)
+        return -greatest, greatest
+    return np.iinfo(dtype).min, np.iinfo(dtype).max if bits is None else 2**bits - 1
+
+
 def quantise(
     values: npt.NDArray[np.float64], dtype: str, nodata: float | None, bits: int | None = None
 ) -> npt.NDArray[np.generic]:
@@ -130,14 +138,13 @@ def quantise(
         bits: how many bits an unsigned integer has, where fewer than its dtype's.
     """
     kind = np.dtype(dtype)
+    least, most = limits(dtype, bits)
     if kind.kind == "f":
-        greatest = np.finfo(kind).max
-        out = values.clip(-greatest, greatest).astype(kind)
+        out = values.clip(least, most).astype(kind)
         if nodata is not None:
             taken = out == kind.type(nodata)
             out[taken] = np.nextafter(kind.type(nodata), kind.type(0 if nodata else 1))
         return out
-    least, most = np.iinfo(kind).min, np.iinfo(kind).max if bits is None else 2**bits - 1
     rounded = np.clip(np.rint(values), least, most)
     if nodata is not None and least <= nodata <= most:
         taken = rounded == nodata

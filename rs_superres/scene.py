@@ -22,7 +22,15 @@ from rs_superres.groups import Group
 from rs_superres.inference import Inference
 from rs_superres.moments import Running
 from rs_superres.noise import normal_field
-from rs_superres.radiometry import DOUBLE, FILL_RADIUS, Floats, Valid, fill_holes, quantise
+from rs_superres.radiometry import (
+    DOUBLE,
+    FILL_RADIUS,
+    Floats,
+    Valid,
+    fill_holes,
+    limits,
+    quantise,
+)
 from rs_superres.raster import Band
 from rs_superres.raster.description import nodata_of
 from rs_superres.resample import cubic, linear
@@ -233,8 +241,12 @@ def _drawn(recipe: Recipe, around: _Surroundings, number: int) -> Running:
     inner = np.s_[:, sound : sound + around.cell.height, sound : sound + around.cell.width]
     drawn = Running()
     project = _projection(recipe, around)
+    ends = [limits(recipe.dtype, recipe.bands[i].bits) for i in recipe.groups[number].bands]
+    least, most = np.array(ends, dtype=np.float64).T[..., None, None]
     for sample in samples:
-        drawn.add((sample if project is None else project(sample, source, width))[inner])
+        # Clipped before the correction too: what is clipped after it is lost to it.
+        made = sample if project is None else project(sample.clip(least, most), source, width)
+        drawn.add(made[inner])
     return drawn
 
 
