@@ -58,11 +58,11 @@ def test_cells_at_once_share_the_time_and_add_up_in_memory(
     monkeypatch.setattr(forecast, "resident", lambda: 10**9)
     monkeypatch.setattr(forecast, "peak", lambda: 2 * 10**9)
     found = {
-        memory: forecast.forecast(make(half, memory=memory * 10**9)) for memory in (2, 3, 5, 50)
+        memory: forecast.forecast(make(half, memory=memory * 10**9)) for memory in (2, 4, 6, 50)
     }
-    assert {memory: f.at_once for memory, f in found.items()} == {2: 1, 3: 2, 5: 4, 50: 4}
-    assert found[5].seconds == found[5].cell_seconds * 6 / 4
-    assert found[5].memory_bytes - found[2].memory_bytes == 3 * 10**9
+    assert {memory: f.at_once for memory, f in found.items()} == {2: 1, 4: 2, 6: 4, 50: 4}
+    assert found[6].seconds == found[6].cell_seconds * 6 / 4
+    assert found[6].memory_bytes - found[2].memory_bytes == 3 * 10**9
 
 
 def test_it_computes_one_cell_twice(make: Make, half: Path) -> None:
