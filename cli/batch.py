@@ -113,11 +113,11 @@ def _check_report(report: Path | None, *, overwrite: bool) -> None:
         return
     if report.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--report {report}, expected a name that ends in .html")
-    if not report.parent.is_dir():
-        raise InputError(f"the report's folder {report.parent} does not exist")
+    from rs_superres.outputs import check_folder, check_replaced
+
     for path in (report, report.with_suffix(".json")):
-        if path.is_dir() or (path.exists() and not overwrite):
-            raise InputError(f"{path} exists already; use --overwrite to replace it")
+        check_folder(path)
+        check_replaced(path, (), overwrite=overwrite)
 
 
 def _complain(outcomes: list[Outcome]) -> None:

@@ -97,12 +97,7 @@ class Degradation(click.ParamType[tuple[str, float]]):
     show_default=True,
     help="As of rs-sr upscale.",
 )
-@click.option(
-    "--value-range",
-    type=options.Numbers(2),
-    metavar="LO,HI",
-    help="Values that map to -1 and 1.",
-)
+@options.value_range
 @click.option("--limit", type=click.IntRange(min=1), help="Files at most, evenly spread.")
 @click.option(
     "--lpips-backbone",

@@ -110,6 +110,9 @@ precision = click.option(
     show_default=True,
     help="What the networks compute in.",
 )
+value_range = click.option(
+    "--value-range", type=Numbers(2), metavar="LO,HI", help="Values that map to -1 and 1."
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace a file of that name.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")

@@ -80,12 +80,7 @@ OPTIONS = (
         help="Turn a palette into colours, or carry classes and 1-bit masks by nearest neighbour.",
     ),
     click.option("--nodata", type=float, metavar="V", help="The value that is nodata in SOURCE."),
-    click.option(
-        "--value-range",
-        type=options.Numbers(2),
-        metavar="LO,HI",
-        help="Values that map to -1 and 1.",
-    ),
+    options.value_range,
     options.device,
     options.precision,
     click.option(

@@ -27,7 +27,7 @@ DTYPES = SINGLE + DOUBLE
 FILL_RADIUS = 16
 """Pixels: how far into a hole its valid neighbours are continued."""
 
-FARTHEST = 1e12
+GREATEST = 1e12
 """Network values at most: the squares of larger ones are beyond single precision, and no numbers
 wherever weights of 0 meet them."""
 
@@ -57,7 +57,7 @@ class ValueRange:
         # What stands in a hole may be a signalling NaN, or beyond all numbers.
         with np.errstate(invalid="ignore", over="ignore"):
             scaled = (values.astype(np.float64) - self.low) / self.half - 1
-            return scaled.clip(-FARTHEST, FARTHEST).astype(np.float32)
+            return scaled.clip(-GREATEST, GREATEST).astype(np.float32)
 
     def from_network(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Network values to digital numbers, in float64 and not rounded."""
