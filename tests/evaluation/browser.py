@@ -112,3 +112,7 @@ async def _visit(tab: str, address: str, visit: Callable[[Tab], Awaitable[None]]
         await visit(page)
     finally:
         connection.close()
+        # The socket is closed once the browser has answered; left open, some later test would be
+        # told of it, and fail.
+        while await connection.read_message() is not None:
+            pass
