@@ -3,15 +3,23 @@
 An encoder pads each convolution with zeros, and what lies within its radius of the border is
 dropped by whoever tiles. Here each convolution gives what it knows and no more, so the image
 shrinks on the way: less work by what would be dropped, and nothing is copied to be padded.
+
+A tall image goes through in strips, since an encoder holds some four times its features on the way.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rs_superres.nets.encoders import DenseBlock, Edsr, Rdn, ResidualBlock
+
+STRIP = 448
+"""Rows of features that are made at once, at most. A strip costs the encoder's radius in rows; a
+cell of 768 output pixels is one strip down to a magnification of 1.8, and two below."""
 
 
 def interior(encoder: Edsr | Rdn, image: Tensor) -> Tensor:
@@ -25,6 +33,15 @@ def interior(encoder: Edsr | Rdn, image: Tensor) -> Tensor:
         (b, channels, h - 2 radius, w - 2 radius), equal to the encoder's own up to rounding.
     """
     image = image.contiguous(memory_format=torch.channels_last)
+    around = 2 * encoder.radius
+    rows = image.shape[2] - around
+    strips = max(1, -(-rows // STRIP))
+    edges = [rows * number // strips for number in range(strips + 1)]
+    made = [_strip(encoder, image[:, :, top : bottom + around]) for top, bottom in pairwise(edges)]
+    return made[0] if strips == 1 else torch.cat(made, dim=2)
+
+
+def _strip(encoder: Edsr | Rdn, image: Tensor) -> Tensor:
     return _rdn(encoder, image) if isinstance(encoder, Rdn) else _edsr(encoder, image)
 
 

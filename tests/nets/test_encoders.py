@@ -35,7 +35,11 @@ def test_the_radius_is_how_far_it_sees(encoder: Encoder) -> None:
     assert (int(reached.min()), int(reached.max())) == (20 - encoder.radius, 20 + encoder.radius)
 
 
-def test_interior_is_the_encoder_without_its_border(encoder: Encoder) -> None:
+@pytest.mark.parametrize("strip", [448, 2])
+def test_interior_is_the_encoder_without_its_border(
+    encoder: Encoder, strip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rs_superres.nets.interior.STRIP", strip)
     r = encoder.radius
     image = random_image(1, 2, 3, 2 * r + 5, 2 * r + 9)
     with torch.no_grad():
