@@ -25,6 +25,7 @@ SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
 """Magnifications at which a model stores what depends on the scale."""
 
 LOSSES = ("absolute", "psnr")
+CONTEXTS = ("crops", "stored")
 """What the prior's training minimises."""
 
 BORDER = 2
@@ -130,9 +131,18 @@ class PriorPhase(Phase):
     loss: str = "absolute"
     """Error that falls: ``absolute`` (L1, a median) or ``psnr`` (each crop's PSNR, a mean)."""
 
+    contexts: str = "crops"
+    """Galerkin contexts: ``crops`` for those of each batch, as the paper trains, and the stored
+    ones measured afterwards; ``stored`` for those that the model holds and is used with, which then
+    stay as they are: to go on from a model."""
+
     def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise InputError(f"loss is {self.loss!r}, expected one of {', '.join(LOSSES)}")
+        for key, value, known in (
+            ("loss", self.loss, LOSSES),
+            ("contexts", self.contexts, CONTEXTS),
+        ):
+            if value not in known:
+                raise InputError(f"{key} is {value!r}, expected one of {', '.join(known)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

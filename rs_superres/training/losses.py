@@ -53,10 +53,9 @@ def prior_loss(
     side: int,
     *,
     kind: str = "absolute",
+    contexts: Tensor | None = None,
 ) -> Tensor:
     """The prior's error at side x side random rows and columns of the crops.
-
-    The contexts are those of the crops at hand, as the paper trains.
 
     Args:
         prior: what is trained.
@@ -66,13 +65,16 @@ def prior_loss(
         kind: ``absolute`` for the mean absolute error of network values; ``psnr`` for the mean over
             crops of log10 of the mean squared error, a tenth of a PSNR less its sign (NAFNet, Chen
             et al. 2022): every crop counts alike, however much contrast it has.
+        contexts: (2, heads, head_dim, head_dim); those of the crops at hand when None, as the
+            paper trains.
     """
     rows, columns = (
         torch.from_numpy(np.sort(chance.permutation(inner(batch, axis).numpy())[:side]))
         for axis in (0, 1)
     )
     samples = _samples(batch, rows, columns)
-    made = cubic(batch.low, *samples) + prior.residual(batch.low, *samples, _cell(batch))
+    drawn = prior.residual(batch.low, *samples, _cell(batch), contexts)
+    made = cubic(batch.low, *samples) + drawn
     error = made.float() - _at(batch.high, rows, columns)
     if kind == "psnr":
         return (error.square().mean((1, 2, 3)) + FLAT).log10().mean()

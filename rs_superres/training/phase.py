@@ -62,7 +62,7 @@ def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> 
     if fitting.step:
         fitting.settle()
         if name == "prior":
-            losses.calibrate(prior, run.crops, key=(run.config.seed, CONTEXT))
+            _calibrate(run)
     return ended
 
 
@@ -145,7 +145,15 @@ def _loss(run: Session, name: PhaseName, batch: Batch, step: int) -> Tensor:
     chance = np.random.default_rng([*_key(run, name, step), run.world.rank, 2])
     if name == "prior":
         learnt = run.config.prior_phase
-        return losses.prior_loss(run.network.prior, batch, chance, learnt.points, kind=learnt.loss)
+        stored = learnt.contexts == "stored"
+        return losses.prior_loss(
+            run.network.prior,
+            batch,
+            chance,
+            learnt.points,
+            kind=learnt.loss,
+            contexts=run.network.prior.contexts_at(batch.scale) if stored else None,
+        )
     denoiser = run.network.denoiser
     if denoiser is None:
         raise InputError("this model has no denoiser to train")
@@ -157,6 +165,12 @@ def _loss(run: Session, name: PhaseName, batch: Batch, step: int) -> Tensor:
     torch.manual_seed(int(chance.integers(2**62)))  # dropout
     clean = missed / denoiser.deviation(batch.scale)
     return losses.denoiser_loss(denoiser, clean, prior, batch.scale, noise)
+
+
+def _calibrate(run: Session, count: int = 64) -> None:
+    """Measure the stored contexts, unless the phase was trained with them."""
+    if run.config.prior_phase.contexts == "crops":
+        losses.calibrate(run.network.prior, run.crops, key=(run.config.seed, CONTEXT), count=count)
 
 
 @contextmanager
@@ -237,7 +251,7 @@ def _validate(run: Session, name: PhaseName, fitting: Fitting) -> None:
         return
     with fitting.averaged():
         if name == "prior":
-            losses.calibrate(run.network.prior, run.crops, key=(run.config.seed, CONTEXT), count=16)
+            _calibrate(run, count=16)
         windows = validation.truths(run.held_out, WINDOWS)
         scores = run.scores(windows, default=name == "denoiser")
         run.save_model(scores, len(windows))

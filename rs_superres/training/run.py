@@ -165,6 +165,11 @@ def _sized(config: TrainConfig, start: str | None) -> TrainConfig:
     """A configuration with the sizes of the model that is started from."""
     if start is not None:
         return config.continued(zoo.config_of(start))
+    if config.prior_phase.contexts == "stored":
+        raise InputError(
+            'contexts is "stored", but a model that begins anew has stored none: take "crops", or '
+            "name with -m a model to go on from"
+        )
     return replace(config, denoiser=None) if config.denoiser_phase.steps == 0 else config
 
 

@@ -82,6 +82,20 @@ def test_psnr_loss_is_the_mean_of_the_crops_psnr(network: SceneNetwork, crops: C
     assert 10 * (math.log10(4) - loss) == pytest.approx(np.mean(psnr), abs=0.01)
 
 
+def test_with_stored_contexts_the_loss_is_of_what_the_model_makes(
+    network: SceneNetwork, crops: Crops
+) -> None:
+    models.scramble(network, seed=4)
+    prior, batch = network.prior, crops.batch((3,), 2, 12, 2.0)
+    rows, columns = (losses.inner(batch, axis) for axis in (0, 1))
+    missed, _ = losses.residual(network, batch, rows, columns)
+    expected = missed.abs().mean().item()
+    stored = prior.contexts_at(batch.scale)
+    found = prior_loss(prior, batch, chance(), side=999, contexts=stored).item()
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert prior_loss(prior, batch, chance(), side=999).item() != pytest.approx(expected, rel=1e-3)
+
+
 def test_the_phase_is_heeded(network: SceneNetwork, crops: Crops) -> None:
     """Low resolution with shifted cells fits its truth at the batch's positions, no others."""
     silence(network)

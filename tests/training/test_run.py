@@ -326,6 +326,18 @@ def test_tuning_starts_from_the_model(data: Path, tmp_path: Path, shipped: str) 
     assert f"**Started from**: {shipped}" in (out / "card.md").read_text()
 
 
+def test_tuning_with_the_contexts_of_the_model(data: Path, tmp_path: Path, shipped: str) -> None:
+    out = tmp_path / "run"
+    stored = replace(config().prior_phase, contexts="stored")
+    go(data, out, config=config(prior_phase=stored), start=shipped)
+    before, after = (load_file(Path(p) / "weights.safetensors") for p in (shipped, out))
+    np.testing.assert_array_equal(after["prior.contexts"], before["prior.contexts"])
+    lifting = "prior.operator.lift.weight"
+    assert not np.array_equal(after[lifting], before[lifting])
+    with pytest.raises(InputError, match="a model that begins anew has stored none"):
+        go(data, tmp_path / "other", config=config(prior_phase=stored))
+
+
 def test_tuning_is_gone_on_with_exactly(data: Path, tmp_path: Path, shipped: str) -> None:
     small = config(operator=replace(config().operator, scales=(9.0,)))
     go(data, tmp_path / "straight", config=small, start=shipped)
