@@ -15,8 +15,9 @@ from pathlib import Path
 from rs_superres.assembly import assemble
 from rs_superres.computing import Compute, compute_here
 from rs_superres.errors import RasterError
+from rs_superres.options import Options
 from rs_superres.outputs import check_disk, check_unchanged
-from rs_superres.planning import Options, Plan, plan
+from rs_superres.planning import Plan, plan
 from rs_superres.preview import save_preview
 from rs_superres.raster import Paths, block_cache, open_source
 from rs_superres.residual import Residual
