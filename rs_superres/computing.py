@@ -16,8 +16,9 @@ from rs_superres.machine import forget_peak, peak, resident
 from rs_superres.planning import Plan
 from rs_superres.radiometry import Valid
 from rs_superres.raster import Source, block_cache, open_source
-from rs_superres.scene import compute_cell, is_blank, source_window
+from rs_superres.scene import compute_cell, is_blank
 from rs_superres.store import CellStore
+from rs_superres.surroundings import source_window
 from rs_superres.threads import THREADS, cores
 
 SHARE = 0.9
@@ -127,7 +128,7 @@ class _Read:
     def read_reflected(
         self, row: int, column: int, height: int, width: int
     ) -> tuple[npt.NDArray[np.generic], Valid]:
-        """See :class:`rs_superres.scene.Reader`."""
+        """See :class:`rs_superres.reader.Reader`."""
         if Window(row, column, height, width) != self._window:
             raise ValueError(f"{self._window} was read, not row {row}, column {column}")
         return self._read

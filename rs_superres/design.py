@@ -17,8 +17,8 @@ from rs_superres.machine import check_memory
 from rs_superres.options import Options
 from rs_superres.place import pixel_size
 from rs_superres.raster import Description, Sampled
+from rs_superres.recipe import Recipe
 from rs_superres.roles import Roles
-from rs_superres.scene import Recipe
 from rs_superres.tiles import Cells, Lattice
 
 FAR = 2.0

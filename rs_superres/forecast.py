@@ -24,7 +24,8 @@ from rs_superres.geojson import LONGITUDE_LATITUDE
 from rs_superres.grid import Window
 from rs_superres.machine import peak, resident
 from rs_superres.raster import FAILURES, Source, block_cache, open_source
-from rs_superres.scene import Recipe, compute_cell, holds_valid
+from rs_superres.recipe import Recipe
+from rs_superres.scene import compute_cell, holds_valid
 from rs_superres.store import CellStore
 from rs_superres.threads import cores
 from rs_superres.whole import write_whole

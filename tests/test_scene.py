@@ -23,8 +23,10 @@ from rs_superres.nets.build import scene_network
 from rs_superres.noise import normal_field
 from rs_superres.radiometry import FILL_RADIUS
 from rs_superres.raster import Band
+from rs_superres.reader import ArrayReader
+from rs_superres.recipe import Recipe
 from rs_superres.roles import assigned
-from rs_superres.scene import ArrayReader, Recipe, compute_cell
+from rs_superres.scene import compute_cell
 from rs_superres.tiles import Lattice
 from tests import models
 from tests.located import Bilinear, Counted, Noise, coordinates, expected

@@ -21,7 +21,9 @@ from rs_superres.groups import Group
 from rs_superres.inference import Manner, prepare
 from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band
-from rs_superres.scene import ArrayReader, Recipe, compute_cell
+from rs_superres.reader import ArrayReader
+from rs_superres.recipe import Recipe
+from rs_superres.scene import compute_cell
 from rs_superres.tiles import Lattice
 
 Array = npt.NDArray[Any]
