@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rs_superres import __version__, zoo
-from rs_superres.consistency import surroundings
 from rs_superres.errors import InputError
 from rs_superres.extent import Extent
 from rs_superres.grid import Window, Zoom
 from rs_superres.groups import band_groups
-from rs_superres.inference import Manner, prepare, resolve_device, resolve_precision
+from rs_superres.inference import resolve_device, resolve_precision
 from rs_superres.machine import check_memory
 from rs_superres.options import Options
 from rs_superres.place import pixel_size
 from rs_superres.raster import Description, Sampled
-from rs_superres.recipe import Recipe
+from rs_superres.recipe import Recipe, Way
 from rs_superres.roles import Roles
-from rs_superres.tiles import Cells, Lattice
+from rs_superres.tiles import Cells
 
 FAR = 2.0
 """How many times beyond a model's training a pixel size may lie without a warning."""
@@ -142,52 +141,57 @@ def designed(
         InputError: an option that cannot be used.
         ModelError: the model cannot be used.
     """
-    zoom, area, bands = extent.zoom, extent.area, description.bands
-    model = zoo.load(options.model) if isinstance(options.model, str) else options.model
-    steps = model.config.steps if options.steps is None else options.steps
-    device = resolve_device(options.device)
-    _check_samples(options, steps)
-    manner = Manner(
-        steps=steps,
-        device=device,
-        precision=options.precision,
-        beside=surroundings(zoom) if options.consistency else 0,
-    )
-    inference = prepare(model.config, model.network, zoom, manner)
-    lattice = Lattice.over(zoom.output.shape, model.config.tiles.size)
+    way = _way(options)
+    recipe = way.recipe(extent.zoom, description.bands)
+    cell, bands = recipe.lattice.cell, description.bands
     check_memory(
-        2 * lattice.cell.height * lattice.cell.width * description.pixel_bytes,
+        2 * cell.height * cell.width * description.pixel_bytes,
         f"one cell of the {len(bands)} bands of {description.path}",
         "take fewer by --bidx",
     )
     groups = () if samples is None else band_groups(roles, bands, samples, options.value_range)
-    recipe = Recipe(
-        zoom=zoom,
-        lattice=lattice,
-        bands=bands,
-        groups=tuple(groups),
-        nearest=roles.nearest,
-        alpha=roles.alpha,
-        inference=inference,
-        seed=options.seed,
-        masked=description.dataset_mask
-        or (description.nodata is None and not (zoom.inside and area is None)),
-        area=area,
-        consistency=model.config.consistency if options.consistency else None,
-        samples=options.samples,
-        spread=None if options.uncertainty is None else model.config.sampler.spread,
-    )
+    whole = extent.zoom.inside and extent.area is None
     return Design(
         options=options,
         description=description,
         roles=roles,
         window=extent.window,
-        cells=extent.cells(lattice),
-        recipe=recipe,
+        cells=extent.cells(recipe.lattice),
+        recipe=replace(
+            recipe,
+            groups=tuple(groups),
+            nearest=roles.nearest,
+            alpha=roles.alpha,
+            masked=description.dataset_mask or (description.nodata is None and not whole),
+            area=extent.area,
+            spread=None if options.uncertainty is None else way.model.config.sampler.spread,
+        ),
+        model=way.model,
+        steps=way.steps,
+        precision=way.precision,
+        device=str(way.device),
+    )
+
+
+def _way(options: Options) -> Way:
+    """How the model is to enlarge.
+
+    Raises:
+        InputError: a device that is not there, or samples that make no sense.
+        ModelError: the model cannot be used.
+    """
+    model = zoo.load(options.model) if isinstance(options.model, str) else options.model
+    steps = model.config.steps if options.steps is None else options.steps
+    device = resolve_device(options.device)
+    _check_samples(options, steps)
+    return Way(
         model=model,
         steps=steps,
+        seed=options.seed,
+        samples=options.samples,
+        consistency=options.consistency,
         precision=resolve_precision(options.precision, device),
-        device=str(device),
+        device=device,
     )
 
 
