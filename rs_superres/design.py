@@ -11,8 +11,8 @@ from rs_superres.errors import InputError
 from rs_superres.extent import Extent
 from rs_superres.grid import Window, Zoom
 from rs_superres.groups import band_groups
-from rs_superres.inference import resolve_device, resolve_precision
 from rs_superres.machine import check_memory
+from rs_superres.manner import resolve_device, resolve_precision
 from rs_superres.options import Options
 from rs_superres.place import pixel_size
 from rs_superres.raster import Description, Sampled

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rs_superres.engine import Progress, Report, run
 from rs_superres.errors import CardWarning, InputError
-from rs_superres.inference import Precision
+from rs_superres.manner import Precision
 from rs_superres.options import Format, Options
 from rs_superres.planning import plan
 from rs_superres.raster import Paths

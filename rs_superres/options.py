@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from rs_superres import zoo
-from rs_superres.inference import Precision
 from rs_superres.machine import memory
+from rs_superres.manner import Precision
 from rs_superres.roles import Wish
 
 Format = Literal["cog", "gtiff"]

@@ -11,7 +11,8 @@ from rs_superres.config import ConsistencyConfig
 from rs_superres.consistency import surroundings
 from rs_superres.grid import Zoom
 from rs_superres.groups import Group
-from rs_superres.inference import Inference, Manner, Precision, prepare
+from rs_superres.inference import Inference, prepare
+from rs_superres.manner import Manner, Precision
 from rs_superres.raster import Band
 from rs_superres.raster.description import nodata_of
 from rs_superres.tiles import Lattice

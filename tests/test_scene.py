@@ -18,7 +18,8 @@ from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Window, Zoom
 from rs_superres.groups import band_groups
-from rs_superres.inference import Inference, Manner, prepare
+from rs_superres.inference import Inference, prepare
+from rs_superres.manner import Manner
 from rs_superres.nets.build import scene_network
 from rs_superres.noise import normal_field
 from rs_superres.radiometry import FILL_RADIUS

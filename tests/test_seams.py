@@ -18,7 +18,8 @@ import torch
 from rs_superres import demo, zoo
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.groups import Group
-from rs_superres.inference import Manner, prepare
+from rs_superres.inference import prepare
+from rs_superres.manner import Manner
 from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band
 from rs_superres.reader import ArrayReader

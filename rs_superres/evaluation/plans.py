@@ -16,7 +16,7 @@ from rs_superres.evaluation.pairing import Pair, find_pairs
 from rs_superres.evaluation.perceptual import Lpips
 from rs_superres.evaluation.results import BICUBIC
 from rs_superres.evaluation.tiles import LEAST, Skipped, Tile, find_files, find_tiles
-from rs_superres.inference import Precision, resolve_device, resolve_precision
+from rs_superres.manner import Precision, resolve_device, resolve_precision
 from rs_superres.recipe import Way
 
 SHOWN = 5
