@@ -17,8 +17,8 @@ import numpy.typing as npt
 from rs_superres.grid import Axis, Window
 from rs_superres.pair import HALO, Block, Pair
 from rs_superres.tiles import spread
+from rs_superres.verify.differences import Span
 from rs_superres.verify.findings import Finding
-from rs_superres.verify.radiometric import Span
 from rs_superres.verify.rules import RULES
 
 Profile = npt.NDArray[np.float64]
