@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Literal, TypeVar
+from typing import TypeVar, assert_never
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from rs_superres.config import Kernel
 from rs_superres.radiometry import quantise
 from rs_superres.resample import keys
 
@@ -21,9 +22,6 @@ Pixels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.floating]
 Number = TypeVar("Number", bound=np.generic)
-
-Kernel = Literal["bicubic", "area", "gaussian"]
-"""How a cell weighs the pixels under and around it."""
 
 
 def low_resolution_side(side: int, scale: float) -> int:
@@ -116,13 +114,16 @@ def kernel_weights(
     """
     apart = np.abs(pixels - centres[:, None])
     distance = apart / max(step, 1.0)
-    if kernel == "area":
-        # What cell and pixel share.
-        weights = np.minimum((step + 1) / 2 - apart, min(step, 1.0)).clip(0)
-    elif kernel == "bicubic":
-        weights = keys(distance)
-    else:
-        weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
+    match kernel:
+        case "bicubic":
+            weights = keys(distance)
+        case "area":
+            # What cell and pixel share.
+            weights = np.minimum((step + 1) / 2 - apart, min(step, 1.0)).clip(0)
+        case "gaussian":
+            weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
+        case _:
+            assert_never(kernel)
     normalised: Matrix = weights / weights.sum(axis=1, keepdims=True)
     return normalised
 

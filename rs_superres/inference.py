@@ -173,7 +173,7 @@ class _PaperInference:
         self._network, self._manner = network, manner
         self._cell = _cell_size(zoom)
         sampler = config.sampler
-        self._follow = dpm_solver if sampler.method == "dpm-solver" else ddim
+        self._follow = {"ddim": ddim, "dpm-solver": dpm_solver}[sampler.method]
         self._schedule = LinearSchedule(
             timesteps=sampler.timesteps, beta_start=sampler.beta_start, beta_end=sampler.beta_end
         )

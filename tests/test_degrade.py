@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from rs_superres.config import Kernel
 from rs_superres.degrade import (
-    Kernel,
     bicubic,
     kernel_matrix,
     low_resolution_side,

@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from rs_superres.degrade import Kernel, kernel_matrix
+from rs_superres.config import Kernel
+from rs_superres.degrade import kernel_matrix
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.groups import Group
@@ -131,9 +132,9 @@ class Crops:
     def _shrinking(self, chance: Random) -> Shrinking:
         """A way of shrinking, by the configured shares."""
         given = self._degradation
-        shares = np.cumsum([given.bicubic, given.area, given.gaussian])
+        kernels, shares = [*given.shares], np.cumsum([*given.shares.values()])
         drawn = int(np.searchsorted(shares, chance.random() * shares[-1], side="right"))
-        kernel: Kernel = ("bicubic", "area", "gaussian")[min(drawn, 2)]
+        kernel = kernels[min(drawn, len(kernels) - 1)]
         noise = 2 * chance.uniform(0, given.noise) if chance.random() < given.noisy else 0.0
         if kernel != "gaussian":
             return Shrinking(kernel=kernel, noise=noise)
