@@ -128,18 +128,16 @@ def kernel_weights(
     return normalised
 
 
-def resampled(
-    image: npt.NDArray[np.generic], shape: tuple[int, int], kernel: Kernel = "bicubic"
-) -> npt.NDArray[np.generic]:
-    """An image of any dtype on another grid over the same extent, rounded to its dtype.
+def resampled(image: npt.NDArray[np.generic], shape: tuple[int, int]) -> npt.NDArray[np.generic]:
+    """An image of any dtype by bicubic on another grid over its extent, rounded to its dtype.
 
     Args:
         image: (band, y, x).
         shape: (Y, X) of the result.
-        kernel: how pixels are weighed.
     """
     rows, columns = (
-        kernel_matrix(kernel, out, given) for out, given in zip(shape, image.shape[1:], strict=True)
+        kernel_matrix("bicubic", out, given)
+        for out, given in zip(shape, image.shape[1:], strict=True)
     )
     return quantise(rows @ image.astype(np.float64) @ columns.T, image.dtype.name, None)
 

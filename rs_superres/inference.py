@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_superres.config import ModelConfig, UNetConfig
+from rs_superres.config import ModelConfig
 from rs_superres.diffusion.samplers import ddim, dpm_solver
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.errors import InputError
@@ -124,7 +124,7 @@ class _SceneInference:
         self._flat = sampler.flat
         self.halo = network.prior.halo
         # The U-Net's coarsest squares lie alike in all cells.
-        squares = _coarsest(config.denoiser) if steps and config.denoiser else 1
+        squares = network.denoiser.unet.multiple if steps and network.denoiser else 1
         self.sound = -(-beside // squares) * squares
         self.margin = self.sound + (config.tiles.margin if steps else 0)
 
@@ -212,11 +212,6 @@ class _PaperInference:
 def _noise_in(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> Tensor:
     """The noise that a network finds in an image."""
     return network.predict_noise(x, prior, level)
-
-
-def _coarsest(unet: UNetConfig) -> int:
-    """Side of the squares of pixels that a U-Net's coarsest level takes for one."""
-    return int(unet.patch * 2 ** (len(unet.multipliers) - 1))
 
 
 def _beside_cubic(
