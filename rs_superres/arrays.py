@@ -7,11 +7,11 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from rs_superres import lazy
 from rs_superres.design import Design, designed
+from rs_superres.dtypes import Values
 from rs_superres.errors import CardWarning, InputError
 from rs_superres.extent import extent_of
 from rs_superres.georeference import BAND, describe, result, spatial_dims, with_bands
@@ -81,7 +81,7 @@ def _stored_range(array: xr.DataArray) -> tuple[float, float] | None:
     return float(ends.min()), float(ends.max())
 
 
-def _at_once(values: npt.NDArray[np.generic], design: Design) -> npt.NDArray[np.generic]:
+def _at_once(values: Values, design: Design) -> Values:
     """The result of (..., band, y, x) in memory, scene by scene and cell by cell."""
     description, window = design.description, design.window
     scenes = values.shape[:-3]
@@ -96,7 +96,7 @@ def _at_once(values: npt.NDArray[np.generic], design: Design) -> npt.NDArray[np.
     return out
 
 
-def _fill(out: npt.NDArray[np.generic], values: npt.NDArray[np.generic], design: Design) -> None:
+def _fill(out: Values, values: Values, design: Design) -> None:
     """Compute one scene into its place, (band, y, x)."""
     recipe = design.recipe
     whole = Part(values, design.description.grid.window, Shape(*values.shape[1:]), recipe.nodata)

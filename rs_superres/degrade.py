@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from rs_superres.config import Kernel
+from rs_superres.dtypes import Values
 from rs_superres.radiometry import quantise
 from rs_superres.resample import keys
 
@@ -128,7 +129,7 @@ def kernel_weights(
     return normalised
 
 
-def resampled(image: npt.NDArray[np.generic], shape: tuple[int, int]) -> npt.NDArray[np.generic]:
+def resampled(image: Values, shape: tuple[int, int]) -> Values:
     """An image of any dtype by bicubic on another grid over its extent, rounded to its dtype.
 
     Args:

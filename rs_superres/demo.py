@@ -14,14 +14,13 @@ import numpy.typing as npt
 from affine import Affine
 
 from rs_superres.degrade import bicubic
+from rs_superres.dtypes import Doubles
 from rs_superres.engine import Options, Progress, upscale
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Window
 from rs_superres.metrics import psnr
 from rs_superres.preview import save, side_by_side
 from rs_superres.raster import open_source, write_image
-
-Floats = npt.NDArray[np.float64]
 
 EXTENT = 120.0
 """Metres: the side of the scene."""
@@ -38,17 +37,17 @@ SCALE = 3.5
 _BLOCK, _ROAD = 40.0, 7.0
 
 
-def _hash(*numbers: npt.NDArray[np.float64] | float) -> Floats:
+def _hash(*numbers: Doubles | float) -> Doubles:
     """A number in [0, 1) for each tuple of whole numbers."""
     x = sum(np.asarray(n, dtype=np.float64) * f for n, f in zip(numbers, _FACTORS, strict=False))
-    out: Floats = np.mod(np.sin(x) * 43758.5453, 1.0)
+    out: Doubles = np.mod(np.sin(x) * 43758.5453, 1.0)
     return out
 
 
 _FACTORS = (12.9898, 78.233, 37.719, 53.117)
 
 
-def _smooth_noise(x: Floats, y: Floats, wavelength: float) -> Floats:
+def _smooth_noise(x: Doubles, y: Doubles, wavelength: float) -> Doubles:
     """Value noise: random numbers on a grid, interpolated smoothly."""
     u, v = x / wavelength, y / wavelength
     i, j = np.floor(u), np.floor(v)
@@ -59,14 +58,14 @@ def _smooth_noise(x: Floats, y: Floats, wavelength: float) -> Floats:
     return top * (1 - t) + bottom * t
 
 
-def _paint(image: Floats, where: npt.NDArray[np.bool_], colour: Floats) -> None:
+def _paint(image: Doubles, where: npt.NDArray[np.bool_], colour: Doubles) -> None:
     """Set the colour, (3, ...) or (3,), of some of the points."""
     if colour.ndim == 1:
         colour = np.broadcast_to(colour[:, None, None], image.shape)
     image[:, where] = colour[:, where]
 
 
-def radiance(x: Floats, y: Floats) -> Floats:
+def radiance(x: Doubles, y: Doubles) -> Doubles:
     """The scene's colour at points on the ground.
 
     Args:
@@ -78,7 +77,7 @@ def radiance(x: Floats, y: Floats) -> Floats:
     """
     texture = 0.6 * _smooth_noise(x, y, 6.0) + 0.4 * _smooth_noise(x, y, 1.5)
     grass = np.array([92.0, 108.0, 72.0])
-    image: Floats = grass[:, None, None] * (0.75 + 0.5 * texture)
+    image: Doubles = grass[:, None, None] * (0.75 + 0.5 * texture)
     block_x, block_y = np.floor(x / _BLOCK), np.floor(y / _BLOCK)
     inner_x, inner_y = x - block_x * _BLOCK, y - block_y * _BLOCK
     _draw_field(image, x, y, (block_x + block_y) % 3 == 2)
@@ -89,7 +88,7 @@ def radiance(x: Floats, y: Floats) -> Floats:
     return image
 
 
-def _draw_field(image: Floats, x: Floats, y: Floats, where: npt.NDArray[np.bool_]) -> None:
+def _draw_field(image: Doubles, x: Doubles, y: Doubles, where: npt.NDArray[np.bool_]) -> None:
     """A ploughed field: furrows of 2.4 m, a little turned."""
     furrow = np.sin(2 * np.pi * (x * np.cos(0.3) + y * np.sin(0.3)) / 2.4)
     earth = np.array([142.0, 118.0, 88.0])[:, None, None]
@@ -97,11 +96,11 @@ def _draw_field(image: Floats, x: Floats, y: Floats, where: npt.NDArray[np.bool_
 
 
 def _draw_houses(
-    image: Floats,
-    u: Floats,
-    v: Floats,
-    block_x: Floats,
-    block_y: Floats,
+    image: Doubles,
+    u: Doubles,
+    v: Doubles,
+    block_x: Doubles,
+    block_y: Doubles,
     where: npt.NDArray[np.bool_],
 ) -> None:
     """Four houses a block: two roof planes lit differently, a ridge, a chimney, a shadow."""
@@ -127,7 +126,7 @@ def _draw_houses(
     _paint(image, chimney, np.array([62.0, 54.0, 52.0]))
 
 
-def _draw_trees(image: Floats, x: Floats, y: Floats) -> None:
+def _draw_trees(image: Doubles, x: Doubles, y: Doubles) -> None:
     """Round crowns on a jittered grid, lit from the upper left."""
     spacing = 9.0
     i, j = np.floor(x / spacing), np.floor(y / spacing)
@@ -147,7 +146,7 @@ def _draw_trees(image: Floats, x: Floats, y: Floats) -> None:
     _paint(image, there & (distance < 1), crown)
 
 
-def _draw_roads(image: Floats, u: Floats, v: Floats) -> None:
+def _draw_roads(image: Doubles, u: Doubles, v: Doubles) -> None:
     """A street grid: asphalt, pavements, a dashed centre line, and cars."""
     for along, across in ((u, v), (v, u)):
         _paint(image, across < _ROAD, np.array([168.0, 164.0, 158.0]))
@@ -160,7 +159,7 @@ def _draw_roads(image: Floats, u: Floats, v: Floats) -> None:
     _paint(image, crossing, np.array([96.0, 96.0, 100.0]))
 
 
-def _draw_river(image: Floats, x: Floats, y: Floats) -> None:
+def _draw_river(image: Doubles, x: Doubles, y: Doubles) -> None:
     """Flat dark water with a light bank, winding through the lower right."""
     bed = 100.0 + 5.0 * np.sin(x / 14.0) - 0.18 * (x - 60.0)
     _paint(image, np.abs(y - bed) < 6.5, np.array([176.0, 164.0, 132.0]))

@@ -20,9 +20,10 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from rs_superres.design import Design
+from rs_superres.dtypes import Values
 from rs_superres.grid import Window
 from rs_superres.groups import Group, band_groups
-from rs_superres.parts import Part, Values
+from rs_superres.parts import Part
 from rs_superres.radiometry import valid_by_value
 from rs_superres.raster import Band, Sampled, sample_windows
 from rs_superres.recipe import Recipe

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_superres.dtypes import Values
 from rs_superres.grid import Shape, Window
 from rs_superres.radiometry import Valid
 from rs_superres.tiles import read_mirrored
@@ -17,7 +17,7 @@ class Reader(Protocol):
 
     def read_reflected(
         self, row: int, column: int, height: int, width: int
-    ) -> tuple[npt.NDArray[np.generic], Valid]:
+    ) -> tuple[Values, Valid]:
         """Digital numbers and validity of any window, mirrored beyond the border."""
         ...
 
@@ -25,17 +25,17 @@ class Reader(Protocol):
 class ArrayReader:
     """Source pixels from an array in memory."""
 
-    def __init__(self, values: npt.NDArray[np.generic], valid: Valid | None = None) -> None:
+    def __init__(self, values: Values, valid: Valid | None = None) -> None:
         self._values = values
         self._valid = np.ones(values.shape, dtype=np.bool_) if valid is None else valid
 
     def read_reflected(
         self, row: int, column: int, height: int, width: int
-    ) -> tuple[npt.NDArray[np.generic], Valid]:
+    ) -> tuple[Values, Valid]:
         """(band, y, x) each; see :class:`Reader`."""
         shape = Shape(*self._values.shape[1:])
         return read_mirrored(self._read, Window(row, column, height, width), shape)
 
-    def _read(self, window: Window) -> tuple[npt.NDArray[np.generic], Valid]:
+    def _read(self, window: Window) -> tuple[Values, Valid]:
         """The same of a window within the scene."""
         return self._values[:, *window.slices], self._valid[:, *window.slices]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from rs_superres.consistency import Projection
+from rs_superres.dtypes import Doubles
 from rs_superres.grid import Window
 from rs_superres.groups import Group
 from rs_superres.inference import Inference, Noise
@@ -26,7 +26,6 @@ FARTHEST = 1e6
 INSIDE = np.s_[:, FILL_RADIUS:-FILL_RADIUS, FILL_RADIUS:-FILL_RADIUS]
 """What of the surroundings the networks are shown: not the border that holes are filled from."""
 
-Doubles = npt.NDArray[np.float64]
 Samples = tuple[Doubles, Iterator[Doubles]]
 """The source of one group, holes filled, (band, y, x) of the patch; and the samples, one at a time,
 (band, y, x) of the cell and what is sound around it. Digital numbers, both."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_superres.dtypes import Doubles, Indices, Values
 from rs_superres.grid import Window, Zoom
 from rs_superres.radiometry import FILL_RADIUS, Floats, Valid, quantise
 from rs_superres.reader import Reader
@@ -19,13 +19,11 @@ from rs_superres.resample import linear
 from rs_superres.samples import drawn
 from rs_superres.surroundings import Surroundings
 
-Indices = npt.NDArray[np.int64]
-
 
 class Made(NamedTuple):
     """A computed cell."""
 
-    values: npt.NDArray[np.generic]
+    values: Values
     """(band, y, x) in the result's dtype."""
     mask: Valid | None
     """(y, x), if the result has one."""
@@ -67,9 +65,7 @@ def compute_cell(recipe: Recipe, reader: Reader, cell: Window) -> Made:
     return Made(out, mask, spread)
 
 
-def compute_window(
-    recipe: Recipe, reader: Reader, window: Window, out: npt.NDArray[np.generic]
-) -> None:
+def compute_window(recipe: Recipe, reader: Reader, window: Window, out: Values) -> None:
     """Compute a window of the output into an array, (band, y, x), cell by cell."""
     for cell in recipe.lattice.cells(window):
         shared = cell.intersection(window)
@@ -93,7 +89,7 @@ def holds_valid(recipe: Recipe, reader: Reader, cell: Window) -> bool:
     return bool((wanted & valid[:, under[0], under[1]]).any())
 
 
-def is_blank(recipe: Recipe, values: npt.NDArray[np.generic], mask: Valid | None) -> bool:
+def is_blank(recipe: Recipe, values: Values, mask: Valid | None) -> bool:
     """Whether a finished cell, as :func:`compute_cell` gave it, holds nothing valid."""
     if mask is not None:
         return not mask.any()
@@ -120,13 +116,11 @@ def _absent(recipe: Recipe) -> float:
     return float("nan") if np.dtype(recipe.dtype).kind == "f" else 0
 
 
-def _interpolated(recipe: Recipe, around: Surroundings, i: int) -> npt.NDArray[np.float64]:
+def _interpolated(recipe: Recipe, around: Surroundings, i: int) -> Doubles:
     """One band of a cell, interpolated linearly: (y, x)."""
     r, margin, cell = FILL_RADIUS, recipe.inference.margin, around.cell
     whole = linear(around.values[[i], r:-r, r:-r], around.rows, around.columns)
-    band: npt.NDArray[np.float64] = whole[
-        0, margin : margin + cell.height, margin : margin + cell.width
-    ]
+    band: Doubles = whole[0, margin : margin + cell.height, margin : margin + cell.width]
     return band
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from rs_superres.dtypes import Values
 from rs_superres.grid import Window
 from rs_superres.radiometry import FILL_RADIUS, Valid
 from rs_superres.reader import Reader
@@ -21,7 +19,7 @@ class Surroundings:
     cell: Window
     rows: Patch
     columns: Patch
-    values: npt.NDArray[np.generic]
+    values: Values
     """(band, y, x): the patch, and beyond it a border that holes are filled from."""
     valid: Valid
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_superres.dtypes import Values
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.groups import Group
 from rs_superres.radiometry import Floats, Valid, ValueRange
@@ -15,8 +15,6 @@ from rs_superres.reader import ArrayReader
 from rs_superres.recipe import Way
 from rs_superres.scene import compute_cell
 from rs_superres.zoo import Model
-
-Values = npt.NDArray[np.generic]
 
 EIGHT_BITS = ValueRange(0.0, 255.0)
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 
 from rs_superres.config import Kernel
 from rs_superres.degrade import kernel_matrix
+from rs_superres.dtypes import Doubles
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.groups import Group
@@ -208,7 +208,7 @@ def _group(groups: Sequence[Group], chance: Random) -> Group:
     return groups[chance.choice(len(groups), p=weights / weights.sum())]
 
 
-def _compressed(numbers: npt.NDArray[np.float64], quality: float) -> npt.NDArray[np.float64]:
+def _compressed(numbers: Doubles, quality: float) -> Doubles:
     """An 8-bit image after JPEG: (3, y, x)."""
     picture = Image.fromarray(numbers.astype(np.uint8).transpose(1, 2, 0))
     file = io.BytesIO()

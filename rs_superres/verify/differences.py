@@ -12,13 +12,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from rs_superres.dtypes import Doubles
 from rs_superres.grid import Window
 from rs_superres.moments import Moments
-from rs_superres.pair import PLACE, Block, Floats, Pair
+from rs_superres.pair import PLACE, Block, Pair
 from rs_superres.radiometry import Valid
 
 Kind = TypeVar("Kind", bound=np.generic)
-Images = tuple[Floats, Floats, Floats]
+Images = tuple[Doubles, Doubles, Doubles]
 """Source, and result and plain cubic brought back to it, (y, x) each."""
 
 SIDES = ("top", "bottom", "left", "right")
@@ -63,7 +64,7 @@ class Twice:
     source: Moments = field(default_factory=Moments)
     cubic: Moments = field(default_factory=Moments)
 
-    def add(self, source: Floats, cubic: Floats) -> None:
+    def add(self, source: Doubles, cubic: Doubles) -> None:
         """More of both."""
         self.source.add(source)
         self.cubic.add(cubic)
@@ -148,8 +149,8 @@ def _in_places(image: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
     return places.reshape(rows, columns, PLACE * PLACE)
 
 
-def _gain(image: Floats, other: Floats) -> Floats:
+def _gain(image: Doubles, other: Doubles) -> Doubles:
     """The slope of one over another, by their deviations: (place, pixel) to (place,)."""
     deviation = other.std(-1)
-    slope: Floats = image.std(-1) / np.where(deviation > 0, deviation, 1.0)
+    slope: Doubles = image.std(-1) / np.where(deviation > 0, deviation, 1.0)
     return np.where(deviation > 0, slope, 1.0)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rs_superres.dtypes import Doubles
 from rs_superres.grid import Window
 from rs_superres.moments import Moments
-from rs_superres.pair import PLACE, Block, Floats, Pair
+from rs_superres.pair import PLACE, Block, Pair
 from rs_superres.radiometry import Valid
 from rs_superres.verify.differences import Differences, spans_of
 from rs_superres.verify.findings import Finding
@@ -56,7 +57,7 @@ class Radiometry:
         if len(triples) > 1:
             self._add_angles(np.logical_and.reduce(sounds), np.array(triples))
 
-    def _add_angles(self, sound: Valid, triples: Floats) -> None:
+    def _add_angles(self, sound: Valid, triples: Doubles) -> None:
         """Angles between spectra: triples are (band, one of source, result and cubic, y, x)."""
         true, back, plain = (triples[:, i][:, sound] for i in range(3))
         for moments, other in ((self._angle, back), (self._plain_angle, plain)):
