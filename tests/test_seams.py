@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from rs_superres import demo, zoo
+from rs_superres import town, zoo
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.groups import Group
 from rs_superres.inference import prepare
@@ -92,7 +92,7 @@ def nearly_constant() -> Array:
 
 IMAGES = {
     "smooth": smooth,
-    "drawn town": lambda: demo.render(160, samples=3)[:, :SIDE, 20 : 20 + SIDE],
+    "drawn town": lambda: town.render(160, samples=3)[:, :SIDE, 20 : 20 + SIDE],
     "nearly constant": nearly_constant,
 }
 
