@@ -25,7 +25,8 @@ from rs_superres.consistency import surroundings
 from rs_superres.diffusion.samplers import ddim
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.grid import Grid, Shape, Zoom
-from rs_superres.inference import Inference, Manner, prepare
+from rs_superres.inference import Inference, prepare
+from rs_superres.manner import Manner
 from rs_superres.nets.build import SceneNetwork, lay_out, paper_network, scene_network
 from rs_superres.nets.lean import lean
 from rs_superres.nets.neurop import NeurOpDiff

@@ -14,7 +14,7 @@ from rs_superres.errors import InputError
 
 from . import options, stderr
 from .cluster import cluster
-from .progress import INTERVAL
+from .progress import INTERVAL, pace
 from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
@@ -154,11 +154,10 @@ class _Teller:
         if self._quiet or not (whole or now - self._last >= (0.5 if terminal else INTERVAL)):
             return
         self._last, self._finished = now, done
-        elapsed = now - self._started
-        line = f"{done} of {state.scenes} scenes, {state.pixels / 1e6:.1f} Mpx"
+        megapixels = state.pixels / 1e6
+        line = f"{done} of {state.scenes} scenes, {megapixels:.1f} Mpx"
         if 0 < state.share < 1:
-            left = elapsed * (1 - state.share) / state.share
-            line += f", {state.pixels / 1e6 / elapsed:.2f} Mpx/s, about {left:.0f} s left"
+            line += f", {pace(now - self._started, state.share, megapixels, about='about ')}"
         if terminal:
             click.echo(f"\r\x1b[K{line}", nl=whole, err=True)
         else:

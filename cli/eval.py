@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
+
+from rs_superres.config import Kernel
 
 from . import options, stderr
 from .eval_table import tell
@@ -49,9 +51,9 @@ class Degradation(click.ParamType[tuple[str, float]]):
             mtf = float(transfer or 0.25)
         except ValueError:
             mtf = 0.0
-        known = kernel in {"bicubic", "area", "gaussian"}
-        if not known or not 0 < mtf < 1 or (transfer and kernel != "gaussian"):
-            self.fail(f"{value!r}, expected bicubic, area, gaussian or gaussian:MTF as in "
+        kernels = get_args(Kernel)
+        if kernel not in kernels or not 0 < mtf < 1 or (transfer and kernel != "gaussian"):
+            self.fail(f"{value!r}, expected {', '.join(kernels)} or gaussian:MTF as in "
                       "gaussian:0.3", param, ctx)  # fmt: skip
         return kernel, mtf
 

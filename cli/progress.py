@@ -38,13 +38,33 @@ def shown(label: str, *, megapixels: float, quiet: bool) -> Iterator[Progress | 
         yield _lines(label, megapixels)
 
 
-def _rate(started: float, done: float, megapixels: float) -> str:
-    """Work done per second, and what remains."""
-    elapsed = time.monotonic() - started
-    if done == 0:
-        return ""
-    left = elapsed * (1 - done) / done
-    return f"{megapixels * done / max(elapsed, 1e-9):.2f} Mpx/s, {left:.0f} s left"
+def pace(elapsed: float, share: float, megapixels: float, *, about: str = "") -> str:
+    """Work done per second, and what remains.
+
+    Args:
+        elapsed: seconds since the work began.
+        share: of it that is done, above 0.
+        megapixels: that are done.
+        about: said before the time that remains.
+    """
+    left = elapsed * (1 - share) / share
+    return f"{megapixels / max(elapsed, 1e-9):.2f} Mpx/s, {about}{left:.0f} s left"
+
+
+class _Pace:
+    """The pace of one run; what its first word tells was done before and does not count."""
+
+    def __init__(self, megapixels: float) -> None:
+        self._megapixels, self._started = megapixels, time.monotonic()
+        self._first: int | None = None
+
+    def words(self, done: int, total: int) -> str:
+        """What it is at some number of cells; nothing before the first."""
+        if self._first is None:
+            self._first = done
+        share = (done - self._first) / max(total - self._first, 1)
+        elapsed = time.monotonic() - self._started
+        return pace(elapsed, share, self._megapixels * share) if share else ""
 
 
 @contextmanager
@@ -57,15 +77,12 @@ def _bar(label: str, megapixels: float) -> Iterator[Progress]:
         show_eta=False,
         item_show_func=lambda item: str(item or ""),
     )
-    started, shown_so_far = time.monotonic(), 0
-    first: int | None = None
+    running, shown_so_far = _Pace(megapixels), 0
 
     def progress(done: int, total: int) -> None:
-        nonlocal first, shown_so_far
-        first = done if first is None else first
+        nonlocal shown_so_far
         place = 1000 * done // max(total, 1)
-        fresh = (done - first) / max(total - first, 1)
-        bar.update(place - shown_so_far, _rate(started, fresh, megapixels))
+        bar.update(place - shown_so_far, running.words(done, total))
         shown_so_far = place
 
     with bar:
@@ -74,19 +91,15 @@ def _bar(label: str, megapixels: float) -> Iterator[Progress]:
 
 def _lines(label: str, megapixels: float) -> Progress:
     """A line now and then, and one at the end."""
-    started = time.monotonic()
-    last = started
-    first: int | None = None
+    running, last = _Pace(megapixels), time.monotonic()
 
     def progress(done: int, total: int) -> None:
-        nonlocal last, first
-        first = done if first is None else first
-        now = time.monotonic()
+        nonlocal last
+        words, now = running.words(done, total), time.monotonic()
         if done < total and now - last < INTERVAL:
             return
         last = now
-        fresh = (done - first) / max(total - first, 1)
         share = 100 * done // max(total, 1)
-        click.echo(f"{label} {share} % {_rate(started, fresh, megapixels)}".rstrip(), err=True)
+        click.echo(f"{label} {share} % {words}".rstrip(), err=True)
 
     return progress

@@ -81,24 +81,30 @@ def command(
     told = described(decided)
     if dry_run:
         told |= rehearsed(decided, lattice=lattice, overwrite=wanted.overwrite, as_json=as_json)
+    else:
+        told |= _ran(decided, scheduler, quiet=quiet or as_json)
+    if dry_run or as_json or not quiet:
         _tell(told, as_json=as_json)
-        return
+
+
+def _ran(decided: Plan, scheduler: str | None, *, quiet: bool) -> dict[str, Any]:
+    """Run what was planned; what came of it, by name: plain values."""
+    from rs_superres import engine
+
     megapixels = decided.window.height * decided.window.width / 1e6
     with (
-        _computing(scheduler, quiet=quiet or as_json) as compute,
-        shown(out.name, megapixels=megapixels, quiet=quiet or as_json) as progress,
+        _computing(scheduler, quiet=quiet) as compute,
+        shown(decided.out.name, megapixels=megapixels, quiet=quiet) as progress,
     ):
         report = engine.run(decided, progress=progress, compute=compute)
     if report.dropped:
         click.echo(f"rs-sr: started anew: {report.dropped}", err=True)
-    told |= {
+    return {
         "consistency_residual": str(report.residual),
         "resumed_cells": report.resumed,
         "blank_cells": report.blank,
         "seconds": round(report.seconds, 2),
     }
-    if as_json or not quiet:
-        _tell(told, as_json=as_json)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rs_superres import demo, zoo
+from rs_superres import town, zoo
 from rs_superres.evaluation.enlarge import EIGHT_BITS
 from rs_superres.training.pictures import sheet
 from rs_superres.training.validation import Truth, restored
@@ -18,11 +18,11 @@ OUT = Path(__file__).parent / "images" / "sheet.jpg"
 
 def main() -> None:
     """Cut, restore, draw."""
-    town, model = demo.render(SIDE, samples=4), zoo.load(zoo.DEFAULT)
+    drawn, model = town.render(SIDE, samples=4), zoo.load(zoo.DEFAULT)
     corners = [(row, column) for row in range(0, 480, 160) for column in range(0, 640, 160)]
     trials = []
     for row, column in corners:
-        values = town[:, row : row + CROP, column : column + CROP]
+        values = drawn[:, row : row + CROP, column : column + CROP]
         truth = Truth(path=Path("town"), values=values, value_range=EIGHT_BITS)
         trials.append(restored(truth, model, SCALE, default=True))
     sheet(trials, tile=CROP).save(OUT, quality=90)

@@ -24,6 +24,7 @@ from shapely import affinity
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
+from rs_superres.dtypes import Doubles
 from rs_superres.errors import InputError
 from rs_superres.geojson import Polygons, joined, read_polygons
 from rs_superres.grid import SNAP, Grid, Window
@@ -161,7 +162,7 @@ def _reprojected(polygons: Polygons, scene: Bounds, crs: CRS) -> BaseGeometry:
     return moved
 
 
-def _moved(points: npt.NDArray[np.float64], here: CRS, there: CRS) -> npt.NDArray[np.float64]:
+def _moved(points: Doubles, here: CRS, there: CRS) -> Doubles:
     """Points (n, 2) from one CRS to another; infinite where there is no such place."""
     if len(points) == 0:
         return points

@@ -7,17 +7,19 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from rs_superres import lazy
+from rs_superres.design import Design, designed
+from rs_superres.dtypes import Values
 from rs_superres.errors import CardWarning, InputError
+from rs_superres.extent import extent_of
 from rs_superres.georeference import BAND, describe, result, spatial_dims, with_bands
 from rs_superres.grid import Shape
 from rs_superres.groups import band_groups, needs_samples
 from rs_superres.machine import check_memory
+from rs_superres.options import Options
 from rs_superres.parts import Part
-from rs_superres.planning import Design, Options, designed, placed
 from rs_superres.raster import sample_windows
 from rs_superres.roles import decide
 from rs_superres.scene import compute_window
@@ -45,8 +47,8 @@ def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
     roles = decide(whole, options.bands)
     description = roles.selection.of(whole)
     samples = None if needs_samples(description.bands, options.value_range) else ()
-    place = placed(description.grid, options)
-    design = designed(description, roles, place, options, samples)
+    extent = extent_of(description.grid, options)
+    design = designed(description, roles, extent, options, samples)
     if design.recipe.masked and np.dtype(description.dtype).kind != "f":
         raise InputError(
             f"parts of the result lie outside {description.path}, and its dtype "
@@ -79,7 +81,7 @@ def _stored_range(array: xr.DataArray) -> tuple[float, float] | None:
     return float(ends.min()), float(ends.max())
 
 
-def _at_once(values: npt.NDArray[np.generic], design: Design) -> npt.NDArray[np.generic]:
+def _at_once(values: Values, design: Design) -> Values:
     """The result of (..., band, y, x) in memory, scene by scene and cell by cell."""
     description, window = design.description, design.window
     scenes = values.shape[:-3]
@@ -94,7 +96,7 @@ def _at_once(values: npt.NDArray[np.generic], design: Design) -> npt.NDArray[np.
     return out
 
 
-def _fill(out: npt.NDArray[np.generic], values: npt.NDArray[np.generic], design: Design) -> None:
+def _fill(out: Values, values: Values, design: Design) -> None:
     """Compute one scene into its place, (band, y, x)."""
     recipe = design.recipe
     whole = Part(values, design.description.grid.window, Shape(*values.shape[1:]), recipe.nodata)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rs_superres.planning import DRIVERS, Plan
+from rs_superres.options import DRIVERS
+from rs_superres.planning import Plan
 from rs_superres.raster import (
     Part,
     Source,

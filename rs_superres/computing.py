@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
-import numpy as np
-import numpy.typing as npt
-
+from rs_superres.dtypes import Values
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.machine import forget_peak, peak, resident
 from rs_superres.planning import Plan
 from rs_superres.radiometry import Valid
 from rs_superres.raster import Source, block_cache, open_source
-from rs_superres.scene import compute_cell, is_blank, source_window
+from rs_superres.scene import compute_cell, is_blank
 from rs_superres.store import CellStore
+from rs_superres.surroundings import source_window
 from rs_superres.threads import THREADS, cores
 
 SHARE = 0.9
@@ -121,13 +120,13 @@ def _check_memory(decided: Plan, most: int) -> None:
 class _Read:
     """The surroundings of one cell, read ahead."""
 
-    def __init__(self, window: Window, read: tuple[npt.NDArray[np.generic], Valid]) -> None:
+    def __init__(self, window: Window, read: tuple[Values, Valid]) -> None:
         self._window, self._read = window, read
 
     def read_reflected(
         self, row: int, column: int, height: int, width: int
-    ) -> tuple[npt.NDArray[np.generic], Valid]:
-        """See :class:`rs_superres.scene.Reader`."""
+    ) -> tuple[Values, Valid]:
+        """See :class:`rs_superres.reader.Reader`."""
         if Window(row, column, height, width) != self._window:
             raise ValueError(f"{self._window} was read, not row {row}, column {column}")
         return self._read

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, assert_never, get_args, get_origin, get_type_hints
 
 from rs_superres.errors import ModelError
+
+Kernel = Literal["bicubic", "area", "gaussian"]
+"""How a cell of low resolution weighs the pixels under and around it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +124,7 @@ class TrainedConfig:
 class ConsistencyConfig:
     """What brings a result back to its source's grid; see :mod:`rs_superres.consistency`."""
 
-    kernel: Literal["bicubic", "area", "gaussian"] = "bicubic"
+    kernel: Kernel = "bicubic"
     """How low resolution was made in training."""
     mtf: float = 0.25
     """Of a Gaussian kernel: its modulation transfer at Nyquist."""
@@ -130,10 +133,21 @@ class ConsistencyConfig:
 
     def words(self) -> str:
         """One line for tags and cards."""
-        kernel = {"bicubic": "antialiased bicubic", "area": "area mean"}.get(
-            self.kernel, f"Gaussian with an MTF of {self.mtf:g}"
-        )
+        kernel = kernel_words(self.kernel, f"{self.mtf:g}")
         return kernel + (f", within {self.noise:.2%} of the value range" if self.noise else "")
+
+
+def kernel_words(kernel: Kernel, mtf: str) -> str:
+    """A kernel by name, a Gaussian's with its modulation transfer at Nyquist."""
+    match kernel:
+        case "bicubic":
+            return "antialiased bicubic"
+        case "area":
+            return "area mean"
+        case "gaussian":
+            return f"Gaussian with an MTF of {mtf}"
+        case _:
+            assert_never(kernel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,8 @@ from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.degrade import kernel_weights
+from rs_superres.dtypes import Doubles
 from rs_superres.grid import Axis, Zoom
-
-Floats = npt.NDArray[np.float64]
 
 SUPPORT = 2
 """Source cells on either side of a cell's centre that its kernel takes."""
@@ -76,7 +75,7 @@ class Projection:
             _along(config, *one) for one in zip(axes, pixels, cells, strict=True)
         )
 
-    def __call__(self, made: Floats, source: Floats, width: float) -> Floats:
+    def __call__(self, made: Doubles, source: Doubles, width: float) -> Doubles:
         """Correct a result.
 
         Args:
@@ -102,7 +101,7 @@ def _along(config: ConsistencyConfig, axis: Axis, pixels: range, cells: range) -
     return _Along(back=back, forth=csr_array(back.T @ csr_array(inverse)))
 
 
-def footprints(config: ConsistencyConfig, axis: Axis, pixels: range, cells: range) -> Floats:
+def footprints(config: ConsistencyConfig, axis: Axis, pixels: range, cells: range) -> Doubles:
     """A along one axis, (cell, pixel); zeros for cells that the result does not cover.
 
     A kernel that stands out of the scene is made of what is inside, as where low resolution is
@@ -137,7 +136,7 @@ def _inside(axis: Axis, pixels: range) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def _near_inverse(gram: Floats) -> Floats:
+def _near_inverse(gram: Doubles) -> Doubles:
     """The inverse of a banded matrix, row by row solved among :data:`NEAR` neighbours."""
     count, offsets = len(gram), np.arange(-NEAR, NEAR + 1)
     index = np.arange(count)[:, None] + offsets

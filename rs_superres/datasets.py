@@ -11,7 +11,7 @@ import xarray as xr
 from rs_superres.arrays import upscale_array
 from rs_superres.errors import InputError
 from rs_superres.georeference import BAND, COLOURS, spatial_dims
-from rs_superres.planning import Options
+from rs_superres.options import Options
 
 Names = Mapping[str, Sequence[Hashable]]
 """Variables by role: ``rgb``, ``nearest``."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Literal, TypeVar
+from typing import TypeVar, assert_never
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from rs_superres.config import Kernel
+from rs_superres.dtypes import Values
 from rs_superres.radiometry import quantise
 from rs_superres.resample import keys
 
@@ -21,9 +23,6 @@ Pixels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.floating]
 Number = TypeVar("Number", bound=np.generic)
-
-Kernel = Literal["bicubic", "area", "gaussian"]
-"""How a cell weighs the pixels under and around it."""
 
 
 def low_resolution_side(side: int, scale: float) -> int:
@@ -116,29 +115,30 @@ def kernel_weights(
     """
     apart = np.abs(pixels - centres[:, None])
     distance = apart / max(step, 1.0)
-    if kernel == "area":
-        # What cell and pixel share.
-        weights = np.minimum((step + 1) / 2 - apart, min(step, 1.0)).clip(0)
-    elif kernel == "bicubic":
-        weights = keys(distance)
-    else:
-        weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
+    match kernel:
+        case "bicubic":
+            weights = keys(distance)
+        case "area":
+            # What cell and pixel share.
+            weights = np.minimum((step + 1) / 2 - apart, min(step, 1.0)).clip(0)
+        case "gaussian":
+            weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
+        case _:
+            assert_never(kernel)
     normalised: Matrix = weights / weights.sum(axis=1, keepdims=True)
     return normalised
 
 
-def resampled(
-    image: npt.NDArray[np.generic], shape: tuple[int, int], kernel: Kernel = "bicubic"
-) -> npt.NDArray[np.generic]:
-    """An image of any dtype on another grid over the same extent, rounded to its dtype.
+def resampled(image: Values, shape: tuple[int, int]) -> Values:
+    """An image of any dtype by bicubic on another grid over its extent, rounded to its dtype.
 
     Args:
         image: (band, y, x).
         shape: (Y, X) of the result.
-        kernel: how pixels are weighed.
     """
     rows, columns = (
-        kernel_matrix(kernel, out, given) for out, given in zip(shape, image.shape[1:], strict=True)
+        kernel_matrix("bicubic", out, given)
+        for out, given in zip(shape, image.shape[1:], strict=True)
     )
     return quantise(rows @ image.astype(np.float64) @ columns.T, image.dtype.name, None)
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from rs_superres.assembly import assemble
 from rs_superres.computing import Compute, compute_here
 from rs_superres.errors import RasterError
+from rs_superres.options import Options
 from rs_superres.outputs import check_disk, check_unchanged
-from rs_superres.planning import Options, Plan, plan
+from rs_superres.planning import Plan, plan
 from rs_superres.preview import save_preview
 from rs_superres.raster import Paths, block_cache, open_source
 from rs_superres.residual import Residual
-from rs_superres.store import opened_store
+from rs_superres.store import CellStore, opened_store
 
 __all__ = ["Options", "Plan", "Progress", "Report", "assemble", "plan", "run", "upscale"]
 
@@ -89,27 +90,12 @@ def run(
         missing = [cell for cell in decided.cells if not store.has(cell)]
         total = len(decided.cells)
         resumed = total - len(missing)
-        done = resumed
-
-        def finished(count: int = 1) -> None:
-            nonlocal done
-            done += count
-            if progress is not None:
-                progress(done, total)
-
-        finished(0)
+        finished = _counting(progress, resumed, total)
         if missing:
             compute(decided, store, missing, finished)
         check_unchanged(settings["source file"], decided.description.files)
         made = assemble(decided, store, source)
-        results = {}
-        if decided.options.uncertainty is not None:
-            results[store.spread] = decided.options.uncertainty
-        if decided.options.preview is not None:
-            save_preview(decided, store.result, store.preview)
-            results[store.preview] = decided.options.preview
-        store.publish({**results, store.result: decided.out})
-        store.remove()
+        _publish(decided, store)
     return Report(
         out=decided.out,
         cells=total,
@@ -119,6 +105,34 @@ def run(
         dropped=dropped,
         seconds=time.monotonic() - started,
     )
+
+
+def _counting(progress: Progress | None, done: int, total: int) -> Callable[[], None]:
+    """What is called after each cell: tells how many are done, those from before at once."""
+
+    def tell() -> None:
+        if progress is not None:
+            progress(done, total)
+
+    def finished() -> None:
+        nonlocal done
+        done += 1
+        tell()
+
+    tell()
+    return finished
+
+
+def _publish(decided: Plan, store: CellStore) -> None:
+    """Give what was assembled, and what goes with it, the names that were asked for."""
+    results = {}
+    if decided.options.uncertainty is not None:
+        results[store.spread] = decided.options.uncertainty
+    if decided.options.preview is not None:
+        save_preview(decided, store.result, store.preview)
+        results[store.preview] = decided.options.preview
+    store.publish({**results, store.result: decided.out})
+    store.remove()
 
 
 @contextmanager

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rasterio.warp import transform_geom
 
 from rs_superres.computing import cells_at_once
+from rs_superres.dtypes import Doubles
 from rs_superres.engine import Plan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.geojson import LONGITUDE_LATITUDE
 from rs_superres.grid import Window
 from rs_superres.machine import peak, resident
 from rs_superres.raster import FAILURES, Source, block_cache, open_source
-from rs_superres.scene import Recipe, compute_cell, holds_valid
+from rs_superres.recipe import Recipe
+from rs_superres.scene import compute_cell, holds_valid
 from rs_superres.store import CellStore
 from rs_superres.threads import cores
 from rs_superres.whole import write_whole
@@ -182,7 +183,7 @@ def _features(decided: Plan, source: Source) -> Iterator[dict[str, Any]]:
 def _ring(decided: Plan, cell: Window) -> Sequence[tuple[float, float]]:
     """A cell's border, closed, its edges cut so that they stay true when they are reprojected."""
     grid = decided.zoom.output
-    there: npt.NDArray[np.float64] = np.arange(EDGE) / EDGE
+    there: Doubles = np.arange(EDGE) / EDGE
     zero, one = np.zeros(EDGE), np.ones(EDGE)
     # Against the clock on a north-up raster, as GeoJSON wants outer rings.
     along = np.concatenate((there, one, 1 - there, zero, [0.0]))

@@ -12,9 +12,9 @@ import xarray as xr
 from affine import Affine
 from rioxarray.exceptions import MissingSpatialDimensionError
 
+from rs_superres.design import Design
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
-from rs_superres.planning import Design
 from rs_superres.radiometry import DTYPES
 from rs_superres.raster import Band, Description, Target, inspect
 from rs_superres.raster.description import holds

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_superres.dtypes import Values
 from rs_superres.errors import InputError
 from rs_superres.radiometry import Valid, ValueRange
 from rs_superres.raster import Band
@@ -31,7 +31,7 @@ def needs_samples(bands: Sequence[Band], given: tuple[float, float] | None) -> b
 def band_groups(
     roles: Roles,
     bands: Sequence[Band],
-    samples: Sequence[tuple[npt.NDArray[np.generic], Valid]],
+    samples: Sequence[tuple[Values, Valid]],
     given: tuple[float, float] | None,
 ) -> Iterator[Group]:
     """The bands that go through the network, in groups, each with its value range.

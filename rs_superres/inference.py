@@ -6,20 +6,19 @@ Both kinds of model answer the same call, so the engine knows neither.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rs_superres.config import ModelConfig, UNetConfig
+from rs_superres.config import ModelConfig
 from rs_superres.diffusion.samplers import ddim, dpm_solver
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.errors import InputError
 from rs_superres.grid import Zoom
+from rs_superres.manner import Manner
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.nets.contexts import paper_grid
 from rs_superres.nets.denoiser import detail_kept
@@ -29,14 +28,7 @@ from rs_superres.nets.operator import AxisSamples
 from rs_superres.nets.prior import PaperPrior, linear, scene_samples
 from rs_superres.radiometry import Floats
 from rs_superres.resample import cubic
-from rs_superres.threads import fixed_threads
 from rs_superres.tiles import Patch
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-"""What networks compute in; ``auto`` is bf16 on CUDA and fp32 elsewhere."""
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
 
 Noise = Callable[[], Floats]
 """Draws the standard normal noise of one sample, shaped like the result."""
@@ -73,55 +65,6 @@ class Inference(Protocol):
     ) -> Iterator[Floats]:
         """What results have beside the cubic interpolation of the image; as ``__call__``."""
         ...
-
-
-def resolve_device(name: str) -> torch.device:
-    """``auto`` is the first GPU if there is one.
-
-    Raises:
-        InputError: no such device, or it is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"device {name!r}, expected auto, cpu, cuda, cuda:1 or mps") from error
-    there = {
-        "cpu": True,
-        "cuda": device.type == "cuda" and (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there.get(device.type, False):
-        raise InputError(f"device {name!r} is not on this machine; use --device cpu")
-    return device
-
-
-def resolve_precision(name: Precision, device: torch.device) -> Precision:
-    """The precision that ``auto`` stands for on a device."""
-    if name == "auto":
-        return "bf16" if device.type == "cuda" else "fp32"
-    return name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How a network is to compute."""
-
-    steps: int
-    """Evaluations of the denoiser."""
-    device: torch.device
-    """What computes."""
-    precision: Precision = "auto"
-    """What it computes in."""
-    beside: int = 0
-    """Output pixels around a cell that are wanted sound too; a model whose tiles have a size of
-    their own gives as many as its margin holds."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of convolutions and products."""
-        return _DTYPES[resolve_precision(self.precision, self.device)]
 
 
 def prepare(config: ModelConfig, network: torch.nn.Module, zoom: Zoom, manner: Manner) -> Inference:
@@ -181,7 +124,7 @@ class _SceneInference:
         self._flat = sampler.flat
         self.halo = network.prior.halo
         # The U-Net's coarsest squares lie alike in all cells.
-        squares = _coarsest(config.denoiser) if steps and config.denoiser else 1
+        squares = network.denoiser.unet.multiple if steps and network.denoiser else 1
         self.sound = -(-beside // squares) * squares
         self.margin = self.sound + (config.tiles.margin if steps else 0)
 
@@ -189,7 +132,7 @@ class _SceneInference:
         self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         denoiser = self._network.denoiser
-        with _computing(self._manner):
+        with self._manner.computing():
             tensor = _batch(image, self._manner.device)
             places = _samples(rows, tensor.device), _samples(columns, tensor.device)
             prior = self._network.prior.grid(tensor, *places, self._folded)
@@ -197,7 +140,7 @@ class _SceneInference:
         for noise in noises:
             out = prior
             if self._sigmas and denoiser is not None:
-                with _computing(self._manner):
+                with self._manner.computing():
                     start = _channels_last(_batch(noise(), self._manner.device))
                     out = denoiser.sample(prior, start, self._sigmas, self._scale, kept)
             yield _array(out)
@@ -208,7 +151,7 @@ class _SceneInference:
         if self._sigmas:
             yield from _beside_cubic(self(image, rows, columns, noises), image, rows, columns)
             return
-        with _computing(self._manner):
+        with self._manner.computing():
             tensor = _batch(image, self._manner.device)
             places = _samples(rows, tensor.device), _samples(columns, tensor.device)
             out = self._network.prior.detail(tensor, *places, self._folded)
@@ -230,7 +173,7 @@ class _PaperInference:
         self._network, self._manner = network, manner
         self._cell = _cell_size(zoom)
         sampler = config.sampler
-        self._follow = dpm_solver if sampler.method == "dpm-solver" else ddim
+        self._follow = {"ddim": ddim, "dpm-solver": dpm_solver}[sampler.method]
         self._schedule = LinearSchedule(
             timesteps=sampler.timesteps, beta_start=sampler.beta_start, beta_end=sampler.beta_end
         )
@@ -243,14 +186,14 @@ class _PaperInference:
         self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         network = self._network
-        with _computing(self._manner):
+        with self._manner.computing():
             tensor = _batch(image, self._manner.device)
             places = _samples(rows, tensor.device), _samples(columns, tensor.device)
             prior = paper_grid(self._prior, tensor, *places, self._cell)
         for noise in noises:
             out = prior
             if self._manner.steps and isinstance(network, NeurOpDiff):
-                with _computing(self._manner):
+                with self._manner.computing():
                     start = _channels_last(_batch(noise(), self._manner.device))
                     out = self._follow(
                         partial(_noise_in, network, prior),
@@ -271,11 +214,6 @@ def _noise_in(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> T
     return network.predict_noise(x, prior, level)
 
 
-def _coarsest(unet: UNetConfig) -> int:
-    """Side of the squares of pixels that a U-Net's coarsest level takes for one."""
-    return int(unet.patch * 2 ** (len(unet.multipliers) - 1))
-
-
 def _beside_cubic(
     results: Iterator[Floats], image: Floats, rows: Patch, columns: Patch
 ) -> Iterator[Floats]:
@@ -289,18 +227,6 @@ def _array(out: Tensor) -> Floats:
     """The one image of a batch, (c, h, w), as an array."""
     result: Floats = out[0].float().cpu().numpy()
     return result
-
-
-@contextmanager
-def _computing(manner: Manner) -> Iterator[None]:
-    """How networks are called: by a fixed number of threads, for their results alone."""
-    mixed = manner.dtype != torch.float32
-    with (
-        fixed_threads(),
-        torch.inference_mode(),
-        torch.autocast(manner.device.type, dtype=manner.dtype, enabled=mixed),
-    ):
-        yield
 
 
 def _channels_last(image: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from rs_superres.engine import Progress, Report, run
 from rs_superres.errors import CardWarning, InputError
-from rs_superres.inference import Precision
-from rs_superres.planning import Format, Options, plan
+from rs_superres.manner import Precision
+from rs_superres.options import Format, Options
+from rs_superres.planning import plan
 from rs_superres.raster import Paths
 from rs_superres.roles import Classes, Wish
 from rs_superres.zoo import Model

@@ -19,14 +19,17 @@ import numpy as np
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
+from rs_superres.design import Design
+from rs_superres.dtypes import Values
 from rs_superres.grid import Window
 from rs_superres.groups import Group, band_groups
-from rs_superres.parts import Part, Values
-from rs_superres.planning import Design
+from rs_superres.parts import Part
 from rs_superres.radiometry import valid_by_value
 from rs_superres.raster import Band, Sampled, sample_windows
+from rs_superres.recipe import Recipe
 from rs_superres.roles import Roles
-from rs_superres.scene import Recipe, blank_cell, compute_cell, source_window
+from rs_superres.scene import blank_cell, compute_cell
+from rs_superres.surroundings import source_window
 from rs_superres.threads import THREADS, cores
 from rs_superres.tiles import covered
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
+
+from rs_superres.dtypes import Values
 
 
-def psnr(
-    image: npt.NDArray[np.generic], truth: npt.NDArray[np.generic], peak: float = 255.0
-) -> float:
+def psnr(image: Values, truth: Values, peak: float = 255.0) -> float:
     """Peak signal-to-noise ratio over all bands together, dB; infinite for equal images.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from rs_superres.dtypes import Doubles
 
 
 @dataclass
@@ -48,13 +48,13 @@ class Moments:
 class Running:
     """Mean and deviation of arrays, element by element, as they come (Welford 1962)."""
 
-    mean: Floats
+    mean: Doubles
     """Of those so far."""
 
     def __init__(self) -> None:
         self.count = 0
 
-    def add(self, sample: Floats) -> None:
+    def add(self, sample: Doubles) -> None:
         """One more."""
         self.count += 1
         if self.count == 1:
@@ -64,7 +64,7 @@ class Running:
         self.mean += apart / self.count
         self._squares += apart * (sample - self.mean)
 
-    def deviation(self) -> Floats:
+    def deviation(self) -> Doubles:
         """The standard deviation, unbiased in its square; 0 of a single sample."""
-        out: Floats = np.sqrt(self._squares / max(self.count - 1, 1))
+        out: Doubles = np.sqrt(self._squares / max(self.count - 1, 1))
         return out

@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import minimum_filter
 
 from rs_superres.degrade import kernel_weights
+from rs_superres.dtypes import Doubles, Indices, Values
 from rs_superres.grid import SNAP, Axis, Window, Zoom
 from rs_superres.radiometry import Valid, fill_holes
 from rs_superres.raster import Source
 from rs_superres.resample import cubic
 from rs_superres.tiles import Patch
-
-Floats = npt.NDArray[np.float64]
 
 HALO = 6
 """Source pixels around a block: the kernels of both ways, and the reach of a hole."""
@@ -90,7 +88,7 @@ class Pair:
             made_valid=seen(self.out, made, made_valid),
         )
 
-    def converted(self, band: int, made: Floats) -> Floats:
+    def converted(self, band: int, made: Doubles) -> Doubles:
         """A result's numbers in those of the source, where their tags scale them differently."""
         here, there = self.source.description.bands[band], self.out.description.bands[band]
         if (here.scale, here.offset) == (there.scale, there.offset) or here.scale == 0:
@@ -98,7 +96,7 @@ class Pair:
         return (made * there.scale + there.offset - here.offset) / here.scale
 
 
-def seen(raster: Source, values: npt.NDArray[np.generic], valid: Valid) -> Valid:
+def seen(raster: Source, values: Values, valid: Valid) -> Valid:
     """Validity with what is fully transparent taken out, (band, y, x)."""
     for i, band in enumerate(raster.description.bands):
         if band.is_alpha:
@@ -118,7 +116,7 @@ def _pixels(axis: Axis, cell: int, count: int) -> range:
     return range(max(0, math.floor(first)), min(axis.size, math.ceil(last)))
 
 
-def weights(axis: Axis, cells: range, pixels: range, shift: float = 0.0) -> Floats:
+def weights(axis: Axis, cells: range, pixels: range, shift: float = 0.0) -> Doubles:
     """Keys' cubic as wide as a source pixel, which brings a result back: (cell, pixel).
 
     Args:
@@ -142,18 +140,18 @@ class Block:
     """Of the source."""
     pixels: Window
     """Of the result: whatever the kernel reaches."""
-    values: npt.NDArray[np.generic]
+    values: Values
     """(band, y, x) of the source, mirrored beyond its border, with a halo."""
     valid: Valid
-    made: npt.NDArray[np.generic]
+    made: Values
     """(band, y, x) of the result."""
     made_valid: Valid
 
-    def source(self, band: int) -> Floats:
+    def source(self, band: int) -> Doubles:
         """The window's source, (y, x), float64."""
         return self.values[band, HALO:-HALO, HALO:-HALO].astype(np.float64)
 
-    def reference(self, band: int, dtype: str) -> Floats:
+    def reference(self, band: int, dtype: str) -> Doubles:
         """Plain cubic interpolation on the result's pixels, (y, x), rounded as the dtype is."""
         valid = self.valid[[band]]
         values = np.where(valid, self.values[[band]], 0).astype(np.float64)
@@ -170,18 +168,18 @@ class Block:
             values.shape[2],
             self.zoom.columns.positions(self.pixels.column, self.pixels.width),
         )
-        out: Floats = cubic(values, rows, columns)[0]
+        out: Doubles = cubic(values, rows, columns)[0]
         if np.dtype(dtype).kind in "iu":
             limits = np.iinfo(dtype)
             out = np.rint(out.clip(limits.min, limits.max))
         return out
 
-    def result(self, band: int) -> Floats:
+    def result(self, band: int) -> Doubles:
         """The result's pixels, (y, x), float64; 0 where they are no number."""
         made = self.made[band].astype(np.float64)
         return np.where(np.isfinite(made), made, 0.0)
 
-    def operators(self, rows: float = 0.0, columns: float = 0.0) -> tuple[Floats, Floats]:
+    def operators(self, rows: float = 0.0, columns: float = 0.0) -> tuple[Doubles, Doubles]:
         """The matrices that bring the result back, from a place shifted by source pixels."""
         window, pixels = self.window, self.pixels
         return (
@@ -202,7 +200,7 @@ class Block:
                             @ columns.T.astype(np.float32) > 0)  # fmt: skip
         return good
 
-    def under(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Valid]:
+    def under(self) -> tuple[Indices, Indices, Valid]:
         """Which of the block's source pixels lies under each of the result's, as indices.
 
         And which pixels of the result the block owns: those over its window, (y, x).

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from rs_superres.dtypes import Values
 from rs_superres.grid import Shape, Window
 from rs_superres.radiometry import Valid, valid_by_value
 from rs_superres.tiles import read_mirrored
-
-Values = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)

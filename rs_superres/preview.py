@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from rs_superres.dtypes import Values
 from rs_superres.grid import Window, Zoom
 from rs_superres.planning import Plan
 from rs_superres.radiometry import Valid
@@ -24,9 +25,7 @@ SIDE = 640
 _GAP = 8
 
 
-def stretched(
-    values: npt.NDArray[np.generic], limits: tuple[float, float]
-) -> npt.NDArray[np.uint8]:
+def stretched(values: Values, limits: tuple[float, float]) -> npt.NDArray[np.uint8]:
     """Values as 8-bit greys: (band, y, x) to (y, x, 3); one band becomes grey."""
     low, high = limits
     grey = (values.astype(np.float64) - low) * (255 / max(high - low, 1e-12))
@@ -36,7 +35,7 @@ def stretched(
     return picture.transpose(1, 2, 0)
 
 
-def limits_of(values: npt.NDArray[np.generic], valid: Valid) -> tuple[float, float]:
+def limits_of(values: Values, valid: Valid) -> tuple[float, float]:
     """The stretch of a source: black and white from its valid values."""
     if values.dtype == np.uint8:
         return 0.0, 255.0

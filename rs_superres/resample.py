@@ -7,12 +7,12 @@ the output's pixels stand among them.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_superres.dtypes import Doubles, Values
 from rs_superres.tiles import Patch
 
 
-def linear(values: npt.NDArray[np.generic], rows: Patch, columns: Patch) -> npt.NDArray[np.float64]:
+def linear(values: Values, rows: Patch, columns: Patch) -> Doubles:
     """Bilinear interpolation; each position needs the cells before and after it."""
     out = values.astype(np.float64)
     for axis, along in ((1, rows), (2, columns)):
@@ -23,7 +23,7 @@ def linear(values: npt.NDArray[np.generic], rows: Patch, columns: Patch) -> npt.
     return out
 
 
-def cubic(values: npt.NDArray[np.generic], rows: Patch, columns: Patch) -> npt.NDArray[np.float64]:
+def cubic(values: Values, rows: Patch, columns: Patch) -> Doubles:
     """Cubic convolution (Keys 1981, a = -1/2); each position needs two cells on either side."""
     out = values.astype(np.float64)
     for axis, along in ((1, rows), (2, columns)):
@@ -37,7 +37,7 @@ def cubic(values: npt.NDArray[np.generic], rows: Patch, columns: Patch) -> npt.N
     return out
 
 
-def keys(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def keys(distance: Doubles) -> Doubles:
     """The cubic convolution kernel (Keys 1981, a = -1/2) at absolute distances, in cells."""
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2

@@ -13,7 +13,7 @@ from rs_superres.grid import Window
 from rs_superres.moments import Moments
 from rs_superres.pair import Pair
 from rs_superres.raster import Source
-from rs_superres.scene import Recipe
+from rs_superres.recipe import Recipe
 
 BLOCKS = 64
 """Blocks of the scene that are compared at most, evenly spread: the cost is bounded."""

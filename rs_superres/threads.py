@@ -6,52 +6,40 @@ Kernels share out their sums by threads. What more cores bring is more cells at 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import torch
+
+from rs_superres.setting import Setting
 
 THREADS = 2
 """Of every network call on a CPU."""
 
 Task = TypeVar("Task")
 
-_lock = threading.Lock()
-_inside: list[int] = []
-"""For each call that goes on, how many threads torch had before the first of them."""
+_threads = Setting(torch.get_num_threads, torch.set_num_threads)
 
 
-@contextmanager
-def fixed_threads() -> Iterator[None]:
+def fixed_threads() -> AbstractContextManager[None]:
     """Let torch compute with :data:`THREADS` threads, whatever the environment says.
 
-    Part of torch's setting belongs to the calling thread and part to the process, so each call sets
-    it, and the last of those that overlap puts it back.
+    Part of torch's setting belongs to the calling thread and part to the process: each call sets
+    it, also where another holds it already.
     """
-    with _lock:
-        now = _set(THREADS)
-        _inside.append(_inside[0] if _inside else now)
-    try:
-        yield
-    finally:
-        with _lock:
-            before = _inside.pop()
-            if not _inside:
-                torch.set_num_threads(before)
+    return _threads.held(THREADS)
 
 
-def _set(threads: int) -> int:
-    """Set torch's threads of this thread; how many it had.
+def _single() -> None:
+    """Let this thread of torch's compute alone.
 
     Asking comes first: in a thread's first parallel call torch would take over what any other has
     set for the process meanwhile.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    return before
+    torch.get_num_threads()
+    torch.set_num_threads(1)
 
 
 def share_out(tasks: Iterable[Task], do: Callable[[Task], None]) -> None:
@@ -67,7 +55,7 @@ def share_out(tasks: Iterable[Task], do: Callable[[Task], None]) -> None:
 
     before = torch.get_num_threads()
     try:
-        with ThreadPoolExecutor(THREADS, initializer=_set, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(THREADS, initializer=_single) as pool:
             for _ in pool.map(alone, tasks):
                 pass
     finally:

@@ -122,7 +122,7 @@ def load(model: str, device: str = "cpu") -> Model:
 
     path = find(model)
     config = config_of(model)
-    build = scene_network if config.kind == "scene" else paper_network
+    build = {"scene": scene_network, "paper": paper_network}[config.kind]
     try:
         network = build(config)
     except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:

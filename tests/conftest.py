@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from rs_superres.engine import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_CI = os.environ.get("CI") == "true"
@@ -54,6 +59,26 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     made = models.config(tiles=TileConfig(size=64, margin=8))
     return str(models.write(tmp_path_factory.mktemp("models") / "tiny", made))
+
+
+@pytest.fixture
+def make(tmp_path: Path, tiny: str) -> Callable[..., Plan]:
+    """Plans of a run of the tiny model, prior alone, onto ``out.tif``."""
+    from rs_superres import engine  # noqa: PLC0415 (as above)
+
+    def planned(source: Path, out: str = "out.tif", **options: Any) -> Plan:
+        asked = engine.Options(**{"model": tiny, "steps": 0, **options})
+        return engine.plan(source, tmp_path / out, asked)
+
+    return planned
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A small RGB scene of 10 m; at x3 it takes nine cells of the tiny model."""
+    from tests.rasters import RGB, textured, write  # noqa: PLC0415 (as above)
+
+    return write(tmp_path / "scene.tif", textured(1, 3, 50, 44), colours=RGB)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by marker

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
-from rs_superres import demo
+from rs_superres import demo, town
 from tests import rasters
 from tests.rasters import RGB
 
@@ -65,52 +65,52 @@ SIDE = 40
 
 def write_scenes(folder: Path) -> None:
     """Every raster and polygon that the pages name: the drawn town, small, in many dresses."""
-    town, place = demo.render(SIDE, samples=2), demo.grid(SIDE).transform
+    drawn, place = town.render(SIDE, samples=2), town.grid(SIDE).transform
     for name in ("scene.tif", "huge.tif"):
-        rasters.write(folder / name, town, colours=RGB, transform=place)
+        rasters.write(folder / name, drawn, colours=RGB, transform=place)
     alpha = np.full((1, SIDE, SIDE), 255, np.uint8)
     alpha[:, :5] = 0
-    rgba = np.concatenate([town, alpha])
+    rgba = np.concatenate([drawn, alpha])
     rasters.write(folder / "ortho.tif", rgba, colours=(*RGB, "alpha"), transform=place)
-    fine = demo.render(3 * SIDE, samples=1)
-    rasters.write(folder / "other.tif", fine, transform=demo.grid(3 * SIDE).transform)
-    for name, image in (("images", fine), ("high", fine), ("low", town)):
+    fine = town.render(3 * SIDE, samples=1)
+    rasters.write(folder / "other.tif", fine, transform=town.grid(3 * SIDE).transform)
+    for name, image in (("images", fine), ("high", fine), ("low", drawn)):
         (folder / name).mkdir()
-        where = demo.grid(image.shape[-1]).transform
+        where = town.grid(image.shape[-1]).transform
         rasters.write(folder / name / "town.tif", image, colours=RGB, transform=where)
-    _write_bands(folder, town)
-    cover = rasters.write(folder / "cover.tif", town[:1] // 64)
+    _write_bands(folder, drawn)
+    cover = rasters.write(folder / "cover.tif", drawn[:1] // 64)
     with rasters.opened(cover, "r+") as dataset:
         dataset.write_colormap(1, {n: (60 * n, 200 - 50 * n, 90, 255) for n in range(4)})
     (folder / "fields.geojson").write_text(json.dumps(_field()))
-    large = demo.render(demo.SIDE, samples=1)
+    large = town.render(demo.SIDE, samples=1)
     for name in ("scenes", "my-scenes", "imagery", "validation"):
         (folder / name).mkdir()
         # Two places, far from each other: a run of training holds out one of them.
         for east, scene in ((0, "a.tif"), (50_000, "b.tif")):
-            grid = demo.grid(demo.SIDE)
+            grid = town.grid(demo.SIDE)
             assert grid.transform is not None
             moved = Affine.translation(east, 0) @ grid.transform
             rasters.write(folder / name / scene, large, colours=RGB, transform=moved)
 
 
-def _write_bands(folder: Path, town: rasters.Array) -> None:
+def _write_bands(folder: Path, drawn: rasters.Array) -> None:
     """A satellite's files: one band each at 10 m, one at 20 m, and stacks of them."""
     ten, twenty = Affine(10, 0, 5e5, 0, -10, 5.4e6), Affine(20, 0, 5e5, 0, -20, 5.4e6)
-    light = town.astype(np.uint16) * 12 + 200
+    light = drawn.astype(np.uint16) * 12 + 200
     bands = [light[2], light[1], light[0], light[1] + 900]
     for name, band in zip(("2", "3", "4", "8"), bands, strict=True):
         for spelt in (f"B{name}.tif", f"B0{name}.tif"):
             rasters.write(folder / spelt, band[None], transform=ten)
     rasters.write(folder / "B11.tif", light[:1, ::2, ::2], transform=twenty)
-    classes = town[0].astype(np.uint16) // 40
+    classes = drawn[0].astype(np.uint16) // 40
     rasters.write(folder / "stack.tif", np.stack([*bands, classes]), transform=ten)
     rasters.write(folder / "s2.tif", np.stack([*bands, *bands, *bands[:3], classes]), transform=ten)
 
 
 def _field() -> dict[str, object]:
     """A triangle in the town, in the town's CRS."""
-    (x, y), side = demo.ORIGIN, demo.EXTENT
+    (x, y), side = town.ORIGIN, town.EXTENT
     corners = [[x + 10, y - 10], [x + side / 2, y - 20], [x + 30, y - side / 2], [x + 10, y - 10]]
     return {
         "type": "Polygon",

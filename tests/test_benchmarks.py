@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from rs_superres import demo
+from rs_superres import town
 from rs_superres.raster import write_image
 
 
@@ -40,7 +40,7 @@ def test_gdal_writes_what_we_write(
 ) -> None:
     """Compression, predictor, overviews: the yardstick does as much."""
     path = tmp_path / "scene.tif"
-    write_image(path, demo.render(160, samples=1), demo.grid(160))
+    write_image(path, town.render(160, samples=1), town.grid(160))
     monkeypatch.setattr(commands, "scene", lambda *_: path)
     found: list[object] = []
     for tool in (None, shutil.which("gdal_translate")):

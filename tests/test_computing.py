@@ -19,7 +19,9 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.machine import peak, resident
 from rs_superres.raster import Source
-from rs_superres.scene import Made, Reader, Recipe, compute_cell
+from rs_superres.reader import Reader
+from rs_superres.recipe import Recipe
+from rs_superres.scene import Made, compute_cell
 from rs_superres.store import CellStore
 from tests import rasters
 from tests.rasters import RGB, textured

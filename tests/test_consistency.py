@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rs_superres.config import ConsistencyConfig
+from rs_superres.config import ConsistencyConfig, Kernel
 from rs_superres.consistency import Projection, footprints, surroundings
-from rs_superres.degrade import Kernel, kernel_matrix
+from rs_superres.degrade import kernel_matrix
 from rs_superres.grid import Axis, Grid, Shape, Zoom
 from tests.rasters import Array
 

@@ -1,127 +1,76 @@
-"""DESIGN.md's table and diagram of the parts, against the imports as they are."""
+"""What is decided about pixels: steps, value ranges, groups; and what of it is told."""
 
 from __future__ import annotations
 
-import ast
-import re
-import tomllib
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-DESIGN = (ROOT / "DESIGN.md").read_text("utf-8")
-TOPS = ("rs_superres", "cli", "models")
+import numpy as np
+import pytest
 
-Parts = dict[str, frozenset[str]]
-Edges = set[tuple[str, str]]
+from rs_superres import __version__, engine
+from rs_superres.engine import Plan
+from rs_superres.groups import band_groups
+from tests import models, rasters
+from tests.rasters import Array, textured
 
-
-@cache
-def modules() -> dict[str, Path]:
-    """Every module of the working copy by its dotted name there."""
-    found = {}
-    for path in (path for top in TOPS for path in (ROOT / top).rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+Make = Callable[..., Plan]
 
 
-def unit(module: str) -> str:
-    """The name in the table that stands for a module: ``nets/`` for ``rs_superres.nets.unet``."""
-    top, *below = module.split(".")
-    if top != "rs_superres":
-        return f"{top}/"
-    first = below[0]
-    return f"{first}/" if modules()[f"{top}.{first}"].name == "__init__.py" else first
+def test_the_tags(make: Make, scene: Path) -> None:
+    tags = make(scene, scale="3", seed=4, steps=2).tags()
+    assert tags["SUPERRES_METHOD"].endswith("contains synthetic detail")
+    assert "synthetic" not in make(scene, scale="3").tags()["SUPERRES_METHOD"]
+    assert tags["SUPERRES_VERSION"] == __version__
+    assert tags["SUPERRES_MODEL"] == "tiny"
+    assert float(tags["SUPERRES_SCALE"]) == 3
+    assert (tags["SUPERRES_STEPS"], tags["SUPERRES_SEED"]) == ("2", "4")
+    assert (tags["SUPERRES_VALUE_RANGE"], tags["SUPERRES_PRECISION"]) == ("0,255", "fp32")
+    for name in ("SUPERRES_MODEL_SHA256", "SUPERRES_SOURCE_SHA256"):
+        assert len(tags[name]) == 64
 
 
-def table() -> Parts:
-    """The parts in their order, each with its units."""
-    rows = re.findall(r"^\| ([a-z ]+) \| ((?:`[\w/]+`(?:, )?)+) \|", DESIGN, re.MULTILINE)
-    return {name: frozenset(re.findall(r"`([\w/]+)`", units)) for name, units in rows}
+def test_the_model_s_own_steps(make: Make, scene: Path) -> None:
+    assert make(scene, scale="3", steps=None).steps == 4
 
 
-def imported(module: str, path: Path) -> Iterator[str]:
-    """The modules that a module imports, inside functions and for type checkers too."""
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            up = package.rsplit(".", node.level - 1)[0] if node.level else ""
-            base = ".".join(part for part in (up, node.module) if part)
-            for alias in node.names:
-                inside = f"{base}.{alias.name}"
-                yield inside if inside in modules() else base
+def test_warning_outside_the_trained_scales(make: Make, scene: Path) -> None:
+    assert make(scene, scale="3").warnings() == []
+    [line] = make(scene, scale="8.5").warnings()
+    assert line.startswith("the scale is 8.5")
+    assert "trained at 1 to 8" in line
 
 
-def edges(parts: Parts) -> Edges:
-    """Which part imports which. The package's own ``__init__`` is no part: it hands out names."""
-    home = {each: name for name, units in parts.items() for each in units}
-    found = {
-        (home[unit(module)], home[unit(target)])
-        for module, path in modules().items()
-        for target in imported(module, path)
-        if "rs_superres" not in (module, target) and target in modules()
-    }
-    return {(above, below) for above, below in found if above != below}
+@pytest.mark.parametrize(
+    ("trained", "told"), [((4.0, 30.0), 0), ((0.3, 4.9), 1), ((21.0, 40.0), 1)]
+)
+def test_warning_far_from_the_trained_pixel_size(
+    tmp_path: Path, make: Make, scene: Path, trained: tuple[float, float], told: int
+) -> None:
+    """The scene's pixels are 10 m: up to twice beyond the range is near enough."""
+    made = models.config()
+    made = replace(made, trained=replace(made.trained, pixel_size=trained))
+    plan = make(scene, scale="2", model=str(models.write(tmp_path / "far", made)))
+    assert len(plan.warnings()) == told
+    assert ("SUPERRES_WARNING" in plan.tags()) == bool(told)
+    for line in plan.warnings():
+        assert f"training {trained[0]:.3g} to {trained[1]:.3g} m" in line
+        assert "the source's pixels are " in line
 
 
-def reduced(whole: Edges) -> Edges:
-    """The arrows without those that a longer way says already."""
-
-    def reach(start: str, via: Edges) -> set[str]:
-        found: set[str] = set()
-        todo = [start]
-        while todo:
-            here = todo.pop()
-            new = {below for above, below in via if above == here} - found
-            found |= new
-            todo += new
-        return found
-
-    return {edge for edge in whole if edge[1] not in reach(edge[0], whole - {edge})}
+def test_sixteen_bits_take_their_range_from_the_scene(tmp_path: Path, make: Make) -> None:
+    pixels = textured(1, 1, 40, 40, dtype="uint16", high=800) + np.uint16(5000)
+    plan = make(rasters.write(tmp_path / "a.tif", pixels), scale="2")
+    [group] = plan.recipe.groups
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    assert (group.value_range.low, group.value_range.high) == (low, high)
+    assert plan.tags()["SUPERRES_VALUE_RANGE"] == f"{low:.10g},{high:.10g}"
+    engine.run(plan)
+    out: Array = rasters.read(plan.out)
+    assert 4800 < out.min() < out.max() < 6200
 
 
-def test_the_table_names_every_module_once() -> None:
-    units = [each for row in table().values() for each in row]
-    assert len(units) == len(set(units))
-    assert set(units) == {unit(module) for module in modules() if module != "rs_superres"}
-
-
-def test_a_part_imports_only_parts_above_it_in_the_table() -> None:
-    order = list(table())
-    upwards = {edge for edge in edges(table()) if order.index(edge[0]) < order.index(edge[1])}
-    assert not upwards
-
-
-def test_the_diagram_is_drawn_from_the_imports() -> None:
-    [block] = re.findall(r"^```mermaid\n(.*?)^```", DESIGN, re.MULTILINE | re.DOTALL)
-    names = dict(re.findall(r"(\w+)\[([a-z ]+)\]", block))
-    drawn = {
-        (names[above], names[below])
-        for above, targets in re.findall(r"^ *(\w+)(?:\[[^\]]+\])? --> (.+)$", block, re.MULTILINE)
-        for below in re.findall(r"(\w+)(?:\[[^\]]+\])?(?: & |$)", targets)
-    }
-    assert drawn == reduced(edges(table()))
-
-
-def test_the_linter_is_told_the_same_layers() -> None:
-    pyproject: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    [layers] = [
-        contract["layers"]
-        for contract in pyproject["tool"]["importlinter"]["contracts"]
-        if contract["type"] == "layers"
-    ]
-    told = [
-        frozenset(unit(name) for name in re.findall(r"[\w.]+", layer) if name in modules())
-        for layer in reversed(layers)
-    ]
-    assert told == [units for units in table().values() if units != {"models/"}]
-
-
-def test_longer_ways_hide_arrows() -> None:
-    whole = {("a", "b"), ("b", "c"), ("a", "c"), ("a", "d")}
-    assert reduced(whole) == whole - {("a", "c")}
+def test_groups_of_a_plan_are_those_of_its_bands(make: Make, scene: Path) -> None:
+    plan = make(scene, scale="2")
+    assert plan.recipe.groups == tuple(band_groups(plan.roles, plan.description.bands, [], None))

@@ -8,13 +8,11 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 import shapely
 from affine import Affine
 from rasterio.control import GroundControlPoint
@@ -22,12 +20,10 @@ from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
 from shapely.geometry import mapping
 
-from rs_superres import __version__, engine
+from rs_superres import engine
 from rs_superres.config import TileConfig
 from rs_superres.engine import Options, Plan
-from rs_superres.errors import InputError, RasterError, SuperResError, UnknownModelError
-from rs_superres.grid import Window
-from rs_superres.groups import band_groups
+from rs_superres.errors import InputError, RasterError, SuperResError
 from rs_superres.inference import Inference
 from rs_superres.store import opened_store, scratch_of
 from tests import models, rasters
@@ -40,24 +36,6 @@ TURNED = NORTH_UP @ Affine.rotation(33)
 SHEARED = NORTH_UP @ Affine.shear(15, 5)
 SOUTH_UP = Affine(10.0, 0.0, 500_000.0, 0.0, 10.0, 5_300_000.0)
 PLACES = {"north up": NORTH_UP, "south up": SOUTH_UP, "turned": TURNED, "sheared": SHEARED}
-
-
-@pytest.fixture
-def make(tmp_path: Path, tiny: str) -> Make:
-    """Plans of a run of the tiny model, prior alone, onto ``out.tif``."""
-
-    def planned(source: Path, out: str = "out.tif", **options: Any) -> Plan:
-        return engine.plan(
-            source, tmp_path / out, Options(**{"model": tiny, "steps": 0, **options})
-        )
-
-    return planned
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Path:
-    """A small RGB scene; at x3 it takes nine cells."""
-    return rasters.write(tmp_path / "scene.tif", textured(1, 3, 50, 44), colours=RGB)
 
 
 def with_inference(plan: Plan, inference: Inference) -> Plan:
@@ -184,66 +162,6 @@ def test_the_same_call_gives_the_same_bytes(make: Make, scene: Path, steps: int)
     for plan in plans:
         engine.run(plan)
     assert plans[0].out.read_bytes() == plans[1].out.read_bytes()
-
-
-@pytest.mark.parametrize("steps", [0, 2])
-@pytest.mark.parametrize(
-    "bounds",
-    [
-        (500_100, 5_399_700, 500_300, 5_399_900),  # across cells
-        (500_003, 5_399_990, 500_010, 5_400_050),  # snapped, and beyond the border
-        (499_000, 5_390_000, 501_000, 5_500_000),  # all
-    ],
-)
-def test_bounds_are_the_crop_of_the_whole(
-    make: Make, scene: Path, steps: int, bounds: tuple[float, float, float, float]
-) -> None:
-    whole = make(scene, "whole.tif", scale="3", steps=steps)
-    part = make(scene, "part.tif", scale="3", steps=steps, bounds=bounds)
-    engine.run(whole)
-    engine.run(part)
-    pixels = rasters.read(whole.out)[:, *part.window.slices]
-    np.testing.assert_array_equal(rasters.read(part.out), pixels)
-    placed = rasters.transform_of(whole.out) @ Affine.translation(
-        part.window.column, part.window.row
-    )
-    assert rasters.transform_of(part.out).almost_equals(placed, 1e-9)
-
-
-def test_bounds_without_a_map_are_in_source_pixels(tmp_path: Path, make: Make) -> None:
-    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 30, 40), transform=None, crs=None)
-    # Left column, bottom row, right column, top row; rows count downwards.
-    plan = make(source, scale="3", bounds=(5, 20, 12.5, 4))
-    assert plan.window == Window(12, 15, 48, 23)
-    whole = make(source, "whole.tif", scale="3")
-    engine.run(plan)
-    engine.run(whole)
-    np.testing.assert_array_equal(rasters.read(plan.out), rasters.read(whole.out)[:, 12:60, 15:38])
-
-
-@pytest.mark.parametrize(
-    "bounds",
-    [
-        (500_300, 5_399_700, 500_100, 5_399_900),
-        (500_100, 5_399_900, 500_300, 5_399_700),
-        (500_100, 5_399_700, 500_100, 5_399_900),
-        (math.nan, 5_399_700, 500_300, 5_399_900),
-        (-math.inf, 5_399_700, 500_300, 5_399_900),
-        (600_000, 5_399_700, 600_300, 5_399_900),
-        (499_000, 5_399_700, 500_000, 5_399_900),
-    ],
-)
-def test_bounds_that_hold_nothing(
-    make: Make, scene: Path, bounds: tuple[float, float, float, float]
-) -> None:
-    with pytest.raises(InputError, match="bounds"):
-        make(scene, scale="3", bounds=bounds)
-
-
-def test_bounds_in_source_pixels_that_hold_nothing(tmp_path: Path, make: Make) -> None:
-    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 30, 40), transform=None, crs=None)
-    with pytest.raises(InputError, match="rows counted downwards"):
-        make(source, scale="3", bounds=(5, 4, 12, 20))
 
 
 def test_the_seed_counts_with_steps_and_not_without(make: Make, scene: Path) -> None:
@@ -398,76 +316,13 @@ def test_scratch_elsewhere(tmp_path: Path, make: Make, scene: Path) -> None:
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_too_little_disk(make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = make(scene, scale="3")
-    usage = type("Usage", (), {"free": plan.disk_bytes - 1})
-    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(RasterError, match="GB of disk"):
-        engine.run(plan)
-    assert not plan.scratch.exists()
-
-
-# What is refused
-
-
-def test_out_names_that_would_lose_something(tmp_path: Path, make: Make, scene: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "there.tif").write_bytes(b"precious")
-    (tmp_path / "link.tif").symlink_to(scene)
-    for out, options, message in (
-        ("folder", {}, "is a directory, expected a file name"),
-        ("none/out.tif", {}, "folder .*none does not exist"),
-        ("scene.tif", {}, "is the source"),
-        ("scene.tif", {"overwrite": True}, "is the source"),
-        ("link.tif", {"overwrite": True}, "is the source"),
-        ("there.tif", {}, "exists already; use --overwrite"),
-    ):
-        with pytest.raises(InputError, match=message):
-            make(scene, out, scale="3", **options)
-    assert (tmp_path / "there.tif").read_bytes() == b"precious"
-    plan = make(scene, "there.tif", scale="3", overwrite=True)
-    assert (tmp_path / "there.tif").read_bytes() == b"precious"
-    engine.run(plan)
-    assert rasters.read(plan.out).shape == (3, 150, 132)
+# What a file carries
 
 
 def refused(kind: type[SuperResError], message: str, call: Callable[[], object]) -> None:
     with pytest.raises(kind, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
-
-
-def test_options_that_cannot_be(tmp_path: Path, make: Make, scene: Path) -> None:
-    one = "one of --scale, --res and --like is needed"
-    for options in ({}, {"scale": 2, "resolution": (1, 1)}, {"scale": 2, "like": scene}):
-        refused(InputError, one, partial(make, scene, **options))
-    other = rasters.write(
-        tmp_path / "other.tif",
-        textured(1, 1, 9, 9),
-        transform=NORTH_UP @ Affine.scale(0.5),
-        crs="EPSG:32632",
-    )
-    refused(InputError, "has another CRS than the source", lambda: make(scene, like=other))
-    refused(RasterError, "cannot open", lambda: make(scene, like=tmp_path / "none.tif"))
-    refused(UnknownModelError, "no model", lambda: make(scene, scale=2, model="none"))
-    refused(InputError, "device 'tpu'", lambda: make(scene, scale=2, device="tpu"))
-    refused(InputError, "-1 steps, expected 0 or more", lambda: make(scene, scale=2, steps=-1))
-    refused(RasterError, "cannot open", lambda: make(tmp_path / "none.tif", scale=2))
-    refused(InputError, "lower one first", lambda: make(scene, scale=2, value_range=(9, 9)))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["other.tif", "scene.tif"]
-
-
-def test_the_same_crs_in_other_words(tmp_path: Path, make: Make, scene: Path) -> None:
-    like = rasters.write(
-        tmp_path / "like.tif",
-        textured(1, 1, 9, 9),
-        transform=NORTH_UP @ Affine.scale(0.5),
-        crs=rasterio.CRS.from_epsg(32633).to_wkt(version="WKT2_2019"),
-    )
-    assert make(scene, like=like).zoom.output.shape.height == 9
-
-
-# What a file carries
 
 
 @pytest.mark.parametrize("file_format", ["cog", "gtiff"])
@@ -506,19 +361,6 @@ def test_gdal_s_own_word_on_a_result(
     assert tags["MISSION"] == "one"
     assert tags.pop("SUPERRES_RESIDUAL").startswith("RMS ")
     assert {k: v for k, v in tags.items() if k.startswith("SUPERRES_")} == plan.tags()
-
-
-def test_the_tags(make: Make, scene: Path) -> None:
-    tags = make(scene, scale="3", seed=4, steps=2).tags()
-    assert tags["SUPERRES_METHOD"].endswith("contains synthetic detail")
-    assert "synthetic" not in make(scene, scale="3").tags()["SUPERRES_METHOD"]
-    assert tags["SUPERRES_VERSION"] == __version__
-    assert tags["SUPERRES_MODEL"] == "tiny"
-    assert float(tags["SUPERRES_SCALE"]) == 3
-    assert (tags["SUPERRES_STEPS"], tags["SUPERRES_SEED"]) == ("2", "4")
-    assert (tags["SUPERRES_VALUE_RANGE"], tags["SUPERRES_PRECISION"]) == ("0,255", "fp32")
-    for name in ("SUPERRES_MODEL_SHA256", "SUPERRES_SOURCE_SHA256"):
-        assert len(tags[name]) == 64
 
 
 def test_nodata_and_masks_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_tools: Path) -> None:
@@ -605,10 +447,6 @@ def test_a_prior_without_denoiser(tmp_path: Path, make: Make, scene: Path) -> No
     )
 
 
-def test_the_model_s_own_steps(make: Make, scene: Path) -> None:
-    assert make(scene, scale="3", steps=None).steps == 4
-
-
 def test_the_paper_s_kind(tmp_path: Path, make: Make, scene: Path) -> None:
     made = models.config("paper", tiles=TileConfig(size=64, margin=8))
     paper = str(models.write(tmp_path / "paper", made))
@@ -619,47 +457,6 @@ def test_the_paper_s_kind(tmp_path: Path, make: Make, scene: Path) -> None:
         outs.append(rasters.read(plan.out))
     assert outs[0].shape == (3, 100, 88)
     assert (outs[0] != outs[1]).any()
-
-
-def test_warning_outside_the_trained_scales(make: Make, scene: Path) -> None:
-    assert make(scene, scale="3").warnings() == []
-    [line] = make(scene, scale="8.5").warnings()
-    assert line.startswith("the scale is 8.5")
-    assert "trained at 1 to 8" in line
-
-
-@pytest.mark.parametrize(
-    ("trained", "told"), [((4.0, 30.0), 0), ((0.3, 4.9), 1), ((21.0, 40.0), 1)]
-)
-def test_warning_far_from_the_trained_pixel_size(
-    tmp_path: Path, make: Make, scene: Path, trained: tuple[float, float], told: int
-) -> None:
-    """The scene's pixels are 10 m: up to twice beyond the range is near enough."""
-    made = models.config()
-    made = replace(made, trained=replace(made.trained, pixel_size=trained))
-    plan = make(scene, scale="2", model=str(models.write(tmp_path / "far", made)))
-    assert len(plan.warnings()) == told
-    assert ("SUPERRES_WARNING" in plan.tags()) == bool(told)
-    for line in plan.warnings():
-        assert f"training {trained[0]:.3g} to {trained[1]:.3g} m" in line
-        assert "the source's pixels are " in line
-
-
-def test_sixteen_bits_take_their_range_from_the_scene(tmp_path: Path, make: Make) -> None:
-    pixels = textured(1, 1, 40, 40, dtype="uint16", high=800) + np.uint16(5000)
-    plan = make(rasters.write(tmp_path / "a.tif", pixels), scale="2")
-    [group] = plan.recipe.groups
-    low, high = np.percentile(pixels, (0.5, 99.5))
-    assert (group.value_range.low, group.value_range.high) == (low, high)
-    assert plan.tags()["SUPERRES_VALUE_RANGE"] == f"{low:.10g},{high:.10g}"
-    engine.run(plan)
-    out: Array = rasters.read(plan.out)
-    assert 4800 < out.min() < out.max() < 6200
-
-
-def test_groups_of_a_plan_are_those_of_its_bands(make: Make, scene: Path) -> None:
-    plan = make(scene, scale="2")
-    assert plan.recipe.groups == tuple(band_groups(plan.roles, plan.description.bands, [], None))
 
 
 # Polygons of interest

@@ -1,4 +1,4 @@
-"""Devices, precisions, and which networks take which steps."""
+"""Both kinds of networks answer one call, and say which steps they take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch import nn
 from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Zoom
-from rs_superres.inference import Inference, Manner, prepare, resolve_device, resolve_precision
+from rs_superres.inference import Inference, prepare
+from rs_superres.manner import Manner
 from rs_superres.nets.build import SceneNetwork, paper_network, scene_network
 from rs_superres.noise import normal_field
 from rs_superres.radiometry import Floats
@@ -52,21 +53,6 @@ def cell(inference: Inference) -> Floats:
     assert out.dtype == np.float32
     assert np.isfinite(out).all()
     return out
-
-
-def test_devices() -> None:
-    assert resolve_device("cpu") == CPU
-    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("abacus", "", "cpu:x", "meta", "cuda:99"):
-        with pytest.raises(InputError, match=f"device {name!r}") as caught:
-            resolve_device(name)
-        assert "\n" not in str(caught.value)
-
-
-def test_precisions() -> None:
-    assert resolve_precision("auto", CPU) == "fp32"
-    assert resolve_precision("auto", torch.device("cuda")) == "bf16"
-    assert resolve_precision("fp16", CPU) == "fp16"
 
 
 @pytest.mark.parametrize("kind", ["scene", "paper"])

@@ -17,7 +17,7 @@ import xarray as xr
 import rs_superres
 from rs_superres import accessor, errors
 from rs_superres.interface import Asked, AskedOfFile
-from rs_superres.planning import Options
+from rs_superres.options import Options
 from rs_superres.roles import Wish
 from tests import models, rasters
 from tests.arrays import opened

@@ -18,13 +18,16 @@ from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Window, Zoom
 from rs_superres.groups import band_groups
-from rs_superres.inference import Inference, Manner, prepare
+from rs_superres.inference import Inference, prepare
+from rs_superres.manner import Manner
 from rs_superres.nets.build import scene_network
 from rs_superres.noise import normal_field
 from rs_superres.radiometry import FILL_RADIUS
 from rs_superres.raster import Band
+from rs_superres.reader import ArrayReader
+from rs_superres.recipe import Recipe
 from rs_superres.roles import assigned
-from rs_superres.scene import ArrayReader, Recipe, compute_cell
+from rs_superres.scene import compute_cell
 from rs_superres.tiles import Lattice
 from tests import models
 from tests.located import Bilinear, Counted, Noise, coordinates, expected
@@ -367,22 +370,3 @@ def test_no_mask_unless_the_result_has_one() -> None:
     zoom = Zoom.by_scale(source(20, 20), "2")
     made = replace(recipe(zoom, BYTE_RGB, Bilinear()), masked=False)
     assert compute_cell(made, ArrayReader(textured(8, 3, 20, 20)), Window(0, 0, 64, 64))[1] is None
-
-
-# The array reader, as the engine reads files
-
-
-@given(
-    row=st.integers(-40, 20),
-    column=st.integers(-40, 20),
-    height=st.integers(1, 60),
-    width=st.integers(1, 60),
-)
-def test_array_reader_mirrors(row: int, column: int, height: int, width: int) -> None:
-    values = np.arange(2 * 7 * 9).reshape(2, 7, 9)
-    valid = values % 5 > 0
-    read, mask = ArrayReader(values, valid).read_reflected(row, column, height, width)
-    padded = np.pad(values, ((0, 0), (90, 90), (90, 90)), mode="symmetric")
-    place = np.s_[:, row + 90 : row + 90 + height, column + 90 : column + 90 + width]
-    np.testing.assert_array_equal(read, padded[place])
-    np.testing.assert_array_equal(mask, padded[place] % 5 > 0)

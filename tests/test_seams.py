@@ -15,13 +15,16 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from rs_superres import demo, zoo
+from rs_superres import town, zoo
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.groups import Group
-from rs_superres.inference import Manner, prepare
+from rs_superres.inference import prepare
+from rs_superres.manner import Manner
 from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band
-from rs_superres.scene import ArrayReader, Recipe, compute_cell
+from rs_superres.reader import ArrayReader
+from rs_superres.recipe import Recipe
+from rs_superres.scene import compute_cell
 from rs_superres.tiles import Lattice
 
 Array = npt.NDArray[Any]
@@ -89,7 +92,7 @@ def nearly_constant() -> Array:
 
 IMAGES = {
     "smooth": smooth,
-    "drawn town": lambda: demo.render(160, samples=3)[:, :SIDE, 20 : 20 + SIDE],
+    "drawn town": lambda: town.render(160, samples=3)[:, :SIDE, 20 : 20 + SIDE],
     "nearly constant": nearly_constant,
 }
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_superres.dtypes import Doubles, Values
 from rs_superres.errors import InputError
-from rs_superres.evaluation.enlarge import Values
 from rs_superres.grid import Window
 from rs_superres.groups import Group, band_groups, needs_samples
 from rs_superres.radiometry import Valid
 from rs_superres.raster import Band, Source
 from rs_superres.roles import Wish, decide
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +32,7 @@ class Bands:
         return next((g.bands for g in self.groups if len(g.bands) == 3), ())
 
     @property
-    def widths(self) -> Floats:
+    def widths(self) -> Doubles:
         """(band,) of the value ranges, digital numbers: the peaks of the metrics."""
         out = np.empty(len(self.bands))
         for group in self.groups:
@@ -43,12 +40,12 @@ class Bands:
         return out
 
     @property
-    def lows(self) -> Floats:
+    def lows(self) -> Doubles:
         """(band,) of the value ranges, digital numbers: what counts as black."""
         return self.middles - self.widths / 2
 
     @property
-    def middles(self) -> Floats:
+    def middles(self) -> Doubles:
         """(band,) of the value ranges, digital numbers."""
         out = np.empty(len(self.bands))
         for group in self.groups:

@@ -31,17 +31,16 @@ class Frame:
     x: tuple[float, float]
     y: tuple[float, float]
     width: int = WIDTH
-    height: int = HEIGHT
 
     @classmethod
-    def around(cls, xs: Sequence[float], ys: Sequence[float], width: int = WIDTH) -> Frame:
+    def around(cls, xs: Sequence[float], ys: Sequence[float]) -> Frame:
         """With some room about the values."""
         spans = []
         for values in (xs, ys):
             low, high = min(values), max(values)
             room = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
             spans.append((low - room, high + room))
-        return cls(spans[0], spans[1], width)
+        return cls(spans[0], spans[1])
 
     def across(self, value: float) -> float:
         """Place of an x."""
@@ -51,7 +50,7 @@ class Frame:
     def down(self, value: float) -> float:
         """Place of a y."""
         share = (value - self.y[0]) / (self.y[1] - self.y[0])
-        return round(self.height - BOTTOM - share * (self.height - TOP - BOTTOM), 1)
+        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
     def path(self, xs: Sequence[float], ys: Sequence[float]) -> str:
         """Points of a line."""
@@ -68,16 +67,16 @@ class Frame:
             )
         for value, label in xticks.items():
             grid.append(
-                f'<text x="{self.across(value)}" y="{self.height - 14}" text-anchor="middle">'
+                f'<text x="{self.across(value)}" y="{HEIGHT - 14}" text-anchor="middle">'
                 f"{escape(label)}</text>"
             )
         grid.append(
-            f'<text class="label" x="{self.width - RIGHT}" y="{self.height - 2}" '
+            f'<text class="label" x="{self.width - RIGHT}" y="{HEIGHT - 2}" '
             f'text-anchor="end">{escape(xlabel)}</text>'
         )
         return (
             f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {self.width} '
-            f'{self.height}" role="img" aria-label="{escape(title)}">{"".join(grid)}{marks}</svg>'
+            f'{HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(grid)}{marks}</svg>'
             "</figure>"
         )
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_superres.dtypes import Doubles
 from rs_superres.radiometry import Valid
 
 CAUTION = 0.05
@@ -26,8 +26,6 @@ CAUTION = 0.05
 THRESHOLD = 0.02
 """Share of the value range: pixels at which none of the three images differs by more hold no
 detail to judge."""
-
-Floats = npt.NDArray[np.float64]
 
 
 class Detail(NamedTuple):
@@ -38,7 +36,7 @@ class Detail(NamedTuple):
     hallucination: float
 
 
-def detail(image: Floats, truth: Floats, plain: Floats, valid: Valid) -> Detail:
+def detail(image: Doubles, truth: Doubles, plain: Doubles, valid: Valid) -> Detail:
     """Count pixels by what became of their detail.
 
     Args:

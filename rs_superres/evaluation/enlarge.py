@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from rs_superres.consistency import surroundings
+from rs_superres.dtypes import Values
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.groups import Group
-from rs_superres.inference import Manner, Precision, prepare
 from rs_superres.radiometry import Floats, Valid, ValueRange
 from rs_superres.raster import Band
-from rs_superres.scene import ArrayReader, Recipe, compute_cell
-from rs_superres.tiles import Lattice
+from rs_superres.reader import ArrayReader
+from rs_superres.recipe import Way
+from rs_superres.scene import compute_cell
 from rs_superres.zoo import Model
-
-Values = npt.NDArray[np.generic]
 
 EIGHT_BITS = ValueRange(0.0, 255.0)
 
@@ -34,22 +31,6 @@ class Low:
     groups: tuple[Group, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How a model enlarges."""
-
-    model: Model
-    steps: int
-    """Evaluations of the denoiser."""
-    seed: int = 0
-    """Names the noise field."""
-    samples: int = 1
-    """Results that are drawn and averaged."""
-    consistency: bool = True
-    """Whether the result, brought back, shall equal the low resolution."""
-    precision: Precision = "fp32"
-
-
 def enlarged(low: Low, zoom: Zoom, way: Way) -> tuple[Values, Floats | None]:
     """Super-resolve onto a zoom's output grid.
 
@@ -57,7 +38,9 @@ def enlarged(low: Low, zoom: Zoom, way: Way) -> tuple[Values, Floats | None]:
         (band, Y, X) in the dtype of ``low``; and, where there are several samples, their standard
         deviation in digital numbers.
     """
-    recipe = _recipe(low, zoom, way)
+    # As drawn: what factor the card should name is what an evaluation finds out.
+    spread_factor = 1.0 if way.samples > 1 else None
+    recipe = replace(way.recipe(zoom, low.bands), groups=low.groups, spread=spread_factor)
     shape = len(low.values), zoom.output.shape.height, zoom.output.shape.width
     out = np.empty(shape, dtype=low.values.dtype)
     spread = None if recipe.spread is None else np.empty(shape, dtype=np.float32)
@@ -71,30 +54,6 @@ def enlarged(low: Low, zoom: Zoom, way: Way) -> tuple[Values, Floats | None]:
             if spread is not None and made.spread is not None:
                 spread[:, *shared.slices] = made.spread[part]
     return out, spread
-
-
-def _recipe(low: Low, zoom: Zoom, way: Way) -> Recipe:
-    """The recipe of the tool for this image."""
-    config, network = way.model.config, way.model.network
-    manner = Manner(
-        steps=way.steps,
-        device=next(network.parameters()).device,
-        precision=way.precision,
-        beside=surroundings(zoom) if way.consistency else 0,
-    )
-    return Recipe(
-        zoom=zoom,
-        lattice=Lattice.over(zoom.output.shape, config.tiles.size),
-        bands=low.bands,
-        groups=low.groups,
-        inference=prepare(config, network, zoom, manner),
-        seed=way.seed,
-        masked=False,
-        consistency=config.consistency if way.consistency else None,
-        samples=way.samples,
-        # As drawn: what factor the card should name is what an evaluation finds out.
-        spread=1.0 if way.samples > 1 else None,
-    )
 
 
 def enlarge(

@@ -6,15 +6,12 @@ SSIM and the correlation are scikit-image's.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from skimage.metrics import structural_similarity
 from skimage.registration import phase_cross_correlation
 
+from rs_superres.dtypes import Doubles, Values
 from rs_superres.pair import eroded
 from rs_superres.radiometry import Valid
-
-Floats = npt.NDArray[np.float64]
-Values = npt.NDArray[np.generic]
 
 WINDOW = 5
 """Pixels on either side that SSIM's Gaussian window sees."""
@@ -23,7 +20,7 @@ FINE = 50
 """Parts of a pixel that a shift is told in."""
 
 
-def similarity(image: Floats, truth: Floats, valid: Valid) -> float:
+def similarity(image: Doubles, truth: Doubles, valid: Valid) -> float:
     """SSIM of one band, (y, x), with the Gaussian window of Wang et al. (2004), peak 1.
 
     Values lie about 0 to 1: scikit-image takes variances as differences of squares, which leave
@@ -67,7 +64,7 @@ def ergas(image: Values, truth: Values, scale: float) -> float:
     return float(100 / scale * np.sqrt(relative.mean()))
 
 
-def shift(image: Floats, truth: Floats, valid: Valid) -> tuple[float, float]:
+def shift(image: Doubles, truth: Doubles, valid: Valid) -> tuple[float, float]:
     """How far to the right and down a result, (y, x), lies off, by sub-pixel correlation."""
     window = np.outer(*(np.hanning(side + 2)[1:-1] for side in valid.shape)) * valid
     if not window.any():

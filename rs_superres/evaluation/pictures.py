@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rs_superres.evaluation.enlarge import Values
+from rs_superres.dtypes import Doubles, Values
 from rs_superres.evaluation.protocol import Case
 from rs_superres.preview import limits_of, stretched
 
@@ -100,7 +100,7 @@ def _nearest(case: Case) -> Values:
     return case.low.values[:, rows][:, :, columns]
 
 
-def heated(share: npt.NDArray[np.float64]) -> Picture:
+def heated(share: Doubles) -> Picture:
     """Shares from 0 to 1, (y, x), as colours (y, x, 3)."""
     stops = np.linspace(0, 1, len(HEAT))
     bands = [np.interp(share.clip(0, 1), stops, [c[i] for c in HEAT]) for i in range(3)]

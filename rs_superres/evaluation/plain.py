@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rs_superres.degrade import bicubic, resampled
-from rs_superres.evaluation.enlarge import Values
+from rs_superres.dtypes import Values
 from rs_superres.evaluation.protocol import Case, without_holes
 from rs_superres.grid import Axis
 from rs_superres.radiometry import quantise

@@ -9,16 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.degrade import bicubic, compared, kernel_matrix
+from rs_superres.dtypes import Doubles, Values
 from rs_superres.evaluation.bands import Bands
-from rs_superres.evaluation.enlarge import Low, Values
+from rs_superres.evaluation.enlarge import Low
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.radiometry import Valid, fill_holes, quantise
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +35,9 @@ class Case:
     """(y, x): what is compared, valid in truth and result."""
     triplet: tuple[int, ...]
     """Indices of red, green and blue; empty where there are none."""
-    lows: Floats
+    lows: Doubles
     """(band,) digital numbers: the low ends of the truth's value ranges."""
-    widths: Floats
+    widths: Doubles
     """(band,) digital numbers: the peaks of the metrics."""
     kernel: ConsistencyConfig
     """How the low resolution was made; of pairs, how it is taken to have been."""
@@ -96,7 +94,7 @@ def over(zoom: Zoom, valid: Valid) -> Valid:
     return found
 
 
-def without_holes(values: Values, valid: Valid, middles: Floats) -> Values:
+def without_holes(values: Values, valid: Valid, middles: Doubles) -> Values:
     """Digital numbers, (band, y, x), with valid neighbours continued into holes."""
     if valid.all():
         return values
@@ -118,8 +116,8 @@ def degraded(values: Values, shape: tuple[int, int], kernel: ConsistencyConfig) 
 
 
 def _matrices(
-    values: npt.NDArray[np.generic], shape: tuple[int, int], kernel: ConsistencyConfig
-) -> tuple[Floats, Floats]:
+    values: Values, shape: tuple[int, int], kernel: ConsistencyConfig
+) -> tuple[Doubles, Doubles]:
     """The degradation along rows and columns."""
     rows, columns = (
         kernel_matrix(kernel.kernel, cells, pixels, mtf=kernel.mtf)

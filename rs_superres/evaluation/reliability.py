@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import spearmanr
 
-from rs_superres.evaluation.enlarge import Values
+from rs_superres.dtypes import Doubles, Values
 from rs_superres.evaluation.protocol import Case
 
 PIXELS = 20_000
@@ -17,8 +16,6 @@ PIXELS = 20_000
 
 BINS = 20
 """Points of the plot, each of as many pixels."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +43,9 @@ class Pool:
     """Pixels of many cases."""
 
     def __init__(self) -> None:
-        self._parts: list[Floats] = []
+        self._parts: list[Doubles] = []
 
-    def add(self, case: Case, image: Values, spread: Floats, prior: Values) -> None:
+    def add(self, case: Case, image: Values, spread: Doubles, prior: Values) -> None:
         """Those of one case: (band, y, x) each; ``spread`` in digital numbers."""
         widths = case.widths[:, None, None]
         error = np.abs(image.astype(np.float64) - case.truth.astype(np.float64)) / widths
@@ -79,7 +76,7 @@ class Pool:
         )
 
 
-def _ranked(a: Floats, b: Floats) -> float:
+def _ranked(a: Doubles, b: Doubles) -> float:
     """Spearman's rank correlation; no number where one is constant."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")

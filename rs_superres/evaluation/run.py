@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rs_superres.dtypes import Values
 from rs_superres.errors import InputError
-from rs_superres.evaluation.enlarge import Values, enlarged
+from rs_superres.evaluation.enlarge import enlarged
 from rs_superres.evaluation.pictures import Example, example
 from rs_superres.evaluation.plain import interpolated
 from rs_superres.evaluation.plans import Plan

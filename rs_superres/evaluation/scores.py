@@ -9,21 +9,18 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.consistency import footprints
+from rs_superres.dtypes import Doubles, Values
 from rs_superres.evaluation.detail import detail
-from rs_superres.evaluation.enlarge import Values
 from rs_superres.evaluation.measures import ergas, shift, similarity, spectral_angle
 from rs_superres.evaluation.perceptual import Lpips
 from rs_superres.evaluation.protocol import Case
 from rs_superres.grid import Axis
 from rs_superres.metrics import psnr
 from rs_superres.radiometry import Valid
-
-Floats = npt.NDArray[np.float64]
 
 PERFECT = 100.0
 """dB: what equal images count as, lest they rule every mean."""
@@ -65,7 +62,7 @@ def scores(case: Case, image: Values, plain: Values, lpips: Lpips | None) -> dic
     return found
 
 
-def _psnr(image: Floats, truth: Floats, valid: Valid) -> float:
+def _psnr(image: Doubles, truth: Doubles, valid: Valid) -> float:
     """In units of the value range."""
     if valid.all():
         return min(PERFECT, psnr(image, truth, 1.0))
@@ -95,13 +92,13 @@ def _back(kernel: ConsistencyConfig, axis: Axis) -> csr_array:
     return csr_array(footprints(kernel, axis, range(axis.size), range(axis.source)))
 
 
-def _weighed(rows: csr_array, band: Floats, columns: csr_array) -> Floats:
+def _weighed(rows: csr_array, band: Doubles, columns: csr_array) -> Doubles:
     """One band, (y, x), by matrices along both axes."""
-    out: Floats = (columns @ (rows @ band).T).T
+    out: Doubles = (columns @ (rows @ band).T).T
     return out
 
 
-def _lpips(case: Case, made: Floats, true: Floats, lpips: Lpips | None) -> float:
+def _lpips(case: Case, made: Doubles, true: Doubles, lpips: Lpips | None) -> float:
     """Of the triplet, its value range taken for black and white."""
     if lpips is None or not case.triplet:
         return float("nan")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from rs_superres.dtypes import Doubles
 
 RESAMPLES = 2000
 """Times that the images are drawn anew."""
@@ -45,7 +46,7 @@ class Summary:
         return asdict(self)
 
 
-def summarised(figures: npt.NDArray[np.float64]) -> Summary | None:
+def summarised(figures: Doubles) -> Summary | None:
     """Summarise (image, seed); None where no image has a figure.
 
     An image counts by its mean over the seeds. The draws are the same each time.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import torch
 from torch import nn
 
@@ -36,9 +38,13 @@ def lay_out(network: nn.Module) -> None:
 
 def encoder(config: EncoderConfig) -> Edsr | Rdn:
     """The encoder of a configuration."""
-    if config.name == "rdn":
-        return Rdn(config.channels, config.blocks, config.layers, config.growth)
-    return Edsr(config.channels, config.blocks, config.residual_scale)
+    match config.name:
+        case "rdn":
+            return Rdn(config.channels, config.blocks, config.layers, config.growth)
+        case "edsr" | "edsr-baseline":
+            return Edsr(config.channels, config.blocks, config.residual_scale)
+        case _:
+            assert_never(config.name)
 
 
 def operator(config: OperatorConfig, features: int) -> NeuralOperator:

@@ -214,7 +214,7 @@ class UNet(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """The sides of an input must be multiples of this."""
+        """Side of the squares that the coarsest level takes for a pixel: inputs hold whole ones."""
         return int(self.patch * 2 ** (self.levels - 1))
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio.shutil
@@ -125,32 +125,37 @@ def _bands(dataset: Any) -> tuple[Band, ...]:
         dataset.scales,
         dataset.offsets,
     )
-    return tuple(_band(dataset, *facts) for facts in zip(*columns, strict=True))
+    listed = (_Listed(*facts) for facts in zip(*columns, strict=True))
+    return tuple(_band(dataset, facts) for facts in listed)
 
 
-def _band(  # noqa: PLR0913, PLR0917 (as many as a band has facts)
-    dataset: Any,
-    number: int,
-    dtype: str,
-    nodata: float | None,
-    description: str | None,
-    unit: str | None,
-    colour: ColorInterp,
-    scale: float,
-    offset: float,
-) -> Band:
+class _Listed(NamedTuple):
+    """What rasterio lists of a band."""
+
+    number: int
+    dtype: str
+    nodata: float | None
+    description: str | None
+    unit: str | None
+    colour: ColorInterp
+    scale: float
+    offset: float
+
+
+def _band(dataset: Any, listed: _Listed) -> Band:
     """One band of an open dataset."""
+    number, dtype, nodata = listed.number, listed.dtype, listed.nodata
     bits = dataset.tags(number, ns="IMAGE_STRUCTURE").get("NBITS")
-    palette = colour == ColorInterp.palette
+    palette = listed.colour == ColorInterp.palette
     colours: dict[int, tuple[int, int, int, int]] = dataset.colormap(number) if palette else {}
     return Band(
         dtype=dtype,
         nodata=nodata if nodata is not None and _has(dtype, nodata) else None,
-        description=description,
-        unit=unit,
-        interpretation=colour.name,
-        scale=scale,
-        offset=offset,
+        description=listed.description,
+        unit=listed.unit,
+        interpretation=listed.colour.name,
+        scale=listed.scale,
+        offset=listed.offset,
         tags={k: v for k, v in dataset.tags(number).items() if not k.startswith(_STALE)},
         domains=_domains(dataset, number),
         bits=int(bits) if bits is not None and np.dtype(dtype).kind == "u" else None,

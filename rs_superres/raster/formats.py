@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
+from rs_superres.dtypes import Values
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window
 from rs_superres.raster.description import Description
@@ -213,7 +213,7 @@ def _factors(shape: tuple[int, int]) -> list[int]:
     return factors
 
 
-def write_image(path: Path, pixels: npt.NDArray[np.generic], grid: Grid) -> None:
+def write_image(path: Path, pixels: Values, grid: Grid) -> None:
     """Write a small image, (band, y, x), as a plain GeoTIFF.
 
     Raises:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import rasterio
@@ -15,6 +15,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rs_superres.errors import RasterError, SuperResError
+from rs_superres.setting import Setting
 
 FAILURES = (RasterioError, CPLE_BaseError, OSError)
 """What rasterio raises; GDAL's own errors are not always wrapped."""
@@ -34,9 +35,9 @@ _NETWORK = {
 }
 """Seconds and bytes a second: GDAL by itself waits for a silent server for ever."""
 
-_lock = threading.Lock()
-_inside: list[int] = []
-"""For each bound on GDAL's cache that holds now, what it was before the first of them."""
+_cache = Setting(
+    partial(get_gdal_config, "GDAL_CACHEMAX"), partial(set_gdal_config, "GDAL_CACHEMAX")
+)
 
 
 def one_line(error: BaseException) -> str:
@@ -89,22 +90,9 @@ def writing() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def block_cache(size: int) -> Iterator[None]:
+def block_cache(size: int) -> AbstractContextManager[None]:
     """How many bytes GDAL keeps of blocks, of all rasters together; the environment's word stands.
 
     By itself it takes a twentieth of the machine's memory, whatever a container allows.
     """
-    if "GDAL_CACHEMAX" in os.environ:
-        yield
-        return
-    with _lock:
-        _inside.append(_inside[0] if _inside else get_gdal_config("GDAL_CACHEMAX"))
-        set_gdal_config("GDAL_CACHEMAX", size)
-    try:
-        yield
-    finally:
-        with _lock:
-            before = _inside.pop()
-            if not _inside:
-                set_gdal_config("GDAL_CACHEMAX", before)
+    return nullcontext() if "GDAL_CACHEMAX" in os.environ else _cache.held(size)

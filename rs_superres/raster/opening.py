@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rasterio.enums import Interleaving
 
+from rs_superres.dtypes import Values
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
 from rs_superres.machine import check_memory
@@ -96,7 +96,7 @@ def read_tags(path: str | Path) -> dict[str, str]:
         return dict(dataset.tags())
 
 
-def read_small(path: str | Path, side: int) -> npt.NDArray[np.generic]:
+def read_small(path: str | Path, side: int) -> Values:
     """A raster thinned out to at most ``side`` pixels a side, from its overviews: (band, y, x).
 
     Raises:
@@ -107,7 +107,7 @@ def read_small(path: str | Path, side: int) -> npt.NDArray[np.generic]:
         bands = [1, 2, 3] if dataset.count >= 3 else [1]
         shrink = max(1.0, max(dataset.shape) / side)
         shape = [len(bands), *(max(1, round(s / shrink)) for s in dataset.shape)]
-        pixels: npt.NDArray[np.generic] = dataset.read(bands, out_shape=shape)
+        pixels: Values = dataset.read(bands, out_shape=shape)
         return pixels
 
 

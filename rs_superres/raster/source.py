@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
+from rs_superres.dtypes import Values
 from rs_superres.grid import Window
 from rs_superres.machine import check_memory
 from rs_superres.radiometry import Valid, valid_by_value
@@ -31,7 +31,7 @@ SAMPLES = 16
 Paths = str | Path | Sequence[str | Path]
 """One raster, or several on one grid: paths, or what else GDAL opens."""
 
-Sampled = tuple[npt.NDArray[np.generic], Valid]
+Sampled = tuple[Values, Valid]
 """Digital numbers and validity of a sampled window, (band, y, x) each."""
 
 
@@ -47,7 +47,7 @@ class _Layer:
     masked: bool
     """Whether GDAL's mask counts."""
 
-    def read(self, place: RasterioWindow) -> tuple[npt.NDArray[np.generic], Valid]:
+    def read(self, place: RasterioWindow) -> tuple[Values, Valid]:
         """Digital numbers and validity of a window, (y, x) each."""
         values = self.dataset.read(self.number, window=place)
         valid = valid_by_value(values, self.nodata)
@@ -92,7 +92,7 @@ class Source:
         """
         return Source(self._datasets, self._whole, selection)
 
-    def read(self, window: Window) -> tuple[npt.NDArray[np.generic], Valid]:
+    def read(self, window: Window) -> tuple[Values, Valid]:
         """Digital numbers and validity, (band, y, x) each, of a window within the raster.
 
         Raises:
@@ -110,7 +110,7 @@ class Source:
 
     def read_reflected(
         self, row: int, column: int, height: int, width: int
-    ) -> tuple[npt.NDArray[np.generic], Valid]:
+    ) -> tuple[Values, Valid]:
         """The same of any window: the scene goes on beyond its border as its mirror image."""
         window = Window(row, column, height, width)
         return read_mirrored(self.read, window, self.description.grid.shape)

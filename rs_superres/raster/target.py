@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
@@ -17,6 +16,7 @@ from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rasterio.windows import Window as RasterioWindow
 
+from rs_superres.dtypes import Values
 from rs_superres.errors import RasterError
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.radiometry import Valid
@@ -119,7 +119,7 @@ class Part:
     """A piece of a result that is being assembled."""
 
     window: Window
-    values: npt.NDArray[np.generic]
+    values: Values
     """(band, y, x)"""
     mask: Valid | None
     """(y, x); None where the result has none."""

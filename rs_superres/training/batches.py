@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 
-from rs_superres.degrade import Kernel, kernel_matrix
+from rs_superres.config import Kernel
+from rs_superres.degrade import kernel_matrix
+from rs_superres.dtypes import Doubles
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.groups import Group
@@ -131,9 +132,9 @@ class Crops:
     def _shrinking(self, chance: Random) -> Shrinking:
         """A way of shrinking, by the configured shares."""
         given = self._degradation
-        shares = np.cumsum([given.bicubic, given.area, given.gaussian])
+        kernels, shares = [*given.shares], np.cumsum([*given.shares.values()])
         drawn = int(np.searchsorted(shares, chance.random() * shares[-1], side="right"))
-        kernel: Kernel = ("bicubic", "area", "gaussian")[min(drawn, 2)]
+        kernel = kernels[min(drawn, len(kernels) - 1)]
         noise = 2 * chance.uniform(0, given.noise) if chance.random() < given.noisy else 0.0
         if kernel != "gaussian":
             return Shrinking(kernel=kernel, noise=noise)
@@ -207,7 +208,7 @@ def _group(groups: Sequence[Group], chance: Random) -> Group:
     return groups[chance.choice(len(groups), p=weights / weights.sum())]
 
 
-def _compressed(numbers: npt.NDArray[np.float64], quality: float) -> npt.NDArray[np.float64]:
+def _compressed(numbers: Doubles, quality: float) -> Doubles:
     """An 8-bit image after JPEG: (3, y, x)."""
     picture = Image.fromarray(numbers.astype(np.uint8).transpose(1, 2, 0))
     file = io.BytesIO()

@@ -6,10 +6,12 @@ import math
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import get_args
 
 from rs_superres.config import (
     ConsistencyConfig,
     EncoderConfig,
+    Kernel,
     ModelConfig,
     OperatorConfig,
     SamplerConfig,
@@ -17,8 +19,8 @@ from rs_superres.config import (
     TrainedConfig,
     UNetConfig,
     from_table,
+    kernel_words,
 )
-from rs_superres.degrade import Kernel
 from rs_superres.errors import InputError, ModelError
 
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
@@ -68,32 +70,34 @@ class DegradationConfig:
     """JPEG's quality, drawn between the two."""
 
     def __post_init__(self) -> None:
-        shares = self.bicubic + self.area + self.gaussian
-        if abs(shares - 1) > 1e-9 or min(self.bicubic, self.area, self.gaussian) < 0:
+        shares = self.shares.values()
+        if abs(sum(shares) - 1) > 1e-9 or min(shares) < 0:
             raise InputError(
                 f"the shares of bicubic, area and gaussian are {self.bicubic:g}, {self.area:g} "
                 f"and {self.gaussian:g}, expected none below 0 and 1 in all"
             )
 
     @property
+    def shares(self) -> dict[Kernel, float]:
+        """Of each kernel."""
+        return {kernel: getattr(self, kernel) for kernel in get_args(Kernel)}
+
+    @property
     def consistency(self) -> ConsistencyConfig:
         """What brings results of the model back to their source: the kernel of most batches."""
-        kernels: dict[Kernel, float] = {
-            "bicubic": self.bicubic,
-            "area": self.area,
-            "gaussian": self.gaussian,
-        }
+        shares = self.shares
         return ConsistencyConfig(
-            kernel=max(kernels, key=kernels.__getitem__),
+            kernel=max(shares, key=shares.__getitem__),
             mtf=sum(self.mtf) / 2,
             noise=self.noise * self.noisy / 2,  # its mean: drawn evenly up to the greatest
         )
 
     def words(self) -> str:
         """One line for a model card."""
-        kinds = {"antialiased bicubic": self.bicubic, "area mean": self.area}
-        kinds[f"Gaussian with an MTF of {self.mtf[0]:g} to {self.mtf[1]:g}"] = self.gaussian
-        parts = [f"{name} ({share:.0%})" for name, share in kinds.items() if share]
+        mtf = "{:g} to {:g}".format(*self.mtf)
+        parts = [
+            f"{kernel_words(k, mtf)} ({share:.0%})" for k, share in self.shares.items() if share
+        ]
         if self.noisy:
             parts.append(f"noise up to {self.noise:.1%} of the range ({self.noisy:.0%})")
         if self.compressed:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from rs_superres import preview
-from rs_superres.training.scenes import Values
+from rs_superres.dtypes import Values
 from rs_superres.training.validation import Trial
 
 TILE = 192
@@ -82,7 +81,7 @@ def _nearest(trial: Trial) -> Values:
     return trial.low[:, rows][:, :, columns]
 
 
-def _middle(values: Values, tile: int) -> npt.NDArray[np.generic]:
+def _middle(values: Values, tile: int) -> Values:
     """The middle of an image, at most a tile of it."""
     top, left = (max(0, (side - tile) // 2) for side in values.shape[1:])
     return values[:, top : top + tile, left : left + tile]

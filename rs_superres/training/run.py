@@ -14,7 +14,7 @@ import torch
 from rs_superres import preview, zoo
 from rs_superres.checkpoint import load_weights
 from rs_superres.errors import InputError
-from rs_superres.inference import Precision, resolve_device
+from rs_superres.manner import Precision, resolve_device
 from rs_superres.nets.build import SceneNetwork, lay_out, scene_network
 from rs_superres.training import pictures, validation
 from rs_superres.training.batches import Crops

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_superres.dtypes import Values
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.grid import Window
 from rs_superres.groups import Group, band_groups
@@ -20,8 +20,6 @@ from rs_superres.roles import Wish, decide
 
 NEAR = 1000.0
 """Metres: scenes nearer to each other than this are one place."""
-
-Values = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

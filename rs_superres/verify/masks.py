@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_superres.dtypes import Indices
 from rs_superres.grid import Axis, Window
 from rs_superres.pair import MARGIN, Block, Pair, eroded
 from rs_superres.radiometry import Valid
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
-
-Indices = npt.NDArray[np.int64]
 
 CHUNK = 512
 """Pixels: the side of the windows that are read where the result lies outside the source."""

@@ -11,8 +11,9 @@ from itertools import product
 
 import numpy as np
 
+from rs_superres.dtypes import Doubles
 from rs_superres.grid import Window
-from rs_superres.pair import Block, Floats, Pair
+from rs_superres.pair import Block, Pair
 from rs_superres.radiometry import Valid
 from rs_superres.tiles import spread
 from rs_superres.verify.findings import Finding
@@ -50,8 +51,8 @@ SETTLED = 0.02
 class Shift:
     """One window's shift, rows and columns, in source pixels."""
 
-    place: Floats
-    precision: Floats
+    place: Doubles
+    precision: Doubles
     """Inverse of its covariance, (2, 2)."""
 
     @property
@@ -60,7 +61,7 @@ class Shift:
         return error_of(self.precision)
 
 
-def error_of(precision: Floats) -> float:
+def error_of(precision: Doubles) -> float:
     """The larger standard error of a shift."""
     least = float(np.linalg.eigvalsh(precision)[0])
     return least**-0.5 if least > 0 else np.inf
@@ -100,14 +101,14 @@ def registration(pair: Pair) -> Finding:
     )
 
 
-def _judged(shifts: list[Shift]) -> tuple[Floats, float, float]:
+def _judged(shifts: list[Shift]) -> tuple[Doubles, float, float]:
     """The shift of all windows: the middle one, for a flat window can be sure and wrong.
 
     Returns:
         (rows, columns), its size, and its standard error, source pixels.
     """
     sharp = [s for s in shifts if s.error < SHARP] or shifts
-    middle: Floats = np.median([s.place for s in sharp], axis=0)
+    middle: Doubles = np.median([s.place for s in sharp], axis=0)
     error = error_of(np.sum([s.precision for s in sharp], axis=0))
     return middle, float(np.abs(middle).max()), max(error, SURE / len(sharp) ** 0.5)
 
@@ -132,10 +133,10 @@ def shift_of(block: Block, band: int) -> Shift | None:
     return Shift(place, precision)
 
 
-def _step(back: Floats, true: Floats, sound: Valid) -> tuple[Floats, Floats]:
+def _step(back: Doubles, true: Doubles, sound: Valid) -> tuple[Doubles, Doubles]:
     """One step of Gauss and Newton, and the precision of the shift."""
-    down: Floats = np.gradient(back, axis=0)
-    across: Floats = np.gradient(back, axis=1)
+    down: Doubles = np.gradient(back, axis=0)
+    across: Doubles = np.gradient(back, axis=1)
     terms = np.stack([down[sound], across[sound], back[sound], np.ones(int(sound.sum()))])
     if np.ptp(terms[2]) == 0:
         return np.zeros(2), np.zeros((2, 2))

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rs_superres.dtypes import Indices
 from rs_superres.grid import Axis, Window
 from rs_superres.pair import HALO, Block, Pair
 from rs_superres.tiles import spread
+from rs_superres.verify.differences import Span
 from rs_superres.verify.findings import Finding
-from rs_superres.verify.radiometric import Span
 from rs_superres.verify.rules import RULES
 
 Profile = npt.NDArray[np.float64]
@@ -103,7 +104,7 @@ def seams(pair: Pair, spans: list[Span]) -> Finding:
     )
 
 
-def standardised(jumps: Profile, phase: npt.NDArray[np.int64]) -> Profile | None:
+def standardised(jumps: Profile, phase: Indices) -> Profile | None:
     """Jumps across lines, relative to lines of their kind and to their neighbours.
 
     Args:
@@ -237,7 +238,7 @@ def _add(
         count[lines] += pairs.sum(axis=1)
 
 
-def _phase(axis: Axis, start: int, count: int) -> npt.NDArray[np.int64]:
+def _phase(axis: Axis, start: int, count: int) -> Indices:
     """The kind of each line: its place between source pixels."""
     for repeat in range(1, PHASES + 1):
         if abs(repeat * axis.step - round(repeat * axis.step)) < REPEATS:

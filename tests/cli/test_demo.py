@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
 from rs_superres import demo
 from rs_superres.errors import InputError
-
-[entry] = entry_points(group="console_scripts", name="rs-sr")
-main: click.Group = entry.load()
+from tests.cli.calls import main
 
 
 @pytest.fixture

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import entry_points
 from pathlib import Path
 
-import click
 import pytest
 from affine import Affine
 from click.testing import CliRunner, Result
 
 from tests import rasters
+from tests.cli.calls import main
 from tests.rasters import NORTH_UP, RGB, textured
-
-[entry] = entry_points(group="console_scripts", name="rs-sr")
-main: click.Group = entry.load()
 
 
 def evaluate(*args: object) -> Result:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import entry_points
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
 from rs_superres import zoo
-
-[entry] = entry_points(group="console_scripts", name="rs-sr")
-main: click.Group = entry.load()
+from tests.cli.calls import main
 
 
 def run(*args: str | Path) -> Result:

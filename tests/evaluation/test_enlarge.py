@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from rs_superres import engine, zoo
-from rs_superres.evaluation.enlarge import EIGHT_BITS, Low, Way, enlarge, enlarged
+from rs_superres.evaluation.enlarge import EIGHT_BITS, Low, enlarge, enlarged
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.groups import Group
 from rs_superres.raster import Band
+from rs_superres.recipe import Way
 from tests import rasters
 from tests.rasters import RGB, textured
 

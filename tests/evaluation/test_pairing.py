@@ -11,12 +11,13 @@ from affine import Affine
 from rs_superres import engine, zoo
 from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError
-from rs_superres.evaluation.enlarge import Way, enlarged
+from rs_superres.evaluation.enlarge import enlarged
 from rs_superres.evaluation.pairing import find_pairs
 from rs_superres.evaluation.perceptual import Lpips
 from rs_superres.evaluation.plain import interpolated
 from rs_superres.evaluation.scores import scores
 from rs_superres.grid import Grid, Shape, Zoom
+from rs_superres.recipe import Way
 from rs_superres.resample import cubic
 from rs_superres.tiles import Patch
 from tests import rasters

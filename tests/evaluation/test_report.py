@@ -16,9 +16,8 @@ import pytest
 from PIL import Image
 
 from rs_superres.errors import InputError, RasterError
-from rs_superres.evaluation import charts, files
+from rs_superres.evaluation import files
 from rs_superres.evaluation.figures import FIGURES
-from rs_superres.evaluation.pictures import heated
 from rs_superres.evaluation.plans import Options, plan
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
@@ -144,19 +143,6 @@ def test_pictures_are_stretched_alike(tmp_path: Path, tiny: str) -> None:
     assert pictures["truth"].min() == 0
     assert pictures["truth"].max() == 255
     assert list(shown.differences) == [BICUBIC, tiny]
-
-
-def test_heat_rises() -> None:
-    light = heated(np.linspace(0, 1, 20)[None]).sum(axis=2)[0]
-    assert (np.diff(light.astype(int)) > 0).all()
-    assert light[0] == 0
-
-
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3.2, 8.1), (1e-5, 3e-5), (20, 4000)])
-def test_ticks_are_few_and_inside(low: float, high: float) -> None:
-    found = charts.ticks(low, high)
-    assert 2 <= len(found) <= 6
-    assert low <= found[0] < found[-1] <= high
 
 
 def test_in_a_browser(found: Evaluation, tmp_path: Path) -> None:

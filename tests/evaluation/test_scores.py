@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import fourier_shift
 from torchmetrics.functional.image import (
     error_relative_global_dimensionless_synthesis,
     peak_signal_noise_ratio,
@@ -16,7 +15,6 @@ from torchmetrics.functional.image import (
 )
 
 from rs_superres.evaluation.figures import FIGURES
-from rs_superres.evaluation.measures import shift
 from rs_superres.evaluation.plain import interpolated
 from rs_superres.evaluation.scores import PERFECT, scores
 from tests.evaluation.test_protocol import case_of
@@ -89,14 +87,6 @@ def test_what_is_not_valid_does_not_count() -> None:
     one, two = (scores(case, m, interpolated(case), None) for m in (case.truth, made))
     assert one == pytest.approx(two, nan_ok=True)
     assert two["psnr"] == PERFECT
-
-
-@pytest.mark.parametrize(("right", "down"), [(0.3, 0.0), (-0.62, 0.4), (2.5, -1.25)])
-def test_a_known_shift_is_found(right: float, down: float) -> None:
-    image = textured(1, 1, 128, 128)[0].astype(np.float64)
-    moved = np.fft.ifftn(fourier_shift(np.fft.fftn(image), (down, right))).real
-    found = shift(moved, image, np.ones(image.shape, dtype=np.bool_))
-    assert found == pytest.approx((right, down), abs=0.06)
 
 
 def test_differences_to_the_low_resolution() -> None:

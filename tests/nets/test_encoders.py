@@ -9,7 +9,7 @@ import torch
 
 from rs_superres.nets.encoders import Edsr, Rdn
 from rs_superres.nets.interior import interior
-from tests.nets.test_operator import random_image
+from tests.nets.priors import random_image
 
 Encoder = Edsr | Rdn
 

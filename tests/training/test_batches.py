@@ -12,7 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rs_superres.degrade import Kernel, bicubic
+from rs_superres.config import Kernel
+from rs_superres.degrade import bicubic
 from rs_superres.errors import InputError
 from rs_superres.radiometry import ValueRange
 from rs_superres.training.batches import Batch, Crops, drawn_scale

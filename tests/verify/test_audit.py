@@ -8,18 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from skimage.exposure import match_histograms
-from skimage.registration import phase_cross_correlation
 
 from rs_superres.engine import Options, upscale
-from rs_superres.pair import Pair
-from rs_superres.raster import open_source
 from rs_superres.verify import Audit, Finding, verify
-from rs_superres.verify.placement import placed
-from rs_superres.verify.registration import registration
 from tests import rasters
 from tests.rasters import NORTH_UP, UTM, Array
 from tests.verify import made
@@ -250,55 +244,3 @@ def test_a_result_that_lies_elsewhere(tmp_path: Path) -> None:
         audit = verify(str(out), source)
         assert "placement" in failed(audit)
         assert audit.scale is None
-
-
-@pytest.mark.parametrize("shift", [0.02, 0.1, 0.31])
-def test_the_shift_is_the_one_planted(shift: float, tmp_path: Path) -> None:
-    """On a wave, whose shift is exact, and against scikit-image's correlation."""
-    rows, columns = np.indices((450, 480)) / 3.0
-
-    def wave(dy: float) -> Array:
-        y, x = rows + 1 / 6 - dy, columns + 1 / 6
-        out: Array = 100 * np.sin(y / 3) * np.cos(x / 4) + 60 * np.cos(y / 5 + x / 2.2) + 500
-        return out
-
-    y, x = np.indices((150, 160)) + 0.5
-    truth = 100 * np.sin(y / 3) * np.cos(x / 4) + 60 * np.cos(y / 5 + x / 2.2) + 500
-    source = rasters.write(tmp_path / "s.tif", truth[None].astype(np.float32))
-    out = rasters.write(
-        tmp_path / "o.tif", wave(shift)[None].astype(np.float32),
-        transform=NORTH_UP @ Affine.scale(1 / 3),
-    )  # fmt: skip
-    with open_source(source) as here, open_source(out) as there:
-        zoom, fault = placed(here.description, there.description)
-        assert zoom is not None
-        assert not fault
-        found = registration(Pair(source=here, out=there, zoom=zoom, bands=(0,)))
-    assert found.bands["down"][0] == pytest.approx(shift, abs=0.005)
-    assert found.bands["right"][0] == pytest.approx(0, abs=0.005)
-    coarse = wave(shift)[1::3, 1::3]
-    window = np.outer(np.hanning(150), np.hanning(160))
-    oracle, _, _ = phase_cross_correlation(
-        (truth - 500) * window, (coarse - 500) * window, upsample_factor=100, normalization=None
-    )
-    assert found.bands["down"][0] == pytest.approx(-oracle[0], abs=0.03)
-
-
-@pytest.mark.parametrize("named_by_tags", [False, True])
-def test_seams_are_found_where_they_are(named_by_tags: bool, tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    source = rasters.write(tmp_path / "s.tif", made.pixels(bands=1))
-    with rasters.opened(source) as dataset:
-        image = dataset.read(
-            out_shape=(1, 450, 510), resampling=rasterio.enums.Resampling.cubic
-        ).astype(np.int16)
-    steps = rng.choice([-6, 6], (1, 12, 12)).repeat(45, 1).repeat(45, 2)[:, 7:457, 7:517]
-    tags = {"SUPERRES_LATTICE": "45 x 45 from 38, 38"} if named_by_tags else {}
-    out = rasters.write(
-        tmp_path / "o.tif", (image + steps).clip(0, 255).astype(np.uint8),
-        transform=NORTH_UP @ Affine.scale(1 / 3), tags=tags,
-    )  # fmt: skip
-    found = named(verify(str(out), source), "seams")
-    assert found.verdict == "fail"
-    assert "38 + 45 n" in found.detail
-    assert ("by the tags" in found.detail) == named_by_tags

@@ -1,0 +1,78 @@
+"""The manner in which networks compute: on which device, how precisely, by how many threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from rs_superres.errors import InputError
+from rs_superres.threads import fixed_threads
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+"""What networks compute in; ``auto`` is bf16 on CUDA and fp32 elsewhere."""
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` is the first GPU if there is one.
+
+    Raises:
+        InputError: no such device, or it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"device {name!r}, expected auto, cpu, cuda, cuda:1 or mps") from error
+    there = {
+        "cpu": True,
+        "cuda": device.type == "cuda" and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(device.type, False):
+        raise InputError(f"device {name!r} is not on this machine; use --device cpu")
+    return device
+
+
+def resolve_precision(name: Precision, device: torch.device) -> Precision:
+    """The precision that ``auto`` stands for on a device."""
+    if name == "auto":
+        return "bf16" if device.type == "cuda" else "fp32"
+    return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a network is to compute."""
+
+    steps: int
+    """Evaluations of the denoiser."""
+    device: torch.device
+    """What computes."""
+    precision: Precision = "auto"
+    """What it computes in."""
+    beside: int = 0
+    """Output pixels around a cell that are wanted sound too; a model whose tiles have a size of
+    their own gives as many as its margin holds."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of convolutions and products."""
+        return _DTYPES[resolve_precision(self.precision, self.device)]
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """How networks are called: by a fixed number of threads, for their results alone."""
+        mixed = self.dtype != torch.float32
+        with (
+            fixed_threads(),
+            torch.inference_mode(),
+            torch.autocast(self.device.type, dtype=self.dtype, enabled=mixed),
+        ):
+            yield

@@ -1,0 +1,143 @@
+"""Results written so that nothing is lost, and read back before they count."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+
+from rs_superres.errors import InputError, RasterError
+from rs_superres.grid import Window, Zoom
+from rs_superres.raster import (
+    Part,
+    Target,
+    check_written,
+    creating,
+    finish,
+    open_source,
+    read_grid,
+    write_image,
+)
+from tests import rasters
+from tests.raster.targets import target_of
+from tests.rasters import RGB, textured
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+def test_a_result_from_writer_to_reader(tmp_path: Path, driver: str) -> None:
+    path = rasters.write(
+        tmp_path / "a.tif", textured(1, 3, 300, 400), colours=RGB, tags={"MISSION": "one"}
+    )
+    target = replace(target_of(path, "2", Window(10, 20, 590, 770)), masked=True)
+    pixels = textured(2, 3, 590, 770)
+    mask = np.ones((590, 770), dtype=np.bool_)
+    mask[:80] = False
+    with creating(tmp_path / "work.tif", target) as writer:
+        for row in range(0, 590, 100):
+            shared = Window(row, 0, 100, 770).intersection(Window(0, 0, 590, 770))
+            assert shared is not None
+            writer.write(Part(shared, pixels[:, *shared.slices], mask[shared.slices]))
+    out = tmp_path / "out.tif"
+    finish(tmp_path / "work.tif", out, target=target, driver=driver, options=["COMPRESS=LZW"])
+    np.testing.assert_array_equal(rasters.read(out), pixels)
+    np.testing.assert_array_equal(rasters.masks(out), np.broadcast_to(mask, (3, 590, 770)))
+    with rasters.opened(out) as dataset:
+        assert dataset.transform == target.grid.transform
+        assert dataset.profile["compress"] == "lzw"
+        assert dataset.overviews(1) == [2]
+        tags = dataset.tags()
+        assert (tags["OURS"], tags["MISSION"]) == ("1", "one")
+    assert not (tmp_path / "out.tif.msk").exists()
+
+
+def test_small_results_need_no_overviews(tmp_path: Path) -> None:
+    target = target_of(rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30)), "2")
+    with creating(tmp_path / "work.tif", target) as writer:
+        writer.write(Part(target.window, textured(2, 1, 40, 60), None))
+    for driver in ("COG", "GTiff"):
+        out = tmp_path / f"{driver}.tif"
+        finish(tmp_path / "work.tif", out, target=target, driver=driver, options=[])
+        with rasters.opened(out) as dataset:
+            assert dataset.overviews(1) == []
+
+
+def test_write_failures_are_ours(tmp_path: Path) -> None:
+    target = target_of(rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30)), "2")
+    with (
+        pytest.raises(RasterError, match="cannot write"),
+        creating(tmp_path / "none" / "work.tif", target),
+    ):
+        pass
+    with creating(tmp_path / "work.tif", target) as writer:
+        writer.write(Part(target.window, textured(2, 1, 40, 60), None))
+    with pytest.raises(InputError, match="creation option 'COMPRESS', expected KEY=VALUE"):
+        finish(
+            tmp_path / "work.tif",
+            tmp_path / "o.tif",
+            target=target,
+            driver="COG",
+            options=["COMPRESS"],
+        )
+    with pytest.raises(RasterError, match="cannot write"):
+        finish(
+            tmp_path / "work.tif",
+            tmp_path / "no" / "o.tif",
+            target=target,
+            driver="COG",
+            options=[],
+        )
+    with pytest.raises(RasterError, match="cannot write"):
+        write_image(tmp_path / "no" / "o.tif", textured(1, 1, 4, 4), target.grid)
+
+
+def test_write_image(tmp_path: Path) -> None:
+    with open_source(rasters.write(tmp_path / "a.tif", textured(1, 3, 4, 5))) as source:
+        grid = source.description.grid
+    pixels = textured(5, 3, 4, 5, dtype="uint16", high=9000)
+    write_image(tmp_path / "b.tif", pixels, grid)
+    np.testing.assert_array_equal(rasters.read(tmp_path / "b.tif"), pixels)
+    assert read_grid(tmp_path / "b.tif") == grid
+
+
+def test_what_does_not_read_back_was_not_written(tmp_path: Path) -> None:
+    with open_source(rasters.write(tmp_path / "a.tif", textured(1, 2, 20, 30))) as source:
+        zoom = Zoom.by_scale(source.description.grid, 2)
+        target = Target(
+            source=source.description, zoom=zoom, window=zoom.output.window, tags={}, masked=True
+        )
+    pixels, mask = textured(2, 2, 40, 60), np.eye(40, 60, dtype=np.bool_)
+    with creating(tmp_path / "b.tif", target) as writer:
+        writer.write(Part(target.window, pixels, mask))
+    check_written(tmp_path / "b.tif", [Part(target.window, pixels, mask)])
+    for part in (
+        Part(target.window, pixels[::-1], mask),
+        Part(target.window, pixels, np.zeros_like(mask)),
+    ):
+        with pytest.raises(RasterError, match="is the disk full"):
+            check_written(tmp_path / "b.tif", [part])
+
+
+def test_a_result_that_is_cut_off_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 600, 600))
+    with open_source(source) as opened:
+        zoom = Zoom.by_scale(opened.description.grid, 2)
+        target = Target(
+            source=opened.description, zoom=zoom, window=zoom.output.window, tags={}, masked=False
+        )
+    copy = rasterio.shutil.copy
+
+    def on_a_full_disk(assembled: Path, out: Path, **options: Any) -> None:
+        copy(assembled, out, **options)
+        os.truncate(out, out.stat().st_size - 1000)
+
+    monkeypatch.setattr("rasterio.shutil.copy", on_a_full_disk)
+    with pytest.raises(RasterError, match=r"cannot write .*result\.tif"):
+        finish(source, tmp_path / "result.tif", target=target, driver="COG", options=[])

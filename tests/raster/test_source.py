@@ -1,0 +1,81 @@
+"""Pixels, samples and checksums of a raster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rs_superres.errors import RasterError
+from rs_superres.grid import Window
+from rs_superres.raster import (
+    SAMPLE,
+    checksum,
+    open_source,
+)
+from tests import rasters
+from tests.rasters import textured
+
+
+@pytest.fixture(scope="module")
+def gridded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pixels = np.arange(2 * 11 * 13, dtype=np.uint16).reshape(2, 11, 13)
+    return rasters.write(tmp_path_factory.mktemp("raster") / "a.tif", pixels, nodata=7)
+
+
+@given(
+    row=st.integers(-40, 30),
+    column=st.integers(-40, 30),
+    height=st.integers(1, 50),
+    width=st.integers(1, 50),
+)
+def test_beyond_the_border_is_the_mirror_image(
+    gridded: Path, row: int, column: int, height: int, width: int
+) -> None:
+    with open_source(gridded) as source:
+        values, valid = source.read_reflected(row, column, height, width)
+    padded = np.pad(rasters.read(gridded), ((0, 0), (80, 80), (80, 80)), mode="symmetric")
+    place = np.s_[:, row + 80 : row + 80 + height, column + 80 : column + 80 + width]
+    np.testing.assert_array_equal(values, padded[place])
+    np.testing.assert_array_equal(valid, padded[place] != 7)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (64, 65), (200, 90), (1100, 1030)])
+def test_samples_are_placed_by_the_size_alone(tmp_path: Path, shape: tuple[int, int]) -> None:
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    pixels = np.stack((rows, columns)).astype(np.uint16)
+    with open_source(rasters.write(tmp_path / "a.tif", pixels)) as source:
+        samples = [values for values, _ in source.samples()]
+    assert 1 <= len(samples) <= 256
+    corners = {(int(v[0].min()), int(v[1].min())) for v in samples}
+    assert len(corners) == len(samples)
+    for values in samples:
+        assert values.shape[1:] == (min(SAMPLE, shape[0]), min(SAMPLE, shape[1]))
+    assert max(int(v[0].max()) for v in samples) == shape[0] - 1
+    assert max(int(v[1].max()) for v in samples) == shape[1] - 1
+
+
+def test_checksum_follows_header_and_samples(tmp_path: Path) -> None:
+    def of(name: str, pixels: rasters.Array, **profile: Any) -> str:
+        path = rasters.write(tmp_path / name, pixels, **profile)
+        with open_source(path) as source:
+            return checksum(source.description, source.samples())
+
+    pixels = textured(3, 1, 20, 20)
+    first = of("a.tif", pixels)
+    assert of("b.tif", pixels) == first
+    assert of("c.tif", pixels, nodata=3) != first
+    pixels[0, 7, 7] += 1
+    assert of("d.tif", pixels) != first
+
+
+def test_a_file_that_breaks_off(tmp_path: Path) -> None:
+    path = rasters.write(tmp_path / "a.tif", textured(1, 1, 400, 400))
+    path.write_bytes(path.read_bytes()[:90_000])
+    with open_source(path) as source, pytest.raises(RasterError, match="cannot read") as caught:
+        source.read(Window(0, 0, 400, 400))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,26 @@
+"""Which devices and precisions there are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rs_superres.errors import InputError
+from rs_superres.manner import resolve_device, resolve_precision
+
+CPU = torch.device("cpu")
+
+
+def test_devices() -> None:
+    assert resolve_device("cpu") == CPU
+    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("abacus", "", "cpu:x", "meta", "cuda:99"):
+        with pytest.raises(InputError, match=f"device {name!r}") as caught:
+            resolve_device(name)
+        assert "\n" not in str(caught.value)
+
+
+def test_precisions() -> None:
+    assert resolve_precision("auto", CPU) == "fp32"
+    assert resolve_precision("auto", torch.device("cuda")) == "bf16"
+    assert resolve_precision("fp16", CPU) == "fp16"
