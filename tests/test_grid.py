@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shapely import affinity, box
 
 from rs_superres.errors import InputError
-from rs_superres.grid import LARGEST_SIDE, Axis, Grid, Shape, Window, Zoom, exact_scale
+from rs_superres.grid import Axis, Grid, Shape, Window, Zoom, exact_scale
 
 CRS = "EPSG:32633"
 sides = st.integers(1, 40_000)
@@ -267,6 +267,11 @@ def test_resolution_by_example() -> None:
     # To the letter, though 1.2 x (0.7 / 1.2) is another double than 0.7.
     zoom = Zoom.by_resolution(grid(5, 7, Affine(-1.2, 0, 10, 0, 1.2, 20)), 0.7, 0.7)
     assert zoom.output.transform == Affine(-0.7, 0, 10, 0, 0.7, 20)
+    # North up and turned: both terms beside the diagonal are the same.
+    turned = Affine.rotation(-30) @ Affine.scale(2, -2)
+    zoom = Zoom.by_resolution(grid(5, 7, turned), 1, 1)
+    assert zoom.output.transform is not None
+    assert [*zoom.output.transform] == pytest.approx([*turned @ Affine.scale(0.5)])
 
 
 def test_a_centre_on_the_far_border_is_in_the_source() -> None:
@@ -274,6 +279,8 @@ def test_a_centre_on_the_far_border_is_in_the_source() -> None:
     assert zoom.columns.size == 8  # 7.5: the last centre stands at 15, as the source ends
     assert zoom.columns.under(0, 8).tolist() == [0, 1, 1, 2, 3, 3, 4, 4]
     assert zoom.inside
+    axis = Axis.stepping(6, 4, step=1.0, start=2.5)
+    assert axis.under(0, 4).tolist() == [3, 4, 5, 5]
 
 
 @pytest.mark.parametrize("size", [0, -1, math.nan, 2, 3, math.inf])
@@ -334,6 +341,8 @@ def test_like(
     ("like", "message"),
     [
         (grid(20, 20, Affine(2, 0, 100, 0, -2, 900)), "pixels are 1 x 1 source pixels"),
+        (grid(20, 20, Affine(2, 0, 100, 0, -1, 900)), "pixels are 1 x 0.5 source pixels"),
+        (grid(20, 20, Affine(1, 0, 100, 0, -2, 900)), "pixels are 0.5 x 1 source pixels"),
         (grid(20, 20, Affine(1, 0, 100, 0, -3, 900)), "pixels are 0.5 x 1.5 source pixels"),
         (grid(20, 20, Affine(3, 0, 100, 0, -1, 900)), "pixels are 1.5 x 0.5 source pixels"),
         (grid(20, 20, Affine(-1, 0, 120, 0, -1, 900)), "running the same way"),
@@ -369,6 +378,22 @@ def test_likes_that_are_none(like: Grid, message: str) -> None:
 def test_likes_that_touch_by_a_pixel_or_turn_by_a_rounding(there: Affine) -> None:
     like = grid(20, 20, there)
     assert Zoom.by_grid(grid(20, 20), like).output == like
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "inside"),
+    [
+        (100, 900, True),
+        (120, 880, True),
+        (99, 900, False),
+        (100, 901, False),
+        (121, 880, False),
+        (120, 879, False),
+    ],
+)
+def test_a_like_of_which_one_line_of_pixels_is_outside(x: float, y: float, inside: bool) -> None:
+    like = grid(20, 20, Affine(1, 0, x, 0, -1, y))
+    assert Zoom.by_grid(grid(20, 20), like).inside == inside
 
 
 # Windows
@@ -492,10 +517,10 @@ def test_a_side_that_no_file_holds_is_refused(scale: str) -> None:
 
 
 def test_the_largest_side_that_a_file_holds() -> None:
-    most = str(LARGEST_SIDE)
-    assert Zoom.by_scale(grid(1, 1), most).output.shape == Shape(LARGEST_SIDE, LARGEST_SIDE)
+    most = 2_147_483_647  # the greatest number of GDAL's 32 bits
+    assert Zoom.by_scale(grid(1, 1), str(most)).output.shape == Shape(most, most)
     for shape in (Shape(1, 2), Shape(2, 1)):
-        with pytest.raises(InputError, match=f"more than {LARGEST_SIDE} pixels"):
+        with pytest.raises(InputError, match=f"more than {most} pixels"):
             Zoom.by_scale(Grid(shape, None), str(2**30))
     with pytest.raises(InputError, match="choose a smaller scale"):
         Zoom.by_resolution(grid(4, 4), 1e-9, 1)

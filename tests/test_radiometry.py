@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as arrays
 
 from rs_superres.radiometry import (
     DTYPES,
-    FILL_RADIUS,
     GREATEST,
     SINGLE,
     ValueRange,
@@ -214,14 +213,16 @@ def test_filling_depends_on_nothing_hidden(valid: npt.NDArray[np.bool_], seed: i
             assert (filled[i] == 0).all()
 
 
-@pytest.mark.parametrize("radius", [0, 1, 3, FILL_RADIUS])
+@pytest.mark.parametrize("radius", [0, 1, 3, 16])
 def test_filling_reaches_its_radius_and_no_further(radius: int) -> None:
     valid = np.zeros((1, 50, 50), dtype=np.bool_)
     valid[:, 25, 25] = True
-    filled = fill_holes(np.full(valid.shape, 0.75, dtype=np.float32), valid, radius)
+    values = np.full(valid.shape, 0.75, dtype=np.float32)
+    filled = fill_holes(values, valid, radius)
     rows, columns = np.mgrid[:50, :50]
     near = np.maximum(np.abs(rows - 25), np.abs(columns - 25)) <= radius
     np.testing.assert_array_equal(filled[0], np.where(near, np.float32(0.75), 0))
+    assert np.array_equal(filled, fill_holes(values, valid)) == (radius == 16)  # as docs say
 
 
 @given(row=st.integers(0, 20), column=st.integers(0, 20), seed=st.integers(0, 9))
