@@ -267,11 +267,23 @@ def test_resolution_by_example() -> None:
     # To the letter, though 1.2 x (0.7 / 1.2) is another double than 0.7.
     zoom = Zoom.by_resolution(grid(5, 7, Affine(-1.2, 0, 10, 0, 1.2, 20)), 0.7, 0.7)
     assert zoom.output.transform == Affine(-0.7, 0, 10, 0, 0.7, 20)
-    # North up and turned: both terms beside the diagonal are the same.
-    turned = Affine.rotation(-30) @ Affine.scale(2, -2)
-    zoom = Zoom.by_resolution(grid(5, 7, turned), 1, 1)
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        # North up before they were turned: both terms beside the diagonal are the same.
+        Affine.rotation(30) @ Affine.scale(2, -2),
+        Affine.rotation(-30) @ Affine.scale(2, -2),
+        Affine(3, 0, 7, 4, -2, 8),
+        Affine(3, 4, 7, 0, -2, 8),
+    ],
+)
+def test_a_resolution_keeps_what_is_turned(turned: Affine) -> None:
+    sizes = math.hypot(turned.a, turned.d), math.hypot(turned.b, turned.e)
+    zoom = Zoom.by_resolution(grid(5, 7, turned), sizes[0] / 2, sizes[1] / 4)
     assert zoom.output.transform is not None
-    assert [*zoom.output.transform] == pytest.approx([*turned @ Affine.scale(0.5)])
+    assert [*zoom.output.transform] == pytest.approx([*turned @ Affine.scale(1 / 2, 1 / 4)])
 
 
 def test_a_centre_on_the_far_border_is_in_the_source() -> None:
@@ -289,6 +301,8 @@ def test_resolutions_that_are_none(size: float, other: float) -> None:
     for x, y in ((size, other), (other, size)):
         with pytest.raises(InputError, match="finer than the source's 2 x 2"):
             Zoom.by_resolution(grid(9, 9), x, y)
+    with pytest.raises(InputError, match=r"resolution 5 x 1, .* finer than the source's 4 x 2"):
+        Zoom.by_resolution(grid(9, 9, Affine(4, 0, 0, 0, -2, 0)), 5, 1)
 
 
 def assert_axes_follow_transforms(zoom: Zoom) -> None:
@@ -463,6 +477,12 @@ def test_boxes_without_pixels(
     said = f"pixel rows {rows} and columns {columns}, none of the raster's 10 x 14"
     with pytest.raises(InputError, match=said):
         grid(10, 14).snapped(box)
+
+
+def test_a_box_is_cut_to_the_raster() -> None:
+    assert grid(10, 14).window == Window(0, 0, 10, 14)
+    assert grid(10, 14).snapped((8.5, 12.2, 9.5, 99.0)) == Window(8, 12, 2, 2)
+    assert grid(10, 14).snapped((-99.0, -99.0, 99.0, 99.0)) == Window(0, 0, 10, 14)
 
 
 @given(one=windows, other=windows)

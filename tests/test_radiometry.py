@@ -159,7 +159,7 @@ def test_the_limits_of_a_dtype_are_its_own(dtype: str) -> None:
         assert int(most) - int(least) + 1 == 2 ** (8 * np.dtype(dtype).itemsize)
 
 
-@pytest.mark.parametrize("nodata", [0.0, -9999.0, 3.4028234663852886e38])
+@pytest.mark.parametrize("nodata", [0.0, 1.0, -9999.0, 3.4028234663852886e38])
 def test_floats_never_land_on_nodata(nodata: float) -> None:
     values = np.array([nodata, 0.25, -7.5])
     out = quantise(values, "float32", nodata)

@@ -57,6 +57,12 @@ def test_the_cells_of_a_window_are_those_that_it_meets(
     assert sum(c.height * c.width for c in shared if c is not None) == height * width
 
 
+def test_the_cells_of_a_window_by_example() -> None:
+    lattice = Lattice(Shape(400, 500), Shape(64, 128))
+    starts = [(cell.row, cell.column) for cell in lattice.cells(Window(130, 300, 70, 90))]
+    assert starts == [(128, 256), (128, 384), (192, 256), (192, 384)]
+
+
 @pytest.mark.parametrize(
     ("shape", "side", "cell"),
     [
