@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV ?= .venv
 
 TESTS ?= # what wheel-test and lowest run; all where empty
+MODULES ?= grid noise radiometry tiles # what mutants puts faults into
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e
 
-.PHONY: install demo check format test test-full docs build wheel-test lowest clean
+.PHONY: install demo check format test test-full docs build wheel-test lowest mutants clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed
@@ -57,6 +58,24 @@ lowest: $(VENV)/.installed-dev
 	$(BIN)/uv pip install --python build/lowest/bin/python -q --resolution lowest-direct \
 	    -e '.[test]'
 	build/lowest/bin/python -m pytest $(TESTS)
+
+# Faults put into a copy of what is committed, one at a time; cosmic-ray.toml says which.
+mutants: $(VENV)/.installed-test
+	rm -rf build/mutants && mkdir -p build/mutants
+	$(PYTHON) -m venv build/mutants/venv
+	build/mutants/venv/bin/python -m pip install --disable-pip-version-check -q \
+	    'cosmic-ray>=8.7,<8.8'
+	git archive HEAD | tar -x -C build/mutants
+	# PYTHONPATH: the copy comes before the working copy that is installed.
+	cd build/mutants && export CI=true PYTHONPATH="$$PWD" PATH="$(abspath $(BIN)):$$PATH" && \
+	for module in $(MODULES); do \
+	    sed "s/MODULE/$$module/" cosmic-ray.toml > $$module.toml && \
+	    venv/bin/cosmic-ray init $$module.toml $$module.sqlite && \
+	    venv/bin/cr-filter-operators $$module.sqlite $$module.toml && \
+	    venv/bin/cosmic-ray baseline $$module.toml && \
+	    venv/bin/cosmic-ray exec $$module.toml $$module.sqlite && \
+	    venv/bin/cr-report --surviving-only --show-diff $$module.sqlite || exit; \
+	done
 
 # What the other targets leave behind, the environment (large, slow to make anew) excepted.
 clean:

@@ -281,7 +281,7 @@ class Zoom:
         steps = x / sizes[0], y / sizes[1]
         width, height = (
             # 7 pixels of 0.3 at 0.2 are 10.5, rounded up, though 0.3 is not 3/10 in a double.
-            max(1, math.floor(side * size / wanted + 0.5 + SNAP))
+            math.floor(side * size / wanted + 0.5 + SNAP)
             for side, size, wanted in (
                 (source.shape.width, sizes[0], x),
                 (source.shape.height, sizes[1], y),

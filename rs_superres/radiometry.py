@@ -146,9 +146,8 @@ def quantise(
             out[taken] = np.nextafter(kind.type(nodata), kind.type(0 if nodata else 1))
         return out
     rounded = np.clip(np.rint(values), least, most)
-    if nodata is not None and least <= nodata <= most:
-        taken = rounded == nodata
+    if nodata is not None:  # one that the dtype does not hold is landed on by nothing
         side = np.where(values >= nodata, 1, -1)
         side = np.where(nodata == least, 1, np.where(nodata == most, -1, side))
-        rounded = np.where(taken, nodata + side, rounded)
+        rounded = np.where(rounded == nodata, nodata + side, rounded)
     return rounded.astype(kind)

@@ -133,7 +133,7 @@ def reflected(start: int, count: int, size: int) -> npt.NDArray[np.int64]:
 def spread(size: int, side: int, most: int) -> list[int]:
     """Evenly spread starts of spans of ``side`` along an axis: as many as cover it, or ``most``."""
     count = min(most, -(-size // side))
-    return [round(i * max(0, size - side) / max(1, count - 1)) for i in range(count)]
+    return [round(i * (size - side) / max(1, count - 1)) for i in range(count)]
 
 
 def covered(window: Window, shape: Shape) -> Window:

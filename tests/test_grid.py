@@ -11,6 +11,7 @@ import pytest
 from affine import Affine
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from shapely import affinity, box
 
 from rs_superres.errors import InputError
 from rs_superres.grid import Axis, Grid, Shape, Window, Zoom, exact_scale
@@ -162,7 +163,8 @@ def test_reach_covers_any_window(axis: Axis, start: int, count: int) -> None:
     positions = axis.positions(start, count)
     first = math.floor(positions[0])
     assert np.all(np.diff(positions) > 0)
-    assert math.floor(positions[-1]) + 1 < first + axis.reach(count)
+    needed = math.floor(positions[-1]) + 2 - first
+    assert needed <= axis.reach(count) <= needed + 1  # every cell is read and held
     np.testing.assert_array_equal(positions[1:], axis.positions(start + 1, count - 1))
 
 
@@ -170,6 +172,60 @@ def test_reach_covers_any_window(axis: Axis, start: int, count: int) -> None:
 def test_edge_is_the_way_back(axis: Axis, o: int) -> None:
     [centre] = axis.positions(o, 1) + 0.5  # as a pixel coordinate
     assert axis.edge(float(centre)) == pytest.approx(o + 0.5, abs=1e-6)
+
+
+@given(axis=axes, start=st.integers(0, 300), size=st.integers(1, 50))
+def test_a_part_of_an_axis_stands_where_it_stood(axis: Axis, start: int, size: int) -> None:
+    part = axis.part(start, size)
+    assert (part.source, part.size) == (axis.source, size)
+    whole = axis.positions(start, size)
+    np.testing.assert_allclose(part.positions(0, size), whole, rtol=1e-12, atol=1e-9)
+
+
+@given(source=sides, scale=scales)
+def test_a_whole_scene_covers_all_its_cells(source: int, scale: str) -> None:
+    axis = Zoom.by_scale(grid(source, 1), scale).rows
+    assert axis.covered() == range(source)
+
+
+@given(
+    step=st.floats(0.01, 0.9999),
+    start=st.floats(-20, 70),
+    size=st.integers(1, 4000),
+)
+def test_covered_cells_have_both_edges_in_the_output(step: float, start: float, size: int) -> None:
+    covered = Axis.stepping(50, size, step=step, start=start).covered()
+    first, last, slack = Fraction(start), Fraction(start) + size * Fraction(step), step / 500
+    assert [c for c in range(50) if first <= c and c + 1 <= last] == [
+        c for c in covered if first <= c and c + 1 <= last
+    ]
+    assert all(first - slack <= c and c + 1 <= last + slack for c in covered)
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "cells"),
+    [
+        (3.0, 8, range(3, 7)),
+        (3.0004, 8, range(3, 7)),  # a thousandth of a pixel is no matter, nor is it at the end
+        (2.9996, 8, range(3, 7)),
+        (3.001, 8, range(4, 7)),
+        (2.999, 8, range(3, 6)),
+        (-2.0, 6, range(1)),
+        (48.0, 9, range(48, 50)),
+    ],
+)
+def test_covered_cells_by_example(start: float, size: int, cells: range) -> None:
+    assert Axis.stepping(50, size, step=0.5, start=start).covered() == cells
+
+
+def test_a_part_of_a_zoom_is_its_window() -> None:
+    zoom = Zoom.by_scale(grid(7, 30), "2.3")  # 16.1 and 69: the axes have steps of their own
+    part = zoom.part(Window(5, 11, 7, 13))
+    assert part.source == zoom.source
+    assert part.output == zoom.output.crop(Window(5, 11, 7, 13))
+    assert_axes_follow_transforms(part)
+    assert (part.rows.size, part.columns.size) == (7, 13)
+    assert part.scale == pytest.approx(zoom.scale)
 
 
 # --res
@@ -200,7 +256,7 @@ def test_resolution(
         (height, sizes[1], y, zoom.rows),
     ):
         extent = Fraction(side) * Fraction(size) / Fraction(wanted)
-        assert of.size == max(1, math.floor(extent + Fraction(1, 2)))
+        assert of.size == math.floor(extent + Fraction(1, 2))
     assert zoom.inside
     assert_axes_follow_transforms(zoom)
 
@@ -208,6 +264,26 @@ def test_resolution(
 def test_resolution_by_example() -> None:
     zoom = Zoom.by_resolution(grid(5, 7, Affine(0.75, 0, 10, 0, 0.75, 20)), 0.5, 0.625)
     assert zoom.output == grid(6, 11, Affine(0.5, 0, 10, 0, 0.625, 20))  # 10.5 across
+    # To the letter, though 1.2 x (0.7 / 1.2) is another double than 0.7.
+    zoom = Zoom.by_resolution(grid(5, 7, Affine(-1.2, 0, 10, 0, 1.2, 20)), 0.7, 0.7)
+    assert zoom.output.transform == Affine(-0.7, 0, 10, 0, 0.7, 20)
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        # North up before they were turned: both terms beside the diagonal are the same.
+        Affine.rotation(30) @ Affine.scale(2, -2),
+        Affine.rotation(-30) @ Affine.scale(2, -2),
+        Affine(3, 0, 7, 4, -2, 8),
+        Affine(3, 4, 7, 0, -2, 8),
+    ],
+)
+def test_a_resolution_keeps_what_is_turned(turned: Affine) -> None:
+    sizes = math.hypot(turned.a, turned.d), math.hypot(turned.b, turned.e)
+    zoom = Zoom.by_resolution(grid(5, 7, turned), sizes[0] / 2, sizes[1] / 4)
+    assert zoom.output.transform is not None
+    assert [*zoom.output.transform] == pytest.approx([*turned @ Affine.scale(1 / 2, 1 / 4)])
 
 
 def test_a_centre_on_the_far_border_is_in_the_source() -> None:
@@ -215,6 +291,8 @@ def test_a_centre_on_the_far_border_is_in_the_source() -> None:
     assert zoom.columns.size == 8  # 7.5: the last centre stands at 15, as the source ends
     assert zoom.columns.under(0, 8).tolist() == [0, 1, 1, 2, 3, 3, 4, 4]
     assert zoom.inside
+    axis = Axis.stepping(6, 4, step=1.0, start=2.5)
+    assert axis.under(0, 4).tolist() == [3, 4, 5, 5]
 
 
 @pytest.mark.parametrize("size", [0, -1, math.nan, 2, 3, math.inf])
@@ -223,6 +301,8 @@ def test_resolutions_that_are_none(size: float, other: float) -> None:
     for x, y in ((size, other), (other, size)):
         with pytest.raises(InputError, match="finer than the source's 2 x 2"):
             Zoom.by_resolution(grid(9, 9), x, y)
+    with pytest.raises(InputError, match=r"resolution 5 x 1, .* finer than the source's 4 x 2"):
+        Zoom.by_resolution(grid(9, 9, Affine(4, 0, 0, 0, -2, 0)), 5, 1)
 
 
 def assert_axes_follow_transforms(zoom: Zoom) -> None:
@@ -266,18 +346,32 @@ def test_like(
     assert_axes_follow_transforms(zoom)
     within = min(start) >= 0 and last[0] <= 40 and last[1] <= 30
     assert zoom.inside or not within
+    centres = [(s + step / 2, e - step / 2) for s, step, e in zip(start, steps, last, strict=True)]
+    if any(a < -1e-3 or b > side + 1e-3 for (a, b), side in zip(centres, (40, 30), strict=True)):
+        assert not zoom.inside
 
 
 @pytest.mark.parametrize(
     ("like", "message"),
     [
         (grid(20, 20, Affine(2, 0, 100, 0, -2, 900)), "pixels are 1 x 1 source pixels"),
+        (grid(20, 20, Affine(2, 0, 100, 0, -1, 900)), "pixels are 1 x 0.5 source pixels"),
+        (grid(20, 20, Affine(1, 0, 100, 0, -2, 900)), "pixels are 0.5 x 1 source pixels"),
         (grid(20, 20, Affine(1, 0, 100, 0, -3, 900)), "pixels are 0.5 x 1.5 source pixels"),
+        (grid(20, 20, Affine(3, 0, 100, 0, -1, 900)), "pixels are 1.5 x 0.5 source pixels"),
+        (grid(20, 20, Affine(-1, 0, 120, 0, -1, 900)), "running the same way"),
         (grid(20, 20, Affine(1, 0, 100, 0, 1, 890)), "running the same way"),
         (grid(20, 20, Affine(1, 0.01, 100, 0, -1, 900)), "rotated against the source"),
+        (grid(20, 20, Affine(1, 0, 100, 0.01, -1, 900)), "rotated against the source"),
+        # A tenth of a millionth of a pixel a pixel: more than a millionth over the length.
+        (grid(1, 20, Affine(1, 0, 100, 2e-7, -1, 900)), "rotated against the source"),
+        (grid(20, 1, Affine(1, 2e-7, 100, 0, -1, 900)), "rotated against the source"),
         (grid(20, 20, Affine(1, 0, 200, 0, -1, 900)), "does not touch the source"),
         (grid(20, 20, Affine(1, 0, 100, 0, -1, 860)), "does not touch the source"),
         (grid(20, 20, Affine(1, 0, 79, 0, -1, 900)), "does not touch the source"),
+        (grid(20, 20, Affine(1, 0, 80, 0, -1, 900)), "does not touch the source"),
+        (grid(20, 20, Affine(1, 0, 140, 0, -1, 900)), "does not touch the source"),
+        (grid(20, 20, Affine(1, 0, 100, 0, -1, 920)), "does not touch the source"),
     ],
 )
 def test_likes_that_are_none(like: Grid, message: str) -> None:
@@ -285,7 +379,45 @@ def test_likes_that_are_none(like: Grid, message: str) -> None:
         Zoom.by_grid(grid(20, 20), like)
 
 
+@pytest.mark.parametrize(
+    "there",
+    [
+        Affine(1, 0, 81, 0, -1, 900),
+        Affine(1, 0, 139, 0, -1, 900),
+        Affine(1, 0, 100, 0, -1, 861),
+        Affine(1, 0, 100, 0, -1, 919),
+        Affine(1, 5e-8, 100, 5e-8, -1, 900),
+    ],
+)
+def test_likes_that_touch_by_a_pixel_or_turn_by_a_rounding(there: Affine) -> None:
+    like = grid(20, 20, there)
+    assert Zoom.by_grid(grid(20, 20), like).output == like
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "inside"),
+    [
+        (100, 900, True),
+        (120, 880, True),
+        (99, 900, False),
+        (100, 901, False),
+        (121, 880, False),
+        (120, 879, False),
+    ],
+)
+def test_a_like_of_which_one_line_of_pixels_is_outside(x: float, y: float, inside: bool) -> None:
+    like = grid(20, 20, Affine(1, 0, x, 0, -1, y))
+    assert Zoom.by_grid(grid(20, 20), like).inside == inside
+
+
 # Windows
+
+
+@given(transform=transforms(), height=sides, width=sides)
+def test_bounds_are_those_of_the_corners(transform: Affine, height: int, width: int) -> None:
+    outline = affinity.affine_transform(box(0, 0, width, height), transform.to_shapely())
+    tiny = 1e-6 * math.hypot(transform.a, transform.d)
+    assert grid(height, width, transform).bounds == pytest.approx(outline.bounds, abs=tiny)
 
 
 @given(transform=transforms(), window=windows, nudge=st.sampled_from((0.0, 1e-8, 0.3, -0.3)))
@@ -324,12 +456,33 @@ def test_bounds_on_a_rotated_grid_cover_the_box() -> None:
 def test_bounds_need_a_transform() -> None:
     with pytest.raises(InputError, match="need a georeferenced raster"):
         Grid(Shape(4, 4), None).window_of((0, 0, 1, 1))
+    with pytest.raises(InputError, match="need a georeferenced raster"):
+        _ = Grid(Shape(4, 4), None).bounds
 
 
-def test_boxes_without_pixels() -> None:
-    for box in ((2.0, 2.0, 2.0, 4.0), (4.0, 2.0, 2.0, 4.0), (10.0, 0.0, 12.0, 4.0)):
-        with pytest.raises(InputError, match="none of the raster's 10 x 10"):
-            grid(10, 10).snapped(box)
+@pytest.mark.parametrize(
+    ("box", "rows", "columns"),
+    [
+        ((2.0, 2.0, 2.0, 4.0), "2 to 2", "2 to 4"),
+        ((4.0, 2.0, 2.0, 4.0), "4 to 2", "2 to 4"),
+        ((2.0, 3.0, 4.0, 3.0), "2 to 4", "3 to 3"),
+        ((10.0, 0.3, 11.6, 4.0), "10 to 12", "0 to 4"),
+        ((-3.0, 0.0, 0.0, 4.0), "-3 to 0", "0 to 4"),
+        ((0.0, 14.0, 4.0, 15.0), "0 to 4", "14 to 15"),
+    ],
+)
+def test_boxes_without_pixels(
+    box: tuple[float, float, float, float], rows: str, columns: str
+) -> None:
+    said = f"pixel rows {rows} and columns {columns}, none of the raster's 10 x 14"
+    with pytest.raises(InputError, match=said):
+        grid(10, 14).snapped(box)
+
+
+def test_a_box_is_cut_to_the_raster() -> None:
+    assert grid(10, 14).window == Window(0, 0, 10, 14)
+    assert grid(10, 14).snapped((8.5, 12.2, 9.5, 99.0)) == Window(8, 12, 2, 2)
+    assert grid(10, 14).snapped((-99.0, -99.0, 99.0, 99.0)) == Window(0, 0, 10, 14)
 
 
 @given(one=windows, other=windows)
@@ -343,7 +496,9 @@ def test_intersection_is_that_of_the_pixels(one: Window, other: Window) -> None:
             for j in range(window.width)
         }
 
-    assert pixels(one.intersection(other)) == pixels(one) & pixels(other)
+    found = one.intersection(other)
+    assert pixels(found) == pixels(one) & pixels(other)
+    assert (found is None) == (not pixels(found))
 
 
 @given(transform=transforms(), window=windows)
@@ -353,14 +508,17 @@ def test_crop(transform: Affine, window: Window) -> None:
     assert cropped.transform is not None
     place = transform @ (window.column, window.row)
     assert (cropped.transform.c, cropped.transform.f) == pytest.approx(place)
-    assert [*cropped.transform][:2] == [*transform][:2]
+    moved = Affine(*cropped.transform) @ ~transform
+    assert (moved.a, moved.b, moved.d, moved.e) == pytest.approx((1, 0, 0, 1), abs=1e-9)
+    assert cropped.crs == CRS
+    assert Grid(Shape(12, 14), None).crop(window) == Grid(cropped.shape, None)
 
 
 def test_window_as_indices() -> None:
     array = np.arange(30).reshape(5, 6)
     window = Window(1, 2, 3, 2)
     assert array[window.slices].tolist() == [[8, 9], [14, 15], [20, 21]]
-    assert window.relative_to(Window(1, 1, 9, 9)) == Window(0, 1, 3, 2)
+    assert Window(9, 5, 3, 2).relative_to(Window(1, 4, 7, 8)) == Window(8, 1, 3, 2)
 
 
 def test_res_rounds_the_side_as_it_is_written() -> None:
@@ -376,3 +534,13 @@ def test_res_rounds_the_side_as_it_is_written() -> None:
 def test_a_side_that_no_file_holds_is_refused(scale: str) -> None:
     with pytest.raises(InputError, match="choose a smaller scale"):
         Zoom.by_scale(Grid(Shape(10, 10), None), scale)
+
+
+def test_the_largest_side_that_a_file_holds() -> None:
+    most = 2_147_483_647  # the greatest number of GDAL's 32 bits
+    assert Zoom.by_scale(grid(1, 1), str(most)).output.shape == Shape(most, most)
+    for shape in (Shape(1, 2), Shape(2, 1)):
+        with pytest.raises(InputError, match=f"more than {most} pixels"):
+            Zoom.by_scale(Grid(shape, None), str(2**30))
+    with pytest.raises(InputError, match="choose a smaller scale"):
+        Zoom.by_resolution(grid(4, 4), 1e-9, 1)

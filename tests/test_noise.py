@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -109,6 +111,25 @@ def test_every_part_of_the_key_counts(whole: Field, key: tuple[int, ...]) -> Non
     bound = 5 / np.sqrt(whole.size)
     assert correlation(whole, other) < bound
     assert correlation(np.abs(whole), np.abs(other)) < bound
+
+
+def mixed_back(mixed: int) -> int:
+    """What SplitMix64's finaliser makes this number of, in whole numbers of Python."""
+    x = mixed
+    for shift, factor in ((31, 0x94D049BB133111EB), (27, 0xBF58476D1CE4E5B9), (30, 1)):
+        x ^= (x >> shift) ^ (x >> 2 * shift)
+        x = x * pow(factor, -1, 2**64) % 2**64
+    return x
+
+
+def test_the_rarest_draw_is_finite() -> None:
+    """The pixel whose 64 bits are all 0, where Box and Muller would take the logarithm of 0."""
+    golden, first = 0x9E3779B97F4A7C15, 0xE220A8397B1DCDAF  # SplitMix64's step, and first of seed 0
+    pixel = -golden % 2**64  # its channel 0 adds one step, and 0 is mixed to 0
+    column = ((mixed_back(pixel) - first) * pow(golden, -1, 2**64) - 1) % 2**64
+    signed = column - 2**64 if column >= 2**63 else column
+    drawn = normal_field((), row=0, column=signed, shape=(2, 1, 1))
+    assert drawn.ravel() == pytest.approx([math.sqrt(2 * 32 * math.log(2)), 0])
 
 
 def test_it_stays_what_it_is() -> None:
