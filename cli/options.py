@@ -108,7 +108,7 @@ precision = click.option(
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
     default="auto",
     show_default=True,
-    help="What the networks compute in.",
+    help="What the networks compute in; auto: bf16 where the device computes in it.",
 )
 value_range = click.option(
     "--value-range", type=Numbers(2), metavar="LO,HI", help="Values that map to -1 and 1."

@@ -13,7 +13,7 @@ from rs_superres.errors import InputError
 from rs_superres.threads import fixed_threads
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-"""What networks compute in; ``auto`` is bf16 on CUDA and fp32 elsewhere."""
+"""What networks compute in; ``auto`` is bf16 where the device multiplies it itself."""
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -41,10 +41,17 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: Precision, device: torch.device) -> Precision:
-    """The precision that ``auto`` stands for on a device."""
+    """The precision that ``auto`` stands for on a device of this machine."""
     if name == "auto":
-        return "bf16" if device.type == "cuda" else "fp32"
+        return "bf16" if device.type == "cuda" or (device.type == "cpu" and _has_bf16()) else "fp32"
     return name
+
+
+def _has_bf16() -> bool:
+    """Whether the processor multiplies bf16 itself; where it only emulates, float32 is faster."""
+    # torch has no public names for these, and they may go.
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in checks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,13 @@ def test_devices() -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_precisions() -> None:
+@pytest.mark.parametrize("check", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])
+def test_precisions(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
     assert resolve_precision("auto", CPU) == "fp32"
+    monkeypatch.setattr(torch.cpu, check, lambda: True)
+    assert resolve_precision("auto", CPU) == "bf16"
+    assert resolve_precision("fp32", CPU) == "fp32"
     assert resolve_precision("auto", torch.device("cuda")) == "bf16"
     assert resolve_precision("fp16", CPU) == "fp16"

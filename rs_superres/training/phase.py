@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from rs_superres.errors import InputError, TrainingError
+from rs_superres.manner import resolve_precision
 from rs_superres.training import losses, validation
 from rs_superres.training.batches import Batch, drawn_scale
 from rs_superres.training.fitting import Fitting, Pace
@@ -195,21 +196,13 @@ def _prefetched(run: Session, name: PhaseName, start: int, stop: int) -> Iterato
 
 
 def _autocast(run: Session) -> AbstractContextManager[Any]:
-    """Mixed precision: bf16 on a GPU, and on a CPU that computes in it."""
-    precision = run.precision
-    if precision == "auto":
-        precision = "bf16" if run.device.type == "cuda" or _cpu_has_bf16() else "fp32"
+    """Mixed precision, where it is asked for or the device computes in it."""
+    precision = resolve_precision(run.precision, run.device)
     if precision == "fp32":
         return nullcontext()
     if precision == "bf16":
         return torch.autocast(run.device.type, torch.bfloat16)
     raise InputError(f"precision {precision} is not trained in, expected auto, fp32 or bf16")
-
-
-def _cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself; where it only emulates, float32 is faster."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in checks)
 
 
 def _log(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from rs_superres import zoo
 from rs_superres.config import ModelConfig
+from rs_superres.manner import Precision
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.training import validation
 from rs_superres.training.batches import Crops
@@ -64,7 +65,7 @@ class Session:
     """The model that it started from."""
     world: World
     device: torch.device
-    precision: str
+    precision: Precision
     network: SceneNetwork
     training: Sequence[Scene]
     held_out: Sequence[Scene]
