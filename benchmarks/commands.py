@@ -17,9 +17,9 @@ import numpy as np
 from benchmarks.timing import Rows, median
 from rs_superres import town
 from rs_superres.computing import compute_here
+from rs_superres.dtypes import Floats
 from rs_superres.engine import Options, Plan, plan, run
 from rs_superres.inference import Inference, Noise
-from rs_superres.radiometry import Floats
 from rs_superres.raster import write_image
 from rs_superres.resample import cubic
 from rs_superres.threads import THREADS

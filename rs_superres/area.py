@@ -24,11 +24,10 @@ from shapely import affinity
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
-from rs_superres.dtypes import Doubles
+from rs_superres.dtypes import Doubles, Valid
 from rs_superres.errors import InputError
 from rs_superres.geojson import Polygons, joined, read_polygons
 from rs_superres.grid import SNAP, Grid, Window
-from rs_superres.radiometry import Valid
 from rs_superres.raster import FAILURES
 
 PIECES = 4096

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
-from rs_superres.dtypes import Values
+from rs_superres.dtypes import Valid, Values
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.machine import forget_peak, peak, resident
 from rs_superres.planning import Plan
-from rs_superres.radiometry import Valid
 from rs_superres.raster import Source, block_cache, open_source
 from rs_superres.scene import compute_cell, is_blank
 from rs_superres.store import CellStore

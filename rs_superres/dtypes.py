@@ -8,8 +8,14 @@ import numpy.typing as npt
 Values = npt.NDArray[np.generic]
 """Digital numbers of any dtype."""
 
+Floats = npt.NDArray[np.float32]
+"""What networks take and give."""
+
 Doubles = npt.NDArray[np.float64]
 """What is computed in double precision."""
 
 Indices = npt.NDArray[np.int64]
 """Places along an axis."""
+
+Valid = npt.NDArray[np.bool_]
+"""Whether each pixel is valid."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rs_superres.dtypes import Values
+from rs_superres.dtypes import Valid, Values
 from rs_superres.errors import InputError
-from rs_superres.radiometry import Valid, ValueRange
+from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band
 from rs_superres.roles import Roles
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from rs_superres.config import ModelConfig
 from rs_superres.diffusion.samplers import ddim, dpm_solver
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
+from rs_superres.dtypes import Floats
 from rs_superres.errors import InputError
 from rs_superres.grid import Zoom
 from rs_superres.manner import Manner
@@ -26,7 +27,6 @@ from rs_superres.nets.lean import lean
 from rs_superres.nets.neurop import NeurOpDiff
 from rs_superres.nets.operator import AxisSamples
 from rs_superres.nets.prior import PaperPrior, linear, scene_samples
-from rs_superres.radiometry import Floats
 from rs_superres.resample import cubic
 from rs_superres.tiles import Patch
 

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.ndimage import minimum_filter
 
 from rs_superres.degrade import kernel_weights
-from rs_superres.dtypes import Doubles, Indices, Values
+from rs_superres.dtypes import Doubles, Indices, Valid, Values
 from rs_superres.grid import SNAP, Axis, Window, Zoom
-from rs_superres.radiometry import Valid, fill_holes
+from rs_superres.radiometry import fill_holes
 from rs_superres.raster import Source
 from rs_superres.resample import cubic
 from rs_superres.tiles import Patch

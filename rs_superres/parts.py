@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rs_superres.dtypes import Values
+from rs_superres.dtypes import Valid, Values
 from rs_superres.grid import Shape, Window
-from rs_superres.radiometry import Valid, valid_by_value
+from rs_superres.radiometry import valid_by_value
 from rs_superres.tiles import read_mirrored
 
 

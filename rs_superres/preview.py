@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rs_superres.dtypes import Values
+from rs_superres.dtypes import Valid, Values
 from rs_superres.grid import Window, Zoom
 from rs_superres.planning import Plan
-from rs_superres.radiometry import Valid
 from rs_superres.raster import Paths, Selection, open_source
 from rs_superres.whole import write_whole
 

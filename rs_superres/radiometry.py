@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Valid = npt.NDArray[np.bool_]
+from rs_superres.dtypes import Floats, Valid
+
 Real = TypeVar("Real", np.float32, np.float64)
 
 SINGLE = ("uint8", "int8", "uint16", "int16", "float32")

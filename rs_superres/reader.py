@@ -6,9 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from rs_superres.dtypes import Values
+from rs_superres.dtypes import Valid, Values
 from rs_superres.grid import Shape, Window
-from rs_superres.radiometry import Valid
 from rs_superres.tiles import read_mirrored
 
 

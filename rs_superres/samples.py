@@ -8,13 +8,13 @@ from functools import partial
 import numpy as np
 
 from rs_superres.consistency import Projection
-from rs_superres.dtypes import Doubles
+from rs_superres.dtypes import Doubles, Floats
 from rs_superres.grid import Window
 from rs_superres.groups import Group
 from rs_superres.inference import Inference, Noise
 from rs_superres.moments import Running
 from rs_superres.noise import normal_field
-from rs_superres.radiometry import DOUBLE, FILL_RADIUS, Floats, fill_holes, limits
+from rs_superres.radiometry import DOUBLE, FILL_RADIUS, fill_holes, limits
 from rs_superres.recipe import Recipe
 from rs_superres.resample import cubic
 from rs_superres.surroundings import Surroundings

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rs_superres.dtypes import Doubles, Indices, Values
+from rs_superres.dtypes import Doubles, Floats, Indices, Valid, Values
 from rs_superres.grid import Window, Zoom
-from rs_superres.radiometry import FILL_RADIUS, Floats, Valid, quantise
+from rs_superres.radiometry import FILL_RADIUS, quantise
 from rs_superres.reader import Reader
 from rs_superres.recipe import Recipe
 from rs_superres.resample import linear

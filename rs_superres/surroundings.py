@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rs_superres.dtypes import Values
+from rs_superres.dtypes import Valid, Values
 from rs_superres.grid import Window
-from rs_superres.radiometry import FILL_RADIUS, Valid
+from rs_superres.radiometry import FILL_RADIUS
 from rs_superres.reader import Reader
 from rs_superres.recipe import Recipe
 from rs_superres.tiles import Patch, patch

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rs_superres.dtypes import Valid, Values
 from rs_superres.grid import Axis, Shape, Window
-from rs_superres.radiometry import Valid
-
-Values = npt.NDArray[np.generic]
 
 SMALLEST = 64
 """Pixels: cell sides are multiples of it, which suits any U-Net of up to seven levels."""

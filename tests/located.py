@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rs_superres.dtypes import Floats
 from rs_superres.grid import Zoom
 from rs_superres.inference import Inference
 from rs_superres.inference import Noise as Draw
-from rs_superres.radiometry import Floats
 from rs_superres.resample import cubic
 from rs_superres.tiles import Patch
 

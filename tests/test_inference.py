@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from rs_superres.config import TileConfig
+from rs_superres.dtypes import Floats
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.inference import Inference, prepare
 from rs_superres.manner import Manner
 from rs_superres.nets.build import SceneNetwork, paper_network, scene_network
 from rs_superres.noise import normal_field
-from rs_superres.radiometry import Floats
 from rs_superres.resample import cubic
 from rs_superres.tiles import Patch, patch
 from tests import models

@@ -23,10 +23,11 @@ from rasterio.io import MemoryFile
 
 from rs_superres import engine
 from rs_superres.consistency import REACH
+from rs_superres.dtypes import Floats
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.inference import Noise
-from rs_superres.radiometry import DOUBLE, DTYPES, Floats
+from rs_superres.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
 from rs_superres.roles import Wish
 from rs_superres.tiles import Patch

@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rs_superres.dtypes import Doubles
-from rs_superres.radiometry import Valid
+from rs_superres.dtypes import Doubles, Valid
 
 CAUTION = 0.05
 """L: what the framework takes by default."""

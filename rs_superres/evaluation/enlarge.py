@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rs_superres.dtypes import Values
+from rs_superres.dtypes import Floats, Valid, Values
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.groups import Group
-from rs_superres.radiometry import Floats, Valid, ValueRange
+from rs_superres.radiometry import ValueRange
 from rs_superres.raster import Band
 from rs_superres.reader import ArrayReader
 from rs_superres.recipe import Way

@@ -9,9 +9,8 @@ import numpy as np
 from skimage.metrics import structural_similarity
 from skimage.registration import phase_cross_correlation
 
-from rs_superres.dtypes import Doubles, Values
+from rs_superres.dtypes import Doubles, Valid, Values
 from rs_superres.pair import eroded
-from rs_superres.radiometry import Valid
 
 WINDOW = 5
 """Pixels on either side that SSIM's Gaussian window sees."""

@@ -12,11 +12,11 @@ import numpy as np
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.degrade import bicubic, compared, kernel_matrix
-from rs_superres.dtypes import Doubles, Values
+from rs_superres.dtypes import Doubles, Valid, Values
 from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.enlarge import Low
 from rs_superres.grid import Grid, Shape, Zoom
-from rs_superres.radiometry import Valid, fill_holes, quantise
+from rs_superres.radiometry import fill_holes, quantise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

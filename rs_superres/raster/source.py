@@ -13,10 +13,10 @@ import numpy as np
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
-from rs_superres.dtypes import Values
+from rs_superres.dtypes import Valid, Values
 from rs_superres.grid import Window
 from rs_superres.machine import check_memory
-from rs_superres.radiometry import Valid, valid_by_value
+from rs_superres.radiometry import valid_by_value
 from rs_superres.raster.description import Description
 from rs_superres.raster.gdal import reading, telling
 from rs_superres.raster.selection import Selection, colour_table

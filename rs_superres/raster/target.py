@@ -16,10 +16,9 @@ from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rasterio.windows import Window as RasterioWindow
 
-from rs_superres.dtypes import Values
+from rs_superres.dtypes import Valid, Values
 from rs_superres.errors import RasterError
 from rs_superres.grid import Grid, Window, Zoom
-from rs_superres.radiometry import Valid
 from rs_superres.raster.description import Description
 from rs_superres.raster.gdal import BLOCK, telling, writing
 

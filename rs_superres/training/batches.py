@@ -20,11 +20,11 @@ from torch import Tensor
 
 from rs_superres.config import Kernel
 from rs_superres.degrade import kernel_matrix
-from rs_superres.dtypes import Doubles
+from rs_superres.dtypes import Doubles, Floats
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.groups import Group
-from rs_superres.radiometry import Floats, ValueRange
+from rs_superres.radiometry import ValueRange
 from rs_superres.training.config import DataConfig, DegradationConfig
 from rs_superres.training.scenes import Scene, Skipped
 

@@ -6,7 +6,7 @@ import math
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from rs_superres.config import (
     ConsistencyConfig,
@@ -26,8 +26,7 @@ from rs_superres.errors import InputError, ModelError
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
 """Magnifications at which a model stores what depends on the scale."""
 
-LOSSES = ("absolute", "psnr")
-CONTEXTS = ("crops", "stored")
+Loss = Literal["absolute", "psnr"]
 """What the prior's training minimises."""
 
 BORDER = 2
@@ -132,21 +131,12 @@ class PriorPhase(Phase):
     """Low-resolution pixels of a crop's side."""
     points: int = 40
     """Rows, and columns, of each crop that are compared."""
-    loss: str = "absolute"
+    loss: Loss = "absolute"
     """Error that falls: ``absolute`` (L1, a median) or ``psnr`` (each crop's PSNR, a mean)."""
-
-    contexts: str = "crops"
+    contexts: Literal["crops", "stored"] = "crops"
     """Galerkin contexts: ``crops`` for those of each batch, as the paper trains, and the stored
     ones measured afterwards; ``stored`` for those that the model holds and is used with, which then
     stay as they are: to go on from a model."""
-
-    def __post_init__(self) -> None:
-        for key, value, known in (
-            ("loss", self.loss, LOSSES),
-            ("contexts", self.contexts, CONTEXTS),
-        ):
-            if value not in known:
-                raise InputError(f"{key} is {value!r}, expected one of {', '.join(known)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

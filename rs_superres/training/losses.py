@@ -14,7 +14,7 @@ from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.operator import AxisSamples
 from rs_superres.nets.prior import ScenePrior, cubic, scene_samples
 from rs_superres.training.batches import Batch, Crops
-from rs_superres.training.config import BORDER
+from rs_superres.training.config import BORDER, Loss
 
 FLAT = 1e-6
 """Squared error, network values, under which a crop is as good as right: an eighth of a digital
@@ -52,7 +52,7 @@ def prior_loss(
     chance: np.random.Generator,
     side: int,
     *,
-    kind: str = "absolute",
+    kind: Loss = "absolute",
     contexts: Tensor | None = None,
 ) -> Tensor:
     """The prior's error at side x side random rows and columns of the crops.

@@ -12,11 +12,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.dtypes import Doubles
+from rs_superres.dtypes import Doubles, Valid
 from rs_superres.grid import Window
 from rs_superres.moments import Moments
 from rs_superres.pair import PLACE, Block, Pair
-from rs_superres.radiometry import Valid
 
 Kind = TypeVar("Kind", bound=np.generic)
 Images = tuple[Doubles, Doubles, Doubles]

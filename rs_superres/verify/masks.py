@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rs_superres.dtypes import Indices
+from rs_superres.dtypes import Indices, Valid
 from rs_superres.grid import Axis, Window
 from rs_superres.pair import MARGIN, Block, Pair, eroded
-from rs_superres.radiometry import Valid
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
 

@@ -48,7 +48,7 @@ def test_only_what_differs_is_named(tmp_path: Path) -> None:
         ("seed = ", ModelError, "cannot read the configuration"),
         ("[degradation]\narea = 0.5", InputError, r"bicubic, area and gaussian are 1, 0\.5 and 0"),
         ("[degradation]\nbicubic = 2\narea = -1", InputError, "none below 0 and 1 in all"),
-        ('[prior_phase]\nsteps = 1\nloss = "l2"', InputError, "loss is 'l2', expected one of"),
+        ('[prior_phase]\nsteps = 1\nloss = "l2"', ModelError, "loss: 'l2', expected one of"),
     ],
 )
 def test_mistakes_are_named(
