@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache, partial
+from itertools import product
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from rs_superres.diffusion.samplers import ddim
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.inference import Inference, prepare
-from rs_superres.manner import Manner
+from rs_superres.manner import Manner, Precision, resolve_precision
 from rs_superres.nets.build import SceneNetwork, lay_out, paper_network, scene_network
 from rs_superres.nets.lean import lean
 from rs_superres.nets.neurop import NeurOpDiff
@@ -38,6 +39,8 @@ from rs_superres.tiles import Patch, patch
 
 SIDE, SCALE, STEPS = 256, 4, 50
 """Of the paper's tile, margins included; output pixels, magnification, evaluations."""
+
+CPU = torch.device("cpu")
 
 
 @cache
@@ -101,9 +104,14 @@ def zoom_by(scale: float) -> Zoom:
     return Zoom.by_scale(Grid(Shape(4096, 4096), None), str(scale))
 
 
-def manner(steps: int, beside: int = 0) -> Manner:
-    """Single precision on the CPU."""
-    return Manner(steps=steps, device=torch.device("cpu"), precision="fp32", beside=beside)
+def manner(steps: int, beside: int = 0, precision: Precision = "fp32") -> Manner:
+    """On the CPU."""
+    return Manner(steps=steps, device=CPU, precision=precision, beside=beside)
+
+
+def precisions() -> list[Precision]:
+    """Single precision, and what ``auto`` stands for where that is another."""
+    return list(dict.fromkeys(("fp32", resolve_precision("auto", CPU))))
 
 
 def plain_sample(cell: Cell, network: NeurOpDiff, steps: int) -> Tensor:
@@ -127,28 +135,26 @@ def against_paper(quick: bool) -> tuple[Rows, float]:
     """
     config, network = paper()
     steps, repeats = (2, 1) if quick else (5, 3)
-    few = Cell(prepare(config, network, zoom_by(SCALE), manner(steps)), zoom_by(SCALE), SIDE - 64)
+    zoom, side = zoom_by(SCALE), SIDE - 64
+    few = Cell(prepare(config, network, zoom, manner(steps)), zoom, side)
     plain_made = plain_sample(few, network, steps)
     plain = median(partial(plain_sample, few, network, steps), repeats) * STEPS / steps
     quick_network = paper_network(config).eval().requires_grad_(False)
     quick_network.load_state_dict(network.state_dict())
     lay_out(quick_network)
-    inference = prepare(config, quick_network, zoom_by(SCALE), manner(steps))
-    few = Cell(inference, zoom_by(SCALE), SIDE - 64)
-    made = few()
-    prior = Cell(
-        prepare(config, quick_network, zoom_by(SCALE), manner(0)), zoom_by(SCALE), SIDE - 64
-    )
-    ours_prior, ours_few = median(prior, repeats), median(few, repeats)
-    ours = ours_prior + (ours_few - ours_prior) * STEPS / steps
-    error = float((made - plain_made).norm() / plain_made.norm())
-    megapixels = SIDE**2 / 1e6
-    rows: Rows = [
-        ("what", "plain, s/Mpx", "ours, s/Mpx", "ratio", "relative difference"),
-        _ratio(f"{STEPS} steps of DDIM ({steps} timed)", plain, ours, error),
-        *_priors(prior, network, repeats),
-    ]
-    return rows, plain / megapixels
+    rows: Rows = [("what", "plain, s/Mpx", "ours, s/Mpx", "ratio", "relative difference")]
+    for precision in precisions():
+        few, prior = (
+            Cell(prepare(config, quick_network, zoom, manner(n, 0, precision)), zoom, side)
+            for n in (steps, 0)
+        )
+        made = few()
+        ours_prior, ours_few = median(prior, repeats), median(few, repeats)
+        ours = ours_prior + (ours_few - ours_prior) * STEPS / steps
+        error = float((made - plain_made).norm() / plain_made.norm())
+        what = f"{STEPS} steps of DDIM ({steps} timed), {precision}"
+        rows += [_ratio(what, plain, ours, error), *_priors(prior, network, repeats, precision)]
+    return rows, plain / (SIDE**2 / 1e6)
 
 
 def _ratio(what: str, plain: float, ours: float, error: float) -> tuple[str, ...]:
@@ -163,7 +169,7 @@ def _ratio(what: str, plain: float, ours: float, error: float) -> tuple[str, ...
     )
 
 
-def _priors(cell: Cell, network: NeurOpDiff, repeats: int) -> Rows:
+def _priors(cell: Cell, network: NeurOpDiff, repeats: int, precision: Precision) -> Rows:
     """The prior of the paper's size: with the contexts of its image, and with stored ones."""
     image, size = torch.from_numpy(cell.image)[None], torch.tensor((2 / SCALE, 2 / SCALE)).double()
     places = cell.samples, cell.samples
@@ -183,29 +189,34 @@ def _priors(cell: Cell, network: NeurOpDiff, repeats: int) -> Rows:
     scene = scene_network(stored).eval().requires_grad_(False)
     lay_out(scene)
     # Its cells have a halo: as large a cell as the shipped model's, told per pixel.
-    large = Cell(prepare(stored, scene, zoom_by(SCALE), manner(0)), zoom_by(SCALE), 768)
+    inference = prepare(stored, scene, zoom_by(SCALE), manner(0, 0, precision))
+    large = Cell(inference, zoom_by(SCALE), 768)
     with_stored = median(large, repeats) * SIDE**2 / 768**2
     made = plain()
     error = float((cell() - made).norm() / made.norm())
     return [
-        _ratio("prior, contexts of its image", spent, median(cell, repeats), error),
-        (*_ratio("prior, stored contexts, cell of 768", spent, with_stored, 0)[:4], "not the same"),
+        _ratio(f"prior, contexts of its image, {precision}", spent, median(cell, repeats), error),
+        (
+            *_ratio(f"prior, stored contexts, cell of 768, {precision}", spent, with_stored, 0)[:4],
+            "not the same",
+        ),
     ]
 
 
 def shipped(quick: bool, plain: float) -> Rows:
     """(b): the shipped model against the plain evaluation at 50 steps."""
     model = zoo.load("aerial")
-    rows: Rows = [("scale", "steps", "s/Mpx", "Mpx/s", "paper's release over it, x4")]
-    for scale in (4,) if quick else (2, 4, 8):
+    rows: Rows = [("precision", "scale", "steps", "s/Mpx", "Mpx/s", "paper's release over it, x4")]
+    for precision, scale in product(precisions(), (4,) if quick else (2, 4, 8)):
         zoom = zoom_by(scale)
         for steps in (0, model.config.steps):
             inference = prepare(
-                model.config, model.network, zoom, manner(steps, surroundings(zoom))
+                model.config, model.network, zoom, manner(steps, surroundings(zoom), precision)
             )
             spent = Cell(inference, zoom, model.config.tiles.size).seconds
             told = f"{plain / spent:.0f}" if scale == SCALE else ""
-            rows.append((f"x{scale}", str(steps), f"{spent:.2f}", f"{1 / spent:.2f}", told))
+            what = precision, f"x{scale}", str(steps)
+            rows.append((*what, f"{spent:.2f}", f"{1 / spent:.2f}", told))
     return rows
 
 

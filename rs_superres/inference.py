@@ -189,7 +189,7 @@ class _PaperInference:
         with self._manner.computing():
             tensor = _batch(image, self._manner.device)
             places = _samples(rows, tensor.device), _samples(columns, tensor.device)
-            prior = paper_grid(self._prior, tensor, *places, self._cell)
+            prior = paper_grid(self._prior, tensor, *places, self._cell, self._manner.dtype)
         for noise in noises:
             out = prior
             if self._manner.steps and isinstance(network, NeurOpDiff):
