@@ -70,7 +70,7 @@ class Way:
     """Results that are drawn and averaged."""
     consistency: bool = True
     """Whether the result, brought back, shall equal the low resolution."""
-    precision: Precision = "fp32"
+    precision: Precision = "auto"
     device: torch.device | None = None
     """What computes; that on which the model was loaded where None."""
 

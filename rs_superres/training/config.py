@@ -238,8 +238,10 @@ class TrainConfig:
 
 
 TUNING = TrainConfig(
-    prior_phase=PriorPhase(steps=4_000, learning_rate=2e-4, warmup=50),
-    denoiser_phase=DenoiserPhase(steps=4_000, learning_rate=2e-4, warmup=50),
+    prior_phase=PriorPhase(
+        steps=1_000, learning_rate=1e-4, warmup=50, ema=0.99, loss="psnr", contexts="stored"
+    ),
+    denoiser_phase=DenoiserPhase(steps=1_000, learning_rate=1e-4, warmup=50, ema=0.99),
     run=RunConfig(validate_every=500),
 )
 """From a model that has learnt already: gentler steps, and fewer."""
