@@ -96,7 +96,7 @@ def overhead(folder: Path, quick: bool) -> Rows:
         shares = []
         for _ in range(1 if quick else 5):
             begun = time.perf_counter()
-            options = Options(scale=SCALE, steps=steps, overwrite=True, precision="fp32")
+            options = Options(scale=SCALE, steps=steps, overwrite=True)
             decided = plan(source, folder / "overhead.tif", options)
             clocked = Clocked(decided.recipe.inference)
             # One cell at a time: seconds of cells side by side would be counted twice.
@@ -149,7 +149,7 @@ def growth(folder: Path, sizes: Sequence[float]) -> Rows:
         source, out = scene(folder, megapixels), folder / "growth.tif"
         tool = str(Path(sys.executable).with_name("rs-sr"))
         command = [tool, "upscale", str(source), "-o", str(out)]
-        command += ["--scale", str(SCALE), "--steps", "0", "--precision", "fp32", "--overwrite"]
+        command += ["--scale", str(SCALE), "--steps", "0", "--overwrite"]
         spent, memory, disk = _watched([*command, "-q"], folder)
         rows.append(
             (

@@ -22,7 +22,7 @@ from rs_superres.config import (
     TrainedConfig,
     UNetConfig,
 )
-from rs_superres.consistency import surroundings
+from rs_superres.consistency import reach
 from rs_superres.diffusion.samplers import ddim
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.grid import Grid, Shape, Zoom
@@ -211,7 +211,7 @@ def shipped(quick: bool, plain: float) -> Rows:
         zoom = zoom_by(scale)
         for steps in (0, model.config.steps):
             inference = prepare(
-                model.config, model.network, zoom, manner(steps, surroundings(zoom), precision)
+                model.config, model.network, zoom, manner(steps, reach(zoom), precision)
             )
             spent = Cell(inference, zoom, model.config.tiles.size).seconds
             told = f"{plain / spent:.0f}" if scale == SCALE else ""

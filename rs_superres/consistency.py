@@ -37,7 +37,7 @@ REACH = SUPPORT + NEAR + SUPPORT
 """Source cells from an output pixel to the farthest that its correction depends on."""
 
 
-def surroundings(zoom: Zoom) -> int:
+def reach(zoom: Zoom) -> int:
     """Output pixels around a window whose values the corrections in it depend on."""
     return math.ceil(REACH / min(zoom.rows.step, zoom.columns.step)) + 1
 
@@ -58,7 +58,7 @@ class Projection:
     Args:
         config: kernel and noise level.
         axes: the output among the source, rows and columns.
-        pixels: the window's rows and columns; its correction is sound :func:`surroundings` away
+        pixels: the window's rows and columns; its correction is sound :func:`reach` away
             from its border.
         cells: rows and columns of the source that are given.
     """

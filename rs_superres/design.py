@@ -12,7 +12,7 @@ from rs_superres.extent import Extent
 from rs_superres.grid import Window, Zoom
 from rs_superres.groups import band_groups
 from rs_superres.machine import check_memory
-from rs_superres.manner import resolve_device, resolve_precision
+from rs_superres.manner import Precision, resolve_device, resolve_precision
 from rs_superres.options import Options
 from rs_superres.place import pixel_size
 from rs_superres.raster import Description, Sampled
@@ -39,7 +39,7 @@ class Design:
     recipe: Recipe = field(repr=False)
     model: zoo.Model = field(repr=False)
     steps: int
-    precision: str
+    precision: Precision
     device: str
 
     @property

@@ -43,15 +43,21 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(name: Precision, device: torch.device) -> Precision:
     """The precision that ``auto`` stands for on a device of this machine."""
     if name == "auto":
-        return "bf16" if device.type == "cuda" or (device.type == "cpu" and _has_bf16()) else "fp32"
+        return "bf16" if _multiplies_bf16(device) else "fp32"
     return name
 
 
-def _has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself; where it only emulates, float32 is faster."""
-    # torch has no public names for these, and they may go.
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in checks)
+def _multiplies_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies bf16 itself; where it only emulates, float32 is faster."""
+    match device.type:
+        case "cuda":
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        case "cpu":
+            # torch has no public names for these, and they may go.
+            checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+            return any(getattr(torch.cpu, name, bool)() for name in checks)
+        case _:
+            return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

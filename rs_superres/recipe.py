@@ -8,7 +8,7 @@ import torch
 
 from rs_superres.area import Area
 from rs_superres.config import ConsistencyConfig
-from rs_superres.consistency import surroundings
+from rs_superres.consistency import reach
 from rs_superres.grid import Zoom
 from rs_superres.groups import Group
 from rs_superres.inference import Inference, prepare
@@ -70,9 +70,10 @@ class Way:
     """Results that are drawn and averaged."""
     consistency: bool = True
     """Whether the result, brought back, shall equal the low resolution."""
-    precision: Precision = "auto"
-    device: torch.device | None = None
-    """What computes; that on which the model was loaded where None."""
+    precision: Precision
+    """What it computes in."""
+    device: torch.device
+    """What computes."""
 
     def recipe(self, zoom: Zoom, bands: tuple[Band, ...]) -> Recipe:
         """The recipe of a scene without groups, mask and area: those are for the caller to add.
@@ -83,9 +84,9 @@ class Way:
         config, network = self.model.config, self.model.network
         manner = Manner(
             steps=self.steps,
-            device=self.device or next(network.parameters()).device,
+            device=self.device,
             precision=self.precision,
-            beside=surroundings(zoom) if self.consistency else 0,
+            beside=reach(zoom) if self.consistency else 0,
         )
         return Recipe(
             zoom=zoom,

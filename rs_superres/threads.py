@@ -20,6 +20,7 @@ THREADS = 2
 
 Task = TypeVar("Task")
 
+# Asked before every setting: see :func:`_single`.
 _threads = Setting(torch.get_num_threads, torch.set_num_threads)
 
 

@@ -63,11 +63,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def make(tmp_path: Path, tiny: str) -> Callable[..., Plan]:
-    """Plans of a run of the tiny model, prior alone, onto ``out.tif``."""
+    """Plans of a run of the tiny model, prior alone, in float32, onto ``out.tif``."""
     from rs_superres import engine  # noqa: PLC0415 (as above)
 
     def planned(source: Path, out: str = "out.tif", **options: Any) -> Plan:
-        asked = engine.Options(**{"model": tiny, "steps": 0, **options})
+        asked = engine.Options(**{"model": tiny, "steps": 0, "precision": "fp32", **options})
         return engine.plan(source, tmp_path / out, asked)
 
     return planned

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rs_superres.config import ConsistencyConfig, Kernel
-from rs_superres.consistency import Projection, footprints, surroundings
+from rs_superres.consistency import Projection, footprints, reach
 from rs_superres.degrade import kernel_matrix
 from rs_superres.grid import Axis, Grid, Shape, Zoom
 from tests.rasters import Array
@@ -29,7 +29,7 @@ def project(
     config: ConsistencyConfig, along: Zoom, made: Array, source: Array, pixels: range
 ) -> Array:
     """The projection of a square window of a field, as a cell of the lattice is projected."""
-    around = surroundings(along)
+    around = reach(along)
     wide = range(pixels.start - around, pixels.stop + around)
     cells = range(-12, along.rows.source + 12)
     mirrored = np.pad(made, ((0, 0), (AROUND, AROUND), (AROUND, AROUND)), mode="symmetric")

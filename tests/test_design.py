@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from rs_superres import __version__, engine
 from rs_superres.engine import Plan
 from rs_superres.groups import band_groups
-from rs_superres.manner import resolve_precision
 from tests import models, rasters
 from tests.rasters import Array, textured
 
@@ -29,9 +27,23 @@ def test_the_tags(make: Make, scene: Path) -> None:
     assert float(tags["SUPERRES_SCALE"]) == 3
     assert (tags["SUPERRES_STEPS"], tags["SUPERRES_SEED"]) == ("2", "4")
     assert tags["SUPERRES_VALUE_RANGE"] == "0,255"
-    assert tags["SUPERRES_PRECISION"] == resolve_precision("auto", torch.device("cpu"))
     for name in ("SUPERRES_MODEL_SHA256", "SUPERRES_SOURCE_SHA256"):
         assert len(tags[name]) == 64
+
+
+@pytest.mark.parametrize(("multiplies", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_the_precision_is_the_processor_s(
+    make: Make, scene: Path, multiplies: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rs_superres.manner._multiplies_bf16", lambda _: multiplies)
+    told = make(scene, scale="3", precision="auto")
+    asked = make(scene, scale="3", precision=precision)
+    assert told.precision == told.tags()["SUPERRES_PRECISION"] == precision
+    assert told.checksum == asked.checksum
+    engine.run(told)
+    values = rasters.read(told.out)
+    engine.run(replace(asked, out=told.out.with_name("asked.tif")))
+    np.testing.assert_array_equal(rasters.read(told.out.with_name("asked.tif")), values)
 
 
 def test_the_model_s_own_steps(make: Make, scene: Path) -> None:

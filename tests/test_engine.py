@@ -253,7 +253,7 @@ def test_assembly_that_stops_goes_on(
         ({"value_range": (0, 200)}, "value range"),
         ({"scale": "3.02"}, "grid"),
         ({"bounds": (500_100, 5_399_700, 500_300, 5_399_900)}, "window"),
-        ({"precision": "fp16"}, "precision"),
+        ({"precision": "bf16"}, "precision"),
     ],
 )
 def test_changed_settings_start_anew(

@@ -21,7 +21,7 @@ from tests.rasters import NORTH_UP, textured
 Make = Callable[..., Plan]
 
 
-@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize(("steps", "precision"), [(0, "fp32"), (2, "fp32"), (2, "bf16")])
 @pytest.mark.parametrize(
     "bounds",
     [
@@ -31,10 +31,15 @@ Make = Callable[..., Plan]
     ],
 )
 def test_bounds_are_the_crop_of_the_whole(
-    make: Make, scene: Path, steps: int, bounds: tuple[float, float, float, float]
+    make: Make,
+    scene: Path,
+    steps: int,
+    precision: str,
+    bounds: tuple[float, float, float, float],
 ) -> None:
-    whole = make(scene, "whole.tif", scale="3", steps=steps)
-    part = make(scene, "part.tif", scale="3", steps=steps, bounds=bounds)
+    asked = {"scale": "3", "steps": steps, "precision": precision}
+    whole = make(scene, "whole.tif", **asked)
+    part = make(scene, "part.tif", **asked, bounds=bounds)
     engine.run(whole)
     engine.run(part)
     pixels = rasters.read(whole.out)[:, *part.window.slices]

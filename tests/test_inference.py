@@ -76,7 +76,7 @@ def test_the_residual_is_what_stands_beside_the_cubic(kind: str, steps: int) -> 
     network = (scene_network if kind == "scene" else paper_network)(made).eval()
     if isinstance(network, SceneNetwork):
         models.scramble(network, seed=3)
-    inference = prepare(made, network, ZOOM, Manner(steps=steps, device=CPU))
+    inference = prepare(made, network, ZOOM, Manner(steps=steps, device=CPU, precision="fp32"))
     call = asked(inference)
     (residual,), (drawn,) = inference.residual(*call), inference(*call)
     assert np.abs(residual).max() > 1e-3

@@ -21,12 +21,25 @@ def test_devices() -> None:
 
 
 @pytest.mark.parametrize("check", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])
-def test_precisions(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_bf16_on_a_processor_that_multiplies_it(
+    check: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
     assert resolve_precision("auto", CPU) == "fp32"
     monkeypatch.setattr(torch.cpu, check, lambda: True)
     assert resolve_precision("auto", CPU) == "bf16"
     assert resolve_precision("fp32", CPU) == "fp32"
-    assert resolve_precision("auto", torch.device("cuda")) == "bf16"
-    assert resolve_precision("fp16", CPU) == "fp16"
+    assert resolve_precision("auto", torch.device("mps")) == "fp32"
+
+
+def test_auto_is_bf16_on_a_gpu_that_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = torch.device("cuda")
+    for there, precision in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(
+            torch.cuda,
+            "is_bf16_supported",
+            lambda including_emulation, there=there: there and not including_emulation,
+        )
+        assert resolve_precision("auto", cuda) == precision
+    assert resolve_precision("fp16", cuda) == "fp16"

@@ -175,7 +175,9 @@ def network_inference(zoom: Zoom, *, steps: int = 0, margin: int = 64) -> Infere
     torch.manual_seed(0)
     network = scene_network(made).eval().requires_grad_(False)
     models.scramble(network, seed=3)
-    return prepare(made, network, zoom, Manner(steps=steps, device=torch.device("cpu")))
+    return prepare(
+        made, network, zoom, Manner(steps=steps, device=torch.device("cpu"), precision="fp32")
+    )
 
 
 FLOAT_RGB = tuple(band("float32", c) for c in ("red", "green", "blue"))

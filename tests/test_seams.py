@@ -48,7 +48,7 @@ def enlarged(model: zoo.Model, values: Array, *, steps: int) -> Pair:
         model.config,
         model.network,
         zoom,
-        Manner(steps=steps, device=torch.device("cpu")),
+        Manner(steps=steps, device=torch.device("cpu"), precision="fp32"),
     )
     out = []
     for side in (CELL, 512):

@@ -18,6 +18,7 @@ from distributed import Client, Future, LocalCluster, get_worker
 
 from rs_superres.errors import ClusterError, InputError
 from rs_superres.machine import memory
+from rs_superres.manner import Precision, resolve_device, resolve_precision
 from rs_superres.threads import THREADS, cores
 
 T = TypeVar("T")
@@ -127,6 +128,25 @@ def processors_of_workers(client: Client) -> int:
     if client.cluster is None:
         return THREADS
     return max(THREADS, cores() // max(1, len(client.nthreads())))
+
+
+def precision_of_workers(client: Client, asked: Precision, device: str) -> Precision:
+    """What all workers are to compute in: where ``auto`` is not the same for all of them, fp32.
+
+    One for all, since a result shall not depend on the worker that made it.
+    """
+    if asked != "auto":
+        return asked
+    found = set(client.run(_own_precision, device).values())
+    return found.pop() if len(found) == 1 else "fp32"
+
+
+def _own_precision(device: str) -> Precision:
+    """What ``auto`` stands for on a worker; that a device is not there each scene will tell."""
+    try:
+        return resolve_precision("auto", resolve_device(device))
+    except InputError:
+        return "fp32"
 
 
 def memory_of_worker(asked: int | None) -> int | None:

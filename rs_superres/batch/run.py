@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -17,11 +18,13 @@ from rs_superres.batch.cluster import (
     device_of_worker,
     given_up,
     memory_of_worker,
+    precision_of_workers,
     processors_of_workers,
 )
 from rs_superres.batch.folder import Scene
 from rs_superres.batch.work import Job, Outcome, anywhere, upscaled
 from rs_superres.engine import Options
+from rs_superres.manner import Precision
 from rs_superres.raster import one_line
 
 ATTEMPTS = 3
@@ -137,7 +140,21 @@ def run_batch(client: Client, asked: list[Job], tell: Tell) -> list[Outcome]:
     state, topic = State(len(asked)), f"rs-sr-{uuid4().hex}"
     outcomes: dict[int, Outcome] = {}
     processors = processors_of_workers(client)
-    pending = deque(replace(job, processors=processors) for job in asked)
+
+    @cache
+    def precision(wanted: Precision, device: str) -> Precision:
+        return precision_of_workers(client, wanted, device)
+
+    pending = deque(
+        replace(
+            job,
+            processors=processors,
+            options=replace(
+                job.options, precision=precision(job.options.precision, job.options.device)
+            ),
+        )
+        for job in asked
+    )
 
     def heard(event: Any) -> None:
         number, share, pixels = event[1]

@@ -73,7 +73,8 @@ def compute_on(client: Client) -> Compute:
         task = _Task(
             sources=decided.sources,
             out=decided.out,
-            options=decided.options,
+            # Of this machine's plan: ``auto`` may stand for another on a worker.
+            options=replace(decided.options, precision=decided.precision),
             checksum=decided.checksum,
         )
         for cell, future in completed(client, task, deque(cells), lambda: None):

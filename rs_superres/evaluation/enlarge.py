@@ -65,7 +65,7 @@ def enlarge(
     seed: int = 0,
     value_range: ValueRange = EIGHT_BITS,
 ) -> Values:
-    """Super-resolve one group of bands onto a shape over the same extent.
+    """Super-resolve one group of bands onto a shape over the same extent, in single precision.
 
     Args:
         image: (3, y, x) of an RGB triplet, or (1, y, x); all valid.
@@ -85,4 +85,6 @@ def enlarge(
         groups=(Group(tuple(range(len(image))), value_range),),
     )
     zoom = Zoom.onto(Grid(Shape(*image.shape[1:]), None), Shape(*shape))
-    return enlarged(low, zoom, Way(model=model, steps=steps, seed=seed))[0]
+    device = next(model.network.parameters()).device
+    way = Way(model=model, steps=steps, seed=seed, precision="fp32", device=device)
+    return enlarged(low, zoom, way)[0]

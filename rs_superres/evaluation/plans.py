@@ -137,6 +137,7 @@ def plan(options: Options) -> Plan:
             samples=options.samples if steps else 1,
             consistency=options.consistency,
             precision=resolve_precision(options.precision, device),
+            device=device,
         )
     first = next(iter(ways.values())).model.config
     return Plan(

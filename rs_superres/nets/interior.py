@@ -19,7 +19,7 @@ from rs_superres.nets.encoders import DenseBlock, Edsr, Rdn, ResidualBlock
 
 STRIP = 448
 """Rows of features that are made at once, at most. A strip costs the encoder's radius in rows; a
-cell of 768 output pixels is one strip down to a magnification of 1.8, and two below."""
+cell of 768 output pixels is one strip down to a magnification of about 1.8, with steps 1.95."""
 
 
 def interior(encoder: Edsr | Rdn, image: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import math
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from rs_superres.config import (
     ConsistencyConfig,
@@ -79,7 +79,7 @@ class DegradationConfig:
     @property
     def shares(self) -> dict[Kernel, float]:
         """Of each kernel."""
-        return {kernel: getattr(self, kernel) for kernel in get_args(Kernel)}
+        return {"bicubic": self.bicubic, "area": self.area, "gaussian": self.gaussian}
 
     @property
     def consistency(self) -> ConsistencyConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -76,9 +77,13 @@ def prior_loss(
     drawn = prior.residual(batch.low, *samples, _cell(batch), contexts)
     made = cubic(batch.low, *samples) + drawn
     error = made.float() - _at(batch.high, rows, columns)
-    if kind == "psnr":
-        return (error.square().mean((1, 2, 3)) + FLAT).log10().mean()
-    return error.abs().mean()
+    match kind:
+        case "psnr":
+            return (error.square().mean((1, 2, 3)) + FLAT).log10().mean()
+        case "absolute":
+            return error.abs().mean()
+        case _:
+            assert_never(kind)
 
 
 def denoiser_loss(

@@ -1,8 +1,6 @@
 """Whether the result, brought back to the source's grid, is the source: figures over blocks.
 
-Each figure is taken of two differences, from the source and from plain cubic interpolation brought
-back likewise, and the kinder one counts: a faithful result agrees with the first, a plain one with
-the second.
+Of the two :mod:`differences <rs_superres.verify.differences>` of a band the kinder one counts.
 """
 
 from __future__ import annotations

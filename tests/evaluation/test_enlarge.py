@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rs_superres import engine, zoo
 from rs_superres.evaluation.enlarge import EIGHT_BITS, Low, enlarge, enlarged
@@ -31,7 +32,7 @@ def low_of(image: rasters.Array) -> Low:
 def test_it_is_the_engine_s(tmp_path: Path, tiny: str, steps: int) -> None:
     image = textured(1, 3, 40, 36)
     source = rasters.write(tmp_path / "a.tif", image, colours=RGB)
-    options = engine.Options(scale="2.5", model=tiny, steps=steps, seed=3)
+    options = engine.Options(scale="2.5", model=tiny, steps=steps, seed=3, precision="fp32")
     engine.upscale(source, tmp_path / "out.tif", options)
     ours = enlarge(image, (100, 90), zoo.load(tiny), steps=steps, seed=3)
     np.testing.assert_array_equal(ours, rasters.read(tmp_path / "out.tif"))
@@ -42,11 +43,24 @@ def test_samples_and_their_spread_are_the_engine_s(tmp_path: Path, tiny: str) ->
     source = rasters.write(tmp_path / "a.tif", image, colours=RGB)
     out, spread = tmp_path / "out.tif", tmp_path / "std.tif"
     options = engine.Options(
-        scale="3", model=tiny, steps=1, samples=2, uncertainty=spread, consistency=False
+        scale="3",
+        model=tiny,
+        steps=1,
+        samples=2,
+        uncertainty=spread,
+        consistency=False,
+        precision="fp32",
     )
     engine.upscale(source, out, options)
     zoom = Zoom.onto(Grid(Shape(30, 34), None), Shape(90, 102))
-    way = Way(model=model, steps=1, samples=2, consistency=False)
+    way = Way(
+        model=model,
+        steps=1,
+        samples=2,
+        consistency=False,
+        precision="fp32",
+        device=torch.device("cpu"),
+    )
     made, deviation = enlarged(low_of(image), zoom, way)
     np.testing.assert_array_equal(made, rasters.read(out))
     np.testing.assert_array_equal(deviation, rasters.read(spread))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from affine import Affine
 
 from rs_superres import engine, zoo
@@ -42,9 +43,13 @@ def test_the_result_is_that_of_like(folders: tuple[Path, Path], tmp_path: Path, 
     ((pair,), skipped) = find_pairs(low, high, None)
     assert (pair.name, pair.scale, skipped) == ("a.tiff", 2.5, [])
     case = pair.case(pair.scale, ConsistencyConfig())
-    made, _ = enlarged(case.low, case.zoom, Way(model=zoo.load(tiny), steps=0))
+    made, _ = enlarged(
+        case.low,
+        case.zoom,
+        Way(model=zoo.load(tiny), steps=0, precision="fp32", device=torch.device("cpu")),
+    )
     out = tmp_path / "out.tif"
-    options = engine.Options(like=high / "a.tiff", model=tiny, steps=0)
+    options = engine.Options(like=high / "a.tiff", model=tiny, steps=0, precision="fp32")
     engine.upscale(low / "a.tif", out, options)
     np.testing.assert_allclose(
         made.astype(float), rasters.read(out), atol=1

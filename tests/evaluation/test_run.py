@@ -31,7 +31,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_means_over_the_images(data: Path, tiny: str) -> None:
-    decided = plan(Options(data=(data,), models=(tiny,), scales=(2.0, 4.0), steps=0))
+    decided = plan(
+        Options(data=(data,), models=(tiny,), scales=(2.0, 4.0), steps=0, precision="fp32")
+    )
     told: list[tuple[int, int]] = []
     found = run(decided, lambda done, total: told.append((done, total)))
     assert (found.methods, found.scales) == ([BICUBIC, tiny], [2.0, 4.0])

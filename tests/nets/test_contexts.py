@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from rs_superres.nets.build import paper_network
-from rs_superres.nets.contexts import contexts_of, paper_grid
-from rs_superres.nets.operator import AxisSamples
+from rs_superres.nets.contexts import contexts_of, paper_grid, thinned
+from rs_superres.nets.operator import AxisSamples, NeuralOperator
 from rs_superres.nets.prior import PaperPrior, linear, scene_samples
 from tests import models
 from tests.nets.priors import random_image
@@ -43,18 +45,49 @@ def test_contexts_piece_by_piece(step: float, monkeypatch: pytest.MonkeyPatch) -
         torch.testing.assert_close(ours, plain, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("count", [1, 2, 40])
-def test_in_half_precision_fewer_queries_make_the_context(count: int) -> None:
+def paper_prior() -> PaperPrior:
     torch.manual_seed(7)
     network = paper_network(models.config("paper", denoiser=False)).eval()
     assert isinstance(network, PaperPrior)
-    network.requires_grad_(False)
-    image = random_image(6, 1, 3, 14, 12)
-    rows, columns = samples(1.1, 0.25, count), samples(0.4, 0.25, count)
-    cell = torch.tensor((0.5, 0.5), dtype=torch.float64)
+    return network.requires_grad_(False)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 256])
+@pytest.mark.parametrize("step", [1 / 4, 1 / 3, 2 / 3, 1 / 1.01])
+def test_fewer_queries_lie_like_all(count: int, step: float) -> None:
+    """Among the image, and among the places in a cell, whatever the scale."""
+    whole = samples(0.2, step, count)
+    few = thinned(whole)
+    assert 1 <= len(few.index) <= max(1, count / 3)
+    if count < 256:
+        return
+    for made, every in (
+        (few.relative[:, 0], whole.relative[:, 0]),
+        (few.index[:, 0], whole.index[:, 0]),
+    ):
+        wide = float(every.max() - every.min())
+        assert abs(made.double().mean() - every.double().mean()) < 0.05 * wide + 0.02
+        assert made.double().std() == pytest.approx(every.double().std(), rel=0.25)
+
+
+@pytest.mark.parametrize("step", [1 / 4, 1 / 3, 2 / 3])
+def test_in_half_precision_fewer_queries_make_the_context(
+    step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def counted(operator: NeuralOperator, features: Tensor, *places: Any) -> list[Tensor]:
+        asked.append((len(places[0].index), len(places[1].index)))
+        return contexts_of(operator, features, *places)
+
+    monkeypatch.setattr("rs_superres.nets.contexts.contexts_of", counted)
+    network, image = paper_prior(), random_image(6, 1, 3, 14, 12)
+    rows, columns = samples(1.1, step, 12), samples(0.4, step, 13)
+    cell = torch.full((2,), 2 * step, dtype=torch.float64)
     plain = network.grid(image, rows, columns, cell)
-    drawn = plain - linear(image, rows, columns)
-    made = paper_grid(network, image, rows, columns, cell, torch.bfloat16)
-    assert made.dtype == torch.float32
-    # bf16 rounds to 0.4 %.
-    assert (made - plain).norm() < 0.02 * drawn.norm()
+    share = (plain - linear(image, rows, columns)).norm()
+    for dtype, few, apart in ((torch.float32, (12, 13), 1e-5), (torch.bfloat16, (3, 4), 0.05)):
+        made = paper_grid(network, image, rows, columns, cell, dtype)
+        assert made.dtype == torch.float32
+        assert asked.pop() == few
+        assert (made - plain).norm() < apart * share
