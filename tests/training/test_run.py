@@ -362,6 +362,10 @@ def test_tuning_is_gentle_unless_told_otherwise(
     found = read_train_config(tmp_path / "run" / "train.toml")
     assert found.prior_phase == TUNING.prior_phase
     assert found.encoder == models.config().encoder
+    before, after = (
+        load_file(Path(p) / "weights.safetensors") for p in (shipped, tmp_path / "run")
+    )
+    np.testing.assert_array_equal(after["prior.contexts"], before["prior.contexts"])
 
 
 @pytest.mark.parametrize(
