@@ -74,7 +74,12 @@ class Degradation(click.ParamType[tuple[str, float]]):
 )
 @click.option("--scales", type=Scales(), default="2,3,4,6.5,8", show_default=True, metavar="S[,S]")
 @click.option(
-    "-m", "--model", "models", metavar="MODEL[,MODEL]", help="Shipped models, or model folders."
+    "-m",
+    "--model",
+    "models",
+    metavar="MODEL[,MODEL]",
+    multiple=True,
+    help="Shipped models, or model folders; may repeat.",
 )
 @click.option("-o", "--out", type=options.FILE, required=True, metavar="REPORT", help="Its folder.")
 @click.option(
@@ -117,7 +122,7 @@ class Degradation(click.ParamType[tuple[str, float]]):
 def command(
     data: tuple[Path, ...],
     pairs: tuple[Path, Path] | None,
-    models: str | None,
+    models: tuple[str, ...],
     out: Path,
     degradation: tuple[Any, float] | None,
     overwrite: bool,
@@ -146,7 +151,7 @@ def command(
         plans.Options(
             data=data,
             pairs=pairs,
-            models=tuple((models or zoo.DEFAULT).split(",")),
+            models=tuple(",".join(models or (zoo.DEFAULT,)).split(",")),
             degradation=kernel,
             **asked,
         )

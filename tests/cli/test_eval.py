@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,16 @@ def test_failures_are_one_line(data: Path, tmp_path: Path, tiny: str) -> None:
         assert result.stderr.startswith("rs-sr: error: ")
         assert result.stderr.count("\n") == 1
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_several_models(data: Path, tmp_path: Path, tiny: str, twice: bool) -> None:
+    other = shutil.copytree(tiny, tmp_path / "other")
+    models = ["-m", tiny, "-m", other] if twice else ["-m", f"{tiny},{other}"]
+    result = evaluate(
+        "--data", data, *models, "--scales", 2, "--steps", 0, "--limit", 1, "-q",
+        "-o", tmp_path / "r",
+    )  # fmt: skip
+    lines = result.stdout.splitlines()
+    assert [line.split()[1] for line in lines[2:5]] == ["bicubic", tiny, str(other)]
+    assert lines[3].split()[2:] == lines[4].split()[2:]
