@@ -181,10 +181,28 @@ def options(asked: dict[str, Any]) -> Options:
             plain[name] = Path(plain[name])
     if isinstance(plain.get("model"), Path):
         plain["model"] = str(plain["model"])
+    for name, count in (("value_range", 2), ("bounds", 4)):
+        if plain.get(name) is not None:
+            plain[name] = _numbers(name, plain[name], count)
     size = plain.get("resolution")
     if isinstance(size, int | float):
         plain["resolution"] = (size, size)
     return Options(bands=wish, **plain)
+
+
+def _numbers(name: str, given: Any, count: int) -> tuple[float, ...]:
+    """So many numbers.
+
+    Raises:
+        InputError: it is something else.
+    """
+    try:
+        made = () if isinstance(given, str) else tuple(float(value) for value in given)
+    except (TypeError, ValueError):
+        made = ()
+    if len(made) != count:
+        raise InputError(f"{name} is {given!r}, expected {count} numbers")
+    return made
 
 
 def _are_names(members: Sequence[Any]) -> bool:

@@ -151,3 +151,13 @@ def test_the_paper_kind_takes_arrays_too(tmp_path: Path, source: Path) -> None:
     rs_superres.upscale(source, tmp_path / "out.tif", **asked)
     made = rs_superres.upscale(opened(source, chunks={"x": 6}), **asked)
     np.testing.assert_array_equal(made, opened(tmp_path / "out.tif"))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "count"),
+    [("value_range", "0:255", 2), ("value_range", 255, 2), ("bounds", (1, 2, None, 4), 4)],
+)
+def test_numbers_that_are_none(name: str, given: Any, count: int) -> None:
+    asked: dict[str, Any] = {name: given}
+    with pytest.raises(errors.InputError, match=f"^{name} is .*, expected {count} numbers$"):
+        rs_superres.upscale(np.zeros((3, 20, 20), np.uint8), scale=2, steps=0, **asked)
