@@ -55,8 +55,11 @@ class Options:
     value_range: tuple[float, float] | None = None
     """Digital numbers that map to the network's -1 and 1."""
     device: str = "auto"
+    """``auto`` (the first GPU if there is one), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``."""
     precision: Precision = "auto"
+    """What the networks compute in."""
     format: Format = "cog"
+    """What the result is written as."""
     creation: Sequence[str] = ()
     """Further GDAL creation options, KEY=VALUE."""
     overwrite: bool = False
