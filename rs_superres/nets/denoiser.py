@@ -35,12 +35,13 @@ class ResidualDenoiser(nn.Module):
         super().__init__()
         self.unet = unet
         nn.init.zeros_(unet.head.conv.weight)  # begins as the best guess without a network
+        self.scales = tuple(scales)
         self.register_buffer("deviations", torch.full((len(scales),), 0.15))
-        self.register_buffer("deviation_scales", torch.tensor(tuple(scales)))
+        self.register_buffer("deviation_scales", torch.tensor(self.scales))
 
     def deviation(self, scale: float) -> Tensor:
         """The deviation of truth - prior at a scale: a scalar."""
-        return interpolated(self.deviations, self.deviation_scales, scale)
+        return interpolated(self.deviations, self.scales, scale)
 
     def denoise(self, x: Tensor, prior: Tensor, sigma: Tensor, scale: float) -> Tensor:
         """Estimate the clean residual.

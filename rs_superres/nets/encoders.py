@@ -27,7 +27,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) to the same shape."""
         inner: Tensor = self.second(torch.relu(self.first(x)))
-        return x + inner * self.scale
+        return torch.add(x, inner, alpha=self.scale)
 
 
 class Edsr(nn.Module):

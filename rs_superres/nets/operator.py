@@ -32,6 +32,16 @@ class AxisSamples:
         distance = self.relative.abs()
         return distance.flip(1) / distance.sum(1, keepdim=True)
 
+    def matrix(self, cells: int) -> Tensor:
+        """Linear weights of all cells of an axis, those before and those after apart.
+
+        Returns:
+            (n, 2, cells).
+        """
+        weights = self.weights()
+        whole = weights.new_zeros((*weights.shape, cells))
+        return whole.scatter_(2, self.index[:, :, None], weights[:, :, None])
+
     def moved(self, cells: int) -> AxisSamples:
         """The same queries where the features begin elsewhere."""
         return AxisSamples(index=self.index + cells, relative=self.relative)
@@ -192,6 +202,35 @@ class NeuralOperator(nn.Module):
         size = cell.to(flat).expand(b, where.shape[1], 2)
         lifted: Tensor = self.lift(torch.cat((where, *weighted, size), dim=2))
         return lifted
+
+    def lifted_first(
+        self, features: Tensor, rows: AxisSamples, columns: AxisSamples, cell: Tensor
+    ) -> Tensor:
+        """The same as :meth:`lifted`, to rounding, by products of matrices: (b, n, width).
+
+        The lifting is linear, so it is done where the features are, for each of the four corners,
+        and then interpolated, down and across. For training: the gradient of a product is another
+        one, that of gathered cells an addition at scattered places, which GPUs are slow at.
+
+        Args:
+            features: (b, c, h, w).
+            rows: the grid's rows among the feature rows.
+            columns: the grid's columns among the feature columns.
+            cell: (2,) size of a query's pixel in half feature cells, (row, column).
+        """
+        b, c, h, w = features.shape
+        weight, bias, width = self.lift.weight, self.lift.bias, self.lift.out_features
+        corners = weight[:, 8:-2].reshape(width, 2, 2, c).permute(1, 2, 0, 3).reshape(-1, c)
+        at_cells = F.linear(features.permute(0, 2, 3, 1), corners).view(b, h, w, 2, 2, width)
+        down, across = rows.matrix(h).to(at_cells), columns.matrix(w).to(at_cells)
+        tall = torch.einsum("rih,bhwijd->brwjd", down, at_cells)
+        lifted = torch.einsum("kjw,brwjd->brkd", across, tall).flatten(1, 2)
+        # Where a query lies, of each corner's (row, column) offset: the same in every image.
+        offsets = weight[:, :8].reshape(width, 2, 2, 2)
+        down = rows.relative.to(weight) @ offsets[..., 0].sum(2).T
+        across = columns.relative.to(weight) @ offsets[..., 1].sum(1).T
+        size = weight[:, -2:] @ cell.to(weight) + bias
+        return lifted + ((down + size)[:, None] + across).flatten(0, 1)
 
     def project(self, x: Tensor) -> Tensor:
         """(b, n, width) to the values (b, n, 3)."""

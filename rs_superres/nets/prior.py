@@ -8,6 +8,10 @@ the pixels within the encoder's radius alone and tiles agree with the untiled sc
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -17,20 +21,18 @@ from rs_superres.nets.interior import interior
 from rs_superres.nets.operator import AxisSamples, NeuralOperator, paper_samples
 
 
-def interpolated(values: Tensor, scales: Tensor, scale: float) -> Tensor:
+def interpolated(values: Tensor, scales: Sequence[float], scale: float) -> Tensor:
     """One entry of a table over scales, linear in log(scale) and held beyond its ends.
 
     Args:
         values: (n, ...) the table.
-        scales: (n,) its magnifications, increasing.
+        scales: its n magnifications, increasing.
         scale: the magnification sought.
     """
-    knots = scales.double().log2()
-    place = torch.tensor(scale, dtype=torch.float64, device=knots.device).log2()
-    place = place.clamp(knots[0], knots[-1])
-    i = int(torch.searchsorted(knots, place).clamp(1, len(knots) - 1))
-    t = float((place - knots[i - 1]) / (knots[i] - knots[i - 1]))
-    return torch.lerp(values[i - 1], values[i], t)
+    sought = min(max(scale, scales[0]), scales[-1])
+    after = max(1, bisect_left(scales, sought))
+    low, high = scales[after - 1], scales[after]
+    return torch.lerp(values[after - 1], values[after], math.log(sought / low, high / low))
 
 
 class PaperPrior(nn.Module):
@@ -155,6 +157,7 @@ class ScenePrior(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.operator = operator
+        self.scales = scales
         heads, d = operator.heads, operator.head_dim
         self.register_buffer("contexts", torch.zeros(len(scales), 2, heads, d, d))
         self.register_buffer("context_scales", torch.tensor(scales))
@@ -168,7 +171,7 @@ class ScenePrior(nn.Module):
 
     def contexts_at(self, scale: float) -> Tensor:
         """(2, heads, head_dim, head_dim), linear in log(scale) between the stored ones."""
-        return interpolated(self.contexts, self.context_scales, scale)
+        return interpolated(self.contexts, self.scales, scale)
 
     def folded(self, scale: float, cell: Tensor) -> FoldedOperator:
         """The operator at one scale, ready for grids.
@@ -237,7 +240,7 @@ class ScenePrior(nn.Module):
             (b, 3, rows, columns).
         """
         features = self.encoder(image)
-        lifted = self.operator.lifted(features, rows, columns, cell)
+        lifted = self.operator.lifted_first(features, rows, columns, cell)
         values: Tensor = self.operator(lifted, contexts)
         shape = len(image), 3, len(rows.index), len(columns.index)
         return values.transpose(1, 2).reshape(shape)

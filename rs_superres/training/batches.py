@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,6 +46,16 @@ class Shrinking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What is left of crops."""
+
+    pixels: int
+    """Of a whole crop's side."""
+    kept: tuple[Tensor, Tensor]
+    """Its rows, and its columns, that are left: (n,) int64 each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Crops of one magnification, in network values."""
 
@@ -57,22 +65,40 @@ class Batch:
     """(b, 3, p, p)."""
     phase: tuple[float, float] = (0.0, 0.0)
     """By how much of a cell the cells stand shifted, (rows, columns)."""
+    cut: Cut | None = None
+    """Where ``high`` holds some rows and columns of the crops alone: (b, 3, rows, columns)."""
+    lost: tuple[Skipped, ...] = ()
+    """Files that could not be read where a crop was wanted, once for each time."""
 
     def positions(self, axis: int) -> Tensor:
-        """(p,) float64: where the crops' rows (0) or columns (1) stand among those of ``low``."""
-        cells, pixels = self.low.shape[-1], self.high.shape[-1]
+        """(n,) float64: where rows (0) or columns (1) of ``high`` stand among those of ``low``."""
+        cells, pixels = self.low.shape[-1], self.pixels
         even = (2 * torch.arange(pixels, dtype=torch.float64) + 1) * cells / (2 * pixels) - 0.5
-        return even - self.phase[axis]
+        return (even if self.cut is None else even[self.cut.kept[axis]]) - self.phase[axis]
+
+    @property
+    def pixels(self) -> int:
+        """Of a crop's side."""
+        return self.high.shape[-1] if self.cut is None else self.cut.pixels
 
     @property
     def scale(self) -> float:
         """The true magnification."""
-        return self.high.shape[-1] / self.low.shape[-1]
+        return self.pixels / self.low.shape[-1]
+
+    def at(self, rows: Tensor, columns: Tensor) -> Batch:
+        """The same, but for ``high``: some rows and columns of the whole crops."""
+        cut = Cut(pixels=self.pixels, kept=(rows, columns))
+        return replace(self, high=self.high[:, :, rows][:, :, :, columns], cut=cut)
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device, laid out as convolutions like it."""
         low = self.low.to(device, non_blocking=True, memory_format=torch.channels_last)
         return replace(self, low=low, high=self.high.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """The same in memory that a GPU reads by itself."""
+        return replace(self, low=self.low.pin_memory(), high=self.high.pin_memory())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +115,7 @@ class Crops:
     """Random crops of scenes, a scene's chance proportional to its area.
 
     Windows with invalid pixels are not taken. A scene that cannot be read there is named in
-    :attr:`failures` and counted in :attr:`lost`, and another window drawn.
+    :attr:`Batch.lost`, and another window drawn.
 
     Args:
         scenes: where crops come from.
@@ -105,8 +131,6 @@ class Crops:
         self._sides = np.array([min(s.area.height, s.area.width) for s in scenes])
         self.largest = min(data.largest_crop, int(self._sides.max()))
         """Pixels of a crop's side at most: as configured, or what the largest scene holds."""
-        self.failures: dict[Path, Skipped] = {}
-        self.lost: Counter[Path] = Counter()
 
     def batch(self, key: Sequence[int], count: int, cells: int, scale: float) -> Batch:
         """Crops of cells x cells low-resolution pixels, or fewer at great scales.
@@ -123,11 +147,17 @@ class Crops:
         chance = np.random.default_rng(list(key))
         cells = min(cells, int(self.largest / scale))
         pixels = round(cells * scale)
-        crops = [self._crop(chance, pixels) for _ in range(count)]
+        lost: list[Skipped] = []
+        crops = [self._crop(chance, pixels, lost) for _ in range(count)]
         shrinking = self._shrinking(chance)
         low = np.stack([self._low(chance, crop, cells, shrinking) for crop in crops])
         high = np.stack([crop.values for crop in crops])
-        return Batch(low=torch.from_numpy(low), high=torch.from_numpy(high), phase=shrinking.phase)
+        return Batch(
+            low=torch.from_numpy(low),
+            high=torch.from_numpy(high),
+            phase=shrinking.phase,
+            lost=tuple(lost),
+        )
 
     def _shrinking(self, chance: Random) -> Shrinking:
         """A way of shrinking, by the configured shares."""
@@ -149,10 +179,13 @@ class Crops:
     def _low(self, chance: Random, crop: _Crop, cells: int, by: Shrinking) -> Floats:
         """A crop's low resolution, rounded as its dtype holds it: (3, cells, cells)."""
         rows, columns = (
-            kernel_matrix(by.kernel, cells, crop.values.shape[1], phase=p, mtf=by.mtf)
+            torch.from_numpy(
+                kernel_matrix(by.kernel, cells, crop.values.shape[1], phase=p, mtf=by.mtf)
+            ).float()
             for p in by.phase
         )
-        low = rows.astype(np.float32) @ crop.values @ columns.T.astype(np.float32)
+        # By torch: it keeps to one thread in a process that loads batches, NumPy would take all.
+        low: Floats = (rows @ torch.from_numpy(crop.values) @ columns.T).numpy()
         if by.noise:
             low = low + by.noise * chance.standard_normal(low.shape, dtype=np.float32)
         kind = np.dtype(crop.dtype)
@@ -164,8 +197,8 @@ class Crops:
             low = crop.value_range.to_network(numbers)
         return low
 
-    def _crop(self, chance: Random, side: int) -> _Crop:
-        """One crop, turned, mirrored and recoloured by chance."""
+    def _crop(self, chance: Random, side: int, lost: list[Skipped]) -> _Crop:
+        """One crop, turned, mirrored and recoloured by chance; unreadable ones go to ``lost``."""
         areas = self._areas * (self._sides >= side)
         chances = areas / areas.sum()
         for _ in range(TRIES):
@@ -177,8 +210,7 @@ class Crops:
             try:
                 values, valid = scene.read(window, group.bands)
             except RasterError as error:
-                self.failures.setdefault(scene.path, Skipped(path=scene.path, reason=str(error)))
-                self.lost[scene.path] += 1
+                lost.append(Skipped(path=scene.path, reason=str(error)))
                 continue
             if valid.all():
                 crop = self._augmented(chance, group.value_range.to_network(values))

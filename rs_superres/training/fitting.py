@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from rs_superres.errors import TrainingError
 from rs_superres.training.config import Phase
@@ -32,6 +34,34 @@ class Pace:
         return min(1.0, max(step / max(self.steps, 1), timed))
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an iteration came to, perhaps still on its way from a GPU."""
+
+    step: int
+    values: Tensor
+    """(2,) its loss, and its gradient's norm, in memory of the CPU."""
+    arrived: torch.cuda.Event | None
+
+    @classmethod
+    def of(cls, step: int, loss: Tensor, norm: Tensor) -> Told:
+        """Without waiting for them."""
+        values = torch.stack((loss.detach().float(), norm.float()))
+        if not values.is_cuda:
+            return cls(step, values, None)
+        here = torch.empty(2, pin_memory=True).copy_(values, non_blocking=True)
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch's stub
+        arrived.record()
+        return cls(step, here, arrived)
+
+    def read(self) -> tuple[float, float]:
+        """Loss and norm, once they have arrived."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        value, norm = self.values.tolist()
+        return value, norm
+
+
 class Fitting:
     """A network that is trained by Adam, with an exponential average of its weights.
 
@@ -43,10 +73,13 @@ class Fitting:
 
     def __init__(self, module: nn.Module, phase: Phase, world: World) -> None:
         self.module, self._phase, self._world = module, phase, world
+        on_gpu = next(module.parameters()).is_cuda
         self._optimizer = torch.optim.Adam(
-            module.parameters(), phase.learning_rate, betas=(0.9, 0.99)
+            module.parameters(), phase.learning_rate, betas=(0.9, 0.99), fused=on_gpu
         )
-        self._average = {k: v.clone() for k, v in module.state_dict().items()}
+        self._weights = module.state_dict()
+        self._average = {k: v.clone() for k, v in self._weights.items()}
+        self._told: deque[Told] = deque()
         self.step = 0
         """Iterations done."""
         self.seconds = 0.0
@@ -63,28 +96,44 @@ class Fitting:
     def advance(self, loss: Tensor, progress: float) -> None:
         """One iteration down the gradient of a loss.
 
+        On a CPU a loss that is no number leaves the weights as they were. A GPU is not waited for:
+        it is told of by the next call, or by :meth:`heed`.
+
         Raises:
-            TrainingError: it, or its gradient in any process, is not a finite number; the weights
-                are left as they were.
+            TrainingError: a loss, or its gradient in any process, is not a finite number.
         """
-        value = float(loss.detach())
         for group in self._optimizer.param_groups:
             group["lr"] = self.rate(progress)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         self._world.average_gradients(self.module)
-        norm = float(nn.utils.clip_grad_norm_(self.module.parameters(), CLIP))
-        if not math.isfinite(norm) or not math.isfinite(value):
-            raise TrainingError(
-                f"the loss of iteration {self.step + 1} is {value}, its gradient's norm {norm}"
-            )
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), CLIP)
+        self._told.append(Told.of(self.step + 1, loss, norm))
+        self.heed(waiting=int(loss.is_cuda))
         self._optimizer.step()
         self.step += 1
-        self.recent.append(value)
         # The first iterations count less: they are nothing to average over.
         keep = min(self._phase.ema, self.step / (self.step + 9))
-        for name, weight in self.module.state_dict().items():
-            self._average[name].lerp_(weight, 1 - keep)
+        average = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]  # torch's stub
+        average([*self._average.values()], [*self._weights.values()], None)
+
+    def heed(self, waiting: int = 0) -> None:
+        """Learn what the last iterations came to.
+
+        Args:
+            waiting: iterations that need not be over yet.
+
+        Raises:
+            TrainingError: a loss, or its gradient, is not a finite number.
+        """
+        while len(self._told) > waiting:
+            told = self._told.popleft()
+            value, norm = told.read()
+            if not math.isfinite(norm) or not math.isfinite(value):
+                raise TrainingError(
+                    f"the loss of iteration {told.step} is {value}, its gradient's norm {norm}"
+                )
+            self.recent.append(value)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

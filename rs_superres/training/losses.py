@@ -29,11 +29,23 @@ def inner(batch: Batch, axis: int) -> Tensor:
     return ((positions >= BORDER) & (positions < cells - 1 - BORDER)).nonzero()[:, 0]
 
 
-def _samples(batch: Batch, rows: Tensor, columns: Tensor) -> tuple[AxisSamples, AxisSamples]:
-    """Where some rows and columns of the crops lie among the cells."""
+def sampled(batch: Batch, chance: np.random.Generator, side: int) -> Batch:
+    """A batch's whole crops at side x side random rows and columns away from their border.
+
+    All that there are where they are fewer.
+    """
+    rows, columns = (
+        torch.from_numpy(np.sort(chance.permutation(inner(batch, axis).numpy())[:side]))
+        for axis in (0, 1)
+    )
+    return batch.at(rows, columns)
+
+
+def _samples(batch: Batch) -> tuple[AxisSamples, AxisSamples]:
+    """Where rows and columns of the crops lie among the cells."""
     return (
-        scene_samples(batch.positions(0)[rows]).to(batch.low.device),
-        scene_samples(batch.positions(1)[columns]).to(batch.low.device),
+        scene_samples(batch.positions(0)).to(batch.low.device),
+        scene_samples(batch.positions(1)).to(batch.low.device),
     )
 
 
@@ -42,41 +54,28 @@ def _cell(batch: Batch) -> Tensor:
     return torch.full((2,), 2 / batch.scale)
 
 
-def _at(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Some rows and columns of an image (b, c, h, w)."""
-    return image[:, :, rows.to(image.device)][:, :, :, columns.to(image.device)]
-
-
 def prior_loss(
     prior: ScenePrior,
     batch: Batch,
-    chance: np.random.Generator,
-    side: int,
     *,
     kind: Loss = "absolute",
     contexts: Tensor | None = None,
 ) -> Tensor:
-    """The prior's error at side x side random rows and columns of the crops.
+    """The prior's error at the rows and columns of a batch.
 
     Args:
         prior: what is trained.
-        batch: on the prior's device.
-        chance: draws the rows and columns.
-        side: rows, and columns; all that there are where fewer.
+        batch: on the prior's device; see :func:`sampled`.
         kind: ``absolute`` for the mean absolute error of network values; ``psnr`` for the mean over
             crops of log10 of the mean squared error, a tenth of a PSNR less its sign (NAFNet, Chen
             et al. 2022): every crop counts alike, however much contrast it has.
         contexts: (2, heads, head_dim, head_dim); those of the crops at hand when None, as the
             paper trains.
     """
-    rows, columns = (
-        torch.from_numpy(np.sort(chance.permutation(inner(batch, axis).numpy())[:side]))
-        for axis in (0, 1)
-    )
-    samples = _samples(batch, rows, columns)
+    samples = _samples(batch)
     drawn = prior.residual(batch.low, *samples, _cell(batch), contexts)
     made = cubic(batch.low, *samples) + drawn
-    error = made.float() - _at(batch.high, rows, columns)
+    error = made.float() - batch.high
     match kind:
         case "psnr":
             return (error.square().mean((1, 2, 3)) + FLAT).log10().mean()
@@ -107,29 +106,28 @@ def denoiser_loss(
 
 
 @torch.no_grad()
-def residual(
-    network: SceneNetwork, batch: Batch, rows: Tensor, columns: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The prior with the stored contexts, and what it misses, at some rows and columns.
+def residual(network: SceneNetwork, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The prior with the stored contexts, and what it misses, at the rows and columns of a batch.
 
     Returns:
         Truth less prior, and the prior: (b, 3, rows, columns) each, network values.
     """
-    prior = network.prior
-    made = prior.grid(
-        batch.low, *_samples(batch, rows, columns), prior.folded(batch.scale, _cell(batch))
-    ).float()
-    return _at(batch.high, rows, columns) - made, made
+    prior, low, samples, cell = network.prior, batch.low, _samples(batch), _cell(batch)
+    if low.is_cpu:
+        made = prior.grid(low, *samples, prior.folded(batch.scale, cell)).float()
+    else:  # all images at once: folded, each is evaluated by itself
+        drawn = prior.residual(low, *samples, cell, prior.contexts_at(batch.scale))
+        made = cubic(low, *samples) + drawn.float()
+    return batch.high - made, made
 
 
 @torch.no_grad()
 def calibrate(prior: ScenePrior, crops: Crops, *, key: Sequence[int], count: int = 64) -> None:
     """Set the stored contexts: their means over training crops at each stored scale."""
     device = prior.contexts.device
-    for i, scale in enumerate(prior.context_scales.tolist()):
-        batch, rows, columns = _calibration_batch(crops, [*key, i], scale, count)
-        batch = batch.to(device)
-        samples = _samples(batch, rows, columns)
+    for i, scale in enumerate(prior.scales):
+        batch = _calibration_batch(crops, [*key, i], scale, count).to(device)
+        samples = _samples(batch)
         x = prior.operator.lifted(prior.encoder(batch.low), *samples, _cell(batch))
         for j, block in enumerate(prior.operator.blocks):
             prior.contexts[i, j] = block.context(x).mean(0)
@@ -143,20 +141,14 @@ def measure_residual(
     if network.denoiser is None:
         return
     deviations = network.denoiser.deviations
-    for i, scale in enumerate(network.denoiser.deviation_scales.tolist()):
-        batch, rows, columns = _calibration_batch(crops, [*key, i], scale, count)
-        missed, _ = residual(network, batch.to(deviations.device), rows, columns)
+    for i, scale in enumerate(network.denoiser.scales):
+        batch = _calibration_batch(crops, [*key, i], scale, count)
+        missed, _ = residual(network, batch.to(deviations.device))
         deviations[i] = missed.square().mean().sqrt()
 
 
-def _calibration_batch(
-    crops: Crops, key: Sequence[int], scale: float, count: int
-) -> tuple[Batch, Tensor, Tensor]:
-    """Crops at a scale, and up to 32 rows and columns of them away from the border."""
+def _calibration_batch(crops: Crops, key: Sequence[int], scale: float, count: int) -> Batch:
+    """Crops at a scale: some 32 rows and columns of them away from the border."""
     batch = crops.batch(key, count, 40, scale)
     rows, columns = (inner(batch, axis) for axis in (0, 1))
-    return (
-        batch,
-        rows[:: max(1, len(rows) // 32)],
-        columns[:: max(1, len(columns) // 32)],
-    )
+    return batch.at(rows[:: max(1, len(rows) // 32)], columns[:: max(1, len(columns) // 32)])

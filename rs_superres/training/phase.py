@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from rs_superres.errors import InputError, TrainingError
 from rs_superres.manner import resolve_precision
@@ -58,7 +59,15 @@ def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> 
     else:
         fitting.restore(resumed)
     limit = min(phase.steps, run.max_steps or phase.steps)
-    ended = _iterate(run, name, fitting, Pace(limit, _seconds(run, name)))
+    try:
+        ended = _iterate(run, name, fitting, Pace(limit, _seconds(run, name)))
+        fitting.heed()
+    except TrainingError as error:
+        raise TrainingError(
+            f"{error}; the run stops and keeps its last good checkpoint: lower learning_rate in "
+            f"{run.folder.path / CONFIG} and go on with --resume, or look for odd values in the "
+            "scenes"
+        ) from error
     _checkpoint(run, name, fitting)
     if fitting.step:
         fitting.settle()
@@ -73,9 +82,10 @@ def _iterate(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> End
     tick = saved = time.monotonic()
     with _prefetched(run, name, fitting.step, pace.steps) as batches:
         for batch in batches:
+            run.lost.update(batch.lost)
             with _autocast(run):
                 loss = _loss(run, name, batch, fitting.step)
-            _advance(run, fitting, loss, pace)
+            fitting.advance(loss, pace.progress(fitting.step, fitting.seconds))
             now = time.monotonic()
             # One clock for all processes: the learning rate depends on it.
             fitting.seconds, stopped = run.world.greatest(
@@ -83,6 +93,9 @@ def _iterate(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> End
             )
             tick = now
             run.steps[name] = fitting.step
+            due = now - saved > often.checkpoint_seconds
+            if stopped or due or fitting.step % often.log_every == 0:
+                fitting.heed()
             if fitting.step % often.log_every == 0:
                 _log(run, name, fitting, pace)
             # Before the stop: a resumed run begins after this iteration, and would leave it out.
@@ -92,7 +105,7 @@ def _iterate(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> End
                 return "signal"
             if pace.seconds is not None and fitting.seconds >= pace.seconds:
                 return "time"
-            if now - saved > often.checkpoint_seconds:
+            if due:
                 _checkpoint(run, name, fitting)
                 saved = now
     return "steps"
@@ -108,18 +121,6 @@ def _seconds(run: Session, name: PhaseName) -> float | None:
     return run.max_seconds * (share if both else 1)
 
 
-def _advance(run: Session, fitting: Fitting, loss: Tensor, pace: Pace) -> None:
-    """One iteration; a loss that is no number ends the run, and says what is kept."""
-    try:
-        fitting.advance(loss, pace.progress(fitting.step, fitting.seconds))
-    except TrainingError as error:
-        raise TrainingError(
-            f"{error}; the run stops and keeps its last good checkpoint: lower learning_rate in "
-            f"{run.folder.path / CONFIG} and go on with --resume, or look for odd values in the "
-            "scenes"
-        ) from error
-
-
 def _key(run: Session, name: PhaseName, step: int) -> tuple[int, int, int]:
     """Names the chance of one iteration, but for the process."""
     return run.config.seed, 0 if name == "prior" else 1, step
@@ -132,36 +133,40 @@ def _batch(run: Session, name: PhaseName, step: int) -> Batch:
     if name == "prior":
         first = run.config.prior_phase
         scale = drawn_scale(key, first.scales)
-        return run.crops.batch([*key, run.world.rank], first.batch, first.cells, scale)
+        batch = run.crops.batch([*key, run.world.rank], first.batch, first.cells, scale)
+        return losses.sampled(batch, _chance(run, name, step), first.points)
     second = run.config.denoiser_phase
     scale = drawn_scale(key, second.scales)
     # Cells for the pixels, and 8 on either side that the prior sees.
     cells = math.ceil(second.pixels / scale) + 16
-    return run.crops.batch([*key, run.world.rank], second.batch, cells, scale)
+    batch = run.crops.batch([*key, run.world.rank], second.batch, cells, scale)
+    left = (batch.pixels - second.pixels) // 2
+    middle = torch.arange(left, left + second.pixels)
+    return batch.at(middle, middle)
+
+
+def _chance(run: Session, name: PhaseName, step: int) -> np.random.Generator:
+    """Chance of an iteration beside that of its crops."""
+    return np.random.default_rng([*_key(run, name, step), run.world.rank, 2])
 
 
 def _loss(run: Session, name: PhaseName, batch: Batch, step: int) -> Tensor:
     """The loss of a batch."""
     batch = batch.to(run.device)
-    chance = np.random.default_rng([*_key(run, name, step), run.world.rank, 2])
     if name == "prior":
         learnt = run.config.prior_phase
         stored = learnt.contexts == "stored"
         return losses.prior_loss(
             run.network.prior,
             batch,
-            chance,
-            learnt.points,
             kind=learnt.loss,
             contexts=run.network.prior.contexts_at(batch.scale) if stored else None,
         )
     denoiser = run.network.denoiser
     if denoiser is None:
         raise InputError("this model has no denoiser to train")
-    side = run.config.denoiser_phase.pixels
-    first = (batch.high.shape[-1] - side) // 2
-    places = torch.arange(first, first + side)
-    missed, prior = losses.residual(run.network, batch, places, places)
+    chance = _chance(run, name, step)
+    missed, prior = losses.residual(run.network, batch)
     noise = torch.Generator().manual_seed(int(chance.integers(2**62)))
     torch.manual_seed(int(chance.integers(2**62)))  # dropout
     clean = missed / denoiser.deviation(batch.scale)
@@ -176,15 +181,31 @@ def _calibrate(run: Session, count: int = 64) -> None:
 
 @contextmanager
 def _prefetched(run: Session, name: PhaseName, start: int, stop: int) -> Iterator[Iterator[Batch]]:
-    """The batches of iterations start to stop, drawn ahead by threads, in their order."""
-    threads = 1 if run.device.type == "cpu" else max(1, (os.cpu_count() or 2) // 2)
-    pool = ThreadPoolExecutor(threads)
+    """The batches of iterations start to stop, drawn ahead, in their order.
+
+    A thread does it beside a CPU that computes; processes for a GPU, which one Python cannot feed.
+    """
+    steps = range(start, stop)
+    workers = _workers(run)
+    if workers:
+        loader: DataLoader[Batch] = DataLoader(
+            _Drawn(run, name),
+            batch_size=None,
+            sampler=steps,
+            num_workers=workers,
+            multiprocessing_context="fork",  # scenes in memory are shared, and not copied
+            pin_memory=run.device.type == "cuda",
+            prefetch_factor=4,
+        )
+        yield iter(loader)
+        return
+    pool = ThreadPoolExecutor(1)
 
     def batches() -> Iterator[Batch]:
         waiting: list[Future[Batch]] = []
-        for step in range(start, stop):
+        for step in steps:
             waiting.append(pool.submit(_batch, run, name, step))
-            if len(waiting) > 2 * threads:
+            if len(waiting) > 2:
                 yield waiting.pop(0).result()
         for future in waiting:
             yield future.result()
@@ -193,6 +214,24 @@ def _prefetched(run: Session, name: PhaseName, start: int, stop: int) -> Iterato
         yield batches()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _Drawn(Dataset[Batch]):
+    """The batches of a phase by their iteration."""
+
+    def __init__(self, run: Session, name: PhaseName) -> None:
+        self._run, self._name = run, name
+
+    def __getitem__(self, step: int) -> Batch:
+        return _batch(self._run, self._name, step)
+
+
+def _workers(run: Session) -> int:
+    """Processes that draw batches; none where a thread keeps up."""
+    if run.device.type == "cpu":
+        return 0
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, (os.cpu_count() or 2) // here - 1)
 
 
 def _autocast(run: Session) -> AbstractContextManager[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -94,16 +95,27 @@ def train(options: TrainOptions, listener: Listener) -> TrainReport:
                 run.folder.open_board()
             ended = _phases(run, resume=options.resume)
             scores = _finish(run) if run.world.leads else []
-    for path, lost in run.crops.failures.items():
-        listener.note(f"could not be read {run.crops.lost[path]} times: {lost.reason}")
+    lost = _by_file(run.lost)
+    for each, times in lost:
+        listener.note(f"could not be read {times} times: {each.reason}")
     return TrainReport(
         out=options.out,
         steps=(run.steps["prior"], run.steps["denoiser"]),
         seconds=time.monotonic() - began,
         ended=ended,
         scores=scores,
-        skipped=[*skipped, *run.crops.failures.values()],
+        skipped=[*skipped, *(each for each, _ in lost)],
     )
+
+
+def _by_file(lost: Counter[Skipped]) -> list[tuple[Skipped, int]]:
+    """Each file that could not be read at times, with its first reason, and how often."""
+    first: dict[Path, Skipped] = {}
+    times: Counter[Path] = Counter()
+    for each, count in lost.items():
+        first.setdefault(each.path, each)
+        times[each.path] += count
+    return [(each, times[path]) for path, each in first.items()]
 
 
 def _begin(
@@ -111,6 +123,8 @@ def _begin(
 ) -> tuple[Session, list[Skipped]]:
     """Read configuration, scenes and weights; nothing is written yet."""
     device = local_device(resolve_device(options.device))
+    # The shapes of batches come again and again: the fastest convolution for each is looked for.
+    torch.backends.cudnn.benchmark = True
     folder = RunFolder(options.out)
     config = _resolved(options, folder)
     training, held, skipped = _scenes(options, config, listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -17,7 +18,7 @@ from rs_superres.training.batches import Crops
 from rs_superres.training.card import Made, card
 from rs_superres.training.config import TrainConfig
 from rs_superres.training.folder import RunFolder
-from rs_superres.training.scenes import Scene, pixel_sizes
+from rs_superres.training.scenes import Scene, Skipped, pixel_sizes
 from rs_superres.training.world import World
 
 SCALES = (2.0, 3.0, 4.0, 8.0)
@@ -80,6 +81,8 @@ class Session:
     """Iterations of each phase, at most."""
     max_seconds: float | None
     """Time of the whole run."""
+    lost: Counter[Skipped] = field(default_factory=Counter)
+    """Files that could not be read where a crop was wanted, and how often."""
     steps: dict[str, int] = field(default_factory=lambda: {"prior": 0, "denoiser": 0})
     """Iterations of each phase so far."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rs_superres.nets.operator import GalerkinBlock, HeadNorm, paper_samples
-from tests.nets.priors import random_image
+from rs_superres.nets.operator import GalerkinBlock, HeadNorm, NeuralOperator, paper_samples
+from rs_superres.nets.prior import scene_samples
+from tests.nets.priors import positions, random_image
 
 
 def test_context_comes_from_the_queries() -> None:
@@ -35,3 +36,20 @@ def test_paper_samples_stay_inside() -> None:
 def test_width_must_be_a_multiple_of_heads() -> None:
     with pytest.raises(ValueError, match="width 10 is not a multiple of 4 heads"):
         GalerkinBlock(10, 4)
+
+
+@pytest.mark.parametrize("paper", [True, False])
+def test_lifting_first_is_lifting(paper: bool) -> None:
+    """At inner queries, and where the paper's are held at the image's border."""
+    torch.manual_seed(3)
+    operator = NeuralOperator(features=6, width=16, heads=4, hidden=8).double()
+    features = random_image(4, 2, 6, 9, 7).double()
+    rows, columns = (
+        (paper_samples(20, 9), paper_samples(18, 7))
+        if paper
+        else (scene_samples(positions(1.0, 0.31, 20)), scene_samples(positions(0.5, 0.23, 18)))
+    )
+    cell = torch.tensor((0.7, 0.9))
+    lifted = operator.lifted(features, rows, columns, cell)
+    first = operator.lifted_first(features, rows, columns, cell)
+    torch.testing.assert_close(first, lifted, rtol=0, atol=1e-6)

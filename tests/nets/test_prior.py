@@ -82,5 +82,5 @@ def test_cubic_reproduces_quadratics() -> None:
     ("scale", "value"), [(0.5, 0.0), (1.0, 0.0), (2.0, 1.0), (2**1.5, 1.5), (8.0, 3.0), (20.0, 3.0)]
 )
 def test_interpolation_is_linear_in_log_scale(scale: float, value: float) -> None:
-    table, scales = torch.arange(4.0), torch.tensor(SCALES)
-    assert interpolated(table, scales, scale).item() == pytest.approx(value)
+    table = torch.arange(4.0)
+    assert interpolated(table, SCALES, scale).item() == pytest.approx(value)

@@ -14,7 +14,13 @@ from rs_superres.nets.prior import cubic, scene_samples
 from rs_superres.training import losses
 from rs_superres.training.batches import Batch, Crops
 from rs_superres.training.config import DataConfig, DegradationConfig
-from rs_superres.training.losses import calibrate, denoiser_loss, measure_residual, prior_loss
+from rs_superres.training.losses import (
+    calibrate,
+    denoiser_loss,
+    measure_residual,
+    prior_loss,
+    sampled,
+)
 from tests import models
 from tests.rasters import RGB, textured
 from tests.training.data import scene
@@ -55,7 +61,7 @@ def test_prior_loss_of_the_cubic_is_its_error(
     silence(network)
     drawn = crops.batch((1,), 2, 12, 2.0)
     batch = Batch(low=drawn.low, high=drawn.high, phase=phase)
-    loss = prior_loss(network.prior, batch, chance(), side=999)
+    loss = prior_loss(network.prior, sampled(batch, chance(), 999))
     whole = [batch.positions(axis) for axis in (0, 1)]
     # Two low-resolution cells on either side, by where the pixels stand.
     inner = [((p >= 2) & (p < 9)).nonzero()[:, 0] for p in whole]
@@ -78,7 +84,7 @@ def test_psnr_loss_is_the_mean_of_the_crops_psnr(network: SceneNetwork, crops: C
             for i in range(3)
         )
     ]
-    loss = prior_loss(network.prior, batch, chance(), side=999, kind="psnr").item()
+    loss = prior_loss(network.prior, sampled(batch, chance(), 999), kind="psnr").item()
     assert 10 * (math.log10(4) - loss) == pytest.approx(np.mean(psnr), abs=0.01)
 
 
@@ -87,13 +93,13 @@ def test_with_stored_contexts_the_loss_is_of_what_the_model_makes(
 ) -> None:
     models.scramble(network, seed=4)
     prior, batch = network.prior, crops.batch((3,), 2, 12, 2.0)
-    rows, columns = (losses.inner(batch, axis) for axis in (0, 1))
-    missed, _ = losses.residual(network, batch, rows, columns)
+    whole = batch.at(*(losses.inner(batch, axis) for axis in (0, 1)))
+    missed, _ = losses.residual(network, whole)
     expected = missed.abs().mean().item()
     stored = prior.contexts_at(batch.scale)
-    found = prior_loss(prior, batch, chance(), side=999, contexts=stored).item()
+    found = prior_loss(prior, whole, contexts=stored).item()
     assert found == pytest.approx(expected, rel=1e-4)
-    assert prior_loss(prior, batch, chance(), side=999).item() != pytest.approx(expected, rel=1e-3)
+    assert prior_loss(prior, whole).item() != pytest.approx(expected, rel=1e-3)
 
 
 def test_the_phase_is_heeded(network: SceneNetwork, crops: Crops) -> None:
@@ -103,25 +109,25 @@ def test_the_phase_is_heeded(network: SceneNetwork, crops: Crops) -> None:
     told, untold = [], []
     for step in range(4):
         batch = shifted.batch((step,), 4, 20, 3.0)
-        told.append(prior_loss(network.prior, batch, chance(), 999).item())
+        told.append(prior_loss(network.prior, sampled(batch, chance(), 999)).item())
         wrong = Batch(low=batch.low, high=batch.high)
-        untold.append(prior_loss(network.prior, wrong, chance(), 999).item())
+        untold.append(prior_loss(network.prior, sampled(wrong, chance(), 999)).item())
     assert sum(told) < 0.9 * sum(untold)
 
 
 def test_the_rows_of_a_loss_are_drawn(network: SceneNetwork, crops: Crops) -> None:
     batch = crops.batch((1,), 1, 12, 2.0)
     drawn = np.random.default_rng(1)
-    found = {prior_loss(network.prior, batch, drawn, side=4).item() for _ in range(4)}
+    found = {prior_loss(network.prior, sampled(batch, drawn, 4)).item() for _ in range(4)}
     assert len(found) == 4
-    assert prior_loss(network.prior, batch, chance(), side=4).item() in found
+    assert prior_loss(network.prior, sampled(batch, chance(), 4)).item() in found
 
 
 @pytest.mark.parametrize("scale", [1.3, 3.5, 7.9])
 def test_prior_loss_reaches_every_weight(network: SceneNetwork, crops: Crops, scale: float) -> None:
     models.scramble(network, 2)
     batch = crops.batch((1,), 2, 24, scale)
-    reaches_all(prior_loss(network.prior, batch, chance(), side=16), network.prior)
+    reaches_all(prior_loss(network.prior, sampled(batch, chance(), 16)), network.prior)
 
 
 def test_denoiser_loss_reaches_every_weight(network: SceneNetwork) -> None:
@@ -157,8 +163,8 @@ def test_calibration_sets_the_contexts(network: SceneNetwork, crops: Crops) -> N
     calibrate(prior, crops, key=(1, 2), count=16)
     assert torch.equal(prior.contexts, first)
     # What they stand for: the operator with contexts of the image at hand, in the mean.
-    batch, rows, columns = losses._calibration_batch(crops, (1, 2, 1), 8.0, 16)
-    samples = scene_samples(batch.positions(0)[rows]), scene_samples(batch.positions(1)[columns])
+    batch = losses._calibration_batch(crops, (1, 2, 1), 8.0, 16)
+    samples = scene_samples(batch.positions(0)), scene_samples(batch.positions(1))
     cell = torch.full((2,), 2 / batch.scale)
     with torch.no_grad():
         own = prior.residual(batch.low, *samples, cell)
@@ -173,12 +179,9 @@ def test_the_residual_is_measured(network: SceneNetwork, crops: Crops) -> None:
     measure_residual(network, crops, key=(1, 3), count=8)
     deviations = network.denoiser.deviations.tolist()
     for i, (scale, found) in enumerate(zip((1.0, 8.0), deviations, strict=True)):
-        batch, rows, columns = losses._calibration_batch(crops, (1, 3, i), scale, 8)
-        places = [
-            scene_samples(batch.positions(axis)[at]) for axis, at in enumerate((rows, columns))
-        ]
-        truth = batch.high[:, :, rows][:, :, :, columns]
-        error = truth - cubic(batch.low, places[0], places[1])
+        batch = losses._calibration_batch(crops, (1, 3, i), scale, 8)
+        places = [scene_samples(batch.positions(axis)) for axis in (0, 1)]
+        error = batch.high - cubic(batch.low, places[0], places[1])
         assert found == pytest.approx(error.square().mean().sqrt().item(), rel=1e-4, abs=1e-6)
     assert deviations[1] > 2 * deviations[0]
 

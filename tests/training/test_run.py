@@ -8,6 +8,7 @@ import json
 import math
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,7 @@ from rs_superres.errors import (
 )
 from rs_superres.training import losses, phase, run
 from rs_superres.training.config import TUNING, RunConfig, TrainConfig, read_train_config
+from rs_superres.training.fitting import Fitting
 from rs_superres.training.folder import RunFolder
 from rs_superres.training.run import TrainOptions, TrainReport, train
 from tests import models, rasters
@@ -220,6 +222,17 @@ class KilledError(BaseException):
     """Stands for whatever ends a process without a word."""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
+def test_processes_draw_the_same_batches_as_a_thread(
+    whole: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they do for a GPU."""
+    monkeypatch.setattr(phase, "_workers", lambda _: 2)
+    go(data, tmp_path / "run")
+    assert weights(tmp_path / "run") == weights(whole)
+    assert log(tmp_path / "run") == log(whole)
+
+
 # 0: right after the first checkpoint; 6: the prior is done, the denoiser has not begun.
 @pytest.mark.parametrize("at", [long(0), 3, 6, long(7), 11])
 def test_a_killed_run_goes_on_exactly_from_its_checkpoint(
@@ -229,7 +242,7 @@ def test_a_killed_run_goes_on_exactly_from_its_checkpoint(
     out = tmp_path / "run"
     often = config(run=replace(config().run, checkpoint_seconds=-1.0))
     made = 0
-    real = phase._advance
+    real = Fitting.advance
 
     def advance(*args: Any) -> None:
         nonlocal made
@@ -242,14 +255,14 @@ def test_a_killed_run_goes_on_exactly_from_its_checkpoint(
     monkeypatch.setattr(
         phase, "_checkpoint", lambda r, n, f: save(r, n, f) if f.step % 2 == 0 else None
     )
-    monkeypatch.setattr(phase, "_advance", advance)
+    monkeypatch.setattr(Fitting, "advance", advance)
     with pytest.raises(KilledError):
         go(data, out, config=often)
     with (out / "log.jsonl").open("a") as file:
         file.write('{"phase": "denoiser", "step": 99}\n{"phase": "den')  # cut off in its midst
     state = torch.load(out / "state.pt", weights_only=True)
     assert state["steps"] == {"prior": min(at, 6) // 2 * 2, "denoiser": max(0, at - 6) // 2 * 2}
-    monkeypatch.setattr(phase, "_advance", real)
+    monkeypatch.setattr(Fitting, "advance", real)
     go(data, out, resume=True, config=often)
     assert log(out) == log(whole)
     assert weights(out) == weights(whole)
