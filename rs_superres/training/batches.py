@@ -150,7 +150,15 @@ class Crops:
         lost: list[Skipped] = []
         crops = [self._crop(chance, pixels, lost) for _ in range(count)]
         shrinking = self._shrinking(chance)
-        low = np.stack([self._low(chance, crop, cells, shrinking) for crop in crops])
+        rows, columns = (
+            torch.from_numpy(
+                kernel_matrix(shrinking.kernel, cells, pixels, phase=p, mtf=shrinking.mtf)
+            ).float()
+            for p in shrinking.phase
+        )
+        low = np.stack(
+            [self._low(chance, crop, (rows, columns), shrinking.noise) for crop in crops]
+        )
         high = np.stack([crop.values for crop in crops])
         return Batch(
             low=torch.from_numpy(low),
@@ -176,18 +184,22 @@ class Crops:
             noise=noise,
         )
 
-    def _low(self, chance: Random, crop: _Crop, cells: int, by: Shrinking) -> Floats:
-        """A crop's low resolution, rounded as its dtype holds it: (3, cells, cells)."""
-        rows, columns = (
-            torch.from_numpy(
-                kernel_matrix(by.kernel, cells, crop.values.shape[1], phase=p, mtf=by.mtf)
-            ).float()
-            for p in by.phase
-        )
+    def _low(
+        self, chance: Random, crop: _Crop, kernels: tuple[Tensor, Tensor], noise: float
+    ) -> Floats:
+        """A crop's low resolution, rounded as its dtype holds it: (3, cells, cells).
+
+        Args:
+            chance: draws noise and compression.
+            crop: (3, p, p).
+            kernels: (cells, p) of rows, and of columns.
+            noise: deviation of white noise, network values.
+        """
+        rows, columns = kernels
         # By torch: it keeps to one thread in a process that loads batches, NumPy would take all.
         low: Floats = (rows @ torch.from_numpy(crop.values) @ columns.T).numpy()
-        if by.noise:
-            low = low + by.noise * chance.standard_normal(low.shape, dtype=np.float32)
+        if noise:
+            low = low + noise * chance.standard_normal(low.shape, dtype=np.float32)
         kind = np.dtype(crop.dtype)
         if kind.kind != "f":
             limits = np.iinfo(kind)
