@@ -95,11 +95,11 @@ def denoiser_loss(
         clean: (b, 3, h, w) truth less prior, in units of its deviation.
         prior: the same place, network values.
         scale: the magnification.
-        noise: draws noise levels and noise, on the CPU.
+        noise: draws noise levels and noise, on the device of ``clean``.
     """
-    sigma = training_sigmas(torch.randn(len(clean), generator=noise)).to(clean.device)
+    sigma = training_sigmas(torch.randn(len(clean), generator=noise, device=clean.device))
     wide = sigma[:, None, None, None]
-    drawn = torch.randn(clean.shape, generator=noise).to(clean.device)
+    drawn = torch.randn(clean.shape, generator=noise, device=clean.device)
     estimate = denoiser.denoise(clean + wide * drawn, prior, sigma, scale)
     weight = 1 / Preconditioning.at(wide).out ** 2
     return (weight * (estimate.float() - clean) ** 2).mean()

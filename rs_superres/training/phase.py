@@ -167,7 +167,7 @@ def _loss(run: Session, name: PhaseName, batch: Batch, step: int) -> Tensor:
         raise InputError("this model has no denoiser to train")
     chance = _chance(run, name, step)
     missed, prior = losses.residual(run.network, batch)
-    noise = torch.Generator().manual_seed(int(chance.integers(2**62)))
+    noise = torch.Generator(run.device).manual_seed(int(chance.integers(2**62)))
     torch.manual_seed(int(chance.integers(2**62)))  # dropout
     clean = missed / denoiser.deviation(batch.scale)
     return losses.denoiser_loss(denoiser, clean, prior, batch.scale, noise)
