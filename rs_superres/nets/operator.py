@@ -47,8 +47,11 @@ class AxisSamples:
         return AxisSamples(index=self.index + cells, relative=self.relative)
 
     def to(self, device: torch.device) -> AxisSamples:
-        """The same on another device."""
-        return AxisSamples(index=self.index.to(device), relative=self.relative.to(device))
+        """The same on another device, which is not waited for."""
+        return AxisSamples(
+            index=self.index.to(device, non_blocking=True),
+            relative=self.relative.to(device, non_blocking=True),
+        )
 
 
 def paper_samples(queries: int, cells: int) -> AxisSamples:

@@ -51,7 +51,7 @@ def _samples(batch: Batch) -> tuple[AxisSamples, AxisSamples]:
 
 def _cell(batch: Batch) -> Tensor:
     """An output pixel's size in half source pixels, (row, column)."""
-    return torch.full((2,), 2 / batch.scale)
+    return torch.full((2,), 2 / batch.scale, device=batch.low.device)
 
 
 def prior_loss(
