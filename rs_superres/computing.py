@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
+import torch
+
 from rs_superres.dtypes import Valid, Values
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
@@ -94,11 +96,30 @@ def cells_at_once(decided: Plan, before: int, most: int, processors: int) -> int
         most: bytes that it held at most since.
         processors: that may be used.
     """
-    if decided.device != "cpu":
+    device = torch.device(decided.device)
+    if device.type not in ("cpu", "cuda"):
         return 1
     spare = int(SHARE * decided.options.memory_limit) - most
     bearable = 1 + spare // max(most - before, 1)
-    return max(1, min(processors // THREADS, bearable))
+    if device.type == "cpu":
+        return max(1, min(processors // THREADS, bearable))
+    # The GPU is quick: what feeds it, and brings results to the source, takes a processor a cell.
+    return max(1, min(processors, bearable, _cells_on(device)))
+
+
+def _cells_on(device: torch.device) -> int:
+    """How many cells a GPU's memory holds at once, by what the first took of it."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return 1 + int(SHARE * free) // max(torch.cuda.max_memory_reserved(device), 1)
+
+
+def _own_stream(device: torch.device) -> None:
+    """Let this thread wait for its own work on a GPU alone.
+
+    What other streams read, the network, is there: the first cell was computed and fetched.
+    """
+    if device.type == "cuda":
+        torch.cuda.set_stream(torch.cuda.Stream(device))
 
 
 def _check_memory(decided: Plan, most: int) -> None:
@@ -163,7 +184,9 @@ def _side_by_side(
     decided: Plan, store: CellStore, todo: deque[Window], at_once: int
 ) -> Iterator[None]:
     """Compute cells on threads, handing out no more than they are about to need."""
-    pool = ThreadPoolExecutor(at_once)
+    pool = ThreadPoolExecutor(
+        at_once, initializer=_own_stream, initargs=(torch.device(decided.device),)
+    )
     running: set[Future[None]] = set()
     try:
         while True:
