@@ -51,6 +51,8 @@ def compute_here(
         RasterError: a file cannot be read or written.
     """
     forget_peak()  # of runs before in this process
+    if torch.device(decided.device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(decided.device)
     todo, before = deque(cells), resident()
     with open_source(decided.sources, decided.roles.selection) as source:
         blank = True
@@ -108,9 +110,10 @@ def cells_at_once(decided: Plan, before: int, most: int, processors: int) -> int
 
 
 def _cells_on(device: torch.device) -> int:
-    """How many cells a GPU's memory holds at once, by what the first took of it."""
+    """How many cells a GPU's memory holds at once, by what it held at most with the first."""
     free, _ = torch.cuda.mem_get_info(device)
-    return 1 + int(SHARE * free) // max(torch.cuda.max_memory_reserved(device), 1)
+    # Twice, since what a stream has used is kept for it.
+    return 1 + int(SHARE * free) // max(2 * torch.cuda.max_memory_allocated(device), 1)
 
 
 def _own_stream(device: torch.device) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from rasterio._env import get_gdal_config
 
@@ -122,12 +123,26 @@ def test_cells_at_once_on_a_gpu(
     """A thread a processor, as far as either memory bears: a cell takes 1 GB of both."""
     processors, limit, free, at_once = case
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free * 1e9), 80 * 10**9))
-    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 10**9)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5 * 10**8)
     options = Options(scale="3", model=tiny, memory=int(limit * 10**9))
     decided = replace(engine.plan(source, tmp_path / "out.tif", options), device="cuda")
     assert computing.cells_at_once(decided, 10**9, 2 * 10**9, processors) == at_once
     decided = replace(decided, device="mps")
     assert computing.cells_at_once(decided, 10**9, 2 * 10**9, processors) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_threads_on_a_gpu_give_the_picture_of_the_cpu(
+    source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(computing, "cores", lambda: 4)
+    made = []
+    for device in ("cpu", "cuda"):
+        out = tmp_path / f"{device}.tif"
+        engine.upscale(source, out, Options(scale="3", model=tiny, device=device, precision="fp32"))
+        with rasterio.open(out) as dataset:
+            made.append(dataset.read().astype(int))
+    assert np.abs(made[0] - made[1]).max() <= 1
 
 
 def test_blank_cells_tell_nothing_of_memory(
