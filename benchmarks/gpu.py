@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -56,29 +56,38 @@ class Sizes:
     repeats: int = 5
 
 
-def on_gpu(folder: Path) -> Rows:
+Tables = Iterator[tuple[str, Rows]]
+"""Headings and tables, as they are finished."""
+
+HEAD = "what", "steps", "precision", "Mpx/s", "beside it"
+
+
+def on_gpu(folder: Path) -> Tables:
     """(h): everything about the first GPU; one line where there is none."""
-    if not torch.cuda.is_available():
-        return [("what", "found"), ("GPU", "none that torch can use on this machine: skipped")]
-    return measured(folder, torch.device("cuda"), Sizes())
+    if torch.cuda.is_available():
+        yield from measured(folder, torch.device("cuda"), Sizes())
+    else:
+        rows: Rows = [("GPU",), ("none that torch can use on this machine: skipped",)]
+        yield "A GPU", rows
 
 
-def measured(folder: Path, device: torch.device, sizes: Sizes) -> Rows:
+def measured(folder: Path, device: torch.device, sizes: Sizes) -> Tables:
     """The same of any device: tried on a CPU at small sizes before a GPU is at hand."""
-    ceiling, bandwidth = _ceilings(device, sizes)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    rows: Rows = [
-        ("what", "steps", "precision", "Mpx/s", "other"),
-        (f"{name}, product of {sizes.product}^3", "", "bf16", "", f"{ceiling / 1e12:.1f} TFLOP/s"),
-        ("copy on the device", "", "", "", f"{bandwidth / 1e9:.0f} GB/s"),
+    ceiling, bandwidth = _ceilings(device, sizes)
+    told: Rows = [
+        (f"product of {sizes.product}^3, bf16", "copy, read and written"),
+        (f"{ceiling / 1e12:.1f} TFLOP/s", f"{bandwidth / 1e9:.0f} GB/s"),
     ]
+    yield f"{name}: what it can do", told
     model = zoo.load("aerial")
-    for steps in (0, model.config.steps):
-        rows += _networks(model, device, steps, sizes, ceiling)
-    rows += _differences(model, device, sizes)
-    for steps in (0, model.config.steps):
-        rows.append(_command(folder, device, steps, sizes))
-    return rows
+    each = 0, model.config.steps
+    for steps in each:
+        rows = _networks(model, device, steps, sizes, ceiling)
+        yield f"{name}: the shipped model, x{SCALE}, {steps} steps", [HEAD, *rows]
+    yield f"{name}: beside the CPU", [HEAD, *_differences(model, device, sizes)]
+    runs = [_command(folder, device, steps, sizes) for steps in each]
+    yield f"{name}: whole runs, x{SCALE}", [HEAD, *runs]
 
 
 def _ceilings(device: torch.device, sizes: Sizes) -> tuple[float, float]:

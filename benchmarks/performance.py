@@ -54,7 +54,7 @@ def tables(names: list[str], folder: Path, quick: bool, large: bool) -> Iterator
     if "arithmetic" in names:
         yield "Operations and bytes of the shipped model", networks.arithmetic()
     if "gpu" in names:
-        yield f"A GPU, the shipped model, x{networks.SCALE}", gpu.on_gpu(folder)
+        yield from gpu.on_gpu(folder)
 
 
 def main() -> None:

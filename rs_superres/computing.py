@@ -122,7 +122,7 @@ def _own_stream(device: torch.device) -> None:
     What other streams read, the network, is there: the first cell was computed and fetched.
     """
     if device.type == "cuda":
-        torch.cuda.set_stream(torch.cuda.Stream(device))
+        torch.cuda.set_stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call] # torch's
 
 
 def _check_memory(decided: Plan, most: int) -> None:

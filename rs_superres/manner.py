@@ -21,12 +21,12 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 def _convolved() -> str:
     """What convolutions of float32 are computed in on NVIDIA's GPUs."""
-    return torch.backends.cudnn.conv.fp32_precision
+    return str(torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined] # no stubs
 
 
 def _convolve(precision: str) -> None:
     """Set it."""
-    torch.backends.cudnn.conv.fp32_precision = precision
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined] # no stubs
 
 
 # By default such convolutions round to the ten bits of TF32, which is not the CPU's picture.
