@@ -174,9 +174,9 @@ def _networks(
         told = f"{operations / pixels / 1e12:.3f} MFLOP/px, {operations / alone / 1e12:.1f} TFLOP/s"
         if precision == "bf16":
             told += f", {operations / alone / ceiling:.1%} of the product's"
-        named = f"cell of {side}, {{}}", str(steps), precision
-        rows.append((named[0].format("network alone"), *named[1:], f"{pixels / alone:.1f}", told))
-        rows.append((named[0].format("with copies"), *named[1:], f"{pixels / copied:.1f}", ""))
+        how = str(steps), precision
+        rows.append((f"cell of {side}, network alone", *how, f"{pixels / alone:.1f}", told))
+        rows.append((f"cell of {side}, with copies", *how, f"{pixels / copied:.1f}", ""))
     return rows
 
 
@@ -208,8 +208,6 @@ def _command(folder: Path, device: torch.device, steps: int, sizes: Sizes) -> tu
     source = scene(folder, sizes.megapixels)
     options = Options(scale=SCALE, steps=steps, device=device.type, overwrite=True)
     moments: list[float] = []
-    if device.type == "cuda":
-        torch.cuda.empty_cache()  # of the cells before
     begun = time.perf_counter()
     made = upscale(
         source,

@@ -52,6 +52,7 @@ def compute_here(
     """
     forget_peak()  # of runs before in this process
     if torch.device(decided.device).type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(decided.device)
     todo, before = deque(cells), resident()
     with open_source(decided.sources, decided.roles.selection) as source:
