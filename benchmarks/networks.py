@@ -235,7 +235,7 @@ def accuracy() -> Rows:
         with fixed_threads(), torch.inference_mode():
             contexts = network.prior.contexts_at(scale)
             plain = network.prior.residual(image, *places, size, contexts) + cubic(image, *places)
-        rows.append(_difference(f"prior, x{scale}", cell(), plain[0]))
+        rows.append(difference(f"prior, x{scale}", cell(), plain[0]))
     with fixed_threads(), torch.inference_mode():
         sampler = model.config.sampler
         sigmas = karras_sigmas(
@@ -247,11 +247,11 @@ def accuracy() -> Rows:
         noise = torch.from_numpy(cell.noise())[None]
         given = plain, noise, sigmas, 8.0, torch.ones_like(noise[:, :1])
         made = lean(network.denoiser).sample(*given)
-        rows.append(_difference("denoiser, default steps", made, network.denoiser.sample(*given)))
+        rows.append(difference("denoiser, default steps", made, network.denoiser.sample(*given)))
     return rows
 
 
-def _difference(what: str, ours: Tensor, plain: Tensor) -> tuple[str, ...]:
+def difference(what: str, ours: Tensor, plain: Tensor) -> tuple[str, ...]:
     """A row of the table."""
     apart = 127.5 * (ours.double() - plain.double()).abs()
     return what, f"{apart.max():.4f}", f"{apart.square().mean().sqrt():.5f}"
@@ -269,9 +269,9 @@ def arithmetic() -> Rows:
     zoom, side = zoom_by(SCALE), model.config.tiles.size
     for steps in (0, model.config.steps):
         cell = Cell(prepare(model.config, network, zoom, manner(steps)), zoom, side)
-        flops, values = _prior_work(model.config, cell)
+        flops, values = prior_work(model.config, cell)
         if steps:
-            more = _denoiser_work(lean(network.denoiser.unet), len(cell.along.positions))
+            more = denoiser_work(lean(network.denoiser.unet), len(cell.along.positions))
             flops, values = flops + steps * more[0], values + steps * more[1]
         reached = flops / median(cell) / 1e9
         rows.append(
@@ -295,7 +295,7 @@ def arithmetic() -> Rows:
     return rows
 
 
-def _prior_work(config: ModelConfig, cell: Cell) -> tuple[float, float]:
+def prior_work(config: ModelConfig, cell: Cell) -> tuple[float, float]:
     """Operations, and values that layers read and write, of the prior on a cell."""
     channels, width = config.encoder.channels, config.operator.width
     layers = [(3, channels), *((channels, channels) for _ in range(2 * config.encoder.blocks + 1))]
@@ -308,7 +308,7 @@ def _prior_work(config: ModelConfig, cell: Cell) -> tuple[float, float]:
     return flops, values + queries * 3 * width
 
 
-def _denoiser_work(unet: torch.nn.Module, side: int) -> tuple[float, float]:
+def denoiser_work(unet: torch.nn.Module, side: int) -> tuple[float, float]:
     """The same of one evaluation of the denoiser."""
     values = 0
 

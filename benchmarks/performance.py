@@ -13,10 +13,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import commands, networks
+from benchmarks import commands, gpu, networks
 from benchmarks.timing import Rows, machine, table
 
-NAMES = ("paper", "shipped", "overhead", "interpolation", "growth", "accuracy", "arithmetic")
+NAMES = (
+    "paper",
+    "shipped",
+    "overhead",
+    "interpolation",
+    "growth",
+    "accuracy",
+    "arithmetic",
+    "gpu",
+)
 
 
 def tables(names: list[str], folder: Path, quick: bool, large: bool) -> Iterator[tuple[str, Rows]]:
@@ -44,6 +53,8 @@ def tables(names: list[str], folder: Path, quick: bool, large: bool) -> Iterator
         yield "Fast paths against plain modules in float32", networks.accuracy()
     if "arithmetic" in names:
         yield "Operations and bytes of the shipped model", networks.arithmetic()
+    if "gpu" in names:
+        yield from gpu.on_gpu(folder)
 
 
 def main() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
+import torch
+
 from rs_superres.dtypes import Valid, Values
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
@@ -49,6 +51,9 @@ def compute_here(
         RasterError: a file cannot be read or written.
     """
     forget_peak()  # of runs before in this process
+    if torch.device(decided.device).type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(decided.device)
     todo, before = deque(cells), resident()
     with open_source(decided.sources, decided.roles.selection) as source:
         blank = True
@@ -94,11 +99,31 @@ def cells_at_once(decided: Plan, before: int, most: int, processors: int) -> int
         most: bytes that it held at most since.
         processors: that may be used.
     """
-    if decided.device != "cpu":
+    device = torch.device(decided.device)
+    if device.type not in ("cpu", "cuda"):
         return 1
     spare = int(SHARE * decided.options.memory_limit) - most
     bearable = 1 + spare // max(most - before, 1)
-    return max(1, min(processors // THREADS, bearable))
+    if device.type == "cpu":
+        return max(1, min(processors // THREADS, bearable))
+    # The GPU is quick: what feeds it, and brings results to the source, takes a processor a cell.
+    return max(1, min(processors, bearable, _cells_on(device)))
+
+
+def _cells_on(device: torch.device) -> int:
+    """How many cells a GPU's memory holds at once, by what it held at most with the first."""
+    free, _ = torch.cuda.mem_get_info(device)
+    # Twice, since what a stream has used is kept for it.
+    return 1 + int(SHARE * free) // max(2 * torch.cuda.max_memory_allocated(device), 1)
+
+
+def _own_stream(device: torch.device) -> None:
+    """Let this thread wait for its own work on a GPU alone.
+
+    What other streams read, the network, is there: the first cell was computed and fetched.
+    """
+    if device.type == "cuda":
+        torch.cuda.set_stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call] # torch's
 
 
 def _check_memory(decided: Plan, most: int) -> None:
@@ -163,7 +188,9 @@ def _side_by_side(
     decided: Plan, store: CellStore, todo: deque[Window], at_once: int
 ) -> Iterator[None]:
     """Compute cells on threads, handing out no more than they are about to need."""
-    pool = ThreadPoolExecutor(at_once)
+    pool = ThreadPoolExecutor(
+        at_once, initializer=_own_stream, initargs=(torch.device(decided.device),)
+    )
     running: set[Future[None]] = set()
     try:
         while True:

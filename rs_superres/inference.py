@@ -225,7 +225,13 @@ def _beside_cubic(
 
 def _array(out: Tensor) -> Floats:
     """The one image of a batch, (c, h, w), as an array."""
-    result: Floats = out[0].float().cpu().numpy()
+    made = out[0].float()
+    if made.is_cuda:
+        # Pageable memory would be copied to by way of a small buffer.
+        host = torch.empty(made.shape, pin_memory=True).copy_(made, non_blocking=True)
+        torch.cuda.current_stream(made.device).synchronize()
+        made = host
+    result: Floats = made.cpu().numpy()
     return result
 
 
@@ -236,4 +242,7 @@ def _channels_last(image: Tensor) -> Tensor:
 
 def _batch(image: Floats, device: torch.device) -> Tensor:
     """One image as a batch on a device: (1, 3, y, x)."""
-    return torch.from_numpy(np.ascontiguousarray(image)).to(device)[None]
+    tensor = torch.from_numpy(np.ascontiguousarray(image))
+    if device.type != "cuda":
+        return tensor.to(device)[None]
+    return tensor.pin_memory().to(device, non_blocking=True)[None]

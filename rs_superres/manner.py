@@ -10,12 +10,27 @@ from typing import Literal
 import torch
 
 from rs_superres.errors import InputError
+from rs_superres.setting import Setting
 from rs_superres.threads import fixed_threads
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """What networks compute in; ``auto`` is bf16 where the device multiplies it itself."""
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def _convolved() -> str:
+    """What convolutions of float32 are computed in on NVIDIA's GPUs."""
+    return str(torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined] # no stubs
+
+
+def _convolve(precision: str) -> None:
+    """Set it."""
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined] # no stubs
+
+
+# By default such convolutions round to the ten bits of TF32, which is not the CPU's picture.
+_convolutions = Setting(_convolved, _convolve)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -85,6 +100,7 @@ class Manner:
         mixed = self.dtype != torch.float32
         with (
             fixed_threads(),
+            _convolutions.held("ieee"),
             torch.inference_mode(),
             torch.autocast(self.device.type, dtype=self.dtype, enabled=mixed),
         ):

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import torch
 
-from rs_superres import town
+from rs_superres import town, zoo
 from rs_superres.raster import write_image
 
 
@@ -53,3 +54,25 @@ def test_gdal_writes_what_we_write(
             tags = dataset.tags(ns="IMAGE_STRUCTURE")
             found.append(({k: tags[k] for k in ("COMPRESSION", "PREDICTOR")}, dataset.overviews(1)))
     assert found[0] == found[1]
+
+
+@pytest.mark.full
+def test_what_is_measured_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried on the CPU, where the picture is the CPU's."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    gpu = importlib.import_module("benchmarks.gpu")
+    sizes = gpu.Sizes(
+        product=64, copied=1000, sides=(64,), compared=64, megapixels=64**2 / 1e6, repeats=1
+    )
+    tables = [rows for _, rows in gpu.measured(tmp_path, torch.device("cpu"), sizes)]
+    assert [len(rows) for rows in tables] == [2, 5, 5, 5, 3]
+    assert all({len(row) for row in rows} == {len(rows[0])} for rows in tables)
+    same = [row[4] for row in tables[3] if row[2] == "fp32"]
+    assert same == ["rms 0.00000, largest 0.0000 DN"] * 2
+    model = zoo.load("aerial")
+    for steps in (0, 2):
+        manner, cell = gpu._asked(model, torch.device("cpu"), steps, 64, "fp32")
+        alone = gpu.resident(model, manner, cell)()
+        torch.testing.assert_close(alone[0], cell(), rtol=0, atol=0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "skipped" in str(list(gpu.on_gpu(tmp_path)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+import torch
 from rasterio._env import get_gdal_config
 
 from rs_superres import computing, engine
@@ -94,9 +97,9 @@ def test_cells_at_once_by_what_the_first_took(
     monkeypatch.setattr(computing, "peak", lambda: 2 * 10**9)
     pools: list[int] = []
 
-    def pool(workers: int) -> ThreadPoolExecutor:
+    def pool(workers: int, **more: Any) -> ThreadPoolExecutor:
         pools.append(workers)
-        return ThreadPoolExecutor(workers)
+        return ThreadPoolExecutor(workers, **more)
 
     monkeypatch.setattr(computing, "ThreadPoolExecutor", pool)
     options = Options(scale="3", model=tiny, memory=int(limit * 10**9))
@@ -105,6 +108,41 @@ def test_cells_at_once_by_what_the_first_took(
         compute=partial(compute_here, processors=cores),
     )
     assert pools == ([at_once] if at_once > 1 else [1, 1])  # a reader, a writer
+
+
+@pytest.mark.parametrize(
+    "case", [(16, 64, 40.0, 16), (16, 5.5, 40.0, 3), (16, 64, 4.5, 5), (1, 64, 40.0, 1)]
+)
+def test_cells_at_once_on_a_gpu(
+    source: Path,
+    tmp_path: Path,
+    tiny: str,
+    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[int, float, float, int],
+) -> None:
+    """A thread a processor, as far as either memory bears: a cell takes 1 GB of both."""
+    processors, limit, free, at_once = case
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free * 1e9), 80 * 10**9))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5 * 10**8)
+    options = Options(scale="3", model=tiny, memory=int(limit * 10**9))
+    decided = replace(engine.plan(source, tmp_path / "out.tif", options), device="cuda")
+    assert computing.cells_at_once(decided, 10**9, 2 * 10**9, processors) == at_once
+    decided = replace(decided, device="mps")
+    assert computing.cells_at_once(decided, 10**9, 2 * 10**9, processors) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_threads_on_a_gpu_give_the_picture_of_the_cpu(
+    source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(computing, "cores", lambda: 4)
+    made = []
+    for device in ("cpu", "cuda"):
+        out = tmp_path / f"{device}.tif"
+        engine.upscale(source, out, Options(scale="3", model=tiny, device=device, precision="fp32"))
+        with rasterio.open(out) as dataset:
+            made.append(dataset.read().astype(int))
+    assert np.abs(made[0] - made[1]).max() <= 1
 
 
 def test_blank_cells_tell_nothing_of_memory(

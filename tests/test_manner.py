@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rs_superres.errors import InputError
-from rs_superres.manner import resolve_device, resolve_precision
+from rs_superres.manner import Manner, resolve_device, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -43,3 +43,12 @@ def test_auto_is_bf16_on_a_gpu_that_multiplies_it(monkeypatch: pytest.MonkeyPatc
         )
         assert resolve_precision("auto", cuda) == precision
     assert resolve_precision("fp16", cuda) == "fp16"
+
+
+def test_single_precision_is_single_on_a_gpu() -> None:
+    """By torch's default its convolutions would round to TF32 there."""
+    told = torch.backends.cudnn.conv
+    before = told.fp32_precision
+    with Manner(steps=0, device=torch.device("cuda"), precision="fp32").computing():
+        assert told.fp32_precision == "ieee"
+    assert told.fp32_precision == before

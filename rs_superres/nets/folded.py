@@ -26,6 +26,10 @@ from rs_superres.threads import share_out
 CHUNK = 65536
 """Values of a layer evaluated at once: its activations stay in the processor's cache."""
 
+QUERIES = 1 << 18
+"""Queries evaluated at once on other devices: there a kernel must take long beside its launch, and
+what lies between kernels is some hundred megabytes."""
+
 
 class Strip(NamedTuple):
     """Rows of queries between the same two rows of cells."""
@@ -37,9 +41,10 @@ class Strip(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Some queries of a strip."""
+    """Some queries."""
 
     strip: int
+    """The strip that they are of; where there are no strips, the piece's own number."""
     rows: slice
     columns: slice
 
@@ -77,6 +82,18 @@ class FoldedLayers:
             use: called for every piece of the grid, perhaps by several threads.
             dtype: what the layers are computed in.
         """
+        visit = self.in_strips if features.is_cpu else self.in_ranges
+        visit(features, rows, columns, use, dtype)
+
+    def in_strips(
+        self,
+        features: Tensor,
+        rows: AxisSamples,
+        columns: AxisSamples,
+        use: Use,
+        dtype: torch.dtype,
+    ) -> None:
+        """As :meth:`visit`, in small pieces by several threads."""
         down = rows.weights()[:, 1, None, None]
         across = columns.weights()[:, 1, None]
         side = max(1, CHUNK // self.corner.shape[-1])
@@ -91,11 +108,36 @@ class FoldedLayers:
                 layers = torch.lerp(before[:, :, part], after[:, :, part], down[piece.rows])
                 use(self._activated(layers.flatten(1, 2).to(dtype)), piece)
 
-        if features.is_cpu:
-            share_out(_strips(rows), evaluate)
-        else:
-            for strip in _strips(rows):
-                evaluate(strip)
+        share_out(_strips(rows), evaluate)
+
+    def in_ranges(
+        self,
+        features: Tensor,
+        rows: AxisSamples,
+        columns: AxisSamples,
+        use: Use,
+        dtype: torch.dtype,
+    ) -> None:
+        """As :meth:`visit`, in ranges of rows by few large kernels, the device never waited for."""
+        down = rows.weights()[:, 1, None, None]
+        across = columns.weights()[:, 1, None]
+        count, wide = features.shape[:2]
+        # All rows of features as one, in which the columns lie anew for each of them.
+        first = wide * torch.arange(count, device=features.device)[:, None]
+        index = (first + columns.index.T[:, None]).flatten(1).T
+        shape = -1, count, len(across), self.corner.shape[-1]
+        row, weight = features.flatten(0, 1), across.repeat(count, 1)
+        sides = [self._between_columns(row, side, index, weight).view(shape) for side in range(2)]
+        most = max(1, QUERIES // len(columns.index))
+        for number, top in enumerate(range(0, len(down), most)):
+            part = slice(top, min(top + most, len(down)))
+            before, after = (
+                side.index_select(1, cells[part])
+                for side, cells in zip(sides, rows.index.T, strict=True)
+            )
+            layers = torch.lerp(before, after, down[part])
+            whole = Piece(number, part, slice(0, len(columns.index)))
+            use(self._activated(layers.flatten(1, 2).to(dtype)), whole)
 
     def _between_columns(self, row: Tensor, side: int, index: Tensor, weight: Tensor) -> Tensor:
         """What a row of features, (w, c), gives to queries below or above it.
