@@ -14,6 +14,7 @@ from rs_superres.errors import InputError
 
 from . import options, stderr
 from .cluster import cluster
+from .loading import loading
 from .progress import INTERVAL, pace
 from .upscaling import asked, upscaling
 
@@ -71,9 +72,10 @@ def command(
     rs-sr batch 'scenes/**/*_RGB.tif' --scale 2 -o finer/ --skip-existing
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     # Not at the top: dask, torch and rasterio take seconds, which --help must not wait for.
-    from rs_superres.batch import report as reports
-    from rs_superres.batch.folder import scenes as find
-    from rs_superres.batch.run import jobs, run_batch
+    with loading():
+        from rs_superres.batch import report as reports
+        from rs_superres.batch.folder import scenes as find
+        from rs_superres.batch.run import jobs, run_batch
 
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers is for this machine's own cluster, not for --scheduler")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .loading import loading
 from .progress import shown
 
 
@@ -26,7 +27,8 @@ from .progress import shown
 def command(out: Path, overwrite: bool, as_json: bool, quiet: bool) -> None:
     """Draw a georeferenced town, upscale it 3.5 times, and compare with the truth."""
     # Not at the top: the engine needs torch and rasterio, which --help must not wait for.
-    from rs_superres import demo
+    with loading():
+        from rs_superres import demo
 
     megapixels = (demo.SIDE * demo.SCALE) ** 2 / 1e6
     with shown("upscaled.tif", megapixels=megapixels, quiet=quiet or as_json) as progress:

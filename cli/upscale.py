@@ -13,6 +13,7 @@ import click
 from . import options, stderr
 from .cluster import cluster
 from .dry_run import rehearsed
+from .loading import loading
 from .progress import shown
 from .upscaling import asked, upscaling
 
@@ -64,7 +65,8 @@ def command(
     rs-sr upscale scene.tif --res 2.5 -o out.tif
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     # Not at the top: the engine needs torch and rasterio, which --help must not wait for.
-    from rs_superres import engine
+    with loading():
+        from rs_superres import engine
 
     if lattice is not None and not dry_run:
         raise click.UsageError("--lattice goes with --dry-run")

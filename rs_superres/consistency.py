@@ -33,6 +33,9 @@ SUPPORT = 2
 NEAR = 3
 """Source cells on either side that the inverse is solved among."""
 
+STRIP = 64
+"""Rows of the result that are corrected at once: they stay in the processor's cache."""
+
 REACH = SUPPORT + NEAR + SUPPORT
 """Source cells from an output pixel to the farthest that its correction depends on."""
 
@@ -79,18 +82,20 @@ class Projection:
         """Correct a result.
 
         Args:
-            made: (band, y, x) digital numbers of the pixels.
+            made: (band, y, x) digital numbers of the pixels, which are overwritten.
             source: (band, y, x) of the cells.
             width: digital numbers of the value range, of which the noise level is a share.
         """
         rows, columns, granted = self._rows, self._columns, self._noise * width
-        out = np.empty_like(made)
-        for band, (y, x) in enumerate(zip(made, source, strict=True)):
+        for y, x in zip(made, source, strict=True):
             far = x - (columns.back @ (rows.back @ y).T).T
             if granted:
                 far -= far.clip(-granted, granted)
-            out[band] = y + (columns.forth @ (rows.forth @ far).T).T
-        return out
+            lifted = rows.forth @ far
+            for start in range(0, len(y), STRIP):
+                strip = slice(start, start + STRIP)
+                y[strip] += (columns.forth @ lifted[strip].T).T
+        return made
 
 
 @lru_cache(maxsize=64)  # cells of the lattice above and beside each other share theirs

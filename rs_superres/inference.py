@@ -78,7 +78,9 @@ def prepare(config: ModelConfig, network: torch.nn.Module, zoom: Zoom, manner: M
         raise InputError(f"{steps} steps, expected 0 or more")
     if steps and config.denoiser is None:
         raise InputError(f"{steps} steps, but this model is a prior alone: use --steps 0")
-    network = lean(network.to(manner.device))
+    network = network.to(manner.device)
+    if steps:  # the prior alone has no U-Net
+        network = lean(network)
     if isinstance(network, SceneNetwork):
         return _SceneInference(config, network, zoom, manner)
     if isinstance(network, NeurOpDiff | PaperPrior):

@@ -18,10 +18,13 @@ SUFFIXES = (".tif", ".tiff", ".gtiff", ".cog", ".btf")
 
 
 def disk_bytes(description: Description, window: Window, *, cell_pixels: int) -> int:
-    """What a run writes at most: cells, the assembled raster, and the result."""
+    """What a run writes at most: cells, the assembled raster, and the result.
+
+    Its overviews count twice: GDAL makes them apart.
+    """
     band_bytes = len(description.bands) * np.dtype(description.dtype).itemsize
-    overviews = 4 / 3
-    return int(band_bytes * (cell_pixels + window.height * window.width * (1 + overviews)))
+    overviews = 1 / 3
+    return int(band_bytes * (cell_pixels + window.height * window.width * (2 + 2 * overviews)))
 
 
 def check_disk(out: Path, needed: int) -> None:

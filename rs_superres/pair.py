@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import minimum_filter
+import scipy
 
 from rs_superres.degrade import kernel_weights
 from rs_superres.dtypes import Doubles, Indices, Valid, Values
@@ -177,7 +177,7 @@ class Block:
     def result(self, band: int) -> Doubles:
         """The result's pixels, (y, x), float64; 0 where they are no number."""
         made = self.made[band].astype(np.float64)
-        return np.where(np.isfinite(made), made, 0.0)
+        return np.where(np.isfinite(made), made, 0.0) if self.made.dtype.kind == "f" else made
 
     def operators(self, rows: float = 0.0, columns: float = 0.0) -> tuple[Doubles, Doubles]:
         """The matrices that bring the result back, from a place shifted by source pixels."""
@@ -224,5 +224,5 @@ def eroded(valid: Valid, radius: int) -> Valid:
     """Where all within a radius is valid, (y, x)."""
     if valid.all():
         return valid
-    out: Valid = minimum_filter(valid, size=2 * radius + 1, mode="nearest")
+    out: Valid = scipy.ndimage.minimum_filter(valid, size=2 * radius + 1, mode="nearest")
     return out

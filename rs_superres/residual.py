@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.consistency import footprints
-from rs_superres.grid import Window
+from rs_superres.dtypes import Valid
+from rs_superres.grid import Axis, Window
 from rs_superres.moments import Moments
 from rs_superres.pair import Pair
 from rs_superres.raster import Source
@@ -60,7 +62,7 @@ def residual(
         block = pair.read(place)
         back = [
             # Pixels of the whole output: the result's border need not be the scene's.
-            footprints(config, axis, range(start, start + pixels), range(cell, cell + cells))
+            _back(config, axis, range(start, start + pixels), range(cell, cell + cells))
             for axis, start, pixels, cell, cells in (
                 (zoom.rows, window.row + block.pixels.row, block.pixels.height,
                  place.row, place.height),
@@ -68,8 +70,8 @@ def residual(
                  place.column, place.width),
             )
         ]  # fmt: skip
-        whole = np.logical_and.outer(*(a.any(axis=1) for a in back))
-        down, across = (csr_array(a) for a in back)  # a cell's footprint is a few pixels
+        (down, whole_rows), (across, whole_columns) = back
+        whole = np.logical_and.outer(whole_rows, whole_columns)
         for band, moments in found.items():
             # Of numbers near the greatest there are the figures are infinite, and say so.
             with np.errstate(over="ignore", invalid="ignore"):
@@ -81,3 +83,12 @@ def residual(
         bias=tuple(m.mean for m in found.values()),
         pixels=int(min((m.count for m in found.values()), default=0)),
     )
+
+
+@lru_cache(maxsize=2 * BLOCKS)  # blocks above and beside each other share theirs
+def _back(
+    config: ConsistencyConfig, axis: Axis, pixels: range, cells: range
+) -> tuple[csr_array, Valid]:
+    """What brings pixels back along one axis, and which cells they cover whole."""
+    back = footprints(config, axis, pixels, cells)
+    return csr_array(back), back.any(axis=1)  # a cell's footprint is a few pixels

@@ -6,9 +6,10 @@ network, back to digital numbers, rounded. :func:`compute_cell` is that way from
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from rs_superres.dtypes import Doubles, Floats, Indices, Valid, Values
 from rs_superres.grid import Window, Zoom
@@ -40,7 +41,7 @@ def compute_cell(recipe: Recipe, reader: Reader, cell: Window) -> Made:
     under = _under(
         recipe.zoom, cell, around.rows.start - FILL_RADIUS, around.columns.start - FILL_RADIUS
     )
-    there = wanted & around.valid[:, under[0], under[1]]
+    there = wanted & _at(around.valid, under)
     if not there.any():
         return blank_cell(recipe, cell)
     out, mask, spread = blank_cell(recipe, cell)
@@ -53,7 +54,7 @@ def compute_cell(recipe: Recipe, reader: Reader, cell: Window) -> Made:
     for i in recipe.alpha:
         out[i] = quantise(_interpolated(recipe, around, i), recipe.dtype, None)
     for i in recipe.nearest:
-        out[i] = around.values[i][under]
+        out[i] = _at(around.values[i], under)
     out[~there] = _absent(recipe)
     if spread is not None:
         spread[[*recipe.alpha, *recipe.nearest]] = 0.0
@@ -86,7 +87,7 @@ def holds_valid(recipe: Recipe, reader: Reader, cell: Window) -> bool:
         top, left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1
     )
     under = _under(recipe.zoom, cell, top, left)
-    return bool((wanted & valid[:, under[0], under[1]]).any())
+    return bool((wanted & _at(valid, under)).any())
 
 
 def is_blank(recipe: Recipe, values: Values, mask: Valid | None) -> bool:
@@ -142,7 +143,14 @@ def _wanted(recipe: Recipe, cell: Window) -> Valid:
 
 
 def _under(zoom: Zoom, cell: Window, top: int, left: int) -> tuple[Indices, Indices]:
-    """The source pixel under each output pixel's centre, as indices of what begins there."""
+    """Rows and columns of the source under each output pixel's centre, in what begins there."""
     rows = zoom.rows.under(cell.row, cell.height) - top
     columns = zoom.columns.under(cell.column, cell.width) - left
-    return rows[:, None], columns[None]
+    return rows, columns
+
+
+def _at(values: npt.NDArray[Any], under: tuple[Indices, Indices]) -> npt.NDArray[Any]:
+    """What stands in these rows and columns: (..., y, x)."""
+    rows, columns = under
+    # Columns first: whole rows are copied then, many of them several times.
+    return values.take(columns, axis=-1).take(rows, axis=-2)

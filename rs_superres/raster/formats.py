@@ -163,7 +163,10 @@ def finish(
     else:
         chosen |= {"TILED": "YES", "BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}
     chosen |= creation_options(options)
-    with telling(f"cannot write {out}"), writing():
+    # GDAL makes overviews apart first, and compresses them there for nothing. Under a mask and of
+    # nearest pixels it makes other ones where it does not.
+    apart = {"COG_TMP_COMPRESSION": "NONE"} if averaged and not target.masked else {}
+    with telling(f"cannot write {out}"), writing(), rasterio.Env(**apart):
         with _saying_nodata(assembled, target) as whole:
             rasterio.shutil.copy(whole, out, driver=driver, **chosen)
         if driver == "GTiff":

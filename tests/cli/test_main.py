@@ -159,3 +159,15 @@ def test_the_command_that_is_installed() -> None:
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("rs-sr: error: no model 'no-such-model'")
     assert ran.stderr.count("\n") == 1
+
+
+def test_nothing_is_looked_through_for_garbage_at_the_end() -> None:
+    """By hooks at exit, the last one first: what a shell waits for after the last line."""
+    code = (
+        "import atexit, gc, sys; from importlib.metadata import entry_points\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "[entry] = entry_points(group='console_scripts', name='rs-sr')\n"
+        "sys.argv = ['rs-sr', 'models', 'list']; entry.load()()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1] == "True"

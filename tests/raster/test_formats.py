@@ -56,6 +56,30 @@ def test_a_result_from_writer_to_reader(tmp_path: Path, driver: str) -> None:
     assert not (tmp_path / "out.tif.msk").exists()
 
 
+@pytest.mark.parametrize("kind", ["plain", "masked", "nearest"])
+def test_overviews_are_those_that_gdal_makes_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """How they are kept on their way into the file changes no byte of it."""
+    path = rasters.write(tmp_path / "a.tif", textured(1, 3, 600, 650), colours=RGB)
+    target = replace(target_of(path, "2"), masked=kind == "masked", nearest=kind == "nearest")
+    mask = np.ones((1200, 1300), dtype=np.bool_)
+    mask[300:500, 200:900] = False
+    with creating(tmp_path / "work.tif", target) as writer:
+        pixels = textured(2, 3, 1200, 1300)
+        writer.write(Part(target.window, pixels, mask if target.masked else None))
+    copy = rasterio.shutil.copy
+
+    def twice(work: Path, out: Path, **options: str) -> None:
+        copy(work, out, **options)
+        with rasterio.Env(COG_TMP_COMPRESSION="LZW"):
+            copy(work, tmp_path / "other.tif", **options)
+
+    monkeypatch.setattr(rasterio.shutil, "copy", twice)
+    finish(tmp_path / "work.tif", tmp_path / "out.tif", target=target, driver="COG", options=[])
+    assert (tmp_path / "out.tif").read_bytes() == (tmp_path / "other.tif").read_bytes()
+
+
 def test_small_results_need_no_overviews(tmp_path: Path) -> None:
     target = target_of(rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30)), "2")
     with creating(tmp_path / "work.tif", target) as writer:
