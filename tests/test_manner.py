@@ -47,7 +47,7 @@ def test_auto_is_bf16_on_a_gpu_that_multiplies_it(monkeypatch: pytest.MonkeyPatc
 
 def test_single_precision_is_single_on_a_gpu() -> None:
     """By torch's default its convolutions would round to TF32 there."""
-    told = torch.backends.cudnn.conv
+    told = torch.backends.cudnn.conv  # type: ignore[attr-defined] # no stubs
     before = told.fp32_precision
     with Manner(steps=0, device=torch.device("cuda"), precision="fp32").computing():
         assert told.fp32_precision == "ieee"
