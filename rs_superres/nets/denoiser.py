@@ -6,6 +6,7 @@ diffusion sees data of about unit size at any scale and adds nothing but detail 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -79,7 +80,8 @@ class ResidualDenoiser(nn.Module):
         def denoise(x: Tensor, sigma: float) -> Tensor:
             return self.denoise(x, prior, x.new_full((len(x),), sigma), scale)
 
-        residual = euler(denoise, noise * sigmas[0], sigmas)
+        # The deviation of what the first level stands for: a residual of unit deviation, and noise.
+        residual = euler(denoise, noise * math.hypot(1.0, sigmas[0]), sigmas)
         return prior + self.deviation(scale).to(prior) * kept * residual
 
 

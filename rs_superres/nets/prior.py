@@ -79,10 +79,11 @@ class PaperPrior(nn.Module):
 
 def linear(image: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
     """Bilinear interpolation on the grid rows x columns: (b, c, rows, columns)."""
-    weights = rows.weights().to(image)
-    tall = torch.einsum("bcrkw,rk->bcrw", image[:, :, rows.index], weights)
-    weights = columns.weights().to(image)
-    return torch.einsum("bchrk,rk->bchr", tall[:, :, :, columns.index], weights)
+    down, across = rows.weights().to(image), columns.weights().to(image)
+    # Mixed precision is for networks: this is what their results are added to.
+    with torch.autocast(image.device.type, enabled=False):
+        tall = torch.einsum("bcrkw,rk->bcrw", image[:, :, rows.index], down)
+        return torch.einsum("bchrk,rk->bchr", tall[:, :, :, columns.index], across)
 
 
 def scene_samples(positions: Tensor, origin: int = 0) -> AxisSamples:

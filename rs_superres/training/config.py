@@ -180,7 +180,9 @@ class TrainConfig:
     denoiser: UNetConfig | None = field(
         default_factory=lambda: UNetConfig(channels=48, multipliers=(1, 2), conditions=2, patch=2)
     )
-    sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(steps=2, sigma_min=0.5))
+    sampler: SamplerConfig = field(
+        default_factory=lambda: SamplerConfig(steps=2, sigma_max=2.5, sigma_min=0.5)
+    )
     tiles: TileConfig = field(default_factory=lambda: TileConfig(size=768, margin=32))
     data: DataConfig = field(default_factory=DataConfig)
     degradation: DegradationConfig = field(default_factory=DegradationConfig)

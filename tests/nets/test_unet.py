@@ -119,6 +119,25 @@ def test_denoiser_draws_in_units_of_the_deviation() -> None:
     assert denoiser.deviation(8.0).item() == pytest.approx(0.3)
 
 
+def test_sampling_starts_at_the_deviation_of_its_first_level(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A residual of unit deviation under noise: what the network saw there in training."""
+    denoiser = ResidualDenoiser(local_unet(), (1.0, 8.0))
+    seen: list[Tensor] = []
+
+    def denoise(x: Tensor, *_: object) -> Tensor:
+        seen.append(x)
+        return 0 * x
+
+    monkeypatch.setattr(denoiser, "denoise", denoise)
+    torch.manual_seed(1)
+    noise, prior = torch.randn(2, 1, 3, 64, 64)
+    denoiser.sample(prior, noise, (2.0, 0.5, 0.0), 4.0, torch.ones(1, 1, 64, 64))
+    assert seen[0].std().item() == pytest.approx(5**0.5, rel=0.03)
+    torch.testing.assert_close(seen[1], seen[0] / 4)
+
+
 def test_denoiser_keeps_an_image_without_noise() -> None:
     denoiser = ResidualDenoiser(local_unet(), (1.0, 8.0))
     x, prior, _ = inputs(8)
