@@ -234,7 +234,10 @@ def accuracy() -> Rows:
         size = torch.tensor((2 / scale, 2 / scale)).double()
         with fixed_threads(), torch.inference_mode():
             contexts = network.prior.contexts_at(scale)
-            plain = network.prior.residual(image, *places, size, contexts) + cubic(image, *places)
+            operator = network.prior.operator
+            lifted = operator.lifted(network.prior.encoder(image), *places, size)
+            plain = cubic(image, *places)
+            plain = plain + operator(lifted, contexts).transpose(1, 2).reshape(plain.shape)
         rows.append(difference(f"prior, x{scale}", cell(), plain[0]))
     with fixed_threads(), torch.inference_mode():
         sampler = model.config.sampler

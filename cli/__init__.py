@@ -71,6 +71,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn what it raises into one line and an exit status."""
         # Else an interpreter that ends looks through all of torch for garbage, for half a second.
+        atexit.unregister(gc.freeze)  # once, however often a process invokes it
         atexit.register(gc.freeze)
         with telling(
             "rs-sr", debug=ctx.params["debug"], hint=" (run with --debug for the traceback)"

@@ -47,7 +47,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
     Raises:
         ModelError: no such file, not safetensors, truncated, or a tensor too many, too few or of
-            another shape.
+            another shape, or tables of other scales.
     """
     try:
         tensors = load_file(path)
@@ -73,6 +73,9 @@ def _check(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None
         if tensor.shape != tensors[name].shape:
             shapes = f"{tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}"
             raise ModelError(f"{path}: tensor {name} has the shape {shapes}")
+        if name.endswith("_scales") and not torch.equal(tensor.cpu(), tensors[name]):
+            found, told = (", ".join(f"{s:g}" for s in t.tolist()) for t in (tensors[name], tensor))
+            raise ModelError(f"{path}: {name} are {found}, expected those of {CONFIG}: {told}")
 
 
 def import_checkpoint(

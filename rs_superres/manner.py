@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,7 +100,7 @@ class Manner:
         mixed = self.dtype != torch.float32
         with (
             fixed_threads(),
-            _convolutions.held("ieee"),
+            _convolutions.held("ieee") if self.device.type == "cuda" else nullcontext(),
             torch.inference_mode(),
             torch.autocast(self.device.type, dtype=self.dtype, enabled=mixed),
         ):

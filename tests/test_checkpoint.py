@@ -17,6 +17,8 @@ from rs_superres import checkpoint
 from rs_superres.checkpoint import import_checkpoint, load_weights, save_weights
 from rs_superres.config import EncoderConfig, OperatorConfig, UNetConfig, read_config
 from rs_superres.errors import ModelError
+from rs_superres.nets.build import scene_network
+from tests import models
 
 HEADS, WIDTH, FEATURES, BLOCKS = 2, 8, 4, 2
 
@@ -87,6 +89,15 @@ def test_weights_round_trip_in_any_memory_format(tmp_path: Path) -> None:
     state = other.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in module.state_dict().items())
     assert [entry.name for entry in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_tables_of_other_scales_are_refused(tmp_path: Path) -> None:
+    """They would be looked up at the wrong places."""
+    network = scene_network(models.config())
+    network.prior.context_scales[1] = 9.0
+    save_weights(network, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match=r"context_scales are 1, 9, expected .*config.toml: 1, 8$"):
+        load_weights(scene_network(models.config()), tmp_path / "w.safetensors")
 
 
 def test_weights_are_as_readable_as_any_file(tmp_path: Path) -> None:

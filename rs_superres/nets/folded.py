@@ -27,8 +27,9 @@ CHUNK = 65536
 """Values of a layer evaluated at once: its activations stay in the processor's cache."""
 
 QUERIES = 1 << 18
-"""Queries evaluated at once on other devices: there a kernel must take long beside its launch, and
-what lies between kernels is some hundred megabytes."""
+"""Queries evaluated at once on other devices: there a kernel must take long beside its launch.
+What lies between kernels is some hundred megabytes, beside what the features give along columns:
+features' rows x queries' columns x layers x width numbers, twice."""
 
 
 class Strip(NamedTuple):

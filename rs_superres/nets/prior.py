@@ -226,7 +226,7 @@ class ScenePrior(nn.Module):
         cell: Tensor,
         contexts: Tensor | None = None,
     ) -> Tensor:
-        """What the operator adds to the cubic interpolation, from the definition.
+        """What the operator adds to the cubic interpolation, unfolded.
 
         The path that training differentiates; contexts are those of the image when None.
 

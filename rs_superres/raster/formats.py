@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -165,7 +166,8 @@ def finish(
     chosen |= creation_options(options)
     # GDAL makes overviews apart first, and compresses them there for nothing. Under a mask and of
     # nearest pixels it makes other ones where it does not.
-    apart = {"COG_TMP_COMPRESSION": "NONE"} if averaged and not target.masked else {}
+    plain = averaged and not target.masked and "COG_TMP_COMPRESSION" not in os.environ
+    apart = {"COG_TMP_COMPRESSION": "NONE"} if plain else {}
     with telling(f"cannot write {out}"), writing(), rasterio.Env(**apart):
         with _saying_nodata(assembled, target) as whole:
             rasterio.shutil.copy(whole, out, driver=driver, **chosen)

@@ -93,8 +93,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device, laid out as convolutions like it."""
-        low = self.low.to(device, non_blocking=True, memory_format=torch.channels_last)
-        return replace(self, low=low, high=self.high.to(device, non_blocking=True))
+        ahead = device.type == "cuda"
+        low = self.low.to(device, non_blocking=ahead, memory_format=torch.channels_last)
+        return replace(self, low=low, high=self.high.to(device, non_blocking=ahead))
 
     def pin_memory(self) -> Batch:
         """The same in memory that a GPU reads by itself."""

@@ -48,7 +48,7 @@ class Told:
         """Without waiting for them."""
         values = torch.stack((loss.detach().float(), norm.float()))
         if not values.is_cuda:
-            return cls(step, values, None)
+            return cls(step, values.cpu(), None)
         here = torch.empty(2, pin_memory=True).copy_(values, non_blocking=True)
         arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch's stub
         arrived.record()
@@ -73,11 +73,13 @@ class Fitting:
 
     def __init__(self, module: nn.Module, phase: Phase, world: World) -> None:
         self.module, self._phase, self._world = module, phase, world
-        on_gpu = next(module.parameters()).is_cuda
+        self._on_gpu = next(module.parameters()).is_cuda
+        self.behind = int(self._on_gpu)
+        """Iterations whose losses are not waited for."""
         self._optimizer = torch.optim.Adam(
-            module.parameters(), phase.learning_rate, betas=(0.9, 0.99), fused=on_gpu
+            module.parameters(), phase.learning_rate, betas=(0.9, 0.99), fused=self._on_gpu
         )
-        self._weights = module.state_dict()
+        self._weights = module.state_dict()  # the tensors themselves: nobody may replace them
         self._average = {k: v.clone() for k, v in self._weights.items()}
         self._told: deque[Told] = deque()
         self.step = 0
@@ -109,7 +111,7 @@ class Fitting:
         self._world.average_gradients(self.module)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), CLIP)
         self._told.append(Told.of(self.step + 1, loss, norm))
-        self.heed(waiting=int(loss.is_cuda))
+        self.heed(waiting=self.behind)
         self._optimizer.step()
         self.step += 1
         # The first iterations count less: they are nothing to average over.
@@ -162,8 +164,10 @@ class Fitting:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state`; the network's weights are the caller's to load."""
         self._optimizer.load_state_dict(state["optimizer"])
+        for group in self._optimizer.param_groups:
+            group["fused"] = self._on_gpu  # whatever the device was that it was saved on
         self._average = {
-            k: v.to(self._average[k].device, copy=True) for k, v in state["average"].items()
+            k: state["average"][k].to(v.device, copy=True) for k, v in self._average.items()
         }
         self.step, self.seconds = state["step"], state["seconds"]
         self.recent = list(state["recent"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from rs_superres.errors import InputError, TrainingError
+from rs_superres.errors import InputError, SuperResError, TrainingError
 from rs_superres.manner import resolve_precision
+from rs_superres.threads import cores
 from rs_superres.training import losses, validation
 from rs_superres.training.batches import Batch, drawn_scale
 from rs_superres.training.fitting import Fitting, Pace
@@ -25,6 +27,9 @@ from rs_superres.training.session import PhaseName, Session
 
 WINDOWS = 8
 """Windows of a validation on the way."""
+
+WORKERS = 15
+"""Processes that draw batches for a GPU, at most."""
 
 CONTEXT, DEVIATION = 2, 3
 """Names of the batches that the stored contexts, and the deviations, are measured on."""
@@ -52,7 +57,8 @@ def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> 
     phase = run.config.prior_phase if name == "prior" else run.config.denoiser_phase
     prior.requires_grad_(name == "prior")
     if name == "denoiser" and resumed is None:
-        losses.measure_residual(run.network, run.crops, key=(run.config.seed, DEVIATION))
+        with _autocast(run):  # of the prior as the denoiser's batches have it
+            losses.measure_residual(run.network, run.crops, key=(run.config.seed, DEVIATION))
     fitting = Fitting(module, phase, run.world)
     if resumed is None:
         _checkpoint(run, name, fitting)  # so that there is one from the beginning
@@ -94,12 +100,14 @@ def _iterate(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> End
             tick = now
             run.steps[name] = fitting.step
             due = now - saved > often.checkpoint_seconds
-            if stopped or due or fitting.step % often.log_every == 0:
-                fitting.heed()
-            if fitting.step % often.log_every == 0:
+            logs = fitting.step % often.log_every == 0
+            validates = fitting.step % often.validate_every == 0
+            if stopped or due or logs or validates:
+                fitting.heed()  # before anything of it is kept
+            if logs:
                 _log(run, name, fitting, pace)
             # Before the stop: a resumed run begins after this iteration, and would leave it out.
-            if fitting.step % often.validate_every == 0 and fitting.step < pace.steps:
+            if validates and fitting.step < pace.steps:
                 _validate(run, name, fitting)
             if stopped:
                 return "signal"
@@ -188,16 +196,22 @@ def _prefetched(run: Session, name: PhaseName, start: int, stop: int) -> Iterato
     steps = range(start, stop)
     workers = _workers(run)
     if workers:
-        loader: DataLoader[Batch] = DataLoader(
+        loader: DataLoader[Batch | SuperResError] = DataLoader(
             _Drawn(run, name),
             batch_size=None,
             sampler=steps,
             num_workers=workers,
+            worker_init_fn=_leave_signals,
             multiprocessing_context="fork",  # scenes in memory are shared, and not copied
             pin_memory=run.device.type == "cuda",
             prefetch_factor=4,
         )
-        yield iter(loader)
+        waiting = iter(loader)
+        try:
+            yield (_drawn(batch) for batch in waiting)
+        finally:
+            # An error's traceback would keep it, and with it processes that heed no signal.
+            waiting._shutdown_workers()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
         return
     pool = ThreadPoolExecutor(1)
 
@@ -216,22 +230,39 @@ def _prefetched(run: Session, name: PhaseName, start: int, stop: int) -> Iterato
         pool.shutdown(cancel_futures=True)
 
 
-class _Drawn(Dataset[Batch]):
-    """The batches of a phase by their iteration."""
+class _Drawn(Dataset[Batch | SuperResError]):
+    """The batches of a phase by their iteration, or why there is none."""
 
     def __init__(self, run: Session, name: PhaseName) -> None:
         self._run, self._name = run, name
 
-    def __getitem__(self, step: int) -> Batch:
-        return _batch(self._run, self._name, step)
+    def __getitem__(self, step: int) -> Batch | SuperResError:
+        try:
+            return _batch(self._run, self._name, step)
+        except SuperResError as error:  # raised here, it would come out as a traceback's text
+            return error
+
+
+def _drawn(batch: Batch | SuperResError) -> Batch:
+    """What came from another process."""
+    if isinstance(batch, SuperResError):
+        raise batch
+    return batch
+
+
+def _leave_signals(worker: int) -> None:
+    """The run's own process heeds them: it still needs batches then."""
+    del worker
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _workers(run: Session) -> int:
     """Processes that draw batches; none where a thread keeps up."""
-    if run.device.type == "cpu":
+    if run.device.type != "cuda":
         return 0
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, (os.cpu_count() or 2) // here - 1)
+    return max(1, min(WORKERS, cores() // here - 1))
 
 
 def _autocast(run: Session) -> AbstractContextManager[Any]:

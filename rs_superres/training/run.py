@@ -17,6 +17,7 @@ from rs_superres.checkpoint import load_weights
 from rs_superres.errors import InputError
 from rs_superres.manner import Precision, resolve_device
 from rs_superres.nets.build import SceneNetwork, lay_out, scene_network
+from rs_superres.setting import Setting
 from rs_superres.training import pictures, validation
 from rs_superres.training.batches import Crops
 from rs_superres.training.config import TUNING, TrainConfig
@@ -31,6 +32,14 @@ WINDOWS = 24
 
 SHOWN = 6
 """Windows on the sheet."""
+
+
+def _seek(fastest: bool) -> None:
+    torch.backends.cudnn.benchmark = fastest
+
+
+# Shapes of batches come again and again: on a GPU the fastest convolution for each is looked for.
+_fastest = Setting(lambda: bool(torch.backends.cudnn.benchmark), _seek)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +102,8 @@ def train(options: TrainOptions, listener: Listener) -> TrainReport:
                 run.folder.begin(run.config)
             if run.world.leads:
                 run.folder.open_board()
-            ended = _phases(run, resume=options.resume)
+            with _fastest.held(True):
+                ended = _phases(run, resume=options.resume)
             scores = _finish(run) if run.world.leads else []
     lost = _by_file(run.lost)
     for each, times in lost:
@@ -123,8 +133,6 @@ def _begin(
 ) -> tuple[Session, list[Skipped]]:
     """Read configuration, scenes and weights; nothing is written yet."""
     device = local_device(resolve_device(options.device))
-    # The shapes of batches come again and again: the fastest convolution for each is looked for.
-    torch.backends.cudnn.benchmark = True
     folder = RunFolder(options.out)
     config = _resolved(options, folder)
     training, held, skipped = _scenes(options, config, listener)

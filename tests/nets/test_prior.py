@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
-from rs_superres.nets.prior import cubic, interpolated, scene_samples
+from rs_superres.nets.operator import AxisSamples
+from rs_superres.nets.prior import cubic, interpolated, linear, scene_samples
 from tests.nets.priors import SCALES, positions, random_image, random_prior
 
 
@@ -84,3 +88,14 @@ def test_cubic_reproduces_quadratics() -> None:
 def test_interpolation_is_linear_in_log_scale(scale: float, value: float) -> None:
     table = torch.arange(4.0)
     assert interpolated(table, SCALES, scale).item() == pytest.approx(value)
+
+
+@pytest.mark.parametrize("interpolate", [cubic, linear])
+def test_mixed_precision_leaves_interpolation_alone(
+    interpolate: Callable[[Tensor, AxisSamples, AxisSamples], Tensor],
+) -> None:
+    image = random_image(5, 1, 3, 12, 14)
+    places = scene_samples(positions(2.0, 0.31, 20)), scene_samples(positions(3.0, 0.23, 22))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = interpolate(image, *places)
+    assert torch.equal(mixed, interpolate(image, *places))

@@ -140,3 +140,18 @@ def test_a_gradient_that_is_no_number_leaves_the_weights() -> None:
     with pytest.raises(TrainingError, match=r"iteration 1 is 0\.0, its gradient's norm nan"):
         fit.advance((0 * line.w.sum()).sqrt(), 0.0)
     assert line.w.tolist() == [0, 0]
+
+
+def test_a_device_that_is_not_waited_for_tells_an_iteration_later() -> None:
+    line = Line()
+    fit = fitting(line)
+    fit.behind = 1
+    advance(line, fit, 2)
+    assert (fit.step, len(fit.recent)) == (2, 1)
+    fit.heed()
+    assert len(fit.recent) == 2
+    fit.advance(line.loss() * math.nan, 0.0)
+    with pytest.raises(TrainingError, match="the loss of iteration 3 is nan"):
+        fit.heed()
+    with pytest.raises(TrainingError, match="the loss of iteration 4 is nan"):
+        advance(line, fit, 2)

@@ -6,9 +6,11 @@ import errno
 import functools
 import json
 import math
+import multiprocessing
+import os
 import re
 import shutil
-import sys
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,7 +32,7 @@ from rs_superres.errors import (
     TrainingError,
     UnknownModelError,
 )
-from rs_superres.training import losses, phase, run
+from rs_superres.training import batches, losses, phase, run
 from rs_superres.training.config import TUNING, RunConfig, TrainConfig, read_train_config
 from rs_superres.training.fitting import Fitting
 from rs_superres.training.folder import RunFolder
@@ -222,7 +224,6 @@ class KilledError(BaseException):
     """Stands for whatever ends a process without a word."""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
 def test_processes_draw_the_same_batches_as_a_thread(
     whole: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +232,36 @@ def test_processes_draw_the_same_batches_as_a_thread(
     go(data, tmp_path / "run")
     assert weights(tmp_path / "run") == weights(whole)
     assert log(tmp_path / "run") == log(whole)
+
+
+def test_processes_that_draw_leave_signals_to_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM to the whole group, as a scheduler sends it: the run ends by itself, and whole."""
+    monkeypatch.setattr(phase, "_workers", lambda _: 2)
+    real = Fitting.advance
+
+    def advance(fitting: Fitting, *args: Any) -> None:
+        real(fitting, *args)
+        if fitting.step == 3:
+            for process in (*multiprocessing.active_children(), None):
+                os.kill(process.pid or 0 if process else os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Fitting, "advance", advance)
+    report = go(data, tmp_path / "run")
+    assert (report.ended, report.steps) == ("signal", (3, 0))
+    assert (tmp_path / "run" / "weights.safetensors").exists()
+
+
+def test_what_a_drawing_process_refuses_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phase, "_workers", lambda _: 1)
+    folder = images(tmp_path / "data")
+    monkeypatch.setattr(batches, "TRIES", 0)
+    with pytest.raises(InputError, match=r"^no window of .* without nodata in 0 tries") as caught:
+        go(folder, tmp_path / "run")
+    assert "\n" not in str(caught.value)
 
 
 # 0: right after the first checkpoint; 6: the prior is done, the denoiser has not begun.
