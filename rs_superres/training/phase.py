@@ -57,8 +57,7 @@ def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> 
     phase = run.config.prior_phase if name == "prior" else run.config.denoiser_phase
     prior.requires_grad_(name == "prior")
     if name == "denoiser" and resumed is None:
-        with _autocast(run):  # of the prior as the denoiser's batches have it
-            losses.measure_residual(run.network, run.crops, key=(run.config.seed, DEVIATION))
+        losses.measure_residual(run.network, run.crops, key=(run.config.seed, DEVIATION))
     fitting = Fitting(module, phase, run.world)
     if resumed is None:
         _checkpoint(run, name, fitting)  # so that there is one from the beginning
