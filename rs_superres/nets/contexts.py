@@ -40,7 +40,7 @@ def contexts_of(
 
     Args:
         operator: the network.
-        features: (h, w, c).
+        features: (h, w, c), in the precision that keys and values shall be computed in.
         rows: the grid's rows, each between two neighbouring cells.
         columns: the grid's columns, likewise.
         cell: (2,) an output pixel's size in half feature cells.
@@ -48,7 +48,7 @@ def contexts_of(
     count = len(rows.index) * len(columns.index)
     found: list[Tensor] = []
     for block in operator.blocks:
-        layers = fold_layers(operator, found, _keys_and_values(block), cell)
+        layers = fold_layers(operator, found, _keys_and_values(block), cell).to(features.dtype)
         # Added up in the order of the pieces, whichever thread was first.
         shares: dict[tuple[int, int, int], Share] = {}
 
@@ -58,7 +58,7 @@ def contexts_of(
             block: GalerkinBlock = block,
             shares: dict[tuple[int, int, int], Share] = shares,
         ) -> None:
-            heads = made[-2:].unflatten(2, (block.heads, -1))
+            heads = made[-2:].float().unflatten(2, (block.heads, -1))
             heads.div_(deviation(heads))
             k, v = heads.transpose(1, 2)
             place = piece.strip, piece.rows.start, piece.columns.start
@@ -67,7 +67,7 @@ def contexts_of(
         layers.visit(features, rows, columns, add)
         ordered = zip(*(shares[place] for place in sorted(shares)), strict=True)
         product, factors = (torch.stack(parts).double().sum(0) / count for parts in ordered)
-        found.append(_context(block, product, factors).to(features.dtype))
+        found.append(_context(block, product, factors).to(block.qkv.weight))
     return found
 
 
@@ -119,7 +119,7 @@ def paper_grid(
     Returns:
         (b, 3, rows, columns) float32.
     """
-    encoded = prior.encoder(image.contiguous(memory_format=torch.channels_last)).float()
+    encoded = prior.encoder(image.contiguous(memory_format=torch.channels_last)).to(dtype)
     operator, made = prior.operator, []
     whole = dtype == torch.float32
     among = [along if whole else thinned(along) for along in (rows, columns)]
