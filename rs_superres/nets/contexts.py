@@ -58,7 +58,7 @@ def contexts_of(
             block: GalerkinBlock = block,
             shares: dict[tuple[int, int, int], Share] = shares,
         ) -> None:
-            heads = made[-2:].float().unflatten(2, (block.heads, -1))
+            heads = made[-2:].float().view(2, made.shape[1], block.heads, -1)
             heads.div_(deviation(heads))
             k, v = heads.transpose(1, 2)
             place = piece.strip, piece.rows.start, piece.columns.start

@@ -157,9 +157,10 @@ class FoldedLayers:
             (layers, 1, columns, width).
         """
         corner, bias = self.corner[side].flatten(0, 1), self.corner_bias[side].flatten(0, 1)
-        made = torch.baddbmm(bias, row.expand(len(corner), -1, -1), corner).unflatten(0, (2, -1))
+        made = torch.baddbmm(bias, row.expand(len(corner), -1, -1), corner)
         before, after = (
-            values.index_select(1, cells) for values, cells in zip(made, index.T, strict=True)
+            values.index_select(1, cells)
+            for values, cells in zip(made.chunk(2), index.T, strict=True)
         )
         return torch.lerp(before, after, weight)[:, None]
 
