@@ -2,6 +2,8 @@
 
 The definition lifts every query and keeps queries, keys and values of all of them. Here keys and
 values are computed piece by piece, each piece adds its share to the context, and nothing is kept.
+Of their normalisation only a division remains for every query: the mean is taken off the matrices
+that make them, weight and bias come in once for all, by the means of products and of factors.
 """
 
 from __future__ import annotations
@@ -11,14 +13,19 @@ import math
 import torch
 from torch import Tensor
 
-from rs_superres.nets.folded import Piece, fold, fold_layers
-from rs_superres.nets.operator import AxisSamples, GalerkinBlock, NeuralOperator
+from rs_superres.nets.folded import Linear, Piece, fold, fold_layers
+from rs_superres.nets.operator import AxisSamples, GalerkinBlock, NeuralOperator, deviation
 from rs_superres.nets.prior import PaperPrior, linear
 
 THINNED = 1 + math.sqrt(5)
 """In less than single precision a context is the mean over so few rows, and columns: one in 3.24 of
 them. That moves the prior less than the precision does. No whole number, since every third row
 would lie alike among the cells at x3, and every second at x2."""
+
+
+Share = tuple[Tensor, Tensor]
+"""Sums over some queries: (heads, head_dim, head_dim) of products of keys and values, and
+(2, heads, head_dim) of keys and of values."""
 
 
 @torch.no_grad()
@@ -33,7 +40,7 @@ def contexts_of(
 
     Args:
         operator: the network.
-        features: (h, w, c).
+        features: (h, w, c), in the precision that keys and values shall be computed in.
         rows: the grid's rows, each between two neighbouring cells.
         columns: the grid's columns, likewise.
         cell: (2,) an output pixel's size in half feature cells.
@@ -41,32 +48,53 @@ def contexts_of(
     count = len(rows.index) * len(columns.index)
     found: list[Tensor] = []
     for block in operator.blocks:
-        layers = fold_layers(operator, found, _keys_and_values(block), cell)
+        layers = fold_layers(operator, found, _keys_and_values(block), cell).to(features.dtype)
         # Added up in the order of the pieces, whichever thread was first.
-        shares: dict[tuple[int, int, int], Tensor] = {}
+        shares: dict[tuple[int, int, int], Share] = {}
 
         def add(
             made: Tensor,
             piece: Piece,
             block: GalerkinBlock = block,
-            shares: dict[tuple[int, int, int], Tensor] = shares,
+            shares: dict[tuple[int, int, int], Share] = shares,
         ) -> None:
-            heads = made[-2:].view(2, made.shape[1], block.heads, -1).transpose(1, 2)
-            k, v = block.key_norm(heads[0]), block.value_norm(heads[1])
-            shares[piece.strip, piece.rows.start, piece.columns.start] = k.transpose(1, 2) @ v
+            heads = made[-2:].float().view(2, made.shape[1], block.heads, -1)
+            heads.div_(deviation(heads))
+            k, v = heads.transpose(1, 2)
+            place = piece.strip, piece.rows.start, piece.columns.start
+            shares[place] = k.transpose(1, 2) @ v, heads.sum(1)
 
         layers.visit(features, rows, columns, add)
-        total = torch.stack([shares[place] for place in sorted(shares)]).double().sum(0)
-        found.append((total / count).to(features.dtype))
+        ordered = zip(*(shares[place] for place in sorted(shares)), strict=True)
+        product, factors = (torch.stack(parts).double().sum(0) / count for parts in ordered)
+        found.append(_context(block, product, factors).to(block.qkv.weight))
     return found
 
 
-def _keys_and_values(block: GalerkinBlock) -> list[tuple[Tensor, Tensor]]:
-    """The linear maps to keys and to values, the channels of all heads in a row."""
+def _keys_and_values(block: GalerkinBlock) -> list[Linear]:
+    """The linear maps to keys and to values less each head's mean, all heads' channels in a row."""
     width = block.qkv.in_features
-    weight = block.qkv.weight.reshape(block.heads, 3, -1, width)
-    bias = block.qkv.bias.reshape(block.heads, 3, -1)
+    weight = block.qkv.weight.double().reshape(block.heads, 3, -1, width)
+    bias = block.qkv.bias.double().reshape(block.heads, 3, -1)
+    weight, bias = weight - weight.mean(2, keepdim=True), bias - bias.mean(2, keepdim=True)
     return [(weight[:, i].flatten(0, 1), bias[:, i].flatten()) for i in (1, 2)]
+
+
+def _context(block: GalerkinBlock, product: Tensor, factors: Tensor) -> Tensor:
+    """The mean product of keys and values, with weight and bias, from those without.
+
+    E[(k + a) (v + b)] = E[k v] + (E k + a) (E v + b) - E k E v.
+
+    Args:
+        block: whose norms.
+        product: (heads, head_dim, head_dim) E[k v].
+        factors: (2, heads, head_dim) E k and E v.
+    """
+    keys, values = block.key_norm, block.value_norm
+    k, v = keys.weight * factors[0, :, None], values.weight * factors[1, :, None]
+    weighted = keys.weight.transpose(1, 2) * product * values.weight
+    moved = (k + keys.bias).transpose(1, 2) @ (v + values.bias)
+    return weighted + moved - k.transpose(1, 2) @ v
 
 
 @torch.no_grad()
@@ -91,7 +119,7 @@ def paper_grid(
     Returns:
         (b, 3, rows, columns) float32.
     """
-    encoded = prior.encoder(image.contiguous(memory_format=torch.channels_last)).float()
+    encoded = prior.encoder(image.contiguous(memory_format=torch.channels_last)).to(dtype)
     operator, made = prior.operator, []
     whole = dtype == torch.float32
     among = [along if whole else thinned(along) for along in (rows, columns)]

@@ -12,7 +12,7 @@ work.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
@@ -23,8 +23,9 @@ from torch import Tensor
 from rs_superres.nets.operator import AxisSamples, NeuralOperator
 from rs_superres.threads import share_out
 
-CHUNK = 65536
-"""Values of a layer evaluated at once: its activations stay in the processor's cache."""
+CHUNK = 1 << 19
+"""Bytes of a layer evaluated at once: much less, and a product takes little beside its call and
+beside laying out its matrix; much more, and activations leave the processor's cache."""
 
 QUERIES = 1 << 18
 """Queries evaluated at once on other devices: there a kernel must take long beside its launch.
@@ -66,13 +67,20 @@ class FoldedLayers:
     onward: tuple[tuple[Tensor, ...], ...]
     """(width, width) each, of the first layers: what an activation gives to each layer after it."""
 
+    def to(self, dtype: torch.dtype) -> FoldedLayers:
+        """The same, computed in another dtype."""
+        return FoldedLayers(
+            corner=self.corner.to(dtype),
+            corner_bias=self.corner_bias.to(dtype),
+            onward=tuple(tuple(m.to(dtype) for m in matrices) for matrices in self.onward),
+        )
+
     def visit(
         self,
         features: Tensor,
         rows: AxisSamples,
         columns: AxisSamples,
         use: Use,
-        dtype: torch.dtype = torch.float32,
     ) -> None:
         """Evaluate on the grid rows x columns, each query between two neighbouring cells.
 
@@ -81,10 +89,9 @@ class FoldedLayers:
             rows: the grid's rows.
             columns: the grid's columns.
             use: called for every piece of the grid, perhaps by several threads.
-            dtype: what the layers are computed in.
         """
         visit = self.in_strips if features.is_cpu else self.in_ranges
-        visit(features, rows, columns, use, dtype)
+        visit(features.to(self.corner.dtype), rows, columns, use)
 
     def in_strips(
         self,
@@ -92,22 +99,21 @@ class FoldedLayers:
         rows: AxisSamples,
         columns: AxisSamples,
         use: Use,
-        dtype: torch.dtype,
     ) -> None:
         """As :meth:`visit`, in small pieces by several threads."""
-        down = rows.weights()[:, 1, None, None]
-        across = columns.weights()[:, 1, None]
-        side = max(1, CHUNK // self.corner.shape[-1])
+        down = rows.weights()[:, 1, None, None].to(features)
+        across = columns.weights()[:, 1, None].to(features)
+        most = max(1, CHUNK // (self.corner.shape[-1] * self.corner.element_size()))
 
         def evaluate(strip: Strip) -> None:
             before, after = (
                 self._between_columns(features[strip.cell + side], side, columns.index, across)
                 for side in range(2)
             )
-            for piece in _pieces(strip, len(across), side):
+            for piece in _pieces(strip, len(across), most):
                 part = piece.columns
                 layers = torch.lerp(before[:, :, part], after[:, :, part], down[piece.rows])
-                use(self._activated(layers.flatten(1, 2).to(dtype)), piece)
+                use(self._activated(layers.flatten(1, 2)), piece)
 
         share_out(_strips(rows), evaluate)
 
@@ -117,11 +123,10 @@ class FoldedLayers:
         rows: AxisSamples,
         columns: AxisSamples,
         use: Use,
-        dtype: torch.dtype,
     ) -> None:
         """As :meth:`visit`, in ranges of rows by few large kernels, the device never waited for."""
-        down = rows.weights()[:, 1, None, None]
-        across = columns.weights()[:, 1, None]
+        down = rows.weights()[:, 1, None, None].to(features)
+        across = columns.weights()[:, 1, None].to(features)
         count, wide = features.shape[:2]
         # All rows of features as one, in which the columns lie anew for each of them.
         first = wide * torch.arange(count, device=features.device)[:, None]
@@ -138,7 +143,7 @@ class FoldedLayers:
             )
             layers = torch.lerp(before, after, down[part])
             whole = Piece(number, part, slice(0, len(columns.index)))
-            use(self._activated(layers.flatten(1, 2).to(dtype)), whole)
+            use(self._activated(layers.flatten(1, 2)), whole)
 
     def _between_columns(self, row: Tensor, side: int, index: Tensor, weight: Tensor) -> Tensor:
         """What a row of features, (w, c), gives to queries below or above it.
@@ -152,11 +157,11 @@ class FoldedLayers:
         Returns:
             (layers, 1, columns, width).
         """
+        corner, bias = self.corner[side].flatten(0, 1), self.corner_bias[side].flatten(0, 1)
+        made = torch.baddbmm(bias, row.expand(len(corner), -1, -1), corner)
         before, after = (
-            torch.matmul(row, corner).add_(bias).index_select(1, cells)
-            for corner, bias, cells in zip(
-                self.corner[side], self.corner_bias[side], index.T, strict=True
-            )
+            values.index_select(1, cells)
+            for values, cells in zip(made.chunk(2), index.T, strict=True)
         )
         return torch.lerp(before, after, weight)[:, None]
 
@@ -181,10 +186,9 @@ class FoldedOperator:
     """(3,)."""
 
     def to(self, dtype: torch.dtype) -> FoldedOperator:
-        """The same, the layers at each query computed in another dtype."""
-        onward = tuple(tuple(m.to(dtype) for m in matrices) for matrices in self.layers.onward)
+        """The same, computed in another dtype."""
         return FoldedOperator(
-            layers=replace(self.layers, onward=onward),
+            layers=self.layers.to(dtype),
             output=self.output.to(dtype),
             output_bias=self.output_bias.to(dtype),
         )
@@ -208,7 +212,7 @@ class FoldedOperator:
             place = out[piece.rows, piece.columns]
             place.copy_(values.view(place.shape))
 
-        self.layers.visit(features, rows, columns, project, self.output.dtype)
+        self.layers.visit(features, rows, columns, project)
         return out.permute(2, 0, 1)
 
 

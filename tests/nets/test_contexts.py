@@ -27,6 +27,9 @@ def test_contexts_piece_by_piece(step: float, monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(network, PaperPrior)
     network.requires_grad_(False)
     operator = network.operator
+    for block in operator.blocks:
+        for tensor in (*block.key_norm.parameters(), *block.value_norm.parameters()):
+            tensor.normal_()
     image = random_image(6, 1, 3, 14, 12)
     rows, columns = samples(1.1, step, 9), samples(0.4, step, 10)
     cell = torch.tensor((2 * step, 2 * step), dtype=torch.float64)
