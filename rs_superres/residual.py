@@ -91,4 +91,5 @@ def _back(
 ) -> tuple[csr_array, Valid]:
     """What brings pixels back along one axis, and which cells they cover whole."""
     back = footprints(config, axis, pixels, cells)
-    return csr_array(back), back.any(axis=1)  # a cell's footprint is a few pixels
+    whole: Valid = back.any(axis=1)
+    return csr_array(back), whole  # a cell's footprint is a few pixels
