@@ -91,5 +91,5 @@ def _back(
 ) -> tuple[csr_array, Valid]:
     """What brings pixels back along one axis, and which cells they cover whole."""
     back = footprints(config, axis, pixels, cells)
-    whole: Valid = back.any(axis=1)
+    whole = np.asarray(back.any(axis=1), dtype=np.bool_)  # one number is no array to the stubs
     return csr_array(back), whole  # a cell's footprint is a few pixels
