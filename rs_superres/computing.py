@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from itertools import islice
 
 import torch
@@ -38,6 +39,7 @@ def compute_here(
     """Compute cells, as many at once as processors and memory bear; see :data:`Compute`.
 
     What a cell takes of memory is measured: the first that holds something valid is computed alone.
+    Where a GPU's memory runs out all the same, half as many go on.
 
     Args:
         decided: the plan.
@@ -47,7 +49,7 @@ def compute_here(
         processors: that may be used; all that there are where None.
 
     Raises:
-        InputError: the memory that was granted does not hold one.
+        InputError: the memory that was granted, or the GPU's, does not hold one.
         RasterError: a file cannot be read or written.
     """
     forget_peak()  # of runs before in this process
@@ -55,7 +57,7 @@ def compute_here(
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(decided.device)
     todo, before = deque(cells), resident()
-    with open_source(decided.sources, decided.roles.selection) as source:
+    with _holding_one(decided), open_source(decided.sources, decided.roles.selection) as source:
         blank = True
         while todo and blank:
             blank = _compute(decided, store, todo.popleft(), source)
@@ -66,12 +68,30 @@ def compute_here(
         at_once = cells_at_once(
             decided, before, peak(), cores() if processors is None else processors
         )
-        if at_once == 1:
-            for _ in _in_turn(decided, store, todo, source):
+        while todo:
+            computed = (
+                _in_turn(decided, store, todo, source)
+                if at_once == 1
+                else _side_by_side(decided, store, todo, at_once)
+            )
+            for _ in computed:
                 finished()
-            return
-    for _ in _side_by_side(decided, store, todo, at_once):
-        finished()
+            if todo:  # for want of a GPU's memory, which what failed has given back by now
+                torch.cuda.empty_cache()
+                at_once = max(1, at_once // 2)
+
+
+@contextmanager
+def _holding_one(decided: Plan) -> Iterator[None]:
+    """Tell in one line that a GPU does not hold a cell."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        finer = "--precision bf16, or " if decided.precision == "fp32" else ""
+        raise InputError(
+            f"the memory of {decided.device} does not hold one cell of this scene; "
+            f"use {finer}--device cpu"
+        ) from error
 
 
 def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
@@ -187,20 +207,30 @@ def _in_turn(
 def _side_by_side(
     decided: Plan, store: CellStore, todo: deque[Window], at_once: int
 ) -> Iterator[None]:
-    """Compute cells on threads, handing out no more than they are about to need."""
+    """Compute cells on threads, handing out no more than they are about to need.
+
+    Ends with cells still to do where a GPU's memory ran out.
+    """
     pool = ThreadPoolExecutor(
         at_once, initializer=_own_stream, initargs=(torch.device(decided.device),)
     )
-    running: set[Future[None]] = set()
+    running: dict[Future[None], Window] = {}
+    full = False
     try:
         while True:
-            while todo and len(running) < 2 * at_once:
-                running.add(pool.submit(compute_one, decided, store, todo.popleft()))
+            while todo and not full and len(running) < 2 * at_once:
+                cell = todo.popleft()
+                running[pool.submit(compute_one, decided, store, cell)] = cell
             if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                future.result()
-                yield
+                cell = running.pop(future)
+                if isinstance(future.exception(), torch.OutOfMemoryError):
+                    full = True
+                    todo.append(cell)
+                else:
+                    future.result()
+                    yield
     finally:
         pool.shutdown(cancel_futures=True)

@@ -21,6 +21,7 @@ from rs_superres.engine import Options
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.machine import peak, resident
+from rs_superres.planning import Plan
 from rs_superres.raster import Source
 from rs_superres.reader import Reader
 from rs_superres.recipe import Recipe
@@ -59,6 +60,42 @@ def test_cores_change_no_byte(
         assert told == [(done, 9) for done in range(10)]
         bytes_of[cores] = out.read_bytes()
     assert bytes_of[2] == bytes_of[8]
+
+
+def test_where_a_gpu_s_memory_runs_out_half_as_many_go_on(
+    source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that holds two cells at once, and one that holds none."""
+    upscaled(source, tmp_path / "whole.tif", tiny)
+    monkeypatch.setattr(computing, "cores", lambda: 16)
+    pools: list[int] = []
+    real = computing.compute_one
+
+    def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
+        if pools[-1] > 2 and cell.row:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+        real(decided, store, cell)
+
+    monkeypatch.setattr(computing, "compute_one", compute_one)
+
+    def pool(workers: int, **more: Any) -> ThreadPoolExecutor:
+        pools.append(workers)
+        return ThreadPoolExecutor(workers, **more)
+
+    monkeypatch.setattr(computing, "ThreadPoolExecutor", pool)
+    told = upscaled(source, tmp_path / "out.tif", tiny)
+    assert told == [(done, 9) for done in range(10)]
+    assert pools == [8, 4, 2]
+    assert (tmp_path / "out.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+
+    def compute_none(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+
+    monkeypatch.setattr(computing, "compute_cell", compute_none)
+    with pytest.raises(InputError, match=r"does not hold one cell .*--device cpu$") as caught:
+        upscaled(source, tmp_path / "none.tif", tiny)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "none.tif").exists()
 
 
 def test_what_fails_beside_others_is_told(
