@@ -13,7 +13,7 @@ import torch
 from rs_superres.dtypes import Valid, Values
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
-from rs_superres.machine import forget_peak, peak, resident
+from rs_superres.machine import forget_peak, peak, resident, return_large_blocks
 from rs_superres.planning import Plan
 from rs_superres.raster import Source, block_cache, open_source
 from rs_superres.scene import compute_cell, is_blank
@@ -23,6 +23,9 @@ from rs_superres.threads import THREADS, cores
 
 SHARE = 0.9
 """Of the memory that is used by cells side by side: they are not quite alike."""
+
+SHORT = 1_500_000_000
+"""Bytes of granted memory below which it is worth time to hold no more than is used."""
 
 Compute = Callable[[Plan, CellStore, Sequence[Window], Callable[[], None]], None]
 """Puts the given cells into the store, and calls back after each."""
@@ -52,6 +55,9 @@ def compute_here(
         InputError: the memory that was granted, or the GPU's, does not hold one.
         RasterError: a file cannot be read or written.
     """
+    granted = decided.options.memory
+    if granted is not None and granted < SHORT:
+        return_large_blocks()
     forget_peak()  # of runs before in this process
     if torch.device(decided.device).type == "cuda":
         torch.cuda.empty_cache()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import sys
@@ -15,6 +16,24 @@ CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 """Where a container's limit stands, by version 2 and version 1 of cgroups."""
+
+
+LARGE = 16 << 20
+"""Bytes of a block that goes back to the system as soon as it is free, where memory is short."""
+
+_MMAP_THRESHOLD = -3
+"""M_MMAP_THRESHOLD of glibc's mallopt."""
+
+
+def return_large_blocks() -> None:
+    """Let large blocks of memory go back to the system at once, in this process from now on.
+
+    glibc keeps blocks of up to 32 MB for later ones once such have been free; with threads and
+    sizes that differ, a third more memory than is used stays with the process, and coming and going
+    costs a tenth of the time. Other libraries of C are left as they are.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, LARGE)
 
 
 def memory() -> int:

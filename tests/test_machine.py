@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +39,25 @@ def test_memory_that_is_taken_shows() -> None:
     assert peak() >= before + 150_000_000
     del taken
     assert peak() >= before + 150_000_000
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's way of keeping memory")
+def test_large_blocks_go_back_at_once() -> None:
+    """Blocks of 24 MB, freed but for small ones between: kept as a rule, given back when asked."""
+    code = """
+import numpy, sys
+from rs_superres.machine import resident, return_large_blocks
+if sys.argv[1] == "asked": return_large_blocks()
+del_ = numpy.ones(31 << 20, numpy.uint8); del del_  # glibc raises its threshold by what is freed
+before = resident(); kept = []
+for _ in range(8):
+    large = numpy.ones(24 << 20, numpy.uint8); kept.append(numpy.ones(100_000, numpy.uint8))
+    del large; kept.append(numpy.ones(20 << 10, numpy.uint8))
+print(resident() - before)
+"""
+    left = []
+    for way in ("asked", "not"):
+        run = subprocess.run([sys.executable, "-c", code, way], capture_output=True, check=True)
+        left.append(int(run.stdout))
+    assert left[0] < 5_000_000
+    assert left[1] > 15_000_000
