@@ -55,9 +55,6 @@ def compute_here(
         InputError: the memory that was granted, or the GPU's, does not hold one.
         RasterError: a file cannot be read or written.
     """
-    granted = decided.options.memory
-    if granted is not None and granted < SHORT:
-        return_large_blocks()
     forget_peak()  # of runs before in this process
     if torch.device(decided.device).type == "cuda":
         torch.cuda.empty_cache()
@@ -111,6 +108,9 @@ def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
 
 def _compute(decided: Plan, store: CellStore, cell: Window, source: Source) -> bool:
     """Compute a cell and keep it; whether it holds nothing valid."""
+    granted = decided.options.memory
+    if granted is not None and granted < SHORT:
+        return_large_blocks()
     made = compute_cell(decided.recipe, source, cell)
     store.put(cell, made)
     return is_blank(decided.recipe, made.values, made.mask)

@@ -49,6 +49,18 @@ def upscaled(source: Path, out: Path, tiny: str) -> list[tuple[int, int]]:
     return told
 
 
+def pool_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The threads of each pool that a run makes from now on."""
+    pools: list[int] = []
+
+    def pool(workers: int, **more: Any) -> ThreadPoolExecutor:
+        pools.append(workers)
+        return ThreadPoolExecutor(workers, **more)
+
+    monkeypatch.setattr(computing, "ThreadPoolExecutor", pool)
+    return pools
+
+
 def test_cores_change_no_byte(
     source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +80,7 @@ def test_where_a_gpu_s_memory_runs_out_half_as_many_go_on(
     """A card that holds two cells at once, and one that holds none."""
     upscaled(source, tmp_path / "whole.tif", tiny)
     monkeypatch.setattr(computing, "cores", lambda: 16)
-    pools: list[int] = []
+    pools = pool_sizes(monkeypatch)
     real = computing.compute_one
 
     def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
@@ -78,11 +90,6 @@ def test_where_a_gpu_s_memory_runs_out_half_as_many_go_on(
 
     monkeypatch.setattr(computing, "compute_one", compute_one)
 
-    def pool(workers: int, **more: Any) -> ThreadPoolExecutor:
-        pools.append(workers)
-        return ThreadPoolExecutor(workers, **more)
-
-    monkeypatch.setattr(computing, "ThreadPoolExecutor", pool)
     told = upscaled(source, tmp_path / "out.tif", tiny)
     assert told == [(done, 9) for done in range(10)]
     assert pools == [8, 4, 2]
@@ -132,13 +139,7 @@ def test_cells_at_once_by_what_the_first_took(
     cores, limit, at_once = cores_limit_at_once
     monkeypatch.setattr(computing, "resident", lambda: 10**9)
     monkeypatch.setattr(computing, "peak", lambda: 2 * 10**9)
-    pools: list[int] = []
-
-    def pool(workers: int, **more: Any) -> ThreadPoolExecutor:
-        pools.append(workers)
-        return ThreadPoolExecutor(workers, **more)
-
-    monkeypatch.setattr(computing, "ThreadPoolExecutor", pool)
+    pools = pool_sizes(monkeypatch)
     options = Options(scale="3", model=tiny, memory=int(limit * 10**9))
     engine.run(
         engine.plan(source, tmp_path / "out.tif", options),

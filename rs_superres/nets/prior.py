@@ -215,7 +215,7 @@ class ScenePrior(nn.Module):
             features = self.encoder(image)
         with torch.autocast(image.device.type, enabled=False):
             return torch.stack(
-                [folded(f.permute(1, 2, 0).float().contiguous(), rows, columns) for f in features]
+                [folded(f.permute(1, 2, 0).contiguous(), rows, columns) for f in features]
             )
 
     def residual(
