@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import Rows, median
-from rs_superres import town
-from rs_superres.computing import compute_here
-from rs_superres.dtypes import Floats
+from rs_superres.demo import town
 from rs_superres.engine import Options, Plan, plan, run
-from rs_superres.inference import Inference, Noise
+from rs_superres.engine.compute import compute_here
+from rs_superres.grid import Patch
+from rs_superres.image.resampling import cubic
 from rs_superres.raster import write_image
-from rs_superres.resample import cubic
-from rs_superres.threads import THREADS
-from rs_superres.tiles import Patch
+from rs_superres.scene.inference import Inference, Noise
+from rs_superres.system.threads import THREADS
+from rs_superres.types import Floats
 
 SCALE = 4
 

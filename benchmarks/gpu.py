@@ -25,16 +25,17 @@ from benchmarks.networks import (
     zoom_by,
 )
 from benchmarks.timing import Rows, median
-from rs_superres import town, zoo
-from rs_superres.consistency import reach
+from rs_superres import zoo
+from rs_superres.demo import town
 from rs_superres.diffusion.schedule import karras_sigmas
 from rs_superres.engine import Options, upscale
-from rs_superres.inference import prepare
-from rs_superres.manner import Manner, Precision
+from rs_superres.image.consistency import reach
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.nets.denoiser import detail_kept
-from rs_superres.nets.lean import lean
+from rs_superres.nets.fast_unet import lean
 from rs_superres.nets.prior import linear
+from rs_superres.scene.inference import prepare
+from rs_superres.system.devices import Manner, Precision
 
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 

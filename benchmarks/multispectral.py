@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres import zoo
-from rs_superres.degrade import compared, resampled
-from rs_superres.evaluation.enlarge import enlarge
 from rs_superres.evaluation.measures import spectral_angle
 from rs_superres.grid import Window
-from rs_superres.metrics import psnr
-from rs_superres.radiometry import ValueRange, quantise
+from rs_superres.image.degradation import compared, resampled
+from rs_superres.image.radiometry import ValueRange, quantise
+from rs_superres.image.statistics import psnr
 from rs_superres.raster import open_source
+from rs_superres.scene.image import enlarge
 
 SIDE = 256
 Values = npt.NDArray[np.generic]

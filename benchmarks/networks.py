@@ -22,20 +22,18 @@ from rs_superres.config import (
     TrainedConfig,
     UNetConfig,
 )
-from rs_superres.consistency import reach
 from rs_superres.diffusion.samplers import ddim
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
-from rs_superres.grid import Grid, Shape, Zoom
-from rs_superres.inference import Inference, prepare
-from rs_superres.manner import Manner, Precision, resolve_precision
-from rs_superres.nets.build import SceneNetwork, lay_out, paper_network, scene_network
-from rs_superres.nets.lean import lean
-from rs_superres.nets.neurop import NeurOpDiff
-from rs_superres.nets.operator import AxisSamples
+from rs_superres.grid import Grid, Patch, Shape, Zoom, patch
+from rs_superres.image.consistency import reach
+from rs_superres.image.noise import normal_field
+from rs_superres.nets.build import NeurOpDiff, SceneNetwork, lay_out, paper_network, scene_network
+from rs_superres.nets.fast_unet import lean
+from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import cubic, scene_samples
-from rs_superres.noise import normal_field
-from rs_superres.threads import fixed_threads
-from rs_superres.tiles import Patch, patch
+from rs_superres.scene.inference import Inference, prepare
+from rs_superres.system.devices import Manner, Precision, resolve_precision
+from rs_superres.system.threads import fixed_threads
 
 SIDE, SCALE, STEPS = 256, 4, 50
 """Of the paper's tile, margins included; output pixels, magnification, evaluations."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import conv2d
 
-from rs_superres.threads import THREADS, cores, fixed_threads
+from rs_superres.system.threads import THREADS, cores, fixed_threads
 
 Rows = list[tuple[str, ...]]
 """A table, its head first."""

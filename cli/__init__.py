@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import click
 
-from rs_superres import __version__
+from rs_superres._version import __version__
 from rs_superres.errors import SuperResError
 
 COMMANDS = {

@@ -12,15 +12,14 @@ import click
 
 from rs_superres.errors import InputError
 
-from . import options, stderr
-from .cluster import cluster
-from .loading import loading
+from . import options, process
+from .process import cluster, loading
 from .progress import INTERVAL, pace
 from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
+    from rs_superres.batch.job import Outcome
     from rs_superres.batch.run import State
-    from rs_superres.batch.work import Outcome
 
 
 @click.command()
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 )
 @options.as_json
 @options.quiet
-@stderr.ours
+@process.ours
 def command(
     scenes: str,
     out: Path,
@@ -115,7 +114,7 @@ def _check_report(report: Path | None, *, overwrite: bool) -> None:
         return
     if report.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--report {report}, expected a name that ends in .html")
-    from rs_superres.outputs import check_folder, check_replaced
+    from rs_superres.engine.outputs import check_folder, check_replaced
 
     for path in (report, report.with_suffix(".json")):
         check_folder(path)

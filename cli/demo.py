@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from . import options
-from .loading import loading
+from .process import loading
 from .progress import shown
 
 

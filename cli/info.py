@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from . import options, stderr
+from . import options, process
 
 
 @click.command()
 @click.argument("file")
 @options.as_json
-@stderr.ours
+@process.ours
 def command(file: str, as_json: bool) -> None:
     """Say what the tool sees in FILE, and what it would do with it at the defaults.
 
@@ -22,7 +22,7 @@ def command(file: str, as_json: bool) -> None:
     """
     # Not at the top: it brings torch and rasterio, which --help must not wait for.
     from rs_superres.errors import InputError
-    from rs_superres.survey import survey
+    from rs_superres.scene.survey import survey
 
     facts = survey(file).facts()
     if as_json:

@@ -85,7 +85,7 @@ def import_model(
     Nothing in FILE is executed.
     """
     # Not at the top: it brings torch, which `rs-sr models --help` does without.
-    from rs_superres.checkpoint import import_checkpoint
+    from rs_superres.zoo.checkpoint import import_checkpoint
 
     import_checkpoint(file, out, weights=weights, norm_groups=norm_groups, overwrite=overwrite)
     click.echo(f"{out}: {_sizes(read_config(out / 'config.toml'))}")

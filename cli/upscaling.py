@@ -114,10 +114,10 @@ def upscaling(command: F) -> F:
 
 def asked(chosen: dict[str, Any]) -> Options:
     """The options of a run from those of the command line, which it takes out of ``chosen``."""
-    from rs_superres import interface, zoo
+    from rs_superres import api, zoo
 
     taken = {name: chosen.pop(name) for name in TAKEN}
-    return interface.options(
+    return api.options(
         {
             "model": chosen.pop("model") or zoo.DEFAULT,
             "format": chosen.pop("file_format"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import options, stderr
+from . import options, process
 from .progress import shown
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )
 @options.as_json
 @options.quiet
-@stderr.ours
+@process.ours
 def command(
     out: str, sources: tuple[str, ...], bidx: tuple[int, ...], as_json: bool, quiet: bool
 ) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rs_superres import town, zoo
-from rs_superres.evaluation.enlarge import EIGHT_BITS
+from rs_superres import zoo
+from rs_superres.demo import town
+from rs_superres.scene.image import EIGHT_BITS
 from rs_superres.training.pictures import sheet
 from rs_superres.training.validation import Truth, restored
 

@@ -12,7 +12,7 @@ import xarray as xr
 import rs_superres
 
 if TYPE_CHECKING:
-    from rs_superres.interface import Asked
+    from rs_superres.api import Asked
 
 
 @xr.register_dataarray_accessor("superres")

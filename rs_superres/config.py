@@ -122,7 +122,7 @@ class TrainedConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsistencyConfig:
-    """What brings a result back to its source's grid; see :mod:`rs_superres.consistency`."""
+    """What brings a result back to its source's grid; see :mod:`rs_superres.image.consistency`."""
 
     kernel: Kernel = "bicubic"
     """How low resolution was made in training."""

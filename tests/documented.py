@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 
-from rs_superres import demo, town
+from rs_superres import demo
+from rs_superres.demo import town
 from tests import rasters
 from tests.rasters import RGB
 

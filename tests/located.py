@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.dtypes import Floats
-from rs_superres.grid import Zoom
-from rs_superres.inference import Inference
-from rs_superres.inference import Noise as Draw
-from rs_superres.resample import cubic
-from rs_superres.tiles import Patch
+from rs_superres.grid import Patch, Zoom
+from rs_superres.image.resampling import cubic
+from rs_superres.scene.inference import Inference
+from rs_superres.scene.inference import Noise as Draw
+from rs_superres.types import Floats
 
 Array = npt.NDArray[np.float64]
 

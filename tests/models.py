@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from rs_superres.checkpoint import save_weights
 from rs_superres.config import (
     EncoderConfig,
     ModelConfig,
@@ -19,6 +18,7 @@ from rs_superres.config import (
     to_toml,
 )
 from rs_superres.nets.build import SceneNetwork, paper_network, scene_network
+from rs_superres.zoo.checkpoint import save_weights
 
 
 def config(

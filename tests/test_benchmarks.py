@@ -13,7 +13,8 @@ import pytest
 import rasterio
 import torch
 
-from rs_superres import town, zoo
+from rs_superres import zoo
+from rs_superres.demo import town
 from rs_superres.raster import write_image
 
 

@@ -27,9 +27,9 @@ from rasterio.control import GroundControlPoint
 
 from rs_superres import engine
 from rs_superres.engine import Options, Plan
+from rs_superres.engine.store import scratch_of
 from rs_superres.errors import RasterError
-from rs_superres.roles import MOST_BANDS
-from rs_superres.store import scratch_of
+from rs_superres.scene.bands import MOST_BANDS
 from tests import rasters
 from tests.mutants import fields, mutant
 from tests.rasters import RGB, textured
@@ -269,7 +269,7 @@ def test_many_bands_of_a_large_scene(
     tmp_path: Path, upscale: Call, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = rasters.write(tmp_path / "many.tif", textured(1, 40, 100, 90))
-    monkeypatch.setattr("rs_superres.machine.memory", lambda: 1_000_000)
+    monkeypatch.setattr("rs_superres.system.memory.memory", lambda: 1_000_000)
     refused(upscale(many), out, "a sample of the 40 bands", str(many), "--bidx")
 
 
@@ -277,7 +277,7 @@ def test_absurd_blocks(
     scene: Path, upscale: Call, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused(upscale(lied(scene, t278=2**31 - 1, t257=2**31 - 1)), out, "choose a smaller scale")
-    monkeypatch.setattr("rs_superres.machine.memory", lambda: 10_000)
+    monkeypatch.setattr("rs_superres.system.memory.memory", lambda: 10_000)
     rasters.write(scene, textured(1, 3, 50, 44), blockysize=50)
     refused(upscale(scene), out, "blocks of 44 x 50", "-co TILED=YES")
 

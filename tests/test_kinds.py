@@ -22,15 +22,15 @@ from rasterio.enums import MaskFlags
 from rasterio.io import MemoryFile
 
 from rs_superres import engine
-from rs_superres.consistency import REACH
-from rs_superres.dtypes import Floats
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError, RasterError
-from rs_superres.inference import Noise
-from rs_superres.radiometry import DOUBLE, DTYPES
+from rs_superres.grid import Patch
+from rs_superres.image.consistency import REACH
+from rs_superres.image.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
-from rs_superres.roles import Wish
-from rs_superres.tiles import Patch
+from rs_superres.scene.bands import Wish
+from rs_superres.scene.inference import Noise
+from rs_superres.types import Floats
 from tests import rasters
 from tests.located import Bilinear, coordinates
 from tests.rasters import NORTH_UP, RGB, UTM, Array, textured

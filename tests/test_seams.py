@@ -15,17 +15,17 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from rs_superres import town, zoo
-from rs_superres.grid import Grid, Shape, Zoom
-from rs_superres.groups import Group
-from rs_superres.inference import prepare
-from rs_superres.manner import Manner
-from rs_superres.radiometry import ValueRange
+from rs_superres import zoo
+from rs_superres.demo import town
+from rs_superres.grid import Grid, Lattice, Shape, Zoom
+from rs_superres.image.radiometry import ValueRange
 from rs_superres.raster import Band
-from rs_superres.reader import ArrayReader
-from rs_superres.recipe import Recipe
-from rs_superres.scene import compute_cell
-from rs_superres.tiles import Lattice
+from rs_superres.scene.bands import Group
+from rs_superres.scene.cell import compute_cell
+from rs_superres.scene.inference import prepare
+from rs_superres.scene.reader import ArrayReader
+from rs_superres.scene.recipe import Recipe
+from rs_superres.system.devices import Manner
 
 Array = npt.NDArray[Any]
 

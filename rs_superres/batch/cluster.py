@@ -17,9 +17,9 @@ import torch
 from distributed import Client, Future, LocalCluster, get_worker
 
 from rs_superres.errors import ClusterError, InputError
-from rs_superres.machine import memory
-from rs_superres.manner import Precision, resolve_device, resolve_precision
-from rs_superres.threads import THREADS, cores
+from rs_superres.system.devices import Precision, resolve_device, resolve_precision
+from rs_superres.system.memory import memory
+from rs_superres.system.threads import THREADS, cores
 
 T = TypeVar("T")
 

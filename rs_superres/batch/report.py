@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rs_superres.batch.work import Outcome
-from rs_superres.whole import write_whole
+from rs_superres.batch.job import Outcome
+from rs_superres.system.files import write_whole
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em }

@@ -22,10 +22,10 @@ from rs_superres.batch.cluster import (
     processors_of_workers,
 )
 from rs_superres.batch.folder import Scene
-from rs_superres.batch.work import Job, Outcome, anywhere, upscaled
+from rs_superres.batch.job import Job, Outcome, anywhere, upscaled
 from rs_superres.engine import Options
-from rs_superres.manner import Precision
 from rs_superres.raster import one_line
+from rs_superres.system.devices import Precision
 
 ATTEMPTS = 3
 """How often a scene is tried whose failure may pass."""

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rs_superres.dtypes import Doubles, Valid, Values
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
-from rs_superres.groups import Group, band_groups, needs_samples
 from rs_superres.raster import Band, Source
-from rs_superres.roles import Wish, decide
+from rs_superres.scene.bands import Group, Wish, band_groups, decide, needs_samples
+from rs_superres.types import Doubles, Valid, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

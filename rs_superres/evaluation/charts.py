@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 
 from rs_superres.evaluation.reliability import Reliability
-from rs_superres.evaluation.summary import Summary
+from rs_superres.evaluation.results import Summary
 
 COLOURS = ("#8a8f98", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Of bicubic, and of the models; told apart by the colour-blind too (Okabe and Ito 2008)."""

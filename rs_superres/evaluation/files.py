@@ -13,7 +13,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
-from rs_superres.whole import new_folder
+from rs_superres.system.files import new_folder
 
 PAGE, TABLE, FACTS = "report.html", "scores.csv", "scores.json"
 

@@ -5,12 +5,14 @@ SSIM and the correlation are scikit-image's.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from skimage.metrics import structural_similarity
 from skimage.registration import phase_cross_correlation
 
-from rs_superres.dtypes import Doubles, Valid, Values
-from rs_superres.pair import eroded
+from rs_superres.image.radiometry import eroded
+from rs_superres.types import Doubles, Valid, Values
 
 WINDOW = 5
 """Pixels on either side that SSIM's Gaussian window sees."""
@@ -73,3 +75,44 @@ def shift(image: Doubles, truth: Doubles, valid: Valid) -> tuple[float, float]:
         return float("nan"), float("nan")
     found, _, _ = phase_cross_correlation(*parts, upsample_factor=FINE, normalization=None)
     return -float(found[1]), -float(found[0])
+
+
+CAUTION = 0.05
+"""L: what the framework takes by default."""
+
+THRESHOLD = 0.02
+"""Share of the value range: pixels at which none of the three images differs by more hold no
+detail to judge."""
+
+
+class Detail(NamedTuple):
+    """Shares of the pixels that hold detail; they sum to 1, no numbers where none does."""
+
+    improvement: float
+    omission: float
+    hallucination: float
+
+
+def detail(image: Doubles, truth: Doubles, plain: Doubles, valid: Valid) -> Detail:
+    """Count pixels by what became of their detail.
+
+    Args:
+        image: (band, y, x), in units of the value range.
+        truth: the same place.
+        plain: the low resolution, interpolated.
+        valid: (y, x).
+    """
+    reference, apart, kept = (
+        np.abs(a - b).mean(axis=0)[valid]
+        for a, b in ((plain, truth), (image, truth), (image, plain))
+    )
+    judged = np.maximum(np.maximum(reference, apart), kept) > THRESHOLD
+    if not judged.any():
+        return Detail(np.nan, np.nan, np.nan)
+    # Where the truth has no detail of its own, a thousandth of the range stands for it.
+    floor = np.maximum(reference[judged], 1e-3)
+    im, om = apart[judged] / floor, kept[judged] / floor
+    beyond = 1 - np.exp(-CAUTION * (im + om - 1))
+    scores = np.stack([im + om * beyond, om + im * beyond, np.exp(-CAUTION * im * om)])
+    kinds = np.bincount(scores.argmin(axis=0), minlength=3) / scores.shape[1]
+    return Detail(*(float(k) for k in kinds))

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rs_superres.dtypes import Doubles, Values
 from rs_superres.evaluation.protocol import Case
-from rs_superres.preview import limits_of, stretched
+from rs_superres.image.pictures import limits_of, stretched
+from rs_superres.types import Doubles, Values
 
 SIDE = 320
 """Pixels of a picture's side, at most: the middle is shown."""

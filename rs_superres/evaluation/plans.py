@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from rs_superres import __version__, zoo
+from rs_superres import zoo
+from rs_superres._version import __version__
 from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError
-from rs_superres.evaluation.pairing import Pair, find_pairs
-from rs_superres.evaluation.perceptual import Lpips
+from rs_superres.evaluation.lpips import Lpips
+from rs_superres.evaluation.pairs import Pair, find_pairs
 from rs_superres.evaluation.results import BICUBIC
 from rs_superres.evaluation.tiles import LEAST, Skipped, Tile, find_files, find_tiles
-from rs_superres.manner import Precision, resolve_device, resolve_precision
-from rs_superres.recipe import Way
+from rs_superres.scene.recipe import Way
+from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 
 SHOWN = 5
 """Scales of which examples are shown, at most."""

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from rs_superres.config import ConsistencyConfig
-from rs_superres.degrade import bicubic, compared, kernel_matrix
-from rs_superres.dtypes import Doubles, Valid, Values
 from rs_superres.evaluation.bands import Bands
-from rs_superres.evaluation.enlarge import Low
-from rs_superres.grid import Grid, Shape, Zoom
-from rs_superres.radiometry import fill_holes, quantise
+from rs_superres.grid import Axis, Grid, Patch, Shape, Zoom
+from rs_superres.image.degradation import bicubic, compared, kernel_matrix, resampled
+from rs_superres.image.radiometry import fill_holes, quantise
+from rs_superres.image.resampling import cubic
+from rs_superres.scene.image import Low
+from rs_superres.types import Doubles, Valid, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,3 +137,33 @@ def _untouched(valid: Valid, shape: tuple[int, int], kernel: ConsistencyConfig) 
     )
     touched: Valid = rows @ (~valid).astype(np.float32) @ columns.T > 0
     return ~touched
+
+
+BORDER = 3
+"""Cells around the low resolution that its mirror image supplies."""
+
+
+def interpolated(case: Case) -> Values:
+    """The low resolution on the truth's grid: Pillow's for eight bits, the same kernel for others.
+
+    Returns:
+        (band, Y, X) in the dtype of the low resolution.
+    """
+    low, zoom = case.low, case.zoom
+    middles = np.empty(len(low.values))
+    for group in low.groups:
+        middles[list(group.bands)] = group.value_range.centre
+    values = without_holes(low.values, low.valid, middles)
+    shape = zoom.output.shape
+    if all(a == Axis.over_extent(a.source, a.size) for a in (zoom.rows, zoom.columns)):
+        if values.dtype == np.uint8:
+            return bicubic(values.astype(np.uint8), (shape.height, shape.width))
+        return resampled(values, (shape.height, shape.width))
+    edge = ((0, 0), (BORDER, BORDER), (BORDER, BORDER))
+    rows, columns = (
+        # Beyond the border nothing is compared; the positions must only be there.
+        Patch(-BORDER, a.source + 2 * BORDER, a.positions(0, a.size).clip(-1.0, a.source))
+        for a in (zoom.rows, zoom.columns)
+    )
+    made = cubic(np.pad(values, edge, mode="symmetric"), rows, columns)
+    return quantise(made, values.dtype.name, None)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from rs_superres.dtypes import Doubles, Values
 from rs_superres.evaluation.protocol import Case
+from rs_superres.types import Doubles, Values
 
 PIXELS = 20_000
 """Of a case, at most, that enter the correlation."""

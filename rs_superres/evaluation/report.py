@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
 from importlib import resources
 from string import Template
@@ -10,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from rs_superres.evaluation import charts, tables
-from rs_superres.evaluation.figures import FIGURES
+from rs_superres.evaluation import charts
+from rs_superres.evaluation.figures import FIGURES, of
 from rs_superres.evaluation.pictures import TRUTH, Example
-from rs_superres.evaluation.results import BICUBIC, Evaluation
+from rs_superres.evaluation.reliability import Reliability
+from rs_superres.evaluation.results import BICUBIC, Evaluation, Summary
 
 
 def page(found: Evaluation) -> str:
@@ -24,7 +26,7 @@ def page(found: Evaluation) -> str:
         facts=_facts(found),
         legend=_legend(found),
         cards=_cards(found),
-        table=tables.figures(found),
+        table=figures(found),
         bands=_bands(found),
         curves=_curves(found),
         distribution=_distribution(found),
@@ -59,7 +61,7 @@ def _facts(found: Evaluation) -> str:
 
 def _bands(found: Evaluation) -> str:
     """Figures of single bands, folded away."""
-    table = tables.by_band(found)
+    table = by_band(found)
     return (
         table
         and f'<details><summary>Band by band</summary><div class="scroll">{table}</div></details>'
@@ -133,7 +135,7 @@ def _reliability(found: Evaluation) -> str:
         "Spearman: rank correlation of the spread with the absolute error, beside that of the "
         "prior's gradient, which costs nothing. Factor: on the spread, so that its mean square is "
         "the error's (<code>sampler.spread</code> in config.toml).</p>"
-        f"<div class='charts'>{''.join(parts)}{tables.reliability(found.reliability)}</div>"
+        f"<div class='charts'>{''.join(parts)}{reliability(found.reliability)}</div>"
         "</section>"
     )
 
@@ -180,3 +182,80 @@ def _skipped(found: Evaluation) -> str:
         return ""
     lines = "".join(f"<li>{escape(str(s.path))}: {escape(s.reason)}</li>" for s in found.skipped)
     return f"<section><h2>Left out</h2><ul>{lines}</ul></section>"
+
+
+def figures(found: Evaluation) -> str:
+    """Every metric by scale and method; the best of a scale in bold."""
+    heads = {
+        name: f"{f.head}<small>{f.unit} {'↑' if f.rising else '↓'}</small>"
+        for name, f in FIGURES.items()
+        if any(np.isfinite(r.scores[name]) for r in found.rows)
+    }
+    return _table(found, heads)
+
+
+def by_band(found: Evaluation) -> str:
+    """PSNR and SSIM of single bands; empty where there is but one."""
+    names = dict.fromkeys(n for r in found.rows for n in r.scores if n[-1].isdigit())
+    if len(names) <= 2:
+        return ""
+    heads = {n: f"{of(n).head}<small>band {n.partition('_')[2]}</small>" for n in names}
+    ordered = sorted(heads, key=lambda n: (n.startswith("ssim"), int(n.partition("_")[2])))
+    return _table(found, {n: heads[n] for n in ordered})
+
+
+def _table(found: Evaluation, shown: Mapping[str, str]) -> str:
+    """Some metrics by scale and method, under the heads that are given."""
+    heads = "".join(f"<th>{head}</th>" for head in shown.values())
+    body = []
+    for scale in found.scales:
+        rows = {
+            method: {m: found.summary(method, scale, m) for m in shown} for method in found.methods
+        }
+        for number, (method, figures) in enumerate(rows.items()):
+            cells = "".join(_cell(m, figures[m], [r[m] for r in rows.values()]) for m in shown)
+            first = f'<th rowspan="{len(rows)}">x{scale:g}</th>' if number == 0 else ""
+            body.append(
+                f'<tr class="{"first" if number == 0 else ""}">{first}<td class="method"><i '
+                f'style="background:{charts.colour(number)}"></i>{escape(method)}</td>{cells}</tr>'
+            )
+    return (
+        f"<table><thead><tr><th>scale</th><th>method</th>{heads}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table>"
+    )
+
+
+def _cell(metric: str, figure: Summary | None, column: list[Summary | None]) -> str:
+    """One figure, with its spread and interval."""
+    if figure is None:
+        return "<td>–</td>"
+    others = [s.mean for s in column if s is not None]
+    best = (max if of(metric).rising else min)(others)
+    bold = figure.mean == best and len(others) > 1 and of(metric).judged
+    lines = [f"± {number(metric, figure.deviation)}"]
+    if figure.low is not None and figure.high is not None:
+        lines.append(f"{number(metric, figure.low)} – {number(metric, figure.high)}")
+    if figure.between_seeds is not None:
+        lines.append(f"seeds ± {figure.between_seeds:.2g}")
+    return (
+        f'<td class="{"best" if bold else ""}" title="{figure.count} images">'
+        f"{number(metric, figure.mean)}{''.join(f'<small>{line}</small>' for line in lines)}</td>"
+    )
+
+
+def number(metric: str, value: float) -> str:
+    """A figure with as many digits as it bears."""
+    return f"{value:.{of(metric).digits}f}"
+
+
+def reliability(found: Mapping[tuple[str, float], Reliability]) -> str:
+    """What the spread is worth, by method and scale."""
+    rows = "".join(
+        f"<tr><td class='method'>{escape(method)}</td><td>x{scale:g}</td><td>{r.spearman:.3f}</td>"
+        f"<td>{r.spearman_gradient:.3f}</td><td>{r.factor:.3f}</td><td>{r.pixels}</td></tr>"
+        for (method, scale), r in sorted(found.items())
+    )
+    return (
+        "<table><thead><tr><th>method</th><th>scale</th><th>Spearman</th><th>of the gradient</th>"
+        f"<th>factor</th><th>values</th></tr></thead><tbody>{rows}</tbody></table>"
+    )

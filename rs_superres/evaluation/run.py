@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rs_superres.dtypes import Values
 from rs_superres.errors import InputError
-from rs_superres.evaluation.enlarge import enlarged
 from rs_superres.evaluation.pictures import Example, example
-from rs_superres.evaluation.plain import interpolated
 from rs_superres.evaluation.plans import Plan
-from rs_superres.evaluation.protocol import Case
+from rs_superres.evaluation.protocol import Case, interpolated
 from rs_superres.evaluation.reliability import Pool
-from rs_superres.evaluation.results import BICUBIC, Evaluation, Row
+from rs_superres.evaluation.results import BICUBIC, Evaluation, Row, middle_and_ends
 from rs_superres.evaluation.scores import scores
-from rs_superres.evaluation.summary import middle_and_ends
+from rs_superres.scene.image import enlarged
+from rs_superres.types import Values
 
 Progress = Callable[[int, int], None]
 """Told how much is done, of how much."""

@@ -12,14 +12,13 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
-from rs_superres.consistency import footprints
-from rs_superres.dtypes import Doubles, Valid, Values
-from rs_superres.evaluation.detail import detail
-from rs_superres.evaluation.measures import ergas, shift, similarity, spectral_angle
-from rs_superres.evaluation.perceptual import Lpips
+from rs_superres.evaluation.lpips import Lpips
+from rs_superres.evaluation.measures import detail, ergas, shift, similarity, spectral_angle
 from rs_superres.evaluation.protocol import Case
 from rs_superres.grid import Axis
-from rs_superres.metrics import psnr
+from rs_superres.image.consistency import footprints
+from rs_superres.image.statistics import psnr
+from rs_superres.types import Doubles, Valid, Values
 
 PERFECT = 100.0
 """dB: what equal images count as, lest they rule every mean."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import assert_never
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rs_superres.config import EncoderConfig, ModelConfig, OperatorConfig, UNetConfig
 from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.encoders import Edsr, Rdn
-from rs_superres.nets.neurop import NeurOpDiff
-from rs_superres.nets.operator import NeuralOperator
+from rs_superres.nets.galerkin import NeuralOperator
 from rs_superres.nets.prior import PaperPrior, ScenePrior
 from rs_superres.nets.unet import UNet
 
@@ -84,3 +83,26 @@ def paper_network(config: ModelConfig) -> NeurOpDiff | PaperPrior:
     features = config.encoder.channels
     prior = PaperPrior(encoder(config.encoder), operator(config.operator, features))
     return prior if config.denoiser is None else NeurOpDiff(prior, unet(config.denoiser))
+
+
+class NeurOpDiff(nn.Module):
+    """NeurOp-Diff (arXiv 2501.09054): an SRNO prior and the SR3 U-Net that it guides."""
+
+    def __init__(self, prior: PaperPrior, unet: UNet) -> None:
+        super().__init__()
+        self.prior = prior
+        self.unet = unet
+
+    def predict_noise(self, x: Tensor, prior: Tensor, level: Tensor) -> Tensor:
+        """The noise in ``x``: spec section 2.
+
+        Args:
+            x: (b, 3, h, w) noisy image.
+            prior: (b, 3, h, w) in [-1, 1].
+            level: (b, 1) g = sqrt(a).
+
+        Returns:
+            (b, 3, h, w).
+        """
+        noise: Tensor = self.unet(x, prior, level)
+        return noise

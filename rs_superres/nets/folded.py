@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rs_superres.nets.operator import AxisSamples, NeuralOperator
-from rs_superres.threads import share_out
+from rs_superres.nets.galerkin import AxisSamples, NeuralOperator
+from rs_superres.system.threads import share_out
 
 CHUNK = 1 << 19
 """Bytes of a layer evaluated at once: much less, and a product takes little beside its call and

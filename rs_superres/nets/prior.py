@@ -15,10 +15,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rs_superres.nets.encoders import Edsr, Rdn
+from rs_superres.nets.encoders import Edsr, Rdn, interior
 from rs_superres.nets.folded import FoldedOperator, fold
-from rs_superres.nets.interior import interior
-from rs_superres.nets.operator import AxisSamples, NeuralOperator, paper_samples
+from rs_superres.nets.galerkin import AxisSamples, NeuralOperator, paper_samples
 
 
 def interpolated(values: Tensor, scales: Sequence[float], scale: float) -> Tensor:

@@ -1,7 +1,5 @@
 """The only package that opens rasters: what they say of themselves, windows in, results out."""
 
-from rs_superres.raster.description import Band, Description, same_crs
-from rs_superres.raster.finding import SUFFIXES, is_raster, rasters_below
 from rs_superres.raster.formats import (
     check_creation,
     check_whole,
@@ -12,16 +10,20 @@ from rs_superres.raster.formats import (
     write_image,
 )
 from rs_superres.raster.gdal import FAILURES, block_cache, one_line
+from rs_superres.raster.metadata import Band, Description, same_crs
 from rs_superres.raster.opening import (
+    SUFFIXES,
     inspect,
+    is_raster,
     open_source,
+    rasters_below,
     read_grid,
     read_small,
     read_tags,
 )
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
-from rs_superres.raster.target import Part, Target, Writer, add_tags, check_written, creating
+from rs_superres.raster.writer import Part, Target, Writer, add_tags, check_written, creating
 
 __all__ = [
     "FAILURES",

@@ -16,12 +16,12 @@ import rasterio.shutil
 from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 
-from rs_superres.dtypes import Values
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window
-from rs_superres.raster.description import Description
 from rs_superres.raster.gdal import BLOCK, FAILURES, one_line, telling, writing
-from rs_superres.raster.target import Part, Target, creating, write_domains
+from rs_superres.raster.metadata import Description
+from rs_superres.raster.writer import Part, Target, creating, write_domains
+from rs_superres.types import Values
 
 _OFF_GRID = ("TILING_SCHEME", "TARGET_SRS", "RES", "EXTENT")
 """Creation options of GDAL's COG driver that resample the result onto another grid."""

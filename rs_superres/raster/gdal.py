@@ -15,7 +15,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rs_superres.errors import RasterError, SuperResError
-from rs_superres.setting import Setting
+from rs_superres.system.settings import Setting
 
 FAILURES = (RasterioError, CPLE_BaseError, OSError)
 """What rasterio raises; GDAL's own errors are not always wrapped."""

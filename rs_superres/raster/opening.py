@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 from rasterio.enums import Interleaving
 
-from rs_superres.dtypes import Values
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
-from rs_superres.machine import check_memory
-from rs_superres.radiometry import DTYPES
-from rs_superres.raster.describe import describe, grid_of
-from rs_superres.raster.description import Description
+from rs_superres.image.radiometry import DTYPES
 from rs_superres.raster.gdal import opened, reading, telling
+from rs_superres.raster.metadata import Description, describe, grid_of
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import Paths, Source
 from rs_superres.raster.stack import stacked
+from rs_superres.system.memory import check_memory
+from rs_superres.types import Values
 
 
 def open_source(paths: Paths, selection: Selection | None = None) -> Source:
@@ -153,3 +152,25 @@ def _check_blocks(path: str, dataset: Any) -> None:
         f"{path} is stored in blocks of {width} x {height} pixels, one of which",
         "store it in small ones first (gdal_translate -co TILED=YES)",
     )
+
+
+SUFFIXES = (
+    *(".tif", ".tiff", ".gtiff", ".cog", ".btf", ".jp2", ".j2k", ".img", ".vrt", ".png"),
+    *(".jpg", ".jpeg", ".webp", ".bil", ".bsq", ".bip", ".ntf"),
+)
+"""Ends of their names."""
+
+
+def is_raster(path: Path) -> bool:
+    """Whether a file is taken for one; hidden files are not."""
+    named = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return named and path.is_file()
+
+
+def rasters_below(folder: Path) -> list[Path]:
+    """Those of a folder at any depth, sorted; none in a hidden folder, as unfinished runs keep."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if is_raster(path) and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    ]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.errors import InputError
-from rs_superres.raster.description import Band, Description, holds
+from rs_superres.raster.metadata import Band, Description, holds
 
 CHANNELS = ("red", "green", "blue", "alpha")
 """Colour interpretations of the bands that a colour table turns into."""

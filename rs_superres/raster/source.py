@@ -13,14 +13,14 @@ import numpy as np
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
-from rs_superres.dtypes import Valid, Values
 from rs_superres.grid import Window
-from rs_superres.machine import check_memory
-from rs_superres.radiometry import valid_by_value
-from rs_superres.raster.description import Description
+from rs_superres.grid.lattice import read_mirrored, spread
+from rs_superres.image.radiometry import valid_by_value
 from rs_superres.raster.gdal import reading, telling
+from rs_superres.raster.metadata import Description
 from rs_superres.raster.selection import Selection, colour_table
-from rs_superres.tiles import read_mirrored, spread
+from rs_superres.system.memory import check_memory
+from rs_superres.types import Valid, Values
 
 SAMPLE = 64
 """Pixels: the side of the windows that a scene is sampled by."""

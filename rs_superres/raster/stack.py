@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rs_superres.errors import InputError
 from rs_superres.grid import SNAP, Grid
-from rs_superres.raster.description import Band, Description, Domains, same_crs
+from rs_superres.raster.metadata import Band, Description, Domains, same_crs
 
 
 def stacked(parts: Sequence[Description]) -> Description:

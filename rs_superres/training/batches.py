@@ -17,14 +17,14 @@ from PIL import Image
 from torch import Tensor
 
 from rs_superres.config import Kernel
-from rs_superres.degrade import kernel_matrix
-from rs_superres.dtypes import Doubles, Floats
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
-from rs_superres.groups import Group
-from rs_superres.radiometry import ValueRange
+from rs_superres.image.degradation import kernel_matrix
+from rs_superres.image.radiometry import ValueRange
+from rs_superres.scene.bands import Group
 from rs_superres.training.config import DataConfig, DegradationConfig
 from rs_superres.training.scenes import Scene, Skipped
+from rs_superres.types import Doubles, Floats
 
 TRIES = 200
 """Windows that are drawn before a crop is given up."""

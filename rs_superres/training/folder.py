@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from rs_superres.checkpoint import save_weights
 from rs_superres.config import ModelConfig, to_toml
 from rs_superres.errors import InputError, RasterError
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.training.config import TrainConfig, read_train_config
+from rs_superres.zoo.checkpoint import save_weights
 
 CONFIG, STATE, LOG = "train.toml", "state.pt", "log.jsonl"
 """The run's own files; beside them stand the model's, and the pictures."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from rs_superres.diffusion.preconditioning import Preconditioning, training_sigmas
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.nets.denoiser import ResidualDenoiser
-from rs_superres.nets.operator import AxisSamples
+from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import ScenePrior, cubic, scene_samples
 from rs_superres.training.batches import Batch, Crops
 from rs_superres.training.config import BORDER, Loss

@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from rs_superres.errors import InputError, SuperResError, TrainingError
-from rs_superres.manner import resolve_precision
-from rs_superres.threads import cores
+from rs_superres.system.devices import resolve_precision
+from rs_superres.system.threads import cores
 from rs_superres.training import losses, validation
 from rs_superres.training.batches import Batch, drawn_scale
-from rs_superres.training.fitting import Fitting, Pace
 from rs_superres.training.folder import CONFIG
+from rs_superres.training.optimiser import Fitting, Pace
 from rs_superres.training.session import PhaseName, Session
 
 WINDOWS = 8

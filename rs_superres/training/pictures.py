@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rs_superres import preview
-from rs_superres.dtypes import Values
+from rs_superres.image import pictures
 from rs_superres.training.validation import Trial
+from rs_superres.types import Values
 
 TILE = 192
 """Pixels of a picture's side on the sheet."""
@@ -66,7 +66,7 @@ def sheet(trials: Sequence[Trial], *, tile: int = TILE) -> Image.Image:
         shown = [_nearest(trial), trial.bicubic, trial.prior, trial.default, trial.truth]
         for column, values in enumerate(shown):
             if values is not None:
-                picture = Image.fromarray(preview.stretched(_middle(values, tile), limits))
+                picture = Image.fromarray(pictures.stretched(_middle(values, tile), limits))
                 place = column * (tile + _GAP), _HEAD + row * (tile + _GAP)
                 whole.paste(picture, place)
     return whole

@@ -12,20 +12,21 @@ from pathlib import Path
 
 import torch
 
-from rs_superres import preview, zoo
-from rs_superres.checkpoint import load_weights
+from rs_superres import zoo
 from rs_superres.errors import InputError
-from rs_superres.manner import Precision, resolve_device
+from rs_superres.image.pictures import save
 from rs_superres.nets.build import SceneNetwork, lay_out, scene_network
-from rs_superres.setting import Setting
+from rs_superres.system.devices import Precision, resolve_device
+from rs_superres.system.settings import Setting
 from rs_superres.training import pictures, validation
 from rs_superres.training.batches import Crops
 from rs_superres.training.config import TUNING, TrainConfig
+from rs_superres.training.distributed import World, joined, local_device, speaks
 from rs_superres.training.folder import RunFolder
 from rs_superres.training.phase import Ended, fit_phase
 from rs_superres.training.scenes import NEAR, Scene, Skipped, find_scenes, near, split
 from rs_superres.training.session import Listener, PhaseName, Session, Silence
-from rs_superres.training.world import World, joined, local_device, speaks
+from rs_superres.zoo.checkpoint import load_weights
 
 WINDOWS = 24
 """Windows that the finished model is scored on."""
@@ -257,7 +258,7 @@ def _finish(run: Session) -> list[validation.Score]:
     if windows:
         model = run.model()
         trials = [validation.restored(w, model, 4.0, default=run.draws) for w in windows[:SHOWN]]
-        preview.save(pictures.sheet(trials), run.folder.path / "validation.png")
+        save(pictures.sheet(trials), run.folder.path / "validation.png")
     return scores
 
 

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rs_superres.dtypes import Valid, Values
 from rs_superres.errors import InputError, SuperResError
-from rs_superres.grid import Window
-from rs_superres.groups import Group, band_groups
-from rs_superres.place import Place, pixel_size, place_of
+from rs_superres.grid import Place, Window, pixel_size, place_of
 from rs_superres.raster import SUFFIXES, Source, open_source, rasters_below
-from rs_superres.roles import Wish, decide
+from rs_superres.scene.bands import Group, Wish, band_groups, decide
+from rs_superres.types import Valid, Values
 
 NEAR = 1000.0
 """Metres: scenes nearer to each other than this are one place."""

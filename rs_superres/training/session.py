@@ -11,15 +11,15 @@ import torch
 
 from rs_superres import zoo
 from rs_superres.config import ModelConfig
-from rs_superres.manner import Precision
 from rs_superres.nets.build import SceneNetwork
+from rs_superres.system.devices import Precision
 from rs_superres.training import validation
 from rs_superres.training.batches import Crops
 from rs_superres.training.card import Made, card
 from rs_superres.training.config import TrainConfig
+from rs_superres.training.distributed import World
 from rs_superres.training.folder import RunFolder
 from rs_superres.training.scenes import Scene, Skipped, pixel_sizes
-from rs_superres.training.world import World
 
 SCALES = (2.0, 3.0, 4.0, 8.0)
 """Magnifications of a validation, those within the trained range."""

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rs_superres.degrade import compared, resampled
-from rs_superres.dtypes import Values
 from rs_superres.errors import RasterError
-from rs_superres.evaluation.enlarge import enlarge
 from rs_superres.grid import Window
-from rs_superres.metrics import psnr
-from rs_superres.radiometry import ValueRange
+from rs_superres.image.degradation import compared, resampled
+from rs_superres.image.radiometry import ValueRange
+from rs_superres.image.statistics import psnr
+from rs_superres.scene.image import enlarge
 from rs_superres.training.scenes import Scene
+from rs_superres.types import Values
 from rs_superres.zoo import Model
 
 SIDE = 256

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import numpy as np
 
 from rs_superres.errors import InputError
-from rs_superres.pair import Pair
 from rs_superres.raster import Band, Description, Paths, Selection, Source, open_source
+from rs_superres.verify.comparison import Pair
 from rs_superres.verify.findings import Audit, Finding
 from rs_superres.verify.masks import Masks
 from rs_superres.verify.placement import crs_finding, extent_finding, placed

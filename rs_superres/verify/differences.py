@@ -12,10 +12,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.dtypes import Doubles, Valid
 from rs_superres.grid import Window
-from rs_superres.moments import Moments
-from rs_superres.pair import PLACE, Block, Pair
+from rs_superres.image.statistics import Moments
+from rs_superres.types import Doubles, Valid
+from rs_superres.verify.comparison import PLACE, Block, Pair
 
 Kind = TypeVar("Kind", bound=np.generic)
 Images = tuple[Doubles, Doubles, Doubles]

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rs_superres.dtypes import Indices, Valid
 from rs_superres.grid import Axis, Window
-from rs_superres.pair import MARGIN, Block, Pair, eroded
+from rs_superres.image.radiometry import eroded
+from rs_superres.types import Indices, Valid
+from rs_superres.verify.comparison import MARGIN, Block, Pair
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
 

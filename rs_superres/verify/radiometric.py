@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rs_superres.dtypes import Doubles, Valid
 from rs_superres.grid import Window
-from rs_superres.moments import Moments
-from rs_superres.pair import PLACE, Block, Pair
+from rs_superres.image.statistics import Moments
+from rs_superres.types import Doubles, Valid
+from rs_superres.verify.comparison import PLACE, Block, Pair
 from rs_superres.verify.differences import Differences, spans_of
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import NOISE, RULES

@@ -11,10 +11,10 @@ from itertools import product
 
 import numpy as np
 
-from rs_superres.dtypes import Doubles, Valid
 from rs_superres.grid import Window
-from rs_superres.pair import Block, Pair
-from rs_superres.tiles import spread
+from rs_superres.grid.lattice import spread
+from rs_superres.types import Doubles, Valid
+from rs_superres.verify.comparison import Block, Pair
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import NOISE, RULES
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.dtypes import Indices
 from rs_superres.grid import Axis, Window
-from rs_superres.pair import HALO, Block, Pair
-from rs_superres.tiles import spread
+from rs_superres.grid.lattice import spread
+from rs_superres.types import Indices
+from rs_superres.verify.comparison import HALO, Block, Pair
 from rs_superres.verify.differences import Span
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES

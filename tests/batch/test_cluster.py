@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rs_superres.batch.cluster import precision_of_workers
-from rs_superres.manner import Precision
+from rs_superres.system.devices import Precision
 
 
 class Workers:
@@ -21,7 +21,9 @@ class Workers:
         made = {}
         for number, there in enumerate(self._each):
             with self._patch.context() as patched:
-                patched.setattr("rs_superres.manner._multiplies_bf16", lambda _, there=there: there)
+                patched.setattr(
+                    "rs_superres.system.devices._multiplies_bf16", lambda _, there=there: there
+                )
                 made[number] = function(*args)
         return made
 

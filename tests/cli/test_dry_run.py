@@ -75,7 +75,7 @@ def test_dry_run_leaves_a_result_alone(upscale: Call, out: Path) -> None:
     ],
 )
 def test_durations(seconds: float, words: str) -> None:
-    module = importlib.import_module("rs_superres.cli.dry_run")
+    module = importlib.import_module("rs_superres.cli.upscale")
     assert module.duration(seconds) == words
 
 

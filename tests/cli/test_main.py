@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from rs_superres import __version__
+from rs_superres._version import __version__
 from rs_superres.errors import InputError
 
 [entry] = entry_points(group="console_scripts", name="rs-sr")

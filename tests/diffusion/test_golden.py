@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from rs_superres import zoo
-from rs_superres.checkpoint import import_checkpoint
 from rs_superres.diffusion.samplers import NoisePredictor, ddim, ddpm
 from rs_superres.diffusion.schedule import LinearSchedule
-from rs_superres.nets.neurop import NeurOpDiff
+from rs_superres.nets.build import NeurOpDiff
+from rs_superres.zoo.checkpoint import import_checkpoint
 
 STEPS = 10
 

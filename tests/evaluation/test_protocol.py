@@ -9,14 +9,13 @@ import pytest
 from PIL import Image
 
 from rs_superres.config import ConsistencyConfig
-from rs_superres.degrade import kernel_matrix
 from rs_superres.evaluation.bands import Bands
-from rs_superres.evaluation.plain import interpolated
-from rs_superres.evaluation.protocol import Case, degraded, shrunk
+from rs_superres.evaluation.protocol import Case, degraded, interpolated, shrunk
 from rs_superres.evaluation.scores import scores
-from rs_superres.groups import Group
-from rs_superres.radiometry import ValueRange
+from rs_superres.image.degradation import kernel_matrix
+from rs_superres.image.radiometry import ValueRange
 from rs_superres.raster import Band
+from rs_superres.scene.bands import Group
 from tests.rasters import Array, textured
 
 BICUBIC = ConsistencyConfig()

@@ -9,13 +9,13 @@ import pytest
 
 from rs_superres import zoo
 from rs_superres.config import ConsistencyConfig
-from rs_superres.degrade import bicubic
 from rs_superres.errors import InputError
-from rs_superres.evaluation.enlarge import enlarge
 from rs_superres.evaluation.plans import Options, plan
 from rs_superres.evaluation.results import BICUBIC
 from rs_superres.evaluation.run import run
-from rs_superres.metrics import psnr
+from rs_superres.image.degradation import bicubic
+from rs_superres.image.statistics import psnr
+from rs_superres.scene.image import enlarge
 from tests import models, rasters
 from tests.rasters import RGB, textured
 

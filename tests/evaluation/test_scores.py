@@ -15,7 +15,7 @@ from torchmetrics.functional.image import (
 )
 
 from rs_superres.evaluation.figures import FIGURES
-from rs_superres.evaluation.plain import interpolated
+from rs_superres.evaluation.protocol import interpolated
 from rs_superres.evaluation.scores import PERFECT, scores
 from tests.evaluation.test_protocol import case_of
 from tests.rasters import Array, textured

@@ -15,7 +15,7 @@ from rs_superres.errors import InputError
 from rs_superres.evaluation import tiles
 from rs_superres.evaluation.tiles import find_files, find_tiles, tile_windows
 from rs_superres.grid import Shape, Window
-from rs_superres.radiometry import ValueRange
+from rs_superres.image.radiometry import ValueRange
 from tests import rasters
 from tests.rasters import RGB, textured
 

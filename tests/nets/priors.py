@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rs_superres.nets.encoders import Edsr
-from rs_superres.nets.operator import NeuralOperator
+from rs_superres.nets.galerkin import NeuralOperator
 from rs_superres.nets.prior import ScenePrior
 
 SCALES = (1.0, 2.0, 4.0, 8.0)

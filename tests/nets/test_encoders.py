@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from rs_superres.nets.encoders import Edsr, Rdn
-from rs_superres.nets.interior import interior
+from rs_superres.nets.encoders import Edsr, Rdn, interior
 from tests.nets.priors import random_image
 
 Encoder = Edsr | Rdn
@@ -39,7 +38,7 @@ def test_the_radius_is_how_far_it_sees(encoder: Encoder) -> None:
 def test_interior_is_the_encoder_without_its_border(
     encoder: Encoder, strip: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rs_superres.nets.interior.STRIP", strip)
+    monkeypatch.setattr("rs_superres.nets.encoders.STRIP", strip)
     r = encoder.radius
     image = random_image(1, 2, 3, 2 * r + 5, 2 * r + 9)
     with torch.no_grad():

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rs_superres.nets.contexts import contexts_of
 from rs_superres.nets.folded import FoldedLayers
+from rs_superres.nets.paper_contexts import contexts_of
 from rs_superres.nets.prior import cubic, scene_samples
 from tests.nets.priors import positions, random_image, random_prior
 

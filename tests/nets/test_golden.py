@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from rs_superres import zoo
-from rs_superres.checkpoint import import_checkpoint
-from rs_superres.nets.neurop import NeurOpDiff
+from rs_superres.nets.build import NeurOpDiff
 from rs_superres.nets.prior import PaperPrior
+from rs_superres.zoo.checkpoint import import_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rs_superres.nets.operator import AxisSamples
+from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import cubic, interpolated, linear, scene_samples
 from tests.nets.priors import SCALES, positions, random_image, random_prior
 

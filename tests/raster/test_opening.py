@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from rs_superres.errors import InputError, RasterError, SuperResError
-from rs_superres.raster import (
-    open_source,
-)
+from rs_superres.raster import open_source
 from tests import rasters
 
 

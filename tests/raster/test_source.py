@@ -12,11 +12,7 @@ from hypothesis import strategies as st
 
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window
-from rs_superres.raster import (
-    SAMPLE,
-    checksum,
-    open_source,
-)
+from rs_superres.raster import SAMPLE, checksum, open_source
 from tests import rasters
 from tests.rasters import textured
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rs_superres.config import Kernel
-from rs_superres.degrade import bicubic
 from rs_superres.errors import InputError
-from rs_superres.radiometry import ValueRange
+from rs_superres.image.degradation import bicubic
+from rs_superres.image.radiometry import ValueRange
 from rs_superres.training.batches import Batch, Crops, drawn_scale
 from rs_superres.training.config import DataConfig, DegradationConfig
 from rs_superres.training.scenes import Scene

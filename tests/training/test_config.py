@@ -9,12 +9,7 @@ import pytest
 
 from rs_superres.config import ConsistencyConfig, EncoderConfig, to_toml
 from rs_superres.errors import InputError, ModelError
-from rs_superres.training.config import (
-    TUNING,
-    DegradationConfig,
-    TrainConfig,
-    read_train_config,
-)
+from rs_superres.training.config import TUNING, DegradationConfig, TrainConfig, read_train_config
 from tests import models
 from tests.training.data import config
 

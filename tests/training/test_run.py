@@ -25,17 +25,11 @@ from safetensors.numpy import load_file
 
 from rs_superres import engine, zoo
 from rs_superres.config import TileConfig, TrainedConfig, to_toml
-from rs_superres.errors import (
-    InputError,
-    ModelError,
-    RasterError,
-    TrainingError,
-    UnknownModelError,
-)
+from rs_superres.errors import InputError, ModelError, RasterError, TrainingError, UnknownModelError
 from rs_superres.training import batches, losses, phase, run
 from rs_superres.training.config import TUNING, RunConfig, TrainConfig, read_train_config
-from rs_superres.training.fitting import Fitting
 from rs_superres.training.folder import RunFolder
+from rs_superres.training.optimiser import Fitting
 from rs_superres.training.run import TrainOptions, TrainReport, train
 from tests import models, rasters
 from tests.rasters import RGB, textured
@@ -546,7 +540,7 @@ def test_a_full_disk(
 
 
 def _save(*args: Any) -> None:
-    from rs_superres.checkpoint import save_weights  # noqa: PLC0415 (the one not patched)
+    from rs_superres.zoo.checkpoint import save_weights  # noqa: PLC0415 (the one not patched)
 
     save_weights(*args)
 

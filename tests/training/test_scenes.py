@@ -11,7 +11,7 @@ from PIL import Image
 
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
-from rs_superres.radiometry import ValueRange
+from rs_superres.image.radiometry import ValueRange
 from rs_superres.training.scenes import Scene, find_scenes, pixel_sizes, split
 from tests import rasters
 from tests.rasters import NORTH_UP, RGB, textured

@@ -9,21 +9,13 @@ import numpy as np
 import pytest
 
 from rs_superres import zoo
-from rs_superres.evaluation.enlarge import enlarge
 from rs_superres.grid import Window
-from rs_superres.metrics import psnr
-from rs_superres.radiometry import ValueRange
+from rs_superres.image.radiometry import ValueRange
+from rs_superres.image.statistics import psnr
+from rs_superres.scene.image import enlarge
 from rs_superres.training.pictures import loss_curve, sheet
 from rs_superres.training.scenes import find_scenes
-from rs_superres.training.validation import (
-    LEAST,
-    Score,
-    Truth,
-    restored,
-    scored,
-    table,
-    truths,
-)
+from rs_superres.training.validation import LEAST, Score, Truth, restored, scored, table, truths
 from tests import rasters
 from tests.rasters import RGB, textured
 from tests.training.data import images

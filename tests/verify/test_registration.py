@@ -9,8 +9,8 @@ import pytest
 from affine import Affine
 from skimage.registration import phase_cross_correlation
 
-from rs_superres.pair import Pair
 from rs_superres.raster import open_source
+from rs_superres.verify.comparison import Pair
 from rs_superres.verify.placement import placed
 from rs_superres.verify.registration import registration
 from tests import rasters

@@ -1,0 +1,1 @@
+"""Pure functions on (band, y, x) arrays: radiometry, resampling, degradation, noise, statistics."""

@@ -1,0 +1,6 @@
+"""Polygons of interest, from GeoJSON to the pixels of a result."""
+
+from rs_superres.vector.area import Area, read_area
+from rs_superres.vector.geojson import LONGITUDE_LATITUDE, Polygons, read_polygons
+
+__all__ = ["LONGITUDE_LATITUDE", "Area", "Polygons", "read_area", "read_polygons"]

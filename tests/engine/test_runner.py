@@ -1,0 +1,580 @@
+"""The engine, file to file; the judges are rasterio and GDAL's own gdalinfo, not our reader."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.enums import MaskFlags
+from shapely.geometry import mapping
+
+from rs_superres import engine
+from rs_superres.config import TileConfig
+from rs_superres.engine import Options, Plan
+from rs_superres.engine.store import opened_store, scratch_of
+from rs_superres.errors import InputError, RasterError, SuperResError
+from rs_superres.scene.inference import Inference
+from tests import models, rasters
+from tests.located import Bilinear, Counted, StoppedError, coordinates, expected
+from tests.rasters import NORTH_UP, RGB, Array, textured
+
+Make = Callable[..., Plan]
+
+TURNED = NORTH_UP @ Affine.rotation(33)
+SHEARED = NORTH_UP @ Affine.shear(15, 5)
+SOUTH_UP = Affine(10.0, 0.0, 500_000.0, 0.0, 10.0, 5_300_000.0)
+PLACES = {"north up": NORTH_UP, "south up": SOUTH_UP, "turned": TURNED, "sheared": SHEARED}
+
+
+def with_inference(plan: Plan, inference: Inference) -> Plan:
+    # What a cell's surroundings are sound for only a real network says.
+    consistency = plan.recipe.consistency if inference.sound else None
+    return replace(plan, recipe=replace(plan.recipe, inference=inference, consistency=consistency))
+
+
+# The located image: every pixel of a file says where it believes to be
+
+
+def located(path: Path, dtype: str, transform: Affine) -> Path:
+    values = coordinates(23, 29)
+    pixels = (1000 * values).astype(dtype) if dtype == "uint16" else values.astype(dtype)
+    return rasters.write(path, pixels, transform=transform)
+
+
+def assert_located(out: Path, source: Affine, dtype: str) -> None:
+    """Each valid pixel's value is the source pixel coordinate of its centre."""
+    pixels, valid = rasters.read(out).astype(np.float64), rasters.masks(out)
+    assert valid.any()
+    rows, columns = np.mgrid[: pixels.shape[1], : pixels.shape[2]] + 0.5
+    between = ~source @ rasters.transform_of(out)
+    across = between.a * columns + between.b * rows + between.c
+    down = between.d * columns + between.e * rows + between.f
+    wanted = np.stack((across.clip(0.5, 28.5), down.clip(0.5, 22.5)))
+    unit, tolerance = (1000, 0.55) if dtype == "uint16" else (1, 2e-5)
+    np.testing.assert_allclose(pixels[valid], unit * wanted[valid], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("dtype", ["float32", "uint16"])
+@pytest.mark.parametrize("scale", ["2", "3.5", "6.3"])
+def test_located_by_scale(tmp_path: Path, make: Make, place: str, dtype: str, scale: str) -> None:
+    source = located(tmp_path / "a.tif", dtype, PLACES[place])
+    margin = 8 if dtype == "uint16" else 0
+    plan = make(source, scale=scale, value_range=(0, 30_000 if dtype == "uint16" else 30))
+    engine.run(with_inference(plan, Bilinear(halo=2, margin=margin)))
+    assert_located(plan.out, PLACES[place], dtype)
+    assert rasters.masks(plan.out).all()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_located_by_resolution(tmp_path: Path, make: Make, place: str) -> None:
+    source = located(tmp_path / "a.tif", "float32", PLACES[place])
+    plan = make(source, resolution=(3.1, 4.7), value_range=(0, 30))
+    engine.run(with_inference(plan, Bilinear()))
+    assert_located(plan.out, PLACES[place], "float32")
+    assert rasters.masks(plan.out).all()
+    found, was = rasters.transform_of(plan.out), PLACES[place]
+    assert (found.c, found.f) == (was.c, was.f)
+    if place in {"north up", "south up"}:
+        assert (found.a, abs(found.e), found.b, found.d) == (3.1, 4.7, 0, 0)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("offset", [(3.3, 5.4), (-4.2, -2.7), (11.0, -6.5)])
+def test_located_by_like(
+    tmp_path: Path, make: Make, place: str, offset: tuple[float, float]
+) -> None:
+    source = located(tmp_path / "a.tif", "float32", PLACES[place])
+    theirs = PLACES[place] @ Affine.translation(*offset) @ Affine.scale(0.37, 0.61)
+    like = rasters.write(
+        tmp_path / "like.tif", np.zeros((1, 52, 90), dtype=np.uint8), transform=theirs
+    )
+    plan = make(source, like=like, value_range=(0, 30))
+    engine.run(with_inference(plan, Bilinear(margin=8)))
+    assert rasters.transform_of(plan.out).almost_equals(theirs, 1e-9)
+    assert rasters.read(plan.out).shape == (2, 52, 90)
+    assert_located(plan.out, PLACES[place], "float32")
+    rows, columns = np.mgrid[:52, :90] + 0.5
+    x, y = offset[0] + 0.37 * columns, offset[1] + 0.61 * rows
+    inside = (x >= 0) & (x < 29) & (y >= 0) & (y < 23)
+    np.testing.assert_array_equal(rasters.masks(plan.out)[0], inside)
+
+
+def test_like_masks_what_lies_outside_integers_too(tmp_path: Path, make: Make, scene: Path) -> None:
+    theirs = NORTH_UP @ Affine.translation(-5, 0) @ Affine.scale(0.5, 0.5)
+    like = rasters.write(
+        tmp_path / "like.tif", np.zeros((1, 60, 40), dtype=np.uint8), transform=theirs
+    )
+    plan = make(scene, like=like)
+    engine.run(plan)
+    masks = rasters.masks(plan.out)
+    assert not masks[:, :, :10].any()
+    assert masks[:, :, 10:].all()
+    assert rasters.read(plan.out)[:, :, 10:].min() >= 0
+
+
+@pytest.mark.parametrize("place", ["north up", "south up", "turned"])
+def test_located_by_bounds(tmp_path: Path, make: Make, place: str) -> None:
+    source = located(tmp_path / "a.tif", "float32", PLACES[place])
+    x, y = PLACES[place] @ (12.3, 9.8)
+    plan = make(source, scale="3.5", value_range=(0, 30), bounds=(x - 41, y - 33, x + 38, y + 47))
+    engine.run(with_inference(plan, Bilinear()))
+    assert_located(plan.out, PLACES[place], "float32")
+    with rasters.opened(plan.out) as dataset:
+        corners = [
+            dataset.transform @ (column, row)
+            for column in (0, dataset.width)
+            for row in (0, dataset.height)
+        ]
+    (left, right), (bottom, top) = ((min(v), max(v)) for v in zip(*corners, strict=True))
+    # Outward, and by less than a pixel where the grid is not turned.
+    beyond = x - 41 - left, y - 33 - bottom, right - x - 38, top - y - 47
+    assert min(beyond) >= 0
+    assert place == "turned" or max(beyond) < 10 / 3.4
+
+
+def test_the_expected_image_of_these_tests_is_the_grid_s(tmp_path: Path, make: Make) -> None:
+    """The two ways in which the tests say where a pixel lies agree."""
+    source = located(tmp_path / "a.tif", "float32", TURNED)
+    plan = make(source, scale="3.5", value_range=(0, 30))
+    engine.run(with_inference(plan, Bilinear()))
+    np.testing.assert_allclose(rasters.read(plan.out), expected(plan.zoom), atol=2e-5)
+
+
+# Sameness
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_the_same_call_gives_the_same_bytes(make: Make, scene: Path, steps: int) -> None:
+    plans = [make(scene, out, scale="3", steps=steps) for out in ("one.tif", "two.tif")]
+    for plan in plans:
+        engine.run(plan)
+    assert plans[0].out.read_bytes() == plans[1].out.read_bytes()
+
+
+def test_the_seed_counts_with_steps_and_not_without(make: Make, scene: Path) -> None:
+    pixels = {}
+    for steps in (0, 1):
+        for seed in (0, 1):
+            plan = make(scene, f"{steps}{seed}.tif", scale="2", steps=steps, seed=seed)
+            engine.run(plan)
+            pixels[steps, seed] = rasters.read(plan.out)
+    np.testing.assert_array_equal(pixels[0, 0], pixels[0, 1])
+    assert (pixels[1, 0] != pixels[1, 1]).any()
+    assert (pixels[0, 0] != pixels[1, 0]).any()
+
+
+def test_hidden_values_are_of_no_account(tmp_path: Path, make: Make) -> None:
+    """Nor for the value range that is taken from the scene."""
+    pixels = textured(1, 1, 40, 40, dtype="uint16", high=3000)
+    mask = np.ones((40, 40), dtype=np.bool_)
+    mask[10:20, 10:30] = False
+    results = []
+    for i, hidden in enumerate((0, 65_535)):
+        pixels[:, ~mask] = hidden
+        source = rasters.write(tmp_path / f"{i}.tif", pixels, mask=mask)
+        plan = make(source, f"out{i}.tif", scale="2.5", steps=1)
+        engine.run(plan)
+        results.append(rasters.read(plan.out))
+        np.testing.assert_array_equal(
+            rasters.masks(plan.out)[0],
+            mask[np.ix_(*(((np.arange(100) + 0.5) / 2.5).astype(int),) * 2)],
+        )
+    np.testing.assert_array_equal(results[0], results[1])
+
+
+# A result appears whole or not at all
+
+
+def test_a_run_leaves_nothing_but_its_result(tmp_path: Path, make: Make, scene: Path) -> None:
+    told: list[tuple[int, int]] = []
+    plan = make(scene, scale="3")
+    assert len(plan.cells) == 9
+    report = engine.run(plan, progress=lambda done, total: told.append((done, total)))
+    assert {p.name for p in tmp_path.iterdir()} == {"scene.tif", "out.tif"}
+    assert told == [(i, 9) for i in range(10)]
+    assert (report.out, report.cells, report.resumed, report.dropped) == (plan.out, 9, 0, None)
+    assert report.seconds > 0
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_run_that_stops_goes_on(make: Make, scene: Path, steps: int) -> None:
+    whole = make(scene, "whole.tif", scale="3", steps=steps)
+    engine.run(whole)
+    plan = make(scene, scale="3", steps=steps)
+    for limit in (2, 3):
+        with pytest.raises(StoppedError):
+            engine.run(with_inference(plan, Counted(plan.recipe.inference, limit)))
+        assert not plan.out.exists()
+        assert plan.scratch.is_dir()
+    counted = Counted(plan.recipe.inference)
+    report = engine.run(with_inference(plan, counted))
+    assert (report.resumed, counted.calls) == (5, 4)
+    assert plan.out.read_bytes() == whole.out.read_bytes()
+    assert not plan.scratch.exists()
+
+
+def test_assembly_that_stops_goes_on(
+    make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make(scene, scale="3")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rs_superres.engine.assembly.finish", full)
+        with pytest.raises(RasterError, match="No space left on device; finished cells are kept"):
+            engine.run(plan)
+    assert not plan.out.exists()
+    report = engine.run(with_inference(plan, Counted(plan.recipe.inference, limit=0)))
+    assert report.resumed == report.cells == 9
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"seed": 7}, "seed"),
+        ({"steps": 2}, "steps"),
+        ({"samples": 2}, "samples"),
+        ({"consistency": False}, "consistency"),
+        ({"value_range": (0, 200)}, "value range"),
+        ({"scale": "3.02"}, "grid"),
+        ({"bounds": (500_100, 5_399_700, 500_300, 5_399_900)}, "window"),
+        ({"precision": "bf16"}, "precision"),
+    ],
+)
+def test_changed_settings_start_anew(
+    make: Make, scene: Path, options: dict[str, Any], why: str
+) -> None:
+    first = make(scene, scale="3", steps=1)
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(first, Counted(first.recipe.inference, 2)))
+    plan = make(scene, **{"scale": "3", "steps": 1, **options})
+    report = engine.run(plan)
+    assert report.resumed == 0
+    assert report.dropped is not None
+    assert why in report.dropped
+    fresh = make(scene, "fresh.tif", **{"scale": "3", "steps": 1, **options})
+    engine.run(fresh)
+    assert fresh.out.read_bytes() == plan.out.read_bytes()
+
+
+def test_a_changed_source_starts_anew(make: Make, scene: Path) -> None:
+    first = make(scene, scale="3")
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(first, Counted(first.recipe.inference, 2)))
+    with rasters.opened(scene, "r+") as dataset:
+        dataset.write(255 - dataset.read())
+    report = engine.run(make(scene, scale="3"))
+    assert (report.resumed, report.dropped) == (0, "its source, source file differed")
+
+
+def test_a_touched_source_starts_anew(make: Make, scene: Path) -> None:
+    first = make(scene, scale="3")
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(first, Counted(first.recipe.inference, 2)))
+    os.utime(scene, (1, 1))
+    assert engine.run(make(scene, scale="3")).dropped == "its source file differed"
+
+
+def test_no_resume(make: Make, scene: Path) -> None:
+    plan = make(scene, scale="3", resume=False)
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(plan, Counted(plan.recipe.inference, 2)))
+    report = engine.run(plan)
+    assert (report.resumed, report.dropped) == (0, "--no-resume")
+
+
+def test_a_second_run_on_the_same_result(make: Make, scene: Path) -> None:
+    plan = make(scene, scale="3")
+    with (
+        opened_store(plan.scratch),
+        pytest.raises(RasterError, match="another run is writing this result"),
+    ):
+        engine.run(plan)
+
+
+def test_scratch_elsewhere(tmp_path: Path, make: Make, scene: Path) -> None:
+    plan = make(scene, scale="3", scratch=tmp_path / "work")
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(plan, Counted(plan.recipe.inference, 2)))
+    assert list((tmp_path / "work").iterdir()) == [scratch_of(plan.out, tmp_path / "work")]
+    assert engine.run(plan).resumed == 2
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+# What a file carries
+
+
+def refused(kind: type[SuperResError], message: str, call: Callable[[], object]) -> None:
+    with pytest.raises(kind, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file_format", ["cog", "gtiff"])
+def test_gdal_s_own_word_on_a_result(
+    tmp_path: Path, make: Make, gdal_tools: Path, file_format: str
+) -> None:
+    four = np.concatenate((textured(1, 3, 150, 151), np.full((1, 150, 151), 255, dtype=np.uint8)))
+    source = rasters.write(
+        tmp_path / "a.tif", four, colours=(*RGB, "alpha"), tags={"MISSION": "one"}
+    )
+    with rasters.opened(source, "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.5, 0.25, 1, 1), (0, -3, 0, 0)
+        dataset.set_band_description(2, "leaf green")
+        dataset.set_band_unit(1, "DN")
+        dataset.update_tags(1, WAVELENGTH="665", STATISTICS_MEAN="12.5")
+    plan = make(source, scale="3.5", format=file_format)
+    engine.run(plan)
+    before, after = (rasters.gdalinfo(gdal_tools, p) for p in (source, plan.out))
+    assert after["size"] == [529, 525]  # 528.5 rounds up
+    assert after["coordinateSystem"]["wkt"] == before["coordinateSystem"]["wkt"]
+    for name, corner in before["cornerCoordinates"].items():
+        assert after["cornerCoordinates"][name] == pytest.approx(corner, abs=1e-5)
+    layout = after["metadata"]["IMAGE_STRUCTURE"].get("LAYOUT")
+    assert layout == ("COG" if file_format == "cog" else None)
+    bands = after["bands"]
+    assert [b["colorInterpretation"] for b in bands] == ["Red", "Green", "Blue", "Alpha"]
+    assert [b["type"] for b in bands] == ["Byte"] * 4
+    assert [b["block"] for b in bands] == [[512, 512]] * 4
+    for band in bands:
+        [overview] = band["overviews"]
+        assert overview["size"] == pytest.approx([264.5, 262.5], abs=0.5)
+    assert (bands[0]["scale"], bands[1]["scale"], bands[1]["offset"]) == (0.5, 0.25, -3)
+    assert (bands[1]["description"], bands[0]["unit"]) == ("leaf green", "DN")
+    assert bands[0]["metadata"][""] == {"WAVELENGTH": "665"}
+    tags = after["metadata"][""]
+    assert tags["MISSION"] == "one"
+    assert tags.pop("SUPERRES_RESIDUAL").startswith("RMS ")
+    assert {k: v for k, v in tags.items() if k.startswith("SUPERRES_")} == plan.tags()
+
+
+def test_nodata_and_masks_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_tools: Path) -> None:
+    pixels = textured(1, 1, 20, 20, dtype="int16", high=900)
+    pixels[0, 3:6, 4:9] = -9999
+    source = rasters.write(tmp_path / "a.tif", pixels, nodata=-9999)
+    plan = make(source, scale="2")
+    engine.run(plan)
+    [band] = rasters.gdalinfo(gdal_tools, plan.out)["bands"]
+    assert (band["noDataValue"], band["type"]) == (-9999, "Int16")
+    wanted = np.repeat(np.repeat(pixels == -9999, 2, 1), 2, 2)
+    np.testing.assert_array_equal(rasters.read(plan.out) == -9999, wanted)
+    masked = rasters.write(
+        tmp_path / "b.tif", textured(1, 1, 20, 20), mask=np.eye(20, dtype=np.bool_)
+    )
+    plan = make(masked, "masked.tif", scale="2")
+    engine.run(plan)
+    [band] = rasters.gdalinfo(gdal_tools, plan.out)["bands"]
+    assert band["mask"]["flags"] == ["PER_DATASET"]
+    np.testing.assert_array_equal(
+        rasters.masks(plan.out)[0], np.kron(np.eye(20), np.ones((2, 2))) > 0
+    )
+
+
+@pytest.mark.parametrize("nodata", [-9999.0, 300.0, math.nan])
+def test_a_nodata_that_the_dtype_does_not_hold(tmp_path: Path, make: Make, nodata: float) -> None:
+    """Such files exist; nothing in them is invalid."""
+    source = tmp_path / "a.vrt"
+    pixels = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 20))
+    source.write_text(
+        '<VRTDataset rasterXSize="20" rasterYSize="20"><VRTRasterBand dataType="Byte" band="1">'
+        f"<NoDataValue>{nodata}</NoDataValue><SimpleSource><SourceFilename relativeToVRT='1'>"
+        f"{pixels.name}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>"
+        "</VRTRasterBand></VRTDataset>"
+    )
+    plan = make(source, scale="2")
+    engine.run(plan)
+    assert rasters.masks(plan.out).all()
+
+
+def test_control_points_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_tools: Path) -> None:
+    points = [
+        GroundControlPoint(row=r, col=c, x=10 + 0.01 * c, y=50 - 0.01 * r, z=0)
+        for r, c in ((0, 0), (0, 30), (20, 0), (20, 30))
+    ]
+    source = rasters.write(
+        tmp_path / "a.tif", textured(1, 1, 20, 30), transform=None, gcps=points, crs="EPSG:4326"
+    )
+    plan = make(source, scale="3.5")
+    engine.run(plan)
+    told = rasters.gdalinfo(gdal_tools, plan.out)["gcps"]
+    assert "4326" in told["coordinateSystem"]["wkt"]
+    found = sorted((p["pixel"], p["line"], p["x"], p["y"]) for p in told["gcpList"])
+    wanted = sorted((p.col * 3.5, p.row * 3.5, p.x, p.y) for p in points)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_control_points_without_a_crs(tmp_path: Path, make: Make) -> None:
+    points = [
+        GroundControlPoint(row=r, col=c, x=10 + c, y=50 - r, z=0) for r in (0, 20) for c in (0, 30)
+    ]
+    source = tmp_path / "a.tif"
+    rasters.write(source, textured(1, 1, 20, 30), transform=None, gcps=points, crs=CRS())
+    plan = make(source, scale="2")
+    engine.run(plan)
+    with rasters.opened(plan.out) as dataset:
+        found, crs = dataset.gcps
+    assert crs is None
+    assert {(p.row, p.col, p.x, p.y) for p in found} == {
+        (2 * p.row, 2 * p.col, p.x, p.y) for p in points
+    }
+
+
+# Other ways through
+
+
+def test_a_prior_without_denoiser(tmp_path: Path, make: Make, scene: Path) -> None:
+    alone = str(models.write(tmp_path / "alone", models.config(denoiser=False)))
+    assert make(scene, scale="3", model=alone, steps=None).steps == 0
+    refused(
+        InputError,
+        "this model is a prior alone",
+        lambda: make(scene, scale=3, model=alone, steps=1),
+    )
+
+
+def test_the_paper_s_kind(tmp_path: Path, make: Make, scene: Path) -> None:
+    made = models.config("paper", tiles=TileConfig(size=64, margin=8))
+    paper = str(models.write(tmp_path / "paper", made))
+    outs = []
+    for steps in (0, 1):
+        plan = make(scene, f"{steps}.tif", scale="2", model=paper, steps=steps)
+        engine.run(plan)
+        outs.append(rasters.read(plan.out))
+    assert outs[0].shape == (3, 100, 88)
+    assert (outs[0] != outs[1]).any()
+
+
+# Polygons of interest
+
+
+def polygons(folder: Path, *boxes: tuple[float, float, float, float]) -> Path:
+    """A file of boxes in the CRS of the scenes, and a triangle in a hole of the first."""
+    whole = shapely.union_all([shapely.box(*b) for b in boxes])
+    left, bottom, *_ = boxes[0]
+    whole = whole.difference(
+        shapely.Polygon(
+            [(left + 20, bottom + 15), (left + 90, bottom + 30), (left + 40, bottom + 97)]
+        )
+    )
+    path = folder / "area.geojson"
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    path.write_text(json.dumps({**mapping(whole), "crs": crs}))
+    return path
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("nodata", [None, 7])
+def test_an_area_is_cut_out_of_the_whole(
+    tmp_path: Path, gdal_tools: Path, make: Make, steps: int, nodata: int | None
+) -> None:
+    scene = rasters.write(
+        tmp_path / "scene.tif", textured(1, 3, 50, 44), colours=RGB, nodata=nodata
+    )
+    aoi = polygons(
+        tmp_path, (500_103, 5_399_604, 500_228, 5_399_731), (500_300, 5_399_900, 500_330, 5_399_990)
+    )
+    whole = make(scene, "whole.tif", scale="3", steps=steps)
+    part = make(scene, "part.tif", scale="3", steps=steps, aoi=aoi)
+    engine.run(whole)
+    counted = Counted(part.recipe.inference)
+    report = engine.run(with_inference(part, counted))
+    # One of the nine has no polygon in it.
+    assert counted.calls == report.cells == len(part.cells) < len(whole.cells)
+    pixels, valid = rasters.read(part.out), rasters.masks(part.out)
+    crop = rasters.read(whole.out)[:, *part.window.slices]
+    inside = burnt(gdal_tools, tmp_path, aoi, part)
+    assert 0 < inside.sum() < inside.size
+    np.testing.assert_array_equal(valid, np.broadcast_to(inside, valid.shape) & (crop != nodata))
+    np.testing.assert_array_equal(pixels[:, inside], crop[:, inside])
+    with rasters.opened(part.out) as dataset:
+        assert dataset.nodata == nodata
+        flags = dataset.mask_flag_enums[0]
+    assert flags == ([MaskFlags.per_dataset] if nodata is None else [MaskFlags.nodata])
+
+
+def burnt(tools: Path, folder: Path, aoi: Path, part: Plan) -> Array:
+    """The pixels of a result that GDAL's own tool finds inside."""
+    grid = part.zoom.output.crop(part.window)
+    shape = grid.shape.height, grid.shape.width
+    target = rasters.write(
+        folder / "burnt.tif", np.zeros((1, *shape), dtype=np.uint8), transform=grid.transform
+    )
+    subprocess.run([tools / "gdal_rasterize", "-q", "-burn", "1", aoi, target], check=True)
+    found: Array = rasters.read(target)[0] == 1
+    return found
+
+
+def test_an_area_of_floats_is_nan_outside(tmp_path: Path, make: Make) -> None:
+    scene = rasters.write(tmp_path / "scene.tif", textured(1, 1, 50, 44, dtype="float32"))
+    aoi = polygons(
+        tmp_path, (500_103, 5_399_604, 500_218, 5_399_731), (500_300, 5_399_900, 500_330, 5_399_990)
+    )
+    plan = make(scene, scale="3", aoi=aoi)
+    engine.run(plan)
+    pixels, valid = rasters.read(plan.out), rasters.masks(plan.out)
+    np.testing.assert_array_equal(np.isnan(pixels), ~valid)
+
+
+def test_cells_with_nothing_valid_are_not_computed(tmp_path: Path, make: Make) -> None:
+    pixels = textured(1, 1, 50, 44)
+    pixels[pixels == 0] = 1
+    pixels[:, :22] = 0
+    scene = rasters.write(tmp_path / "scene.tif", pixels, nodata=0)
+    plan = make(scene, scale="3")
+    counted = Counted(plan.recipe.inference)
+    report = engine.run(with_inference(plan, counted))
+    assert (report.cells, report.blank, counted.calls) == (9, 3, 6)
+
+
+def test_another_area_starts_anew(tmp_path: Path, make: Make, scene: Path) -> None:
+    """Also where its window is the same."""
+    box = 500_103, 5_399_604, 500_218, 5_399_731
+    plan = make(scene, scale="3", aoi=polygons(tmp_path, box))
+    with pytest.raises(StoppedError):
+        engine.run(with_inference(plan, Counted(plan.recipe.inference, 1)))
+    corner = 500_103, 5_399_724, 500_110, 5_399_731
+    assert make(scene, scale="3", aoi=polygons(tmp_path, box)).settings() == plan.settings()
+    other = make(scene, scale="3", aoi=polygons(tmp_path, (*box[:3], box[3] - 1), corner))
+    assert other.window == plan.window
+    assert engine.run(other).dropped == "its area differed"
+
+
+def test_areas_that_are_refused(tmp_path: Path, make: Make, scene: Path) -> None:
+    box = 500_103, 5_399_604, 500_228, 5_399_731
+    with pytest.raises(InputError, match="--bounds and --aoi were both given"):
+        make(scene, scale="3", aoi=polygons(tmp_path, box), bounds=box)
+    sliver = polygons(tmp_path, (500_100.1, 5_399_604, 500_101.2, 5_399_731))
+    with pytest.raises(InputError, match="lie between the centres"):
+        make(scene, scale="3", aoi=sliver)
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_wild_value_stays_where_it_is(tmp_path: Path, tiny: str, steps: int) -> None:
+    """Least float32, undeclared: in network values of a narrow range it is beyond all numbers."""
+    pixels = textured(1, 1, 60, 60, dtype="float32", high=0.3)
+    wild = pixels.copy()
+    wild[:, 5, 6] = np.finfo(np.float32).min
+    made = []
+    for number, image in enumerate((pixels, wild)):
+        source = rasters.write(tmp_path / f"{number}.tif", image)
+        out = tmp_path / f"out{number}.tif"
+        options = Options(scale="2", model=tiny, steps=steps, value_range=(0.0, 0.3))
+        engine.upscale(source, out, options)
+        made.append(rasters.read(out))
+    assert np.isfinite(made[1]).all()
+    np.testing.assert_array_equal(made[0][:, 90:, 90:], made[1][:, 90:, 90:])

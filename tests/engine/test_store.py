@@ -1,0 +1,187 @@
+"""Finished cells: whole or not there, kept for the same settings alone, locked."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rs_superres.engine.store import CellStore, opened_store, published, scratch_of
+from rs_superres.errors import RasterError
+from rs_superres.grid import Window
+from rs_superres.scene.cell import Made
+
+CELL, OTHER = Window(0, 64, 4, 5), Window(64, 0, 4, 5)
+SETTINGS = {"seed": 1, "window": {"row": 0}}
+
+
+def test_scratch_stands_beside_the_result(tmp_path: Path) -> None:
+    assert scratch_of(tmp_path / "out.tif") == tmp_path / ".out.tif.rs-sr"
+    assert scratch_of(Path("a/out.tif"), tmp_path) == tmp_path / ".out.tif.rs-sr"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CellStore:
+    with opened_store(tmp_path / "scratch") as opened:
+        return opened
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "float32"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_cells_come_back_as_they_were(store: CellStore, dtype: str, masked: bool) -> None:
+    values = np.arange(40).reshape(2, 4, 5).astype(dtype)
+    mask = values[0] % 2 == 0 if masked else None
+    spread = np.full((2, 4, 5), 0.5, dtype=np.float32) if masked else None
+    assert not store.has(CELL)
+    store.put(CELL, Made(values, mask, spread))
+    assert store.has(CELL)
+    assert not store.has(OTHER)
+    back, back_mask, back_spread = store.get(CELL)
+    assert back.dtype == dtype
+    np.testing.assert_array_equal(back, values)
+    for found, expected in ((back_mask, mask), (back_spread, spread)):
+        assert (found is None) == (expected is None)
+        if found is not None and expected is not None:
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_a_cell_that_breaks_off_is_not_there(
+    store: CellStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    assert not store.has(CELL)
+
+
+def test_the_same_settings_keep_the_cells(store: CellStore) -> None:
+    assert store.begin(SETTINGS, resume=True) is None
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    assert store.begin(dict(reversed(SETTINGS.items())), resume=True) is None
+    assert store.has(CELL)
+
+
+@pytest.mark.parametrize(
+    ("settings", "resume", "why"),
+    [
+        ({**SETTINGS, "seed": 2}, True, "its seed differed"),
+        ({"seed": 2, "window": {"row": 1}}, True, "its seed, window differed"),
+        ({**SETTINGS, "more": 0}, True, "its more differed"),
+        ({"seed": 1}, True, "its settings differed"),
+        (SETTINGS, False, "--no-resume"),
+    ],
+)
+def test_other_settings_start_anew(
+    store: CellStore, settings: dict[str, object], resume: bool, why: str
+) -> None:
+    store.begin(SETTINGS, resume=True)
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    assert store.begin(settings, resume=resume) == why
+    assert not store.has(CELL)
+    assert store.begin(settings, resume=True) is None
+
+
+def test_cells_without_a_note_of_their_settings_are_dropped(store: CellStore) -> None:
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    assert store.begin(SETTINGS, resume=True) is not None
+    assert not store.has(CELL)
+
+
+def test_removal(store: CellStore) -> None:
+    store.begin(SETTINGS, resume=True)
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    store.remove()
+    assert not store.folder.exists()
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    folder = tmp_path / "scratch"
+    with opened_store(folder):
+        with (
+            pytest.raises(RasterError, match="another run is writing this result") as caught,
+            opened_store(folder),
+        ):
+            pass
+        assert "\n" not in str(caught.value)
+    with opened_store(folder):
+        pass
+
+
+def test_names_that_were_being_given_are_known_to_the_next_run(tmp_path: Path) -> None:
+    folder, out = tmp_path / "cells", tmp_path / "out.tif"
+    assert published(folder) == set()
+    with opened_store(folder) as store:
+        store.result.write_bytes(b"result")
+        with pytest.raises(FileNotFoundError):
+            store.publish({store.result: out, store.spread: tmp_path / "std.tif"})
+    assert out.read_bytes() == b"result"
+    assert published(folder) == {out, tmp_path / "std.tif"}
+
+
+def test_a_killed_run_holds_no_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "scratch"
+    code = (
+        "import sys, time, pathlib\n"
+        "from rs_superres.engine.store import opened_store\n"
+        "with opened_store(pathlib.Path(sys.argv[1])):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(600)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(RasterError, match="another run"), opened_store(folder):
+            pass
+    finally:
+        holder.kill()
+        holder.communicate()
+    with opened_store(folder):
+        pass
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(RasterError, match="cannot write beside the result"),
+        opened_store(tmp_path / "file" / "scratch"),
+    ):
+        pass
+
+
+def test_a_result_from_another_disk_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, replace = tmp_path / "out.tif", Path.replace
+
+    def across(self: Path, target: Path) -> Path:
+        if self.parent != target.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    with opened_store(tmp_path / "scratch") as store:
+        store.result.write_bytes(b"whole")
+        store.publish({store.result: out})
+        store.remove()
+    assert out.read_bytes() == b"whole"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
+
+
+def test_a_damaged_cell_is_told(store: CellStore) -> None:
+    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    [path] = store.folder.glob("*.npz")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RasterError, match="is damaged"):
+        store.get(CELL)
+    (store.folder / "settings.json").write_text("{")
+    assert not store.fits(SETTINGS)
+    assert store.begin(SETTINGS, resume=True) is not None

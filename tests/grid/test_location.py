@@ -1,0 +1,137 @@
+"""Where on the Earth a grid lies: known pixels on the ground, judged by the ellipsoid."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from affine import Affine
+from rasterio.warp import transform
+
+from rs_superres.grid import Grid, Place, Shape, pixel_size, place_of
+from rs_superres.grid.location import DEGREE
+
+WGS84 = "EPSG:4326"
+LOCAL = 'LOCAL_CS["a site of its own",UNIT["metre",1]]'
+
+
+def grid(crs: str | None, transform: Affine | None, height: int = 40, width: int = 60) -> Grid:
+    return Grid(Shape(height, width), transform, crs)
+
+
+def around(crs: str, longitude: float, latitude: float, turned: Affine) -> Grid:
+    """A grid in a CRS whose first corner is a place on the Earth."""
+    (x,), (y,) = transform(WGS84, crs, [longitude], [latitude])
+    return grid(crs, Affine.translation(x, y) @ turned)
+
+
+NORTH_UP = Affine.scale(10, -10)
+
+
+@pytest.mark.parametrize(
+    ("crs", "longitude", "latitude"),
+    [
+        ("EPSG:32633", 15, 50),
+        ("EPSG:32660", 179.99, -17),  # across the antimeridian
+        ("EPSG:3035", -8, 40),  # equal area, far from its middle: turned by 12 degrees
+        ("EPSG:5070", -122, 45),
+        ("EPSG:3413", 0, 78),  # polar: north is anywhere
+        ("EPSG:3031", 100, -78),
+    ],
+)
+@pytest.mark.parametrize(
+    "turned",
+    [NORTH_UP, Affine.scale(10, 10), Affine.rotation(30) @ NORTH_UP, Affine.scale(5, -20)],
+    ids=["north-up", "south-up", "rotated", "oblong"],
+)
+def test_pixel_size_is_that_of_the_projection(
+    crs: str, longitude: float, latitude: float, turned: Affine
+) -> None:
+    found = pixel_size(around(crs, longitude, latitude, turned))
+    assert found == pytest.approx(10, rel=0.03)
+
+
+def test_pixel_size_of_a_sheared_grid() -> None:
+    sheared = Affine(10, 6, 500_000, 0, -10, 5_500_000)
+    assert pixel_size(grid("EPSG:32633", sheared)) == pytest.approx(10, rel=0.01)
+
+
+@pytest.mark.parametrize("latitude", [0, 45, -60, 80])
+def test_pixel_size_in_degrees(latitude: float) -> None:
+    """A thousandth of a degree: shorter from west to east by the cosine of the latitude."""
+    made = grid(WGS84, Affine(0.001, 0, 20, 0, -0.001, latitude + 0.02))
+    wanted = 0.001 * DEGREE * math.sqrt(math.cos(math.radians(latitude)))
+    assert pixel_size(made) == pytest.approx(wanted, rel=0.01)
+
+
+def test_pixel_size_in_feet_is_in_metres() -> None:
+    assert pixel_size(around("EPSG:2263", -74, 40.7, NORTH_UP)) == pytest.approx(3.048, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "nowhere",
+    [
+        grid(None, None),
+        grid(None, NORTH_UP),
+        grid("EPSG:32633", None),
+        grid(LOCAL, NORTH_UP),
+        grid("EPSG:3035", Affine(10, 0, 1e12, 0, -10, 1e12)),
+    ],
+    ids=["nothing", "no CRS", "no transform", "local", "not on this planet"],
+)
+def test_nowhere_on_a_map(nowhere: Grid) -> None:
+    assert place_of(nowhere) is None
+    assert pixel_size(nowhere) is None
+
+
+@pytest.mark.parametrize("turned", [NORTH_UP, Affine.rotation(30) @ NORTH_UP])
+def test_place_holds_the_corners(turned: Affine) -> None:
+    made = around("EPSG:32633", 15, 50, turned)
+    place = place_of(made)
+    assert place is not None
+    assert made.transform is not None
+    xs, ys = zip(*(made.transform @ c for c in ((0, 0), (60, 0), (0, 40), (60, 40))), strict=True)
+    longitudes, latitudes = transform("EPSG:32633", WGS84, xs, ys)
+    assert place.west <= min(longitudes) + 1e-9
+    assert place.east >= max(longitudes) - 1e-9
+    assert place.south <= min(latitudes) + 1e-9
+    assert place.north >= max(latitudes) - 1e-9
+    assert place.east - place.west < 0.02
+
+
+KILOMETRE = 1000 / DEGREE
+
+
+@pytest.mark.parametrize(
+    ("east", "north", "near"),
+    [
+        (0, 0, True),
+        (0.005, 0.005, True),
+        (0.01 + 1.99 * KILOMETRE, 0, True),  # half as many metres to a degree at 60 degrees
+        (0.01 + 2.05 * KILOMETRE, 0, False),
+        (-0.01 - 1.99 * KILOMETRE, 0, True),
+        (-0.01 - 2.05 * KILOMETRE, 0, False),
+        (0, 0.01 + 0.99 * KILOMETRE, True),
+        (0, 0.01 + 1.01 * KILOMETRE, False),
+        (0, -0.01 - 1.01 * KILOMETRE, False),
+        (180, 0, False),
+        (360, 0, True),
+    ],
+)
+def test_near(east: float, north: float, near: bool) -> None:
+    one = Place(20, 60, 20.01, 60.01)
+    other = Place(20 + east, 60 + north, 20.01 + east, 60.01 + north)
+    assert one.near(other, 1000) is near
+    assert other.near(one, 1000) is near
+
+
+def test_near_across_the_antimeridian() -> None:
+    across = place_of(around("EPSG:32660", 179.999, -17, NORTH_UP))
+    assert across is not None
+    assert across.west < 180 < across.east < across.west + 0.02
+    assert across.near(across, 1000)
+    for longitude, near in ((-179.99, True), (179.9, False), (179.995, True), (-179.9, False)):
+        other = place_of(around("EPSG:32601", longitude, -17, NORTH_UP))
+        assert other is not None
+        assert across.near(other, 1000) is near, longitude
+        assert other.near(across, 1000) is near, longitude

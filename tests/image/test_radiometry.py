@@ -1,0 +1,262 @@
+"""Digital numbers to network values and back, holes, and the dtype's limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from rs_superres.image.radiometry import (
+    DTYPES,
+    GREATEST,
+    SINGLE,
+    ValueRange,
+    fill_holes,
+    limits,
+    quantise,
+    valid_by_value,
+)
+
+INTEGERS = tuple(d for d in DTYPES if np.dtype(d).kind in "iu")
+SHORT = tuple(d for d in SINGLE if np.dtype(d).kind in "iu")
+ranges = st.builds(
+    lambda low, width: ValueRange(low, low + width), st.floats(-3e4, 6e4), st.floats(1, 6e4)
+)
+
+
+# Ranges
+
+
+@given(found=ranges)
+def test_the_ends_map_to_one(found: ValueRange) -> None:
+    ends = np.array([found.low, (found.low + found.high) / 2, found.high])
+    np.testing.assert_allclose(found.to_network(ends), [-1, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(
+        found.from_network(np.array([-1.0, 1.0])), [found.low, found.high], atol=1e-6
+    )
+    assert found.centre == ends[1]
+    assert found.from_network(np.array([0.0]))[0] == pytest.approx(found.centre)
+    assert found.centre + found.half == pytest.approx(found.high)
+
+
+@given(found=ranges, values=arrays.arrays(np.float64, 9, elements=st.floats(-1e5, 1e5)))
+def test_the_map_is_inverted_beyond_its_ends_too(
+    found: ValueRange, values: npt.NDArray[np.float64]
+) -> None:
+    back = found.from_network(found.to_network(values))
+    # Single precision between the two: 6e-8 of the largest network value, in digital numbers.
+    half = (found.high - found.low) / 2
+    reach = np.abs(found.to_network(values)).max() + 1
+    np.testing.assert_allclose(back, values, rtol=0, atol=2e-7 * half * reach)
+
+
+def test_what_stands_in_a_hole_is_bounded_and_warns_of_nothing() -> None:
+    signalling = np.array([0x7F800001], dtype=np.uint32).view(np.float32)
+    hidden = np.array([np.inf, -np.inf, 1e300, -3e38, np.nan, 0.0])
+    wanted = np.array([GREATEST, -GREATEST, GREATEST, -GREATEST, np.nan, -1], dtype=np.float32)
+    for low, high in ((0.0, 2.0), (0.0, 1e-300)):
+        found = ValueRange(low, high)
+        np.testing.assert_array_equal(found.to_network(hidden), wanted)
+        assert np.isnan(found.to_network(signalling)).all()
+
+
+@pytest.mark.parametrize("dtype", SHORT)
+def test_every_integer_survives_the_way_there_and_back(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    numbers = np.arange(limits.min, limits.max + 1).astype(dtype)[None, None]
+    for found in (ValueRange(0.0, 255.0), ValueRange(100.5, 3071.25)):
+        back = quantise(found.from_network(found.to_network(numbers)), dtype, None)
+        np.testing.assert_array_equal(back, numbers)
+
+
+def test_range_of_samples() -> None:
+    found = ValueRange.of_samples(np.arange(0, 10_001, dtype=np.uint16))
+    assert (found.low, found.high) == (50, 9950)
+    assert ValueRange.of_samples(np.array([], dtype=np.uint16)) == ValueRange(0.0, 1.0)
+    constant = ValueRange.of_samples(np.full((3, 4), 7, dtype=np.int16))
+    assert constant == ValueRange(7.0, 8.0)
+    assert constant.to_network(np.array([7.0])) == -1
+
+
+# Validity
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "valid"),
+    [
+        ("uint8", 7.0, [True, False, True]),
+        ("uint8", None, [True, True, True]),
+        ("int16", 0.0, [False, True, True]),
+        ("float32", None, [True, True, True]),
+        ("float64", 200.0, [True, True, False]),
+    ],
+)
+def test_nodata_is_not_valid(dtype: str, nodata: float | None, valid: list[bool]) -> None:
+    values = np.array([0, 7, 200]).astype(dtype)
+    assert valid_by_value(values, nodata).tolist() == valid
+
+
+def test_what_is_no_finite_number_is_not_valid() -> None:
+    values = np.array([[np.nan, np.inf], [-np.inf, -9999.0], [0.0, 1.0]], dtype=np.float32)
+    for nodata in (None, float("nan")):
+        found = valid_by_value(values, nodata)
+        assert found.tolist() == [[False, False], [False, True], [True, True]]
+    assert valid_by_value(values, -9999.0).tolist()[1] == [False, False]
+    # As tags write a single's least value: with more digits than it has.
+    for written in (-3.4028234663852886e38, 0.1):
+        assert not valid_by_value(np.array([written], dtype=np.float32), written).any()
+
+
+# Quantising
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_halves_go_to_even_and_the_rest_is_clipped(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    values = np.array([0.5, 1.5, 2.5, 3.4999, 1e10, -1e10])
+    wanted = [0, 2, 2, 3, limits.max, limits.min]
+    out = quantise(values, dtype, None)
+    assert out.dtype == dtype
+    assert out.tolist() == wanted
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("where", ["least", "greatest", "within"])
+def test_integers_never_land_on_nodata(dtype: str, where: str) -> None:
+    limits = np.iinfo(dtype)
+    nodata = {"least": limits.min, "greatest": limits.max, "within": 5}[where]
+    values = nodata + np.array([-1e10, -1, -0.5, -0.4, 0, 0.4, 0.5, 1, 1e10])
+    out = quantise(values, dtype, float(nodata)).astype(np.int64)
+    assert nodata not in out
+    plain = quantise(values, dtype, None).astype(np.int64)
+    moved = plain == nodata
+    assert moved.any()
+    np.testing.assert_array_equal(out[~moved], plain[~moved])
+    assert (np.abs(out[moved] - nodata) == 1).all()
+    if where == "within":
+        assert out.tolist() == [limits.min, 4, 4, 4, 6, 6, 6, 6, limits.max]
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("uint8", 1), ("uint8", 4), ("uint16", 12)])
+def test_fewer_bits_hold_less(dtype: str, bits: int) -> None:
+    most = 2**bits - 1
+    values = np.array([-1.0, 0.4, most + 0.4, most + 0.6, 1e9])
+    assert quantise(values, dtype, None, bits).tolist() == [0, 0, most, most, most]
+    assert quantise(values, dtype, most, bits).tolist() == [0, 0, *[most - 1] * 3]
+    assert limits(dtype, bits) == (0, most)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_limits_of_a_dtype_are_its_own(dtype: str) -> None:
+    least, most = limits(dtype)
+    assert np.array([least, most]).astype(dtype).tolist() == [least, most]
+    if np.dtype(dtype).kind == "f":
+        assert -least == most == np.finfo(dtype).max
+    else:
+        assert int(most) - int(least) + 1 == 2 ** (8 * np.dtype(dtype).itemsize)
+
+
+@pytest.mark.parametrize("nodata", [0.0, 1.0, -9999.0, 3.4028234663852886e38])
+def test_floats_never_land_on_nodata(nodata: float) -> None:
+    values = np.array([nodata, 0.25, -7.5])
+    out = quantise(values, "float32", nodata)
+    assert out.dtype == np.float32
+    assert out[0] != np.float32(nodata)
+    assert np.isfinite(out[0])
+    # The nearest that there is, towards 0.
+    nearest = np.nextafter(np.float32(nodata), np.float32(0))
+    assert out[0] == (nearest if nodata else np.finfo(np.float32).smallest_subnormal)
+    assert out[1:].tolist() == [0.25, -7.5]
+    assert quantise(values, "float32", None).tolist() == values.astype(np.float32).tolist()
+
+
+def test_nan_as_nodata_changes_nothing() -> None:
+    assert quantise(np.array([0.5, -7.5]), "float32", float("nan")).tolist() == [0.5, -7.5]
+
+
+def test_floats_beyond_their_dtype_are_its_greatest() -> None:
+    greatest = float(np.finfo(np.float32).max)
+    beyond = quantise(np.array([1e39, -1e300, 3.0]), "float32", None)
+    assert beyond.tolist() == [greatest, -greatest, 3.0]
+    assert quantise(np.array([-1e39]), "float32", -greatest)[0] > -greatest  # never nodata
+
+
+def test_a_nodata_that_the_dtype_does_not_hold_changes_nothing() -> None:
+    assert quantise(np.array([0.4, 255.2]), "uint8", -9999.0).tolist() == [0, 255]
+    assert quantise(np.array([0.4, 255.2]), "uint8", float("nan")).tolist() == [0, 255]
+
+
+# Holes
+
+masks = arrays.arrays(np.bool_, (2, 9, 11), elements=st.booleans())
+
+
+@given(valid=masks, seed=st.integers(0, 99))
+def test_filling_depends_on_nothing_hidden(valid: npt.NDArray[np.bool_], seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=valid.shape).astype(np.float32)
+    other = np.where(valid, values, np.float32(np.nan))
+    other[~valid & (generator.random(valid.shape) < 0.3)] = np.inf
+    filled = fill_holes(values, valid)
+    np.testing.assert_array_equal(filled, fill_holes(other, valid))
+    np.testing.assert_array_equal(filled[valid], values[valid])
+    for i in range(2):
+        if valid[i].any():
+            # Means of valid values and of means of them.
+            low, high = values[i][valid[i]].min(), values[i][valid[i]].max()
+            assert filled[i].min() >= low - 1e-5
+            assert filled[i].max() <= high + 1e-5
+        else:
+            assert (filled[i] == 0).all()
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3, 16])
+def test_filling_reaches_its_radius_and_no_further(radius: int) -> None:
+    valid = np.zeros((1, 50, 50), dtype=np.bool_)
+    valid[:, 25, 25] = True
+    values = np.full(valid.shape, 0.75, dtype=np.float32)
+    filled = fill_holes(values, valid, radius)
+    rows, columns = np.mgrid[:50, :50]
+    near = np.maximum(np.abs(rows - 25), np.abs(columns - 25)) <= radius
+    np.testing.assert_array_equal(filled[0], np.where(near, np.float32(0.75), 0))
+    assert np.array_equal(filled, fill_holes(values, valid)) == (radius == 16)  # as docs say
+
+
+@given(row=st.integers(0, 20), column=st.integers(0, 20), seed=st.integers(0, 9))
+def test_filling_a_window_is_the_window_of_the_filled(row: int, column: int, seed: int) -> None:
+    """To the bit, where the window reaches the radius beyond what is compared."""
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=(1, 40, 40)).astype(np.float32)
+    valid = generator.random(values.shape) < 0.05
+    whole = fill_holes(values, valid, radius=5)
+    window = np.s_[:, row : row + 20, column : column + 20]
+    part = fill_holes(values[window], valid[window], radius=5)
+    np.testing.assert_array_equal(part[:, 5:-5, 5:-5], whole[window][:, 5:-5, 5:-5])
+
+
+def test_filling_goes_ring_by_ring_by_means_of_neighbours() -> None:
+    nan = np.nan
+    values = np.array([[[2, nan, 4, nan, nan, nan, 8], [nan, nan, nan, 16, nan, nan, nan]]])
+    wanted = [[2, 3, 4, 10, 16, 8, 8], [2, 3, 10, 16, 16, 8, 8]]
+    np.testing.assert_allclose(fill_holes(values, np.isfinite(values))[0], wanted)
+    # A band's holes are its own.
+    two = np.concatenate((values, np.full_like(values, nan)))
+    filled = fill_holes(two, np.isfinite(two))
+    np.testing.assert_allclose(filled, np.array([wanted, [[0] * 7] * 2]))
+    lonely = np.array([[[6, nan, nan, nan, 12.0]]])
+    np.testing.assert_allclose(fill_holes(lonely, np.isfinite(lonely)), [[[6, 6, 9, 12, 12]]])
+
+
+def test_filling_in_double_precision_keeps_it() -> None:
+    values = np.array([[[1e9 + 0.125, np.nan, 1e9 + 0.125]]])
+    filled = fill_holes(values, np.isfinite(values))
+    assert filled.dtype == np.float64
+    assert (filled == 1e9 + 0.125).all()
+
+
+def test_nothing_to_fill() -> None:
+    values = np.ones((1, 4, 4), dtype=np.float32)
+    assert fill_holes(values, np.ones(values.shape, dtype=np.bool_)) is values

@@ -1,0 +1,170 @@
+"""Band roles: what the colour interpretation says, and what is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rs_superres.errors import InputError
+from rs_superres.image.radiometry import ValueRange
+from rs_superres.raster import Band, Description, open_source
+from rs_superres.scene.bands import Group, Roles, Wish, assigned, band_groups, decide
+from tests import rasters
+from tests.rasters import textured
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Description:
+    """Blue, green, red, an infrared band, classes and alpha."""
+    colours = ("blue", "green", "red", "undefined", "undefined", "alpha")
+    path = rasters.write(tmp_path / "a.tif", textured(1, 6, 8, 9), colours=colours)
+    with open_source(path) as opened:
+        return opened.description
+
+
+def members(roles: Roles) -> tuple[tuple[int, ...], ...]:
+    return roles.triplet, roles.single, roles.nearest, roles.alpha
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected", "words"),
+    [
+        (Wish(), ((2, 1, 0), (3, 4), (), (5,)), "joint 3,2,1; alone 4,5; alpha 6"),
+        (Wish(nearest=(5,)), ((2, 1, 0), (3,), (4,), (5,)), "joint 3,2,1; alone 4; nearest 5; al"),
+        (Wish(bands=(4, 3, 2)), ((), (0, 1, 2), (), ()), "alone 1,2,3"),
+        (Wish(bands=(3, 2, 1)), ((0, 1, 2), (), (), ()), "joint 1,2,3"),
+        (Wish(rgb=(4, 3, 2)), ((3, 2, 1), (0, 4), (), (5,)), "joint 4,3,2"),
+        # By their number in the source, whatever the order in which they are written.
+        (Wish(bands=(5, 4, 3, 2), rgb=(4, 3, 2), nearest=(5,)), ((1, 2, 3), (), (0,), ()), "joint"),
+        (Wish(nearest=(1,)), ((), (1, 2, 3, 4), (0,), (5,)), "alone"),
+        (Wish(nearest=(6,)), ((2, 1, 0), (3, 4), (5,), ()), "nearest 6"),
+    ],
+)
+def test_roles(
+    source: Description, wish: Wish, expected: tuple[tuple[int, ...], ...], words: str
+) -> None:
+    found = decide(source, wish)
+    assert members(found) == expected
+    assert words in str(found)
+    assert found.selection.bands == (wish.bands or (1, 2, 3, 4, 5, 6))
+    everything = sorted(sum(members(found), ()))
+    assert everything == list(range(len(found.selection.bands)))
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        (Wish(bands=(7,)), "--bidx names band 7, .* has bands 1 to 6"),
+        (Wish(bands=(0,)), "--bidx names band 0"),
+        (Wish(bands=(1, 1)), "--bidx names a band twice"),
+        (Wish(rgb=(1, 2)), "--rgb names 2 bands, expected three"),
+        (Wish(rgb=(1, 2, 9)), "--rgb names band 9"),
+        (Wish(bands=(1, 2), rgb=(1, 2, 3)), "--rgb names band 3, which --bidx does not"),
+        (Wish(bands=(1, 2), nearest=(3,)), "--nearest names band 3, which --bidx does not"),
+        (Wish(rgb=(1, 2, 6)), "--rgb names a band that is alpha or carried by nearest"),
+        (Wish(rgb=(1, 2, 3), nearest=(3,)), "--rgb names a band that is alpha or carried"),
+        (Wish(classes="expand"), "--classes expand needs one band with a colour table"),
+        (Wish(classes="expand", bands=(1,)), "--classes expand needs one band with a colour"),
+        (Wish(classes="expand", rgb=(1, 2, 3)), "leave out --rgb and --nearest"),
+        (Wish(nodata=300), "nodata 300, expected a value that uint8 holds"),
+        (Wish(nodata=float("nan")), "nodata nan, expected a value that uint8 holds"),
+        (Wish(nodata=1.5), "nodata 1.5, expected a value that uint8 holds"),
+    ],
+)
+def test_wishes_that_cannot_be(source: Description, wish: Wish, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        decide(source, wish).selection.of(source)
+    assert "\n" not in str(caught.value)
+
+
+def described(source: Description, *bands: Band, **more: Any) -> Description:
+    return Description(
+        path="x.tif",
+        driver="GTiff",
+        grid=source.grid,
+        bands=bands,
+        dataset_mask=False,
+        tags={},
+        **more,
+    )
+
+
+def test_classes_are_refused_unless_asked(source: Description) -> None:
+    palette = Band(dtype="uint8", interpretation="palette", colours=((1, 2, 3, 255),))
+    bit = Band(dtype="uint8", bits=1, interpretation="palette")
+    plain = Band(dtype="uint8")
+    both = described(source, plain, palette, bit)
+    with pytest.raises(InputError, match=r"band 2 .* colour table.*--classes expand.*nearest"):
+        decide(both, Wish())
+    with pytest.raises(InputError, match=r"band 3 .* 1-bit values.*--classes nearest"):
+        decide(both, Wish(nearest=(2,)))
+    assert members(decide(both, Wish(classes="nearest"))) == ((), (0,), (1, 2), ())
+    assert members(decide(both, Wish(nearest=(2, 3)))) == ((), (0,), (1, 2), ())
+    assert members(decide(both, Wish(bands=(1,)))) == ((), (0,), (), ())
+    expanded = decide(described(source, palette), Wish(classes="expand"))
+    assert members(expanded) == ((0, 1, 2), (), (), ())
+    assert expanded.selection.expand
+    clear = Band(dtype="uint8", interpretation="palette", colours=((1, 2, 3, 0), (1, 1, 1, 255)))
+    assert decide(described(source, clear), Wish(classes="expand")).alpha == (3,)
+
+
+def test_masks_of_bands_need_a_nodata_value(source: Description) -> None:
+    masked = described(source, Band(dtype="uint8"), Band(dtype="uint8"), band_masks=True)
+    with pytest.raises(InputError, match=r"a mask for each band.*--nodata V"):
+        decide(masked, Wish())
+    assert decide(masked, Wish(nodata=0)).selection.nodata == 0
+
+
+def band(dtype: str, interpretation: str = "undefined", bits: int | None = None) -> Band:
+    return Band(dtype=dtype, interpretation=interpretation, bits=bits)
+
+
+@pytest.mark.parametrize(
+    ("colours", "groups"),
+    [
+        (("red", "green", "blue"), [(0, 1, 2)]),
+        (("blue", "green", "red", "undefined"), [(2, 1, 0), (3,)]),
+        (("red", "green", "blue", "alpha"), [(0, 1, 2)]),
+        (("gray",), [(0,)]),
+        (("gray", "alpha"), [(0,)]),
+        (("gray", "undefined", "undefined"), [(0,), (1,), (2,)]),
+        (("red", "red", "green", "blue"), [(0,), (1,), (2,), (3,)]),
+    ],
+)
+def test_groups_follow_the_colour_interpretation(
+    colours: tuple[str, ...], groups: list[tuple[int, ...]]
+) -> None:
+    bands = [band("uint8", c) for c in colours]
+    found = list(band_groups(assigned(bands), bands, [], None))
+    assert [g.bands for g in found] == groups
+    assert {g.value_range for g in found} == {ValueRange(0.0, 255.0)}
+
+
+def test_ranges_are_of_valid_samples_by_group() -> None:
+    bands = [band("uint16", c) for c in ("red", "green", "blue", "undefined")]
+    values = np.stack([np.full((10, 10), v) for v in (100, 200, 300, 5000)]).astype(np.uint16)
+    values[:, :5] = 65_535
+    valid = values < 65_535
+    rgb, single = band_groups(assigned(bands), bands, [(values, valid)] * 2, None)
+    assert (rgb.value_range.low, rgb.value_range.high) == (100, 300)
+    assert single.value_range.low == 5000
+    assert list(band_groups(assigned(bands), bands, [], (1.0, 2.0))) == [
+        Group((0, 1, 2), ValueRange(1.0, 2.0)),
+        Group((3,), ValueRange(1.0, 2.0)),
+    ]
+
+
+@pytest.mark.parametrize("given_range", [(2.0, 1.0), (1.0, 1.0), (float("nan"), 1.0)])
+def test_ranges_that_are_none(given_range: tuple[float, float]) -> None:
+    bands = [band("uint8")]
+    with pytest.raises(InputError, match=r"value range .*, expected the lower one first"):
+        list(band_groups(assigned(bands), bands, [], given_range))
+
+
+def test_bytes_of_fewer_bits_have_their_own_range() -> None:
+    bands = [band("uint8", bits=4), band("uint8")]
+    found = list(band_groups(assigned(bands), bands, [], None))
+    assert [g.value_range for g in found] == [ValueRange(0.0, 15.0), ValueRange(0.0, 255.0)]

@@ -1,0 +1,372 @@
+"""A scene's recipe: nothing shifted, no tile seen, nothing leaking from under a mask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rs_superres.config import TileConfig
+from rs_superres.errors import InputError
+from rs_superres.grid import Grid, Lattice, Shape, Window, Zoom
+from rs_superres.image.noise import normal_field
+from rs_superres.image.radiometry import FILL_RADIUS
+from rs_superres.nets.build import scene_network
+from rs_superres.raster import Band
+from rs_superres.scene.bands import assigned, band_groups
+from rs_superres.scene.cell import compute_cell
+from rs_superres.scene.inference import Inference, prepare
+from rs_superres.scene.reader import ArrayReader
+from rs_superres.scene.recipe import Recipe
+from rs_superres.system.devices import Manner
+from tests import models
+from tests.located import Bilinear, Counted, Noise, coordinates, expected
+from tests.rasters import textured
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+PLACE = Affine(2.0, 0.0, 300.0, 0.0, -2.0, 900.0)
+CRS = "EPSG:32633"
+
+
+def band(dtype: str, interpretation: str = "undefined", nodata: float | None = None) -> Band:
+    return Band(dtype=dtype, nodata=nodata, interpretation=interpretation)
+
+
+def source(height: int, width: int, transform: Affine = PLACE) -> Grid:
+    return Grid(Shape(height, width), transform, CRS)
+
+
+def recipe(
+    zoom: Zoom,
+    bands: tuple[Band, ...],
+    inference: Inference,
+    *,
+    side: int = 64,
+    value_range: tuple[float, float] = (0.0, 255.0),
+) -> Recipe:
+    roles = assigned(bands)
+    return Recipe(
+        zoom=zoom,
+        lattice=Lattice.over(zoom.output.shape, side),
+        bands=bands,
+        groups=tuple(band_groups(roles, bands, [], value_range)),
+        alpha=roles.alpha,
+        inference=inference,
+        seed=5,
+        masked=True,
+    )
+
+
+def whole(made: Recipe, values: Array, valid: Mask | None = None) -> tuple[Array, Mask]:
+    """All of a result, cell by cell, and its mask."""
+    shape = made.zoom.output.shape
+    out = np.zeros((len(values), shape.height, shape.width), dtype=made.dtype)
+    there = np.zeros(out.shape[1:], dtype=np.bool_)
+    for cell in made.lattice.cells():
+        shared = cell.intersection(made.zoom.output.window)
+        assert shared is not None
+        pixels, mask, _ = compute_cell(made, ArrayReader(values, valid), cell)
+        assert mask is not None
+        inside = shared.relative_to(cell).slices
+        out[:, *shared.slices] = pixels[:, *inside]
+        there[shared.slices] = mask[inside]
+    return out, there
+
+
+# Nothing is shifted
+
+
+@settings(max_examples=40)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    scale=st.decimals("1.01", 6, places=2).map(str),
+    inference=st.builds(Bilinear, st.integers(1, 5), st.sampled_from((0, 8))),
+)
+def test_located_image_by_scale(height: int, width: int, scale: str, inference: Bilinear) -> None:
+    zoom = Zoom.by_scale(source(height, width), scale)
+    made = recipe(zoom, (band("float32"),) * 2, inference, value_range=(0, 40))
+    out, there = whole(made, coordinates(height, width).astype(np.float32))
+    assert there.all()
+    np.testing.assert_allclose(out, expected(zoom), rtol=0, atol=2e-5)
+
+
+@settings(max_examples=40)
+@given(
+    start=st.tuples(st.floats(-15, 25), st.floats(-15, 25)),
+    steps=st.tuples(st.floats(0.1, 0.95), st.floats(0.1, 0.95)),
+    shape=st.builds(Shape, st.integers(1, 150), st.integers(1, 150)),
+    inference=st.builds(Bilinear, st.integers(1, 5), st.sampled_from((0, 8))),
+    turn=st.sampled_from((0, 30, 180)),
+)
+def test_located_image_on_any_grid(
+    start: tuple[float, float],
+    steps: tuple[float, float],
+    shape: Shape,
+    inference: Bilinear,
+    turn: float,
+) -> None:
+    """``--like``: pixels in the source are where they lie, those outside are masked."""
+    here = source(30, 34, PLACE @ Affine.rotation(turn))
+    assert here.transform is not None
+    there_transform = here.transform @ Affine.translation(*start) @ Affine.scale(*steps)
+    try:
+        zoom = Zoom.by_grid(here, Grid(shape, there_transform, CRS))
+    except InputError:
+        return  # it does not touch the source
+    made = recipe(zoom, (band("float32"),) * 2, inference, value_range=(0, 40))
+    out, there = whole(made, coordinates(30, 34).astype(np.float32))
+    rows, columns = np.mgrid[: shape.height, : shape.width] + 0.5
+    x, y = start[0] + steps[0] * columns, start[1] + steps[1] * rows
+    inside = (x >= 0) & (x < 34) & (y >= 0) & (y < 30)
+    certain = np.minimum.reduce([abs(x), abs(x - 34), abs(y), abs(y - 30)]) > 1e-6
+    np.testing.assert_array_equal(there[certain], inside[certain])
+    np.testing.assert_allclose(out[:, there], expected(zoom)[:, there], rtol=0, atol=2e-5)
+    assert np.isnan(out[:, ~there]).all()
+
+
+@settings(max_examples=20)
+@given(
+    x=st.floats(0.3, 1.9),
+    y=st.floats(0.3, 1.9),
+    inference=st.builds(Bilinear, st.integers(1, 5), st.sampled_from((0, 8))),
+)
+def test_located_image_by_resolution(x: float, y: float, inference: Bilinear) -> None:
+    zoom = Zoom.by_resolution(source(25, 31), x, y)
+    made = recipe(zoom, (band("uint16"),) * 2, inference, value_range=(0, 40_000))
+    out, there = whole(made, (1000 * coordinates(25, 31)).astype(np.uint16))
+    assert there.all()
+    # Half a digital number of rounding, on a ramp of a thousand a pixel.
+    np.testing.assert_allclose(out, 1000 * expected(zoom), rtol=0, atol=0.52)
+
+
+@pytest.mark.parametrize("margin", [0, 8])
+def test_noise_is_that_of_the_absolute_pixel(margin: int) -> None:
+    """In each cell, and in its margin beyond the scene's first pixel."""
+    zoom = Zoom.by_scale(source(20, 30), "5")
+    bands = (*(band("float32", c) for c in ("red", "green", "blue")), band("float32"))
+    made = recipe(zoom, bands, Noise(margin=margin), value_range=(-1, 1))
+    out, _ = whole(made, np.zeros((4, 20, 30), dtype=np.float32))
+    for group, members in enumerate(([0, 1, 2], [3])):
+        field = normal_field((5, 0, 0, group), row=0, column=0, shape=(3, 100, 150))
+        wanted = field if len(members) == 3 else field.mean(axis=0, keepdims=True)
+        np.testing.assert_allclose(out[members], wanted, atol=1e-6)
+
+
+# No tile is seen
+
+
+@cache
+def network_inference(zoom: Zoom, *, steps: int = 0, margin: int = 64) -> Inference:
+    """A small scene network with random weights, ready."""
+    made = models.config(tiles=TileConfig(size=64, margin=margin))
+    torch.manual_seed(0)
+    network = scene_network(made).eval().requires_grad_(False)
+    models.scramble(network, seed=3)
+    return prepare(
+        made, network, zoom, Manner(steps=steps, device=torch.device("cpu"), precision="fp32")
+    )
+
+
+FLOAT_RGB = tuple(band("float32", c) for c in ("red", "green", "blue"))
+BYTE_RGB = tuple(band("uint8", c) for c in ("red", "green", "blue"))
+
+
+@settings(max_examples=12)
+@given(
+    scale=st.sampled_from(("1.3", "2", "3.5", "6.3")),
+    seed=st.integers(0, 99),
+    cells=st.lists(
+        st.builds(Shape, st.integers(9, 150), st.integers(9, 150)), min_size=3, max_size=3
+    ),
+)
+def test_tiles_of_the_prior_agree_with_the_untiled_scene(
+    scale: str, seed: int, cells: list[Shape]
+) -> None:
+    zoom = Zoom.by_scale(source(22, 27), scale)
+    shape = zoom.output.shape
+    made = recipe(zoom, FLOAT_RGB, network_inference(zoom), value_range=(-1, 1))
+    values = 2 * textured(seed, 3, 22, 27, dtype="float32", high=1) - 1
+    untiled, _ = whole(replace(made, lattice=Lattice(shape, shape)), values)
+    assert np.ptp(untiled) > 0.5
+    for cell in cells:
+        tiled, _ = whole(replace(made, lattice=Lattice(shape, cell)), values)
+        np.testing.assert_allclose(tiled, untiled, rtol=0, atol=1e-5)
+
+
+def test_the_prior_is_more_than_the_interpolation() -> None:
+    """What the test above compares is the network's work."""
+    zoom = Zoom.by_scale(source(22, 27), "2")
+    values = 2 * textured(1, 3, 22, 27, dtype="float32", high=1) - 1
+    ours, plain = (
+        whole(recipe(zoom, FLOAT_RGB, inference, value_range=(-1, 1)), values)[0]
+        for inference in (network_inference(zoom), Bilinear())
+    )
+    assert np.abs(ours - plain).mean() > 0.02
+
+
+def test_tiles_of_the_denoiser_agree_where_the_margin_holds_its_reach() -> None:
+    """64 pixels hold two steps of the tiny denoiser, which reaches 31."""
+    zoom = Zoom.by_scale(source(40, 44), "3")
+    shape = zoom.output.shape
+    made = recipe(zoom, FLOAT_RGB, network_inference(zoom, steps=2, margin=64), value_range=(-1, 1))
+    values = 2 * textured(2, 3, 40, 44, dtype="float32", high=1) - 1
+    one, other = (
+        whole(replace(made, lattice=Lattice(shape, cell)), values)[0]
+        for cell in (Shape(64, 64), Shape(128, 192))
+    )
+    prior, _ = whole(replace(made, inference=network_inference(zoom)), values)
+    assert np.abs(one - prior).mean() > 0.01
+    np.testing.assert_allclose(one, other, rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_order_is_irrelevant(steps: int) -> None:
+    zoom = Zoom.by_scale(source(40, 44), "3.5")
+    made = recipe(zoom, BYTE_RGB, network_inference(zoom, steps=steps, margin=8))
+    reader = ArrayReader(textured(3, 3, 40, 44))
+    cells = list(made.lattice.cells())
+    assert len(cells) > 4
+    forward = {cell: compute_cell(made, reader, cell)[0].tobytes() for cell in cells}
+    backward = {cell: compute_cell(made, reader, cell)[0].tobytes() for cell in cells[::-1]}
+    assert forward == backward
+
+
+# Masks
+
+HOLE = np.s_[8:17, 5:18]
+
+
+def holed(height: int = 30, width: int = 26) -> Mask:
+    valid = np.ones((height, width), dtype=np.bool_)
+    valid[HOLE] = False
+    return valid
+
+
+def nearest(zoom: Zoom, valid: Mask) -> Mask:
+    """The source's mask where each output pixel's centre stands, from the definition."""
+    height, width = zoom.output.shape.height, zoom.output.shape.width
+    rows = (2 * np.arange(height) + 1) * valid.shape[0] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * valid.shape[1] // (2 * width)
+    return valid[np.ix_(rows, columns)]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+@pytest.mark.parametrize("scale", ["2", "3.5", "6.3"])
+def test_the_mask_is_that_of_the_nearest_source_pixel(dtype: str, scale: str) -> None:
+    zoom = Zoom.by_scale(source(30, 26), scale)
+    values = textured(4, 3, 30, 26, dtype=dtype, high=100) + np.ones(1, dtype)
+    valid = np.broadcast_to(holed(), values.shape)
+    wanted = nearest(zoom, holed())
+    bands = tuple(band(dtype, c) for c in ("red", "green", "blue"))
+    out, there = whole(recipe(zoom, bands, Bilinear()), values, valid)
+    np.testing.assert_array_equal(there, wanted)
+    absent = out[:, ~wanted]
+    assert np.isnan(absent).all() if dtype == "float32" else (absent == 0).all()
+    assert (out[:, wanted] >= 1 - 1e-3).all()
+
+
+def test_nodata_stands_where_nothing_is_and_nowhere_else() -> None:
+    zoom = Zoom.by_scale(source(30, 26), "2.5")
+    values = textured(4, 2, 30, 26, high=3)  # many zeros: valid ones must not turn into nodata
+    valid = np.stack((holed(), ~holed()))
+    bands = (band("uint8", nodata=0),) * 2
+    out, _ = whole(recipe(zoom, bands, Bilinear()), values, valid)
+    for i in range(2):
+        np.testing.assert_array_equal(out[i] != 0, nearest(zoom, valid[i]))
+
+
+def test_zeros_are_values() -> None:
+    zoom = Zoom.by_scale(source(30, 26), "2.5")
+    out, there = whole(recipe(zoom, BYTE_RGB, Bilinear()), np.zeros((3, 30, 26), dtype=np.uint8))
+    assert there.all()
+    assert not out.any()
+
+
+def test_what_a_hole_holds_is_of_no_account() -> None:
+    zoom = Zoom.by_scale(source(30, 26), "3")
+    values = textured(5, 3, 30, 26, dtype="float32")
+    valid = np.broadcast_to(holed(), values.shape)
+    made = recipe(zoom, FLOAT_RGB, network_inference(zoom, steps=1, margin=8))
+    results = []
+    for hidden in (0.0, 1e30, np.nan, np.inf):
+        values[:, *HOLE] = hidden
+        results.append(whole(made, values, valid)[0].tobytes())
+    assert len(set(results)) == 1
+
+
+def test_a_hole_changes_nothing_beyond_its_reach() -> None:
+    zoom = Zoom.by_scale(source(70, 60), "2")
+    values = textured(6, 3, 70, 60)
+    inference = network_inference(zoom)
+    made = recipe(zoom, BYTE_RGB, inference)
+    plain, _ = whole(made, values)
+    valid = np.ones((70, 60), dtype=np.bool_)
+    valid[:10, :10] = False
+    out, there = whole(made, values, np.broadcast_to(valid, values.shape))
+    reach = 2 * (10 + inference.halo + 1)
+    assert reach < 2 * (10 + FILL_RADIUS)
+    np.testing.assert_array_equal(out[:, reach:], plain[:, reach:])
+    np.testing.assert_array_equal(out[:, :, reach:], plain[:, :, reach:])
+    assert (out[:, there] != plain[:, there]).any()
+    np.testing.assert_array_equal(there, nearest(zoom, valid))
+
+
+def test_alpha_is_interpolated_and_changes_no_colour() -> None:
+    zoom = Zoom.by_scale(source(30, 26), "2")
+    colours = textured(7, 3, 30, 26)
+    alpha = np.full((1, 30, 26), 255, dtype=np.uint8)
+    alpha[0, *HOLE] = 0
+    with_alpha = (*BYTE_RGB, band("uint8", "alpha"))
+    with_margin = recipe(zoom, with_alpha, Bilinear(margin=8))
+    out, there = whole(with_margin, np.concatenate((colours, alpha)))
+    plain, _ = whole(recipe(zoom, BYTE_RGB, Bilinear()), colours)
+    assert there.all()
+    np.testing.assert_array_equal(out[:3], plain)
+    ramp, _ = whole(recipe(zoom, (band("uint8"),), Bilinear()), alpha)
+    np.testing.assert_array_equal(out[3], ramp[0])
+    assert 0 < np.isin(out[3], (0, 255), invert=True).sum() < out[3].size
+
+
+def test_nothing_valid_nothing_computed() -> None:
+    zoom = Zoom.by_scale(source(20, 20), "2")
+    values = np.full((3, 20, 20), 9, dtype=np.uint8)
+    out, there = whole(recipe(zoom, BYTE_RGB, Counted(Bilinear(), limit=0)), values, values > 9)
+    assert not there.any()
+    assert not out.any()
+
+
+def test_cells_may_stand_out_of_the_output() -> None:
+    """What lies there is marked invalid: no reader may take it for a pixel."""
+    zoom = Zoom.by_scale(source(20, 20), "2")
+    made = recipe(zoom, BYTE_RGB, Bilinear())
+    _, mask, _ = compute_cell(made, ArrayReader(textured(8, 3, 20, 20)), Window(0, 0, 64, 64))
+    assert mask is not None
+    assert mask[:40, :40].all()
+    assert mask.sum() == 40 * 40
+
+
+def test_cells_stand_out_of_an_output_that_ends_within_the_source() -> None:
+    here = Grid(Shape(30, 20), PLACE @ Affine.scale(0.5), CRS)
+    zoom = Zoom.by_grid(source(40, 40), here)
+    made = recipe(zoom, BYTE_RGB, Bilinear())
+    _, mask, _ = compute_cell(made, ArrayReader(textured(8, 3, 40, 40)), Window(0, 0, 64, 64))
+    assert mask is not None
+    assert mask[:30, :20].all()
+    assert mask.sum() == 30 * 20
+
+
+def test_no_mask_unless_the_result_has_one() -> None:
+    zoom = Zoom.by_scale(source(20, 20), "2")
+    made = replace(recipe(zoom, BYTE_RGB, Bilinear()), masked=False)
+    assert compute_cell(made, ArrayReader(textured(8, 3, 20, 20)), Window(0, 0, 64, 64))[1] is None

@@ -1,0 +1,69 @@
+"""Enlarging in memory is what the tool does with files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rs_superres import engine, zoo
+from rs_superres.grid import Grid, Shape, Zoom
+from rs_superres.raster import Band
+from rs_superres.scene.bands import Group
+from rs_superres.scene.image import EIGHT_BITS, Low, enlarge, enlarged
+from rs_superres.scene.recipe import Way
+from tests import rasters
+from tests.rasters import RGB, textured
+
+
+def low_of(image: rasters.Array) -> Low:
+    return Low(
+        values=image,
+        valid=np.ones(image.shape, dtype=np.bool_),
+        bands=(Band(dtype=image.dtype.name),) * 3,
+        groups=(Group((0, 1, 2), EIGHT_BITS),),
+    )
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_it_is_the_engine_s(tmp_path: Path, tiny: str, steps: int) -> None:
+    image = textured(1, 3, 40, 36)
+    source = rasters.write(tmp_path / "a.tif", image, colours=RGB)
+    options = engine.Options(scale="2.5", model=tiny, steps=steps, seed=3, precision="fp32")
+    engine.upscale(source, tmp_path / "out.tif", options)
+    ours = enlarge(image, (100, 90), zoo.load(tiny), steps=steps, seed=3)
+    np.testing.assert_array_equal(ours, rasters.read(tmp_path / "out.tif"))
+
+
+def test_samples_and_their_spread_are_the_engine_s(tmp_path: Path, tiny: str) -> None:
+    image, model = textured(1, 3, 30, 34), zoo.load(tiny)
+    source = rasters.write(tmp_path / "a.tif", image, colours=RGB)
+    out, spread = tmp_path / "out.tif", tmp_path / "std.tif"
+    options = engine.Options(
+        scale="3",
+        model=tiny,
+        steps=1,
+        samples=2,
+        uncertainty=spread,
+        consistency=False,
+        precision="fp32",
+    )
+    engine.upscale(source, out, options)
+    zoom = Zoom.onto(Grid(Shape(30, 34), None), Shape(90, 102))
+    way = Way(
+        model=model,
+        steps=1,
+        samples=2,
+        consistency=False,
+        precision="fp32",
+        device=torch.device("cpu"),
+    )
+    made, deviation = enlarged(low_of(image), zoom, way)
+    np.testing.assert_array_equal(made, rasters.read(out))
+    np.testing.assert_array_equal(deviation, rasters.read(spread))
+    once, nothing = enlarged(low_of(image), zoom, replace(way, samples=1))
+    assert nothing is None
+    assert (once != made).any()

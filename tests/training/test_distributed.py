@@ -1,0 +1,131 @@
+"""Several processes: one result, one writer."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from rs_superres import zoo
+from rs_superres.config import to_toml
+from rs_superres.training.distributed import World, joined, local_device, speaks
+from tests.training.data import config, images
+
+PARTS = """
+import hashlib, json, sys
+from pathlib import Path
+import torch
+from torch import nn
+from rs_superres.training import losses, phase, run
+from rs_superres.training.config import read_train_config
+from rs_superres.training.run import TrainOptions, train
+from rs_superres.training.world import World, joined
+from tests.training.data import Told
+
+calibrate = losses.calibrate
+measure = losses.measure_residual
+losses.calibrate = lambda *a, **k: calibrate(*a, **(k | {"count": 2}))
+losses.measure_residual = lambda *a, **k: measure(*a, **(k | {"count": 2}))
+run.WINDOWS = phase.WINDOWS = run.SHOWN = 1
+data, out, config, seconds = sys.argv[1:]
+sums = []
+finish = run._finish
+
+def phases(session, *, resume, real=run._phases):
+    layer = nn.Linear(2, 1)
+    layer.weight.grad = torch.full((1, 2), 1.0 + 2 * session.world.rank)
+    session.world.average_gradients(layer)
+    sums.append(layer.weight.grad.flatten().tolist())
+    sums.append(session.world.greatest([session.world.rank, -session.world.rank], session.device))
+    ended = real(session, resume=resume)
+    state = session.network.state_dict()
+    sums.append(hashlib.sha256(b"".join(v.numpy().tobytes() for v in state.values())).hexdigest())
+    return ended
+
+run._phases = phases
+told = Told()
+report = train(TrainOptions(
+    data=[Path(data)], out=Path(out), config=read_train_config(Path(config)), device="cpu",
+    precision="fp32", max_seconds=float(seconds) or None,
+), told)
+print(json.dumps({
+    "sums": sums, "steps": report.steps, "ended": report.ended, "told": len(told.notes),
+    "lines": len(told.lines), "scores": len(report.scores),
+}))
+"""
+
+
+def test_alone_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    device = torch.device("cpu")
+    with joined(device) as world:
+        assert world == World()
+        assert world.leads
+        assert world.greatest((1.5, 0.0), device) == [1.5, 0.0]
+        layer = nn.Linear(1, 1)
+        layer.weight.grad = torch.ones(1, 1)
+        world.average_gradients(layer)
+        assert layer.weight.grad.item() == 1
+    assert speaks()
+    assert local_device(torch.device("cuda")) == torch.device("cuda")
+
+
+def test_each_process_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    monkeypatch.setenv("RANK", "6")
+    assert local_device(torch.device("cuda")) == torch.device("cuda", 2)
+    assert local_device(torch.device("cpu")) == torch.device("cpu")
+    assert not speaks()
+
+
+@pytest.mark.parametrize("seconds", [0, pytest.param(1.5, marks=pytest.mark.full)])
+def test_two_processes_make_one_model(tmp_path: Path, seconds: float) -> None:
+    """Their weights are equal to the bit, though each draws its own batches and has its clock."""
+    data, out = images(tmp_path / "data"), tmp_path / "run"
+    (tmp_path / "c.toml").write_text(to_toml(config()))
+    (tmp_path / "parts.py").write_text(PARTS)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {
+        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }  # fmt: skip
+    command = [sys.executable, str(tmp_path / "parts.py"), str(data), str(out)]
+    processes = [
+        subprocess.Popen(
+            [*command, str(tmp_path / "c.toml"), str(seconds)],
+            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=300) for process in processes]
+    for process, (_, complaint) in zip(processes, said, strict=True):
+        assert process.returncode == 0, complaint
+    first, second = (json.loads(out.splitlines()[-1]) for out, _ in said)
+    assert first["sums"] == second["sums"]
+    averaged, greatest, _ = first["sums"]
+    assert averaged == [2, 2]
+    assert greatest == [1, 0]
+    assert (first["steps"], first["ended"]) == (second["steps"], second["ended"])
+    # The first alone writes and speaks.
+    assert first["told"] > 0
+    assert (second["told"], second["lines"], second["scores"]) == (0, 0, 0)
+    if not seconds:
+        lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+        steps = [line["step"] for line in lines if "loss" in line]
+        assert steps == [2, 4, 6, 2, 4, 6]
+        assert first["steps"] == [6, 6]
+    zoo.load(str(out))
