@@ -6,13 +6,13 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from rs_superres._version import __version__
+
 if TYPE_CHECKING:
     from rs_superres.engine import Options, Plan, Report, plan, run
     from rs_superres.interface import upscale
     from rs_superres.zoo import Model
     from rs_superres.zoo import load as load_model
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Model",
