@@ -1,8 +1,9 @@
-# rs-sr as a user without rights. CPU: `docker build .`; CUDA: `docker build --build-arg TORCH=cuda .`
+# Runs rs-sr as an unprivileged user. Build it for CPUs with `docker build .`, and for CUDA with
+# `docker build --build-arg TORCH=cuda .`.
 ARG PYTHON=3.13
 FROM python:${PYTHON}-slim
 
-# cpu: torch's small build, from the index that TORCH_INDEX names; cuda: pip's own build.
+# cpu: the small build of torch, from the package index at TORCH_INDEX. cuda: pip's default build.
 ARG TORCH=cpu
 ARG TORCH_INDEX=
 

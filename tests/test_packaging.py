@@ -1,4 +1,4 @@
-"""What is installed, from what, and that the files that repeat it agree."""
+"""Tests of the packaging: what is installed, and files that repeat a fact agree."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 import yaml  # dask brings it
 
 import rs_superres
+from rs_superres import _version
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -134,8 +135,10 @@ def test_every_lower_bound_has_its_reason() -> None:
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    version = PROJECT["version"]
-    assert rs_superres.__version__ == version
+    assert PROJECT["dynamic"] == ["version"]
+    assert SETUPTOOLS["dynamic"]["version"] == {"attr": "rs_superres._version.__version__"}
+    version = rs_superres.__version__
+    assert version == _version.__version__
     assert importlib.metadata.version("rs-superres") == version
     citation = (ROOT / "CITATION.cff").read_text("utf-8")
     assert re.search(rf"^version: {re.escape(version)}$", citation, re.MULTILINE)
@@ -151,11 +154,10 @@ def test_the_command_is_an_entry_point() -> None:
 def test_every_make_target_is_explained() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    (targets,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
-    assert set(re.findall(r"^\| `make ([\w-]+)` \|", contributing, re.MULTILINE)) == set(
-        targets.split()
-    )
-    assert set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE)) == set(targets.split())
+    targets = " ".join(re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)).split()
+    explained = re.findall(r"^\| `make ([\w-]+)` \|", contributing, re.MULTILINE)
+    assert explained == targets
+    assert set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE)) == set(targets)
 
 
 def test_the_citation_has_what_its_format_asks_for() -> None:
