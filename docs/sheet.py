@@ -1,6 +1,6 @@
 """Draw docs/images/sheet.jpg: twelve crops of the drawn town, shrunk four times and restored.
 
-Run from the root of a working copy: ``.venv/bin/python docs/sheet.py``.
+Run it from the root of a working copy: ``.venv/bin/python docs/sheet.py``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OUT = Path(__file__).parent / "images" / "sheet.jpg"
 
 
 def main() -> None:
-    """Cut, restore, draw."""
+    """Cut the crops from the drawn town, restore them with the default model, save the sheet."""
     drawn, model = town.render(SIDE, samples=4), zoo.load(zoo.DEFAULT)
     corners = [(row, column) for row in range(0, 480, 160) for column in range(0, 640, 160)]
     trials = []
