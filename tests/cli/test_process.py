@@ -14,7 +14,7 @@ import pytest
 COMMAND = """
 import os
 from importlib.metadata import entry_points
-from rs_superres import survey
+from rs_superres.scene import survey
 seen = survey.survey
 def survey_with_words(path):
     os.write(2, b"words of libtiff\\n")

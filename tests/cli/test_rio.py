@@ -57,6 +57,6 @@ def test_ctrl_c_ends_it(tmp_path: Path, scene: Path, monkeypatch: pytest.MonkeyP
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rs_superres.engine.runner.plan", stop)
+    monkeypatch.setattr("rs_superres.engine.plan", stop)
     result = rio("superres", scene, "--scale", 2, "-o", tmp_path / "out.tif")
     assert (result.exit_code, result.stderr) == (130, "rio superres: interrupted\n")

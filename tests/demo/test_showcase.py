@@ -23,8 +23,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tiny: str) -> None:
     def upscale(source: Path, out: Path, options: engine.Options, **more: Any) -> engine.Report:
         return engine.upscale(source, out, replace(options, model=tiny), **more)
 
-    monkeypatch.setattr(demo, "SIDE", 48)
-    monkeypatch.setattr(demo, "upscale", upscale)
+    monkeypatch.setattr(demo.showcase, "SIDE", 48)
+    monkeypatch.setattr(demo.showcase, "upscale", upscale)
 
 
 @pytest.mark.usefixtures("small")

@@ -46,7 +46,7 @@ def test_large_blocks_go_back_at_once() -> None:
     """Blocks of 24 MB, freed but for small ones between: kept as a rule, given back when asked."""
     code = """
 import numpy, sys
-from rs_superres.machine import resident, return_large_blocks
+from rs_superres.system.memory import resident, return_large_blocks
 if sys.argv[1] == "asked": return_large_blocks()
 del_ = numpy.ones(31 << 20, numpy.uint8); del del_  # glibc raises its threshold by what is freed
 before = resident(); kept = []
