@@ -18,7 +18,7 @@ from benchmarks.timing import Rows, median
 from rs_superres.demo import town
 from rs_superres.engine import Options, Plan, plan, run
 from rs_superres.engine.compute import compute_here
-from rs_superres.grid import Patch
+from rs_superres.grid import AxisSupport
 from rs_superres.image.resampling import cubic
 from rs_superres.raster import write_image
 from rs_superres.scene.inference import Inference, Noise
@@ -46,10 +46,10 @@ class Clocked:
 
     def __init__(self, inner: Inference) -> None:
         self.inner, self.seconds = inner, 0.0
-        self.halo, self.margin, self.sound = inner.halo, inner.margin, inner.sound
+        self.halo, self.margin, self.valid_margin = inner.halo, inner.margin, inner.valid_margin
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         """The network's, on the clock."""
         begun = time.perf_counter()
@@ -58,7 +58,7 @@ class Clocked:
         yield from made
 
     def residual(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         """The network's."""
         return self.inner.residual(image, rows, columns, noises)
@@ -67,17 +67,17 @@ class Clocked:
 class Cubic:
     """A network that interpolates."""
 
-    halo, margin, sound = 2, 0, 0
+    halo, margin, valid_margin = 2, 0, 0
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         """The cubic interpolation."""
         made = cubic(image, rows, columns).astype(np.float32)
         yield from (made for _ in noises)
 
     def residual(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         """Nothing."""
         yield from (made * 0 for made in self(image, rows, columns, noises))

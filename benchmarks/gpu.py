@@ -32,10 +32,10 @@ from rs_superres.engine import Options, upscale
 from rs_superres.image.consistency import reach
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.nets.denoiser import detail_kept
-from rs_superres.nets.fast_unet import lean
+from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.prior import linear
 from rs_superres.scene.inference import prepare
-from rs_superres.system.devices import Manner, Precision
+from rs_superres.system.devices import ComputeSettings, Precision
 
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 
@@ -118,10 +118,12 @@ def _seconds(work: Callable[[], object], device: torch.device, repeats: int) -> 
 
 def _asked(
     model: zoo.Model, device: torch.device, steps: int, side: int, precision: Precision
-) -> tuple[Manner, Cell]:
+) -> tuple[ComputeSettings, Cell]:
     """How a cell is computed, and the cell, its noise drawn."""
     zoom = zoom_by(SCALE)
-    manner = Manner(steps=steps, device=device, precision=precision, beside=reach(zoom))
+    manner = ComputeSettings(
+        steps=steps, device=device, precision=precision, extra_margin=reach(zoom)
+    )
     # Copied, since a network is moved where it is.
     inference = prepare(model.config, deepcopy(model.network), zoom, manner)
     cell = Cell(inference, zoom, side)
@@ -132,9 +134,12 @@ def _asked(
     return manner, cell
 
 
-def resident(model: zoo.Model, manner: Manner, cell: Cell) -> Callable[[], Tensor]:
+def resident(model: zoo.Model, manner: ComputeSettings, cell: Cell) -> Callable[[], Tensor]:
     """The network alone, (1, 3, y, x): what it is given and what it gives stay on the device."""
-    network, sampler = lean(deepcopy(model.network).to(manner.device)), model.config.sampler
+    network, sampler = (
+        with_fast_unet(deepcopy(model.network).to(manner.device)),
+        model.config.sampler,
+    )
     if not isinstance(network, SceneNetwork) or network.denoiser is None:
         raise TypeError("the shipped model has both")
     prior, denoiser = network.prior, network.denoiser
@@ -186,7 +191,7 @@ def _operations(model: zoo.Model, cell: Cell, steps: int) -> float:
     network, small = model.network, 64
     operations, _ = prior_work(model.config, cell)
     if steps and isinstance(network, SceneNetwork) and network.denoiser is not None:
-        each, _ = denoiser_work(lean(network.denoiser.unet), small)
+        each, _ = denoiser_work(with_fast_unet(network.denoiser.unet), small)
         operations += steps * each * (len(cell.along.positions) / small) ** 2
     return operations
 

@@ -24,15 +24,15 @@ from rs_superres.config import (
 )
 from rs_superres.diffusion.samplers import ddim
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
-from rs_superres.grid import Grid, Patch, Shape, Zoom, patch
+from rs_superres.grid import AxisSupport, Grid, Shape, Zoom, axis_support
 from rs_superres.image.consistency import reach
 from rs_superres.image.noise import normal_field
 from rs_superres.nets.build import NeurOpDiff, SceneNetwork, lay_out, paper_network, scene_network
-from rs_superres.nets.fast_unet import lean
+from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import cubic, scene_samples
 from rs_superres.scene.inference import Inference, prepare
-from rs_superres.system.devices import Manner, Precision, resolve_precision
+from rs_superres.system.devices import ComputeSettings, Precision, resolve_precision
 from rs_superres.system.threads import fixed_threads
 
 SIDE, SCALE, STEPS = 256, 4, 50
@@ -72,7 +72,7 @@ class Cell:
     def __init__(self, inference: Inference, zoom: Zoom, side: int) -> None:
         self.inference = inference
         self.side = side
-        self.along: Patch = patch(
+        self.along: AxisSupport = axis_support(
             zoom.rows, 4 * side, side, margin=inference.margin, halo=inference.halo
         )
         count = self.along.count
@@ -102,9 +102,9 @@ def zoom_by(scale: float) -> Zoom:
     return Zoom.by_scale(Grid(Shape(4096, 4096), None), str(scale))
 
 
-def manner(steps: int, beside: int = 0, precision: Precision = "fp32") -> Manner:
+def manner(steps: int, extra_margin: int = 0, precision: Precision = "fp32") -> ComputeSettings:
     """On the CPU."""
-    return Manner(steps=steps, device=CPU, precision=precision, beside=beside)
+    return ComputeSettings(steps=steps, device=CPU, precision=precision, extra_margin=extra_margin)
 
 
 def precisions() -> list[Precision]:
@@ -247,7 +247,7 @@ def accuracy() -> Rows:
         )
         noise = torch.from_numpy(cell.noise())[None]
         given = plain, noise, sigmas, 8.0, torch.ones_like(noise[:, :1])
-        made = lean(network.denoiser).sample(*given)
+        made = with_fast_unet(network.denoiser).sample(*given)
         rows.append(difference("denoiser, default steps", made, network.denoiser.sample(*given)))
     return rows
 
@@ -272,7 +272,7 @@ def arithmetic() -> Rows:
         cell = Cell(prepare(model.config, network, zoom, manner(steps)), zoom, side)
         flops, values = prior_work(model.config, cell)
         if steps:
-            more = denoiser_work(lean(network.denoiser.unet), len(cell.along.positions))
+            more = denoiser_work(with_fast_unet(network.denoiser.unet), len(cell.along.positions))
             flops, values = flops + steps * more[0], values + steps * more[1]
         reached = flops / median(cell) / 1e9
         rows.append(

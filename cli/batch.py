@@ -18,7 +18,7 @@ from .progress import INTERVAL, pace
 from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
-    from rs_superres.batch.job import Outcome
+    from rs_superres.batch.job import SceneOutcome
     from rs_superres.batch.run import State
 
 
@@ -121,7 +121,7 @@ def _check_report(report: Path | None, *, overwrite: bool) -> None:
         check_replaced(path, (), overwrite=overwrite)
 
 
-def _complain(outcomes: list[Outcome]) -> None:
+def _complain(outcomes: list[SceneOutcome]) -> None:
     """Name the scenes that failed, and fail."""
     failed = [o for o in outcomes if o.status == "failed"]
     for outcome in failed:
@@ -131,7 +131,7 @@ def _complain(outcomes: list[Outcome]) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _table(outcomes: list[Outcome]) -> None:
+def _table(outcomes: list[SceneOutcome]) -> None:
     """A line a scene."""
     width = max(len(o.name) for o in outcomes)
     for o in outcomes:

@@ -155,7 +155,7 @@ def command(
     if degradation is not None:
         kernel = ConsistencyConfig(kernel=degradation[0], mtf=degradation[1])
     decided = plans.plan(
-        plans.Options(
+        plans.EvaluationOptions(
             data=data,
             pairs=pairs,
             models=tuple(",".join(models or (zoo.DEFAULT,)).split(",")),

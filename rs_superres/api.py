@@ -14,7 +14,7 @@ from rs_superres.engine import Options, Progress, Report, plan, run
 from rs_superres.engine.options import Format
 from rs_superres.errors import CardWarning, InputError
 from rs_superres.raster import Paths
-from rs_superres.scene.bands import Classes, Wish
+from rs_superres.scene.bands import BandOptions, Classes
 from rs_superres.system.devices import Precision
 from rs_superres.zoo import Model
 
@@ -168,7 +168,7 @@ def _file(src: Paths, out: str | Path | None, asked: dict[str, Any]) -> Report:
 def options(asked: dict[str, Any]) -> Options:
     """What was asked for, as one value."""
     plain = dict(asked)
-    wish = Wish(
+    wish = BandOptions(
         bands=tuple(plain.pop("bidx", ())),
         rgb=tuple(plain.pop("rgb", ())),
         nearest=tuple(plain.pop("nearest", ())),

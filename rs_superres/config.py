@@ -88,7 +88,7 @@ class SamplerConfig:
     """Contrast of the source, network values, at which half of the detail is kept (2 of 255)."""
     method: Literal["ddim", "dpm-solver"] = "ddim"
     """How the paper's flow is followed: its own way, or to second order (paper kind)."""
-    spread: float = 1.0
+    uncertainty_factor: float = 1.0
     """Factor by which the deviation of samples foretells the error best."""
     timesteps: int = 2000
     """T of the paper's schedule (paper kind)."""

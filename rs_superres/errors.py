@@ -15,6 +15,10 @@ class RasterError(SuperResError, OSError):
     """A raster that cannot be read or written."""
 
 
+class WriteError(SuperResError, OSError):
+    """A file or folder that cannot be written and is no raster: a picture, a report, a model."""
+
+
 class ModelError(SuperResError, ValueError):
     """A model folder or a checkpoint that cannot be used."""
 

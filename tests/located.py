@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.grid import Patch, Zoom
+from rs_superres.grid import AxisSupport, Zoom
 from rs_superres.image.resampling import cubic
 from rs_superres.scene.inference import Inference
 from rs_superres.scene.inference import Noise as Draw
@@ -33,13 +33,13 @@ class Bilinear:
 
     halo: int = 1
     margin: int = 0
-    sound: int = 0
+    valid_margin: int = 0
 
     def __call__(
         self,
         image: Floats,
-        rows: Patch,
-        columns: Patch,
+        rows: AxisSupport,
+        columns: AxisSupport,
         noises: Sequence[Draw],
     ) -> Iterator[Floats]:
         for _ in noises:
@@ -48,15 +48,15 @@ class Bilinear:
     def residual(
         self,
         image: Floats,
-        rows: Patch,
-        columns: Patch,
+        rows: AxisSupport,
+        columns: AxisSupport,
         noises: Sequence[Draw],
     ) -> Iterator[Floats]:
         for _ in noises:
             beside = self.exact(image, rows, columns) - cubic(image, rows, columns)
             yield beside.astype(np.float32)
 
-    def exact(self, image: Floats, rows: Patch, columns: Patch) -> Array:
+    def exact(self, image: Floats, rows: AxisSupport, columns: AxisSupport) -> Array:
         """The interpolation in double precision."""
         assert image.dtype == np.float32
         assert image.shape == (3, rows.count, columns.count)
@@ -77,10 +77,10 @@ class Noise:
 
     halo: int = 0
     margin: int = 0
-    sound: int = 0
+    valid_margin: int = 0
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Draw]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Draw]
     ) -> Iterator[Floats]:
         for noise in noises:
             drawn = noise()
@@ -95,10 +95,10 @@ class Counted:
 
     def __init__(self, inner: Inference, limit: int | None = None) -> None:
         self.inner, self.limit, self.calls = inner, limit, 0
-        self.halo, self.margin, self.sound = inner.halo, inner.margin, inner.sound
+        self.halo, self.margin, self.valid_margin = inner.halo, inner.margin, inner.valid_margin
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Draw]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Draw]
     ) -> Iterator[Floats]:
         if self.calls == self.limit:
             raise StoppedError

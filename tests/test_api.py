@@ -18,7 +18,7 @@ import rs_superres
 from rs_superres import accessor, errors
 from rs_superres.api import Asked, AskedOfFile
 from rs_superres.engine import Options
-from rs_superres.scene.bands import Wish
+from rs_superres.scene.bands import BandOptions
 from tests import models, rasters
 from tests.dataarrays import opened
 from tests.rasters import NORTH_UP, RGB, UTM, textured
@@ -50,7 +50,7 @@ def test_a_file_to_a_file(tmp_path: Path, source: Path, tiny: str) -> None:
 
 def test_every_option_of_a_run_can_be_asked_for() -> None:
     known = {f.name for f in fields(Options)} - {"bands"}
-    known |= {f.name for f in fields(Wish)} - {"bands"} | {"bidx", "progress"}
+    known |= {f.name for f in fields(BandOptions)} - {"bands"} | {"bidx", "progress"}
     assert {*AskedOfFile.__annotations__} == known
     ours = {"format", "creation", "overwrite", "resume", "scratch", "memory", "progress"}
     assert {*Asked.__annotations__} == known - ours - {"uncertainty", "preview"}

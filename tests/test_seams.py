@@ -20,12 +20,12 @@ from rs_superres.demo import town
 from rs_superres.grid import Grid, Lattice, Shape, Zoom
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.raster import Band
-from rs_superres.scene.bands import Group
-from rs_superres.scene.cell import compute_cell
+from rs_superres.scene.bands import BandGroup
+from rs_superres.scene.cell import compute_window
 from rs_superres.scene.inference import prepare
 from rs_superres.scene.reader import ArrayReader
-from rs_superres.scene.recipe import Recipe
-from rs_superres.system.devices import Manner
+from rs_superres.scene.recipe import CellRecipe
+from rs_superres.system.devices import ComputeSettings
 
 Array = npt.NDArray[Any]
 
@@ -48,15 +48,15 @@ def enlarged(model: zoo.Model, values: Array, *, steps: int) -> Pair:
         model.config,
         model.network,
         zoom,
-        Manner(steps=steps, device=torch.device("cpu"), precision="fp32"),
+        ComputeSettings(steps=steps, device=torch.device("cpu"), precision="fp32"),
     )
     out = []
     for side in (CELL, 512):
-        recipe = Recipe(
+        recipe = CellRecipe(
             zoom=zoom,
             lattice=Lattice(zoom.output.shape, Shape(side, side)),
             bands=(band,) * 3,
-            groups=(Group((0, 1, 2), ValueRange(0.0, 255.0)),),
+            groups=(BandGroup((0, 1, 2), ValueRange(0.0, 255.0)),),
             inference=inference,
             seed=0,
             masked=False,
@@ -65,16 +65,8 @@ def enlarged(model: zoo.Model, values: Array, *, steps: int) -> Pair:
     return Pair(*out)
 
 
-def _whole(recipe: Recipe, values: Array) -> Array:
-    reader, window = ArrayReader(values), recipe.zoom.output.window
-    out = np.zeros((3, window.height, window.width), dtype=np.uint8)
-    for cell in recipe.lattice.cells():
-        shared = cell.intersection(window)
-        assert shared is not None
-        out[:, *shared.slices] = compute_cell(recipe, reader, cell)[0][
-            :, *shared.relative_to(cell).slices
-        ]
-    return out
+def _whole(recipe: CellRecipe, values: Array) -> Array:
+    return compute_window(recipe, ArrayReader(values), recipe.zoom.output.window).values
 
 
 def smooth() -> Array:

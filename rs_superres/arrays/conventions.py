@@ -12,7 +12,7 @@ import xarray as xr
 from affine import Affine
 from rioxarray.exceptions import MissingSpatialDimensionError
 
-from rs_superres.engine.pixels import Design
+from rs_superres.engine.pixels import PixelPlan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
 from rs_superres.image.radiometry import DTYPES
@@ -194,7 +194,7 @@ def _even(values: Any, name: str, step: float | None) -> tuple[float, float]:
 
 
 def result(
-    data: Any, source: xr.DataArray, dims: tuple[Hashable, Hashable], design: Design
+    data: Any, source: xr.DataArray, dims: tuple[Hashable, Hashable], design: PixelPlan
 ) -> xr.DataArray:
     """The array of a result: the source's names and attributes, the output's place.
 
@@ -238,7 +238,7 @@ def result(
     return made
 
 
-def _attrs(told: Mapping[Any, Any], design: Design) -> dict[Any, Any]:
+def _attrs(told: Mapping[Any, Any], design: PixelPlan) -> dict[Any, Any]:
     """The attributes that still hold, and the provenance of a result."""
     kept = {k: v for k, v in told.items() if not str(k).startswith(STALE)}
     tags = {k: v for k, v in design.tags().items() if v}

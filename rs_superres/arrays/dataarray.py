@@ -12,14 +12,13 @@ import xarray as xr
 from rs_superres.arrays import graph
 from rs_superres.arrays.conventions import BAND, describe, result, spatial_dims, with_bands
 from rs_superres.engine import Options
-from rs_superres.engine.extent import extent_of
-from rs_superres.engine.pixels import Design, designed
+from rs_superres.engine.extent import output_region
+from rs_superres.engine.pixels import PixelPlan, plan_pixels
 from rs_superres.errors import CardWarning, InputError
-from rs_superres.grid import Shape
 from rs_superres.raster import sample_windows
 from rs_superres.scene.bands import band_groups, decide, needs_samples
 from rs_superres.scene.cell import compute_window
-from rs_superres.scene.reader import Part
+from rs_superres.scene.reader import ArrayReader
 from rs_superres.system.memory import check_memory
 from rs_superres.types import Values
 
@@ -46,8 +45,8 @@ def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
     roles = decide(whole, options.bands)
     description = roles.selection.of(whole)
     samples = None if needs_samples(description.bands, options.value_range) else ()
-    extent = extent_of(description.grid, options)
-    design = designed(description, roles, extent, options, samples)
+    extent = output_region(description.grid, options)
+    design = plan_pixels(description, roles, extent, options, samples)
     if design.recipe.masked and np.dtype(description.dtype).kind != "f":
         raise InputError(
             f"parts of the result lie outside {description.path}, and its dtype "
@@ -80,7 +79,7 @@ def _stored_range(array: xr.DataArray) -> tuple[float, float] | None:
     return float(ends.min()), float(ends.max())
 
 
-def _at_once(values: Values, design: Design) -> Values:
+def _at_once(values: Values, design: PixelPlan) -> Values:
     """The result of (..., band, y, x) in memory, scene by scene and cell by cell."""
     description, window = design.description, design.window
     scenes = values.shape[:-3]
@@ -95,12 +94,12 @@ def _at_once(values: Values, design: Design) -> Values:
     return out
 
 
-def _fill(out: Values, values: Values, design: Design) -> None:
+def _fill(out: Values, values: Values, design: PixelPlan) -> None:
     """Compute one scene into its place, (band, y, x)."""
     recipe = design.recipe
-    whole = Part(values, design.description.grid.window, Shape(*values.shape[1:]), recipe.nodata)
+    whole = ArrayReader(values, nodata=recipe.nodata)
     if not recipe.groups:
         samples = [whole.read(part) for part in sample_windows(design.description)]
         groups = band_groups(design.roles, recipe.bands, samples, None)
         recipe = replace(recipe, groups=tuple(groups))
-    compute_window(recipe, whole, design.window, out)
+    out[:] = compute_window(recipe, whole, design.window).values

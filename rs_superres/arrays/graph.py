@@ -19,16 +19,16 @@ import numpy as np
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-from rs_superres.engine.pixels import Design
+from rs_superres.engine.pixels import PixelPlan
 from rs_superres.grid import Window
 from rs_superres.grid.lattice import covered
 from rs_superres.image.radiometry import valid_by_value
 from rs_superres.raster import Band, Sampled, sample_windows
-from rs_superres.scene.bands import Group, Roles, band_groups
+from rs_superres.scene.bands import BandGroup, BandRoles, band_groups
 from rs_superres.scene.cell import blank_cell, compute_cell
 from rs_superres.scene.halo import source_window
-from rs_superres.scene.reader import Part
-from rs_superres.scene.recipe import Recipe
+from rs_superres.scene.reader import ArrayReader
+from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.threads import THREADS, cores
 from rs_superres.types import Values
 
@@ -97,7 +97,7 @@ class _Cell:
         return kept.reshape((1,) * self.before + kept.shape)
 
 
-def lazily(source: dask.array.Array, design: Design) -> dask.array.Array:
+def lazily(source: dask.array.Array, design: PixelPlan) -> dask.array.Array:
     """The result of a dask array, not computed yet.
 
     Args:
@@ -140,7 +140,7 @@ def lazily(source: dask.array.Array, design: Design) -> dask.array.Array:
     return made
 
 
-def _spans(design: Design) -> tuple[list[_Span], list[_Span]]:
+def _spans(design: PixelPlan) -> tuple[list[_Span], list[_Span]]:
     """The rows and the columns of cells that meet the design's window."""
     window, side = design.window, design.recipe.lattice.cell
 
@@ -200,8 +200,8 @@ def _cuts(sizes: Sequence[int], start: int, count: int) -> list[slice]:
 
 
 def _computed(
-    recipe: Recipe,
-    groups: tuple[Group, ...] | None,
+    recipe: CellRecipe,
+    groups: tuple[BandGroup, ...] | None,
     cell: _Cell,
     reading: _Reading,
     chunks: Chunks,
@@ -209,12 +209,17 @@ def _computed(
     """Compute one cell; what a task runs."""
     if groups is not None:
         recipe = replace(recipe, groups=groups)
-    part = Part(reading.of(chunks), reading.window, recipe.zoom.source.shape, recipe.nodata)
+    part = ArrayReader(
+        reading.of(chunks),
+        nodata=recipe.nodata,
+        window=reading.window,
+        shape=recipe.zoom.source.shape,
+    )
     with _room():
         return cell.kept(compute_cell(recipe, part, cell.window)[0])
 
 
-def _blank(recipe: Recipe, cell: _Cell) -> Values:
+def _blank(recipe: CellRecipe, cell: _Cell) -> Values:
     """A cell outside the area of interest."""
     return cell.kept(blank_cell(recipe, cell.window)[0])
 
@@ -226,7 +231,7 @@ def _room() -> threading.BoundedSemaphore:
 
 
 def _sampling(
-    source: dask.array.Array, design: Design, scene: tuple[int, ...], ranges: Key
+    source: dask.array.Array, design: PixelPlan, scene: tuple[int, ...], ranges: Key
 ) -> Graph:
     """The tasks that find a scene's value ranges, from the windows that a file's come from."""
     graph: Graph = {}
@@ -244,6 +249,8 @@ def _sample(nodata: float | None, reading: _Reading, chunks: Chunks) -> Sampled:
     return values, valid_by_value(values, nodata)
 
 
-def _ranges(roles: Roles, bands: tuple[Band, ...], samples: Sequence[Sampled]) -> tuple[Group, ...]:
+def _ranges(
+    roles: BandRoles, bands: tuple[Band, ...], samples: Sequence[Sampled]
+) -> tuple[BandGroup, ...]:
     """The groups of a scene; what a task runs."""
     return tuple(band_groups(roles, bands, samples, None))

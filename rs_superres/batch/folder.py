@@ -12,7 +12,7 @@ from rs_superres.raster import rasters_below
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class SceneFile:
     """One scene of a batch."""
 
     source: str
@@ -21,7 +21,7 @@ class Scene:
     """Of the result, within the folder of results."""
 
 
-def scenes(what: str, out: Path) -> list[Scene]:
+def scenes(what: str, out: Path) -> list[SceneFile]:
     """The scenes of a folder, of a pattern, or of a list with one a line.
 
     Args:
@@ -31,7 +31,7 @@ def scenes(what: str, out: Path) -> list[Scene]:
     Raises:
         InputError: there are none, or two whose results would have one name.
     """
-    found = [Scene(s, n.with_suffix(".tif")) for s, n in _found(what, out.absolute())]
+    found = [SceneFile(s, n.with_suffix(".tif")) for s, n in _found(what, out.absolute())]
     if not found:
         raise InputError(f"{what} names no rasters, expected a folder, a pattern or a list of them")
     taken: dict[PurePath, str] = {}

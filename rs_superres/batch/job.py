@@ -53,7 +53,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SceneOutcome:
     """What became of a scene."""
 
     name: str
@@ -109,10 +109,10 @@ def anywhere(options: engine.Options) -> engine.Options:
     )
 
 
-def upscaled(job: Job, told: Told) -> Outcome:
+def upscaled(job: Job, told: Told) -> SceneOutcome:
     """Upscale a scene; what goes wrong is part of the outcome."""
     started = time.monotonic()
-    blank = Outcome(
+    blank = SceneOutcome(
         name=job.name, source=job.source, out=str(job.out), status="failed", attempts=job.attempt
     )
     try:
@@ -125,7 +125,7 @@ def upscaled(job: Job, told: Told) -> Outcome:
     return replace(outcome, seconds=time.monotonic() - started)
 
 
-def _upscaled(job: Job, blank: Outcome, told: Told) -> Outcome:
+def _upscaled(job: Job, blank: SceneOutcome, told: Told) -> SceneOutcome:
     options = job.options
     for path in (job.out, options.uncertainty, options.preview):
         if path is not None:

@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rs_superres.batch.job import Outcome
-from rs_superres.system.files import write_whole
+from rs_superres.batch.job import SceneOutcome
+from rs_superres.system.files import write_file
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em }
@@ -20,7 +20,7 @@ td.number { text-align: right } tr.failed td { background: #fbe9e7 }
 """
 
 
-def facts(outcomes: list[Outcome], seconds: float) -> dict[str, Any]:
+def facts(outcomes: list[SceneOutcome], seconds: float) -> dict[str, Any]:
     """The report as plain values, thumbnails apart."""
     counts = Counter(o.status for o in outcomes)
     scenes = [
@@ -36,7 +36,7 @@ def facts(outcomes: list[Outcome], seconds: float) -> dict[str, Any]:
     }
 
 
-def page(outcomes: list[Outcome], seconds: float) -> str:
+def page(outcomes: list[SceneOutcome], seconds: float) -> str:
     """The report as HTML."""
     told = facts(outcomes, seconds)
     rows = "\n".join(_row(o) for o in outcomes)
@@ -50,7 +50,7 @@ def page(outcomes: list[Outcome], seconds: float) -> str:
     )
 
 
-def _row(o: Outcome) -> str:
+def _row(o: SceneOutcome) -> str:
     """A scene's row."""
     picture = (
         "" if o.thumbnail is None else f'<img alt="" src="data:image/png;base64,{o.thumbnail}">'
@@ -64,7 +64,7 @@ def _row(o: Outcome) -> str:
     )
 
 
-def write(path: Path, outcomes: list[Outcome], seconds: float) -> None:
+def write(path: Path, outcomes: list[SceneOutcome], seconds: float) -> None:
     """Write the page, and beside it the JSON.
 
     Raises:
@@ -75,4 +75,4 @@ def write(path: Path, outcomes: list[Outcome], seconds: float) -> None:
         path.with_suffix(".json"): json.dumps(facts(outcomes, seconds), indent=2),
     }
     for name, text in texts.items():
-        write_whole(name, text)
+        write_file(name, text)

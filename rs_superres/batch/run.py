@@ -21,8 +21,8 @@ from rs_superres.batch.cluster import (
     precision_of_workers,
     processors_of_workers,
 )
-from rs_superres.batch.folder import Scene
-from rs_superres.batch.job import Job, Outcome, anywhere, upscaled
+from rs_superres.batch.folder import SceneFile
+from rs_superres.batch.job import Job, SceneOutcome, anywhere, upscaled
 from rs_superres.engine import Options
 from rs_superres.raster import one_line
 from rs_superres.system.devices import Precision
@@ -42,7 +42,7 @@ class State:
     """How far a batch is."""
 
     scenes: int
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[SceneOutcome] = field(default_factory=list)
     running: dict[int, tuple[float, int]] = field(default_factory=dict)
     """By a scene's number: the share that is done, and the pixels of its result."""
 
@@ -77,7 +77,7 @@ class _Work:
 
     topic: str
 
-    def __call__(self, job: Job) -> Outcome:
+    def __call__(self, job: Job) -> SceneOutcome:
         if job.attempt > 1:
             time.sleep(PAUSE * (job.attempt - 1))
         worker, last = get_worker(), 0.0
@@ -100,7 +100,7 @@ class _Work:
 
 
 def jobs(
-    found: list[Scene],
+    found: list[SceneFile],
     out: Path,
     options: Options,
     *,
@@ -131,14 +131,14 @@ def jobs(
     ]
 
 
-def run_batch(client: Client, asked: list[Job], tell: Tell) -> list[Outcome]:
+def run_batch(client: Client, asked: list[Job], tell: Tell) -> list[SceneOutcome]:
     """Run jobs on a cluster; outcomes in their order.
 
     Raises:
         ClusterError: the scheduler is lost.
     """
     state, topic = State(len(asked)), f"rs-sr-{uuid4().hex}"
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, SceneOutcome] = {}
     processors = processors_of_workers(client)
 
     @cache
@@ -175,20 +175,20 @@ def run_batch(client: Client, asked: list[Job], tell: Tell) -> list[Outcome]:
 
 def _outcomes(
     client: Client, work: _Work, pending: deque[Job], tick: Any
-) -> Iterator[tuple[Job, Outcome]]:
+) -> Iterator[tuple[Job, SceneOutcome]]:
     """Jobs and what became of them, lost workers too."""
     for job, future in completed(client, work, pending, tick):
         yield job, _outcome_of(job, future)
 
 
-def _outcome_of(job: Job, future: Future[Any]) -> Outcome:
+def _outcome_of(job: Job, future: Future[Any]) -> SceneOutcome:
     """A future's outcome; one that holds none failed on the way."""
     error = future.exception()
     if error is None:
-        outcome: Outcome = future.result()
+        outcome: SceneOutcome = future.result()
         return outcome
     lost = type(error).__name__ == "KilledWorker"
-    return Outcome(
+    return SceneOutcome(
         name=job.name,
         source=job.source,
         out=str(job.out),

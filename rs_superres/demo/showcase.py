@@ -24,7 +24,7 @@ SCALE = 3.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class DemoReport:
     """What a demonstration found."""
 
     scene: Path
@@ -38,7 +38,7 @@ class Outcome:
     """dB against the truth: of cubic, the prior alone, and the default with its steps."""
 
 
-def run(folder: Path, *, overwrite: bool = False, progress: Progress | None = None) -> Outcome:
+def run(folder: Path, *, overwrite: bool = False, progress: Progress | None = None) -> DemoReport:
     """Draw the scene, upscale it, and compare the result with the truth.
 
     Raises:
@@ -69,7 +69,7 @@ def run(folder: Path, *, overwrite: bool = False, progress: Progress | None = No
     crop = np.s_[:, 40:360, 30:350]
     sheet = side_by_side(*(p[crop].transpose(1, 2, 0) for p in (nearest, *shown.values(), truth)))
     save(sheet, picture)
-    return Outcome(
+    return DemoReport(
         scene=scene,
         result=result,
         picture=picture,

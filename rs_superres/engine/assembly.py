@@ -11,7 +11,7 @@ from rs_superres.engine.planning import Plan
 from rs_superres.engine.residual import Residual, residual
 from rs_superres.engine.store import CellStore
 from rs_superres.raster import (
-    Part,
+    OutputBlock,
     Source,
     Target,
     add_tags,
@@ -20,7 +20,7 @@ from rs_superres.raster import (
     finish,
     open_source,
 )
-from rs_superres.scene.cell import Made, blank_cell, is_blank
+from rs_superres.scene.cell import CellResult, blank_cell, is_blank
 
 RESIDUAL_TAG = "SUPERRES_RESIDUAL"
 """What is left between the result, brought back to the source's grid, and the source."""
@@ -51,27 +51,27 @@ def assemble(decided: Plan, store: CellStore, source: Source) -> Assembled:
     left = _residual(decided, store.assembled, source)
     add_tags(store.assembled, {RESIDUAL_TAG: str(left)})
     _finish(decided, store, target, store.result)
-    if decided.recipe.spread is not None:
+    if decided.recipe.uncertainty_factor is not None:
         target = decided.spread_target()
         _write(decided, store, target, _spread)
-        _finish(decided, store, target, store.spread)
+        _finish(decided, store, target, store.uncertainty)
     return Assembled(blank=blank, residual=left)
 
 
-Piece = Callable[[Made], Made]
+Piece = Callable[[CellResult], CellResult]
 """What of a cell goes into a file."""
 
 
-def _result(made: Made) -> Made:
+def _result(made: CellResult) -> CellResult:
     """Its pixels."""
     return made
 
 
-def _spread(made: Made) -> Made:
+def _spread(made: CellResult) -> CellResult:
     """The deviation of its samples."""
-    if made.spread is None:
+    if made.std is None:
         raise ValueError("a cell without the deviation of its samples")
-    return Made(made.spread, None)
+    return CellResult(made.std, None)
 
 
 def _write(decided: Plan, store: CellStore, target: Target, piece: Piece) -> int:
@@ -108,19 +108,15 @@ def _residual(decided: Plan, path: Path, source: Source) -> Residual:
         return residual(source, made, decided.recipe, decided.window, kernel)
 
 
-def _parts(decided: Plan, store: CellStore, piece: Piece) -> Iterator[tuple[Part, bool]]:
+def _parts(decided: Plan, store: CellStore, piece: Piece) -> Iterator[tuple[OutputBlock, bool]]:
     """The result cell by cell, and whether each was computed or lies outside the area."""
     needed = set(decided.cells)
-    for cell in decided.recipe.lattice.cells(decided.window):
-        shared = cell.intersection(decided.window)
-        if shared is None:
-            continue
+    for cell, in_cell, in_window in decided.recipe.lattice.parts(decided.window):
         computed = cell in needed
         made = piece(store.get(cell) if computed else blank_cell(decided.recipe, cell))
-        inside = shared.relative_to(cell).slices
-        part = Part(
-            shared.relative_to(decided.window),
-            made.values[:, *inside],
-            None if made.mask is None else made.mask[inside],
+        part = OutputBlock(
+            in_window,
+            made.values[:, *in_cell.slices],
+            None if made.mask is None else made.mask[in_cell.slices],
         )
         yield part, computed

@@ -173,12 +173,10 @@ class _Read:
     def __init__(self, window: Window, read: tuple[Values, Valid]) -> None:
         self._window, self._read = window, read
 
-    def read_reflected(
-        self, row: int, column: int, height: int, width: int
-    ) -> tuple[Values, Valid]:
+    def read_mirrored(self, window: Window) -> tuple[Values, Valid]:
         """See :class:`rs_superres.scene.reader.Reader`."""
-        if Window(row, column, height, width) != self._window:
-            raise ValueError(f"{self._window} was read, not row {row}, column {column}")
+        if window != self._window:
+            raise ValueError(f"{self._window} was read, not {window}")
         return self._read
 
 
@@ -189,10 +187,7 @@ def _in_turn(
 
     def read(cell: Window) -> _Read:
         window = source_window(decided.recipe, cell)
-        return _Read(
-            window,
-            source.read_reflected(window.row, window.column, window.height, window.width),
-        )
+        return _Read(window, source.read_mirrored(window))
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         ahead = [reader.submit(read, cell) for cell in islice(todo, 1)]

@@ -14,7 +14,7 @@ from rs_superres.vector import Area, read_area
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class OutputRegion:
     """Where a result lies."""
 
     zoom: Zoom
@@ -37,7 +37,7 @@ class Extent:
         return met
 
 
-def extent_of(grid: Grid, options: Options) -> Extent:
+def output_region(grid: Grid, options: Options) -> OutputRegion:
     """Where the result of a source on a grid shall lie.
 
     Raises:
@@ -46,7 +46,7 @@ def extent_of(grid: Grid, options: Options) -> Extent:
     """
     zoom = _zoom(grid, options)
     area = _area(zoom, options)
-    return Extent(zoom, area, _window(zoom, options.bounds) if area is None else area.window)
+    return OutputRegion(zoom, area, _window(zoom, options.bounds) if area is None else area.window)
 
 
 def _zoom(grid: Grid, options: Options) -> Zoom:

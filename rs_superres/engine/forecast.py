@@ -23,8 +23,8 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.raster import FAILURES, Source, block_cache, open_source
 from rs_superres.scene.cell import compute_cell, holds_valid
-from rs_superres.scene.recipe import Recipe
-from rs_superres.system.files import write_whole
+from rs_superres.scene.recipe import CellRecipe
+from rs_superres.system.files import write_file
 from rs_superres.system.memory import peak, resident
 from rs_superres.system.threads import cores
 from rs_superres.types import Doubles
@@ -101,7 +101,7 @@ def forecast(decided: Plan) -> Forecast:
     )
 
 
-def _timed(recipe: Recipe, source: Source, cell: Window) -> float:
+def _timed(recipe: CellRecipe, source: Source, cell: Window) -> float:
     """How many seconds a cell takes."""
     started = time.perf_counter()
     compute_cell(recipe, source, cell)
@@ -140,7 +140,7 @@ def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:
     collection = {"type": "FeatureCollection", "name": "lattice", "features": features}
     if not on_map:
         collection["note"] = "coordinates are pixels of the output, column and row"
-    write_whole(path, json.dumps(collection))
+    write_file(path, json.dumps(collection))
     return on_map
 
 

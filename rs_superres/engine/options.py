@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from rs_superres import zoo
-from rs_superres.scene.bands import Wish
+from rs_superres.scene.bands import BandOptions
 from rs_superres.system.devices import Precision
 from rs_superres.system.memory import memory
 
@@ -50,7 +50,7 @@ class Options:
     """Where a picture of before and after is written; nowhere where None."""
     consistency: bool = True
     """Whether the result, brought back to the source's grid, shall equal the source."""
-    bands: Wish = field(default_factory=Wish)
+    bands: BandOptions = field(default_factory=BandOptions)
     """Which bands of the source are written, and how each is carried."""
     value_range: tuple[float, float] | None = None
     """Digital numbers that map to the network's -1 and 1."""

@@ -8,13 +8,13 @@ from typing import Any
 
 from rs_superres import zoo
 from rs_superres._version import __version__
-from rs_superres.engine.extent import Extent
+from rs_superres.engine.extent import OutputRegion
 from rs_superres.engine.options import Options
 from rs_superres.errors import InputError
 from rs_superres.grid import Cells, Window, Zoom, pixel_size
 from rs_superres.raster import Description, Sampled
-from rs_superres.scene.bands import Roles, band_groups
-from rs_superres.scene.recipe import Recipe, Way
+from rs_superres.scene.bands import BandRoles, band_groups
+from rs_superres.scene.recipe import CellRecipe, ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 from rs_superres.system.memory import check_memory
 
@@ -23,18 +23,18 @@ FAR = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Design:
+class PixelPlan:
     """What was decided about pixels, wherever they come from and go to."""
 
     options: Options
     description: Description
     """Of the source as it is read: its bands are those of the result."""
-    roles: Roles
+    roles: BandRoles
     window: Window
     """The part of the output grid that is written."""
     cells: Cells | tuple[Window, ...]
     """The lattice cells that the window, or the area of interest, meets."""
-    recipe: Recipe = field(repr=False)
+    recipe: CellRecipe = field(repr=False)
     model: zoo.Model = field(repr=False)
     steps: int
     precision: Precision
@@ -61,7 +61,7 @@ class Design:
             "seed": self.options.seed,
             "samples": self.options.samples,
             "consistency": repr(self.recipe.consistency),
-            "spread": self.recipe.spread,
+            "uncertainty factor": self.recipe.uncertainty_factor,
             "precision": self.precision,
             "device": self.device.split(":")[0],
             "band roles": repr(self.roles),
@@ -119,13 +119,13 @@ class Design:
         return told
 
 
-def designed(
+def plan_pixels(
     description: Description,
-    roles: Roles,
-    extent: Extent,
+    roles: BandRoles,
+    extent: OutputRegion,
     options: Options,
     samples: Sequence[Sampled] | None,
-) -> Design:
+) -> PixelPlan:
     """Decide about the pixels of a result.
 
     Args:
@@ -149,7 +149,7 @@ def designed(
     )
     groups = () if samples is None else band_groups(roles, bands, samples, options.value_range)
     whole = extent.zoom.inside and extent.area is None
-    return Design(
+    return PixelPlan(
         options=options,
         description=description,
         roles=roles,
@@ -158,11 +158,13 @@ def designed(
         recipe=replace(
             recipe,
             groups=tuple(groups),
-            nearest=roles.nearest,
-            alpha=roles.alpha,
+            nearest_bands=roles.nearest,
+            linear_bands=roles.alpha,
             masked=description.dataset_mask or (description.nodata is None and not whole),
             area=extent.area,
-            spread=None if options.uncertainty is None else way.model.config.sampler.spread,
+            uncertainty_factor=(
+                None if options.uncertainty is None else way.model.config.sampler.uncertainty_factor
+            ),
         ),
         model=way.model,
         steps=way.steps,
@@ -171,7 +173,7 @@ def designed(
     )
 
 
-def _way(options: Options) -> Way:
+def _way(options: Options) -> ModelSettings:
     """How the model is to enlarge.
 
     Raises:
@@ -182,7 +184,7 @@ def _way(options: Options) -> Way:
     steps = model.config.steps if options.steps is None else options.steps
     device = resolve_device(options.device)
     _check_samples(options, steps)
-    return Way(
+    return ModelSettings(
         model=model,
         steps=steps,
         seed=options.seed,

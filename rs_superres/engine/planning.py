@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rs_superres.engine.extent import extent_of
+from rs_superres.engine.extent import output_region
 from rs_superres.engine.options import DRIVERS, Options
 from rs_superres.engine.outputs import (
     check_disk,
@@ -18,7 +18,7 @@ from rs_superres.engine.outputs import (
     disk_bytes,
     sizes_and_times,
 )
-from rs_superres.engine.pixels import Design, designed
+from rs_superres.engine.pixels import PixelPlan, plan_pixels
 from rs_superres.engine.store import published, scratch_of
 from rs_superres.errors import InputError
 from rs_superres.raster import (
@@ -39,7 +39,7 @@ SETTINGS_TAG = "SUPERRES_SETTINGS_SHA256"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan(Design):
+class Plan(PixelPlan):
     """Everything that was decided about a run."""
 
     sources: tuple[str, ...]
@@ -67,7 +67,7 @@ class Plan(Design):
         return {
             "source": self.source_checksum,
             "source file": sizes_and_times(self.description.files),
-            **Design.settings(self),  # no super(): a dataclass with slots is made anew
+            **PixelPlan.settings(self),  # no super(): a dataclass with slots is made anew
         }
 
     @property
@@ -81,7 +81,7 @@ class Plan(Design):
     def tags(self) -> dict[str, str]:
         """The provenance that the result carries."""
         return {
-            **Design.tags(self),
+            **PixelPlan.tags(self),
             "SUPERRES_SOURCE_SHA256": self.source_checksum,
             SETTINGS_TAG: self.checksum,
         }
@@ -117,7 +117,7 @@ class Plan(Design):
         """What the file of the samples' deviation must say."""
         tags = {
             "SUPERRES_CONTENT": f"standard deviation of {self.options.samples} samples",
-            "SUPERRES_SPREAD_FACTOR": f"{self.model.config.sampler.spread:g}",
+            "SUPERRES_UNCERTAINTY_FACTOR": f"{self.model.config.sampler.uncertainty_factor:g}",
         }
         return replace(
             self.target(),
@@ -168,13 +168,13 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         roles = decide(whole.description, options.bands)
         opened = whole.selected(roles.selection)
         description = opened.description
-        extent = extent_of(description.grid, options)
+        extent = output_region(description.grid, options)
         # Before the file is read: what claims 10^9 pixels a side may take days to be sampled.
         check_disk(out, disk_bytes(description, extent.window, cell_pixels=0))
         samples = list(opened.samples())
-    design = designed(description, roles, extent, options, samples)
+    design = plan_pixels(description, roles, extent, options, samples)
     decided = Plan(
-        **{f.name: getattr(design, f.name) for f in fields(Design)},
+        **{f.name: getattr(design, f.name) for f in fields(PixelPlan)},
         sources=tuple(str(s) for s in sources),
         out=out,
         source_checksum=checksum(description, samples),

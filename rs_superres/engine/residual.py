@@ -9,13 +9,13 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
-from rs_superres.grid import Axis, Window
+from rs_superres.grid import AxisMapping, Window
 from rs_superres.image.consistency import footprints
 from rs_superres.image.statistics import Moments
 from rs_superres.raster import Source
-from rs_superres.scene.recipe import Recipe
+from rs_superres.scene.recipe import CellRecipe
 from rs_superres.types import Valid
-from rs_superres.verify.comparison import Pair
+from rs_superres.verify.comparison import SourceResultPair
 
 BLOCKS = 64
 """Blocks of the scene that are compared at most, evenly spread: the cost is bounded."""
@@ -40,7 +40,7 @@ class Residual:
 
 
 def residual(
-    source: Source, made: Source, recipe: Recipe, window: Window, config: ConsistencyConfig
+    source: Source, made: Source, recipe: CellRecipe, window: Window, config: ConsistencyConfig
 ) -> Residual:
     """Bring a result back by a model's kernel and compare it with its source.
 
@@ -55,7 +55,7 @@ def residual(
         RasterError: one of them cannot be read.
     """
     zoom, bands = recipe.zoom, tuple(i for group in recipe.groups for i in group.bands)
-    pair = Pair(source=source, out=made, zoom=zoom.part(window), bands=bands)
+    pair = SourceResultPair(source=source, out=made, zoom=zoom.part(window), bands=bands)
     blocks = list(pair.blocks())
     found = {band: Moments() for band in bands}
     for place in blocks[:: -(-len(blocks) // BLOCKS) or 1]:
@@ -87,7 +87,7 @@ def residual(
 
 @lru_cache(maxsize=2 * BLOCKS)  # blocks above and beside each other share theirs
 def _back(
-    config: ConsistencyConfig, axis: Axis, pixels: range, cells: range
+    config: ConsistencyConfig, axis: AxisMapping, pixels: range, cells: range
 ) -> tuple[csr_array, Valid]:
     """What brings pixels back along one axis, and which cells they cover whole."""
     back = footprints(config, axis, pixels, cells)

@@ -127,7 +127,7 @@ def _publish(decided: Plan, store: CellStore) -> None:
     """Give what was assembled, and what goes with it, the names that were asked for."""
     results = {}
     if decided.options.uncertainty is not None:
-        results[store.spread] = decided.options.uncertainty
+        results[store.uncertainty] = decided.options.uncertainty
     if decided.options.preview is not None:
         save_preview(decided, store.result, store.preview)
         results[store.preview] = decided.options.preview

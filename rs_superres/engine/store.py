@@ -6,20 +6,19 @@ import contextlib
 import errno
 import fcntl
 import json
-import os
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
-from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
 
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window
-from rs_superres.scene.cell import Made
+from rs_superres.scene.cell import CellResult
+from rs_superres.system.files import atomic_write
 
 PUBLISHED = "published.json"
 """A file of the folder: the names that a run was about to give."""
@@ -55,7 +54,7 @@ class CellStore:
         return self.folder / "result.tif"
 
     @property
-    def spread(self) -> Path:
+    def uncertainty(self) -> Path:
         """Where the samples' deviation takes its final format."""
         return self.folder / "spread.tif"
 
@@ -113,19 +112,14 @@ class CellStore:
         """Whether a cell is finished."""
         return self._path(cell).exists()
 
-    def put(self, cell: Window, made: Made) -> None:
+    def put(self, cell: Window, made: CellResult) -> None:
         """Keep a finished cell."""
         path = self._path(cell)
-        # Of its own name: on a cluster a worker that was given up may still be at the same cell.
-        temporary = path.with_suffix(f".{uuid4().hex}.part")
-        with temporary.open("wb") as file:
-            arrays = {name: array for name, array in made._asdict().items() if array is not None}
+        arrays = {name: array for name, array in made._asdict().items() if array is not None}
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
 
-    def get(self, cell: Window) -> Made:
+    def get(self, cell: Window) -> CellResult:
         """A finished cell as :meth:`put` took it.
 
         Raises:
@@ -135,7 +129,7 @@ class CellStore:
         try:
             # Opened here: numpy leaves what it cannot read open.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return Made(arrays["values"], arrays.get("mask"), arrays.get("spread"))
+                return CellResult(arrays["values"], arrays.get("mask"), arrays.get("std"))
         except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
             raise RasterError(
                 f"the finished cell {path} is damaged ({error}); delete it and run again, or start "

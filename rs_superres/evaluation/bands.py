@@ -9,7 +9,7 @@ import numpy as np
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.raster import Band, Source
-from rs_superres.scene.bands import Group, Wish, band_groups, decide, needs_samples
+from rs_superres.scene.bands import BandGroup, BandOptions, band_groups, decide, needs_samples
 from rs_superres.types import Doubles, Valid, Values
 
 
@@ -20,7 +20,7 @@ class Bands:
     index: tuple[int, ...]
     """Which of the raster's they are, rising."""
     bands: tuple[Band, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[BandGroup, ...]
     alpha: tuple[int, ...]
     """Which of the raster's tell where the others hold nothing."""
 
@@ -58,7 +58,7 @@ class Bands:
             InputError: its bands are of a kind that is not super-resolved.
         """
         description = source.description
-        roles = decide(description, Wish())
+        roles = decide(description, BandOptions())
         sampled = needs_samples(description.bands, value_range)
         samples = list(source.samples()) if sampled else []
         groups = list(band_groups(roles, description.bands, samples, value_range))

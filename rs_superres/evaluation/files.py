@@ -13,7 +13,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
-from rs_superres.system.files import new_folder
+from rs_superres.system.files import atomic_folder
 
 PAGE, TABLE, FACTS = "report.html", "scores.csv", "scores.json"
 
@@ -46,7 +46,7 @@ def write(found: Evaluation, out: Path) -> None:
         RasterError: they cannot be written.
     """
     try:
-        with new_folder(out) as folder:
+        with atomic_folder(out) as folder:
             (folder / PAGE).write_text(page(found), encoding="utf-8")
             (folder / FACTS).write_text(json.dumps(facts(found), indent=1), encoding="utf-8")
             _table(found, folder / TABLE)

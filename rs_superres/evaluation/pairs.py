@@ -12,7 +12,7 @@ from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.protocol import Case, over, without_holes
-from rs_superres.evaluation.tiles import FEWEST, Skipped, tile_windows
+from rs_superres.evaluation.tiles import FEWEST, SkippedFile, tile_windows
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.raster import is_raster, open_source, same_crs
 from rs_superres.scene.image import Low
@@ -22,7 +22,7 @@ AROUND = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class SensorPair:
     """A tile of the high resolution, and the low resolution around it."""
 
     name: str
@@ -71,7 +71,7 @@ class Pair:
 
 def find_pairs(
     low: Path, high: Path, limit: int | None, value_range: tuple[float, float] | None = None
-) -> tuple[list[Pair], list[Skipped]]:
+) -> tuple[list[SensorPair], list[SkippedFile]]:
     """Pairs of files of one name, endings apart, in two folders.
 
     Raises:
@@ -83,13 +83,13 @@ def find_pairs(
         raise InputError(f"no file of {low} has a name that is in {high} too, expected pairs")
     if limit is not None and limit < len(shared):
         shared = [shared[i * len(shared) // limit] for i in range(limit)]
-    pairs: list[Pair] = []
-    skipped: list[Skipped] = []
+    pairs: list[SensorPair] = []
+    skipped: list[SkippedFile] = []
     for name in shared:
         try:
             pairs += _pairs(names[0][name], names[1][name], value_range)
         except SuperResError as error:
-            skipped.append(Skipped(names[0][name], str(error)))
+            skipped.append(SkippedFile(names[0][name], str(error)))
     if not pairs:
         raise InputError(f"none of {len(shared)} pairs can be used: {skipped[0].reason}")
     return pairs, skipped
@@ -114,13 +114,13 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _pairs(low: Path, high: Path, value_range: tuple[float, float] | None) -> list[Pair]:
+def _pairs(low: Path, high: Path, value_range: tuple[float, float] | None) -> list[SensorPair]:
     """The tiles of one pair.
 
     Raises:
         SuperResError: it cannot be used.
     """
-    found: list[Pair] = []
+    found: list[SensorPair] = []
     with open_source(low) as coarse, open_source(high) as fine:
         bands = Bands.of(coarse, value_range), Bands.of(fine, value_range)
         here, there = coarse.description.grid, fine.description.grid
@@ -139,7 +139,7 @@ def _pairs(low: Path, high: Path, value_range: tuple[float, float] | None) -> li
                 continue
             place = f" @{window.column},{window.row}" if len(windows) > 1 else ""
             found.append(
-                Pair(
+                SensorPair(
                     name=high.name + place,
                     image=high.name,
                     low=low,

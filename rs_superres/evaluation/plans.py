@@ -14,10 +14,10 @@ from rs_superres._version import __version__
 from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError
 from rs_superres.evaluation.lpips import Lpips
-from rs_superres.evaluation.pairs import Pair, find_pairs
+from rs_superres.evaluation.pairs import SensorPair, find_pairs
 from rs_superres.evaluation.results import BICUBIC
-from rs_superres.evaluation.tiles import LEAST, Skipped, Tile, find_files, find_tiles
-from rs_superres.scene.recipe import Way
+from rs_superres.evaluation.tiles import LEAST, SkippedFile, Tile, find_files, find_tiles
+from rs_superres.scene.recipe import ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 
 SHOWN = 5
@@ -25,7 +25,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class EvaluationOptions:
     """What is asked for."""
 
     data: tuple[Path, ...] = ()
@@ -53,15 +53,15 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class EvaluationPlan:
     """What will be computed."""
 
-    options: Options
+    options: EvaluationOptions
     kernel: ConsistencyConfig
-    subjects: Sequence[Tile | Pair]
-    skipped: list[Skipped]
+    subjects: Sequence[Tile | SensorPair]
+    skipped: list[SkippedFile]
     images: int
-    ways: dict[str, Way] = field(repr=False)
+    ways: dict[str, ModelSettings] = field(repr=False)
     lpips: Lpips | None = field(repr=False)
 
     @property
@@ -80,7 +80,7 @@ class Plan:
             for t in self.subjects
         )
 
-    def seeds(self, way: Way) -> int:
+    def seeds(self, way: ModelSettings) -> int:
         """Noise fields of a model: one where it draws none."""
         return self.options.seeds if way.steps else 1
 
@@ -107,7 +107,7 @@ class Plan:
         }
 
 
-def plan(options: Options) -> Plan:
+def plan(options: EvaluationOptions) -> EvaluationPlan:
     """Decide what is computed.
 
     Raises:
@@ -118,7 +118,7 @@ def plan(options: Options) -> Plan:
     if options.pairs is None:
         files = find_files(options.data, options.limit)
         tiles, skipped = find_tiles(files, options.value_range)
-        subjects: Sequence[Tile | Pair] = [t for t in tiles if t.scales(options.scales)]
+        subjects: Sequence[Tile | SensorPair] = [t for t in tiles if t.scales(options.scales)]
         if not subjects:
             raise InputError(
                 f"every image is too small for these scales, expected {LEAST} cells a side"
@@ -132,7 +132,7 @@ def plan(options: Options) -> Plan:
         steps = model.config.steps if options.steps is None else options.steps
         if steps and model.config.denoiser is None:
             raise InputError(f"{steps} steps, but the model {name} is a prior alone: use --steps 0")
-        ways[name] = Way(
+        ways[name] = ModelSettings(
             model=model,
             steps=steps,
             samples=options.samples if steps else 1,
@@ -141,7 +141,7 @@ def plan(options: Options) -> Plan:
             device=device,
         )
     first = next(iter(ways.values())).model.config
-    return Plan(
+    return EvaluationPlan(
         options=options,
         kernel=options.degradation or first.consistency,
         subjects=subjects,
@@ -152,7 +152,7 @@ def plan(options: Options) -> Plan:
     )
 
 
-def _check(options: Options) -> None:
+def _check(options: EvaluationOptions) -> None:
     """Refuse what makes no sense.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.evaluation.bands import Bands
-from rs_superres.grid import Axis, Grid, Patch, Shape, Zoom
+from rs_superres.grid import AxisMapping, AxisSupport, Grid, Shape, Zoom
 from rs_superres.image.degradation import bicubic, compared, kernel_matrix, resampled
 from rs_superres.image.radiometry import fill_holes, quantise
 from rs_superres.image.resampling import cubic
@@ -155,14 +155,14 @@ def interpolated(case: Case) -> Values:
         middles[list(group.bands)] = group.value_range.centre
     values = without_holes(low.values, low.valid, middles)
     shape = zoom.output.shape
-    if all(a == Axis.over_extent(a.source, a.size) for a in (zoom.rows, zoom.columns)):
+    if all(a == AxisMapping.over_extent(a.source, a.size) for a in (zoom.rows, zoom.columns)):
         if values.dtype == np.uint8:
             return bicubic(values.astype(np.uint8), (shape.height, shape.width))
         return resampled(values, (shape.height, shape.width))
     edge = ((0, 0), (BORDER, BORDER), (BORDER, BORDER))
     rows, columns = (
         # Beyond the border nothing is compared; the positions must only be there.
-        Patch(-BORDER, a.source + 2 * BORDER, a.positions(0, a.size).clip(-1.0, a.source))
+        AxisSupport(-BORDER, a.source + 2 * BORDER, a.positions(0, a.size).clip(-1.0, a.source))
         for a in (zoom.rows, zoom.columns)
     )
     made = cubic(np.pad(values, edge, mode="symmetric"), rows, columns)

@@ -134,7 +134,7 @@ def _reliability(found: Evaluation) -> str:
         "the deviation of their samples; on the dashed line the error is as large as foretold. "
         "Spearman: rank correlation of the spread with the absolute error, beside that of the "
         "prior's gradient, which costs nothing. Factor: on the spread, so that its mean square is "
-        "the error's (<code>sampler.spread</code> in config.toml).</p>"
+        "the error's (<code>sampler.uncertainty_factor</code> in config.toml).</p>"
         f"<div class='charts'>{''.join(parts)}{reliability(found.reliability)}</div>"
         "</section>"
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from rs_superres.evaluation.pictures import Example
 from rs_superres.evaluation.reliability import Reliability
-from rs_superres.evaluation.tiles import Skipped
+from rs_superres.evaluation.tiles import SkippedFile
 from rs_superres.types import Doubles
 
 BICUBIC = "bicubic"
@@ -40,7 +40,7 @@ class Evaluation:
     reliability: dict[tuple[str, float], Reliability]
     """By method and scale."""
     examples: list[Example]
-    skipped: list[Skipped]
+    skipped: list[SkippedFile]
     images: int
 
     @property

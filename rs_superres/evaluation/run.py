@@ -9,7 +9,7 @@ import numpy as np
 
 from rs_superres.errors import InputError
 from rs_superres.evaluation.pictures import Example, example
-from rs_superres.evaluation.plans import Plan
+from rs_superres.evaluation.plans import EvaluationPlan
 from rs_superres.evaluation.protocol import Case, interpolated
 from rs_superres.evaluation.reliability import Pool
 from rs_superres.evaluation.results import BICUBIC, Evaluation, Row, middle_and_ends
@@ -42,7 +42,7 @@ class _Work:
             self.progress(self.total, self.total)
 
 
-def run(decided: Plan, progress: Progress | None = None) -> Evaluation:
+def run(decided: EvaluationPlan, progress: Progress | None = None) -> Evaluation:
     """Evaluate.
 
     Raises:
@@ -80,7 +80,7 @@ def run(decided: Plan, progress: Progress | None = None) -> Evaluation:
 
 
 def _made(
-    decided: Plan, case: Case, pools: dict[tuple[str, float], Pool], work: _Work
+    decided: EvaluationPlan, case: Case, pools: dict[tuple[str, float], Pool], work: _Work
 ) -> Iterator[tuple[str, int, Values]]:
     """The models' results of a case: method, seed and (band, y, x)."""
     for name, way in decided.ways.items():
@@ -95,7 +95,7 @@ def _made(
             yield name, seed, image
 
 
-def _examples(decided: Plan, found: Evaluation) -> Iterator[Example]:
+def _examples(decided: EvaluationPlan, found: Evaluation) -> Iterator[Example]:
     """The best, the median and the worst tile at some scales, by the first model's gain."""
     judge, subjects = next(iter(decided.ways)), {s.name: s for s in decided.subjects}
     for scale in decided.shown:

@@ -15,7 +15,7 @@ from rs_superres.config import ConsistencyConfig
 from rs_superres.evaluation.lpips import Lpips
 from rs_superres.evaluation.measures import detail, ergas, shift, similarity, spectral_angle
 from rs_superres.evaluation.protocol import Case
-from rs_superres.grid import Axis
+from rs_superres.grid import AxisMapping
 from rs_superres.image.consistency import footprints
 from rs_superres.image.statistics import psnr
 from rs_superres.types import Doubles, Valid, Values
@@ -85,7 +85,7 @@ def difference_below(case: Case, image: Values) -> float:
 
 
 @lru_cache(maxsize=64)  # images of one size share theirs
-def _back(kernel: ConsistencyConfig, axis: Axis) -> csr_array:
+def _back(kernel: ConsistencyConfig, axis: AxisMapping) -> csr_array:
     """What brings a result back along one axis, (cell, pixel)."""
     return csr_array(footprints(kernel, axis, range(axis.size), range(axis.source)))
 

@@ -58,7 +58,7 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class SkippedFile:
     """A file that is not evaluated."""
 
     path: Path
@@ -107,15 +107,15 @@ def _named(folder: Path, *, alone: bool) -> Iterator[tuple[str, Path]]:
 
 def find_tiles(
     files: Mapping[str, Path], value_range: tuple[float, float] | None = None
-) -> tuple[list[Tile], list[Skipped]]:
+) -> tuple[list[Tile], list[SkippedFile]]:
     """The tiles of rasters: the whole of a small one, up to four places of a large one."""
     tiles: list[Tile] = []
-    skipped: list[Skipped] = []
+    skipped: list[SkippedFile] = []
     for name, path in files.items():
         try:
             found = _tiles(name, path, value_range)
         except SuperResError as error:
-            skipped.append(Skipped(path, str(error)))
+            skipped.append(SkippedFile(path, str(error)))
         else:
             tiles += found
     if not tiles:

@@ -1,22 +1,23 @@
 """Where pixels lie: grids, windows, the lattice of cells, and places on the ground."""
 
-from rs_superres.grid.grid import SNAP, Axis, Grid, Shape, Window, Zoom, exact_scale
-from rs_superres.grid.lattice import Cells, Lattice, Patch, patch
+from rs_superres.grid.grid import SNAP, AxisMapping, Grid, Shape, Window, Zoom, exact_scale
+from rs_superres.grid.lattice import AxisSupport, CellPart, Cells, Lattice, axis_support
 from rs_superres.grid.location import Place, pixel_size, place_of
 
 __all__ = [
     "SNAP",
-    "Axis",
+    "AxisMapping",
+    "AxisSupport",
+    "CellPart",
     "Cells",
     "Grid",
     "Lattice",
-    "Patch",
     "Place",
     "Shape",
     "Window",
     "Zoom",
+    "axis_support",
     "exact_scale",
-    "patch",
     "pixel_size",
     "place_of",
 ]

@@ -135,7 +135,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class AxisMapping:
     """How the pixels of an output axis lie along the source's.
 
     The centre of output pixel o stands at ((2 o + 1) a + b) / d source cells. For a scale the
@@ -151,12 +151,12 @@ class Axis:
     d: float
 
     @classmethod
-    def over_extent(cls, source: int, size: int) -> Axis:
+    def over_extent(cls, source: int, size: int) -> AxisMapping:
         """``size`` pixels over exactly the extent of ``source`` cells."""
         return cls(source=source, size=size, a=float(source), b=float(-size), d=2.0 * size)
 
     @classmethod
-    def stepping(cls, source: int, size: int, *, step: float, start: float) -> Axis:
+    def stepping(cls, source: int, size: int, *, step: float, start: float) -> AxisMapping:
         """Pixels of ``step`` cells; the first one's edge at cell coordinate ``start``."""
         return cls(source=source, size=size, a=step / 2, b=start - 0.5, d=1.0)
 
@@ -183,7 +183,7 @@ class Axis:
         cells = np.floor(place).astype(np.int64)
         return np.where(np.abs(place - self.source) <= SNAP, self.source - 1, cells)
 
-    def part(self, start: int, size: int) -> Axis:
+    def part(self, start: int, size: int) -> AxisMapping:
         """``size`` of the output's pixels, counted from number ``start``."""
         return replace(self, size=size, b=self.b + 2 * start * self.a)
 
@@ -205,8 +205,8 @@ class Zoom:
 
     source: Grid
     output: Grid
-    rows: Axis
-    columns: Axis
+    rows: AxisMapping
+    columns: AxisMapping
 
     @property
     def scale(self) -> float:
@@ -255,8 +255,8 @@ class Zoom:
         return cls(
             source=source,
             output=Grid(shape, transform, source.crs),
-            rows=Axis.over_extent(source.shape.height, shape.height),
-            columns=Axis.over_extent(source.shape.width, shape.width),
+            rows=AxisMapping.over_extent(source.shape.height, shape.height),
+            columns=AxisMapping.over_extent(source.shape.width, shape.width),
         )
 
     @classmethod
@@ -293,8 +293,8 @@ class Zoom:
         return cls(
             source=source,
             output=Grid(_writable(Shape(height, width)), transform, source.crs),
-            rows=Axis.stepping(source.shape.height, height, step=steps[1], start=0.0),
-            columns=Axis.stepping(source.shape.width, width, step=steps[0], start=0.0),
+            rows=AxisMapping.stepping(source.shape.height, height, step=steps[1], start=0.0),
+            columns=AxisMapping.stepping(source.shape.width, width, step=steps[0], start=0.0),
         )
 
     @classmethod
@@ -317,10 +317,10 @@ class Zoom:
         zoom = cls(
             source=source,
             output=like,
-            rows=Axis.stepping(
+            rows=AxisMapping.stepping(
                 source.shape.height, like.shape.height, step=between.e, start=between.f
             ),
-            columns=Axis.stepping(
+            columns=AxisMapping.stepping(
                 source.shape.width, like.shape.width, step=between.a, start=between.c
             ),
         )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.grid.grid import Axis, Shape, Window
+from rs_superres.grid.grid import AxisMapping, Shape, Window
 from rs_superres.types import Valid, Values
 
 SMALLEST = 64
@@ -56,9 +57,27 @@ class Lattice:
         """How many columns of cells."""
         return -(-self.shape.width // self.cell.width)
 
+    def parts(self, window: Window) -> Iterator[CellPart]:
+        """Yield the part of each cell that lies in a window, row by row; the parts tile it."""
+        for cell in self.cells(window):
+            shared = cell.intersection(window)
+            if shared is not None:
+                yield CellPart(cell, shared.relative_to(cell), shared.relative_to(window))
+
     def cells(self, window: Window | None = None) -> Cells:
         """The cells that meet a window; all without one."""
         return Cells(self, window or Window(0, 0, self.shape.height, self.shape.width))
+
+
+class CellPart(NamedTuple):
+    """The part of one cell that lies in a window."""
+
+    cell: Window
+    """The entire cell, output pixels."""
+    in_cell: Window
+    """The part, counted from the cell's first pixel."""
+    in_window: Window
+    """The part, counted from the window's first pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +110,7 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
-class Patch:
+class AxisSupport:
     """The source cells and the positions along one axis, for one cell of the lattice."""
 
     start: int
@@ -102,7 +121,9 @@ class Patch:
     """Output pixel centres, in source cells."""
 
 
-def patch(axis: Axis, start: int, count: int, *, margin: int, halo: int) -> Patch:
+def axis_support(
+    axis: AxisMapping, start: int, count: int, *, margin: int, halo: int
+) -> AxisSupport:
     """What output pixels start .. start + count - 1, and a margin around them, ask of the source.
 
     Args:
@@ -115,7 +136,7 @@ def patch(axis: Axis, start: int, count: int, *, margin: int, halo: int) -> Patc
     pixels = count + 2 * margin
     positions = axis.positions(start - margin, pixels)
     first = int(np.floor(positions[0]))
-    return Patch(first - halo, axis.reach(pixels) + 2 * halo, positions)
+    return AxisSupport(first - halo, axis.reach(pixels) + 2 * halo, positions)
 
 
 def reflected(start: int, count: int, size: int) -> npt.NDArray[np.int64]:
@@ -128,7 +149,7 @@ def reflected(start: int, count: int, size: int) -> npt.NDArray[np.int64]:
     return np.where(index < size, index, 2 * size - 1 - index)
 
 
-def spread(size: int, side: int, most: int) -> list[int]:
+def evenly_spaced(size: int, side: int, most: int) -> list[int]:
     """Evenly spread starts of spans of ``side`` along an axis: as many as cover it, or ``most``."""
     count = min(most, -(-size // side))
     return [round(i * (size - side) / max(1, count - 1)) for i in range(count)]

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
-from rs_superres.grid import Axis, Zoom
+from rs_superres.grid import AxisMapping, Zoom
 from rs_superres.image.degradation import kernel_weights
 from rs_superres.types import Doubles
 
@@ -69,7 +69,7 @@ class Projection:
     def __init__(
         self,
         config: ConsistencyConfig,
-        axes: tuple[Axis, Axis],
+        axes: tuple[AxisMapping, AxisMapping],
         pixels: tuple[range, range],
         cells: tuple[range, range],
     ) -> None:
@@ -99,14 +99,16 @@ class Projection:
 
 
 @lru_cache(maxsize=64)  # cells of the lattice above and beside each other share theirs
-def _along(config: ConsistencyConfig, axis: Axis, pixels: range, cells: range) -> _Along:
+def _along(config: ConsistencyConfig, axis: AxisMapping, pixels: range, cells: range) -> _Along:
     """A and its inverse along one axis."""
     back = csr_array(footprints(config, axis, pixels, cells))
     inverse = _near_inverse((back @ back.T).toarray())
     return _Along(back=back, forth=csr_array(back.T @ csr_array(inverse)))
 
 
-def footprints(config: ConsistencyConfig, axis: Axis, pixels: range, cells: range) -> Doubles:
+def footprints(
+    config: ConsistencyConfig, axis: AxisMapping, pixels: range, cells: range
+) -> Doubles:
     """A along one axis, (cell, pixel); zeros for cells that the result does not cover.
 
     A kernel that stands out of the scene is made of what is inside, as where low resolution is
@@ -131,7 +133,7 @@ def footprints(config: ConsistencyConfig, axis: Axis, pixels: range, cells: rang
     return out
 
 
-def _inside(axis: Axis, pixels: range) -> npt.NDArray[np.bool_]:
+def _inside(axis: AxisMapping, pixels: range) -> npt.NDArray[np.bool_]:
     """Which pixels the output has, and have their centre in the source."""
     number = np.arange(pixels.start, pixels.stop)
     under = axis.under(pixels.start, len(pixels))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rs_superres.system.files import write_whole
+from rs_superres.system.files import write_file
 from rs_superres.types import Valid, Values
 
 STRETCH = (1.0, 99.0)
@@ -58,4 +58,4 @@ def save(image: Image.Image, path: Path) -> None:
     """
     file = io.BytesIO()
     image.save(file, format="PNG")
-    write_whole(path, file.getvalue())
+    write_file(path, file.getvalue())

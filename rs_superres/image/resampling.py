@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rs_superres.grid import Patch
+from rs_superres.grid import AxisSupport
 from rs_superres.types import Doubles, Values
 
 
-def linear(values: Values, rows: Patch, columns: Patch) -> Doubles:
+def linear(values: Values, rows: AxisSupport, columns: AxisSupport) -> Doubles:
     """Bilinear interpolation; each position needs the cells before and after it."""
     out = values.astype(np.float64)
     for axis, along in ((1, rows), (2, columns)):
@@ -23,7 +23,7 @@ def linear(values: Values, rows: Patch, columns: Patch) -> Doubles:
     return out
 
 
-def cubic(values: Values, rows: Patch, columns: Patch) -> Doubles:
+def cubic(values: Values, rows: AxisSupport, columns: AxisSupport) -> Doubles:
     """Cubic convolution (Keys 1981, a = -1/2); each position needs two cells on either side."""
     out = values.astype(np.float64)
     for axis, along in ((1, rows), (2, columns)):

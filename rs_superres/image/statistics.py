@@ -46,7 +46,7 @@ class Moments:
         return self.deviation / float(np.sqrt(self.count - 1)) if self.count > 1 else 0.0
 
 
-class Running:
+class RunningStatistics:
     """Mean and deviation of arrays, element by element, as they come (Welford 1962)."""
 
     mean: Doubles

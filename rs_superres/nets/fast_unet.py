@@ -19,7 +19,7 @@ from rs_superres.nets.unet import Block, Stage, UNet, Upsample
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def lean(network: Network) -> Network:
+def with_fast_unet(network: Network) -> Network:
     """A copy of a network with a U-Net in it, for evaluation alone; parameters are shared."""
     shared = {id(t): t for t in (*network.parameters(), *network.buffers())}
     made = copy.deepcopy(network, shared)

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rs_superres.nets.galerkin import AxisSamples, NeuralOperator
-from rs_superres.system.threads import share_out
+from rs_superres.system.threads import parallel_map
 
 CHUNK = 1 << 19
 """Bytes of a layer evaluated at once: much less, and a product takes little beside its call and
@@ -115,7 +115,7 @@ class FoldedLayers:
                 layers = torch.lerp(before[:, :, part], after[:, :, part], down[piece.rows])
                 use(self._activated(layers.flatten(1, 2)), piece)
 
-        share_out(_strips(rows), evaluate)
+        parallel_map(_strips(rows), evaluate)
 
     def in_ranges(
         self,

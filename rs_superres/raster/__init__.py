@@ -23,7 +23,7 @@ from rs_superres.raster.opening import (
 )
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
-from rs_superres.raster.writer import Part, Target, Writer, add_tags, check_written, creating
+from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, check_written, creating
 
 __all__ = [
     "FAILURES",
@@ -31,7 +31,7 @@ __all__ = [
     "SUFFIXES",
     "Band",
     "Description",
-    "Part",
+    "OutputBlock",
     "Paths",
     "Sampled",
     "Selection",

@@ -20,7 +20,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window
 from rs_superres.raster.gdal import BLOCK, FAILURES, one_line, telling, writing
 from rs_superres.raster.metadata import Description
-from rs_superres.raster.writer import Part, Target, creating, write_domains
+from rs_superres.raster.writer import OutputBlock, Target, creating, write_domains
 from rs_superres.types import Values
 
 _OFF_GRID = ("TILING_SCHEME", "TARGET_SRS", "RES", "EXTENT")
@@ -95,7 +95,7 @@ def check_creation(target: Target, *, driver: str, options: Sequence[str]) -> No
             with creating(assembled.name, small) as writer:
                 bits = min(b.bits or 8 for b in target.source.bands)
                 pixel = np.full((len(target.source.bands), 1, 1), min(100, 2**bits - 1))
-                writer.write(Part(small.window, pixel.astype(target.source.dtype), None))
+                writer.write(OutputBlock(small.window, pixel.astype(target.source.dtype), None))
             finish(assembled.name, result.name, target=small, driver=driver, options=options)
             _check_kept(result.name)
     except (RasterError, *FAILURES) as error:

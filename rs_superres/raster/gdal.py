@@ -15,7 +15,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from rs_superres.errors import RasterError, SuperResError
-from rs_superres.system.settings import Setting
+from rs_superres.system.settings import ScopedSetting
 
 FAILURES = (RasterioError, CPLE_BaseError, OSError)
 """What rasterio raises; GDAL's own errors are not always wrapped."""
@@ -35,7 +35,7 @@ _NETWORK = {
 }
 """Seconds and bytes a second: GDAL by itself waits for a silent server for ever."""
 
-_cache = Setting(
+_cache = ScopedSetting(
     partial(get_gdal_config, "GDAL_CACHEMAX"), partial(set_gdal_config, "GDAL_CACHEMAX")
 )
 

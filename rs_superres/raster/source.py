@@ -14,7 +14,7 @@ from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
 from rs_superres.grid import Window
-from rs_superres.grid.lattice import read_mirrored, spread
+from rs_superres.grid.lattice import evenly_spaced, read_mirrored
 from rs_superres.image.radiometry import valid_by_value
 from rs_superres.raster.gdal import reading, telling
 from rs_superres.raster.metadata import Description
@@ -108,11 +108,8 @@ class Source:
             valid = np.repeat(valid, len(values), axis=0)
         return values, valid
 
-    def read_reflected(
-        self, row: int, column: int, height: int, width: int
-    ) -> tuple[Values, Valid]:
-        """The same of any window: the scene goes on beyond its border as its mirror image."""
-        window = Window(row, column, height, width)
+    def read_mirrored(self, window: Window) -> tuple[Values, Valid]:
+        """Read any window; beyond its border the scene continues as its mirror image."""
         return read_mirrored(self.read, window, self.description.grid.shape)
 
     def samples(self) -> Iterator[Sampled]:
@@ -161,7 +158,7 @@ def sample_windows(description: Description) -> list[Window]:
         InputError: memory does not hold them.
     """
     shape = description.grid.shape
-    rows, columns = (spread(side, SAMPLE, SAMPLES) for side in (shape.height, shape.width))
+    rows, columns = (evenly_spaced(side, SAMPLE, SAMPLES) for side in (shape.height, shape.width))
     check_memory(
         len(rows) * len(columns) * SAMPLE**2 * description.pixel_bytes,
         f"a sample of the {len(description.bands)} bands of {description.path}",

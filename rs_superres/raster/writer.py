@@ -114,7 +114,7 @@ def creating(path: Path | str, target: Target) -> Iterator[Writer]:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class OutputBlock:
     """A piece of a result that is being assembled."""
 
     window: Window
@@ -136,7 +136,7 @@ class Writer:
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
 
-    def write(self, part: Part) -> None:
+    def write(self, part: OutputBlock) -> None:
         """Write values and, where the result has one, the mask."""
         self._dataset.write(part.values, window=part.place)
         if part.mask is not None:
@@ -153,7 +153,7 @@ def add_tags(path: Path | str, tags: Mapping[str, str]) -> None:
         dataset.update_tags(**tags)
 
 
-def check_written(path: Path | str, parts: Iterable[Part]) -> None:
+def check_written(path: Path | str, parts: Iterable[OutputBlock]) -> None:
     """Read an assembled result back: GDAL says nothing of a write that fails as it closes a file.
 
     Raises:

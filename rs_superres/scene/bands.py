@@ -26,7 +26,7 @@ MOST_BANDS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class BandOptions:
     """What a caller asks of the bands; they go by their number in the source, from 1."""
 
     bands: tuple[int, ...] = ()
@@ -42,7 +42,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Roles:
+class BandRoles:
     """How each band of a result comes about; its bands go by their index from 0."""
 
     selection: Selection
@@ -72,7 +72,7 @@ class Roles:
         return "; ".join(told)
 
 
-def decide(source: Description, wish: Wish) -> Roles:
+def decide(source: Description, wish: BandOptions) -> BandRoles:
     """Decide the roles of a result's bands.
 
     Raises:
@@ -96,7 +96,7 @@ def decide(source: Description, wish: Wish) -> Roles:
     if selection.expand:
         _check_expansion(source, wish, order)
         bands = selection.of(source).bands
-        return Roles(selection=selection, triplet=(0, 1, 2), alpha=tuple(range(3, len(bands))))
+        return BandRoles(selection=selection, triplet=(0, 1, 2), alpha=tuple(range(3, len(bands))))
     if source.band_masks and wish.nodata is None and all(b.nodata is None for b in source.bands):
         raise InputError(
             f"{source.path} has a mask for each band, which a GeoTIFF does not hold; say "
@@ -122,7 +122,7 @@ def assigned(
     *,
     triplet: tuple[int, ...] = (),
     nearest: tuple[int, ...] = (),
-) -> Roles:
+) -> BandRoles:
     """The roles of bands by their colour interpretation.
 
     Args:
@@ -136,7 +136,7 @@ def assigned(
         triplet = tuple(colours.index(c) for c in ("red", "green", "blue"))
     alpha = tuple(i for i, b in enumerate(bands) if b.is_alpha and i not in nearest)
     apart = {*triplet, *nearest, *alpha}
-    return Roles(
+    return BandRoles(
         selection=selection or Selection(bands=tuple(range(1, len(bands) + 1))),
         triplet=triplet,
         single=tuple(i for i in range(len(bands)) if i not in apart),
@@ -172,7 +172,7 @@ def _check_numbers(option: str, numbers: Sequence[int], count: int, path: str) -
         raise InputError(f"--rgb names {len(numbers)} bands, expected three")
 
 
-def _check_expansion(source: Description, wish: Wish, order: Sequence[int]) -> None:
+def _check_expansion(source: Description, wish: BandOptions, order: Sequence[int]) -> None:
     """Refuse to expand what is not one band with a colour table."""
     if wish.rgb or wish.nearest:
         raise InputError("--classes expand makes bands of its own: leave out --rgb and --nearest")
@@ -200,7 +200,7 @@ def _check_continuous(band: Band, number: int, path: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class BandGroup:
     """Bands that go through the network together: an RGB triplet, or one band as grey."""
 
     bands: tuple[int, ...]
@@ -214,11 +214,11 @@ def needs_samples(bands: Sequence[Band], given: tuple[float, float] | None) -> b
 
 
 def band_groups(
-    roles: Roles,
+    roles: BandRoles,
     bands: Sequence[Band],
     samples: Sequence[tuple[Values, Valid]],
     given: tuple[float, float] | None,
-) -> Iterator[Group]:
+) -> Iterator[BandGroup]:
     """The bands that go through the network, in groups, each with its value range.
 
     Args:
@@ -235,11 +235,11 @@ def band_groups(
         raise InputError(f"value range {low:g},{high:g}, expected the lower one first")
     for members in [*([roles.triplet] if roles.triplet else []), *((i,) for i in roles.single)]:
         if given is not None:
-            yield Group(members, ValueRange(*given))
+            yield BandGroup(members, ValueRange(*given))
         elif not needs_samples(bands, given):
             most = max(2.0 ** (bands[i].bits or 8) - 1 for i in members)
-            yield Group(members, ValueRange(0.0, most))
+            yield BandGroup(members, ValueRange(0.0, most))
         else:
             index = list(members)
             valid = [values[index][mask[index]] for values, mask in samples]
-            yield Group(members, ValueRange.of_samples(np.concatenate(valid)))
+            yield BandGroup(members, ValueRange.of_samples(np.concatenate(valid)))

@@ -9,10 +9,10 @@ import numpy as np
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.raster import Band
-from rs_superres.scene.bands import Group
-from rs_superres.scene.cell import compute_cell
+from rs_superres.scene.bands import BandGroup
+from rs_superres.scene.cell import compute_window
 from rs_superres.scene.reader import ArrayReader
-from rs_superres.scene.recipe import Way
+from rs_superres.scene.recipe import ModelSettings
 from rs_superres.types import Floats, Valid, Values
 from rs_superres.zoo import Model
 
@@ -28,32 +28,22 @@ class Low:
     valid: Valid
     """(band, y, x)."""
     bands: tuple[Band, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[BandGroup, ...]
 
 
-def enlarged(low: Low, zoom: Zoom, way: Way) -> tuple[Values, Floats | None]:
+def enlarged(low: Low, zoom: Zoom, way: ModelSettings) -> tuple[Values, Floats | None]:
     """Super-resolve onto a zoom's output grid.
 
     Returns:
         (band, Y, X) in the dtype of ``low``; and, where there are several samples, their standard
         deviation in digital numbers.
     """
-    # As drawn: what factor the card should name is what an evaluation finds out.
-    spread_factor = 1.0 if way.samples > 1 else None
-    recipe = replace(way.recipe(zoom, low.bands), groups=low.groups, spread=spread_factor)
-    shape = len(low.values), zoom.output.shape.height, zoom.output.shape.width
-    out = np.empty(shape, dtype=low.values.dtype)
-    spread = None if recipe.spread is None else np.empty(shape, dtype=np.float32)
-    reader, whole = ArrayReader(low.values, low.valid), zoom.output.window
-    for cell in recipe.lattice.cells():
-        shared = cell.intersection(whole)
-        if shared is not None:
-            made = compute_cell(recipe, reader, cell)
-            part = np.s_[:, *shared.relative_to(cell).slices]
-            out[:, *shared.slices] = made.values[part]
-            if spread is not None and made.spread is not None:
-                spread[:, *shared.slices] = made.spread[part]
-    return out, spread
+    # A factor of 1: an evaluation measures the factor that the model's card should state.
+    factor = 1.0 if way.samples > 1 else None
+    recipe = replace(way.recipe(zoom, low.bands), groups=low.groups, uncertainty_factor=factor)
+    reader = ArrayReader(low.values, low.valid)
+    values, _, std = compute_window(recipe, reader, zoom.output.window)
+    return values, std
 
 
 def enlarge(
@@ -82,9 +72,9 @@ def enlarge(
         values=image,
         valid=np.ones(image.shape, dtype=np.bool_),
         bands=(Band(dtype=image.dtype.name),) * len(image),
-        groups=(Group(tuple(range(len(image))), value_range),),
+        groups=(BandGroup(tuple(range(len(image))), value_range),),
     )
     zoom = Zoom.onto(Grid(Shape(*image.shape[1:]), None), Shape(*shape))
     device = next(model.network.parameters()).device
-    way = Way(model=model, steps=steps, seed=seed, precision="fp32", device=device)
+    way = ModelSettings(model=model, steps=steps, seed=seed, precision="fp32", device=device)
     return enlarged(low, zoom, way)[0]

@@ -17,15 +17,15 @@ from rs_superres.config import ModelConfig
 from rs_superres.diffusion.samplers import ddim, dpm_solver
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.errors import InputError
-from rs_superres.grid import Patch, Zoom
+from rs_superres.grid import AxisSupport, Zoom
 from rs_superres.image.resampling import cubic
 from rs_superres.nets.build import NeurOpDiff, SceneNetwork
 from rs_superres.nets.denoiser import detail_kept
-from rs_superres.nets.fast_unet import lean
+from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.paper_contexts import paper_grid
 from rs_superres.nets.prior import PaperPrior, linear, scene_samples
-from rs_superres.system.devices import Manner
+from rs_superres.system.devices import ComputeSettings
 from rs_superres.types import Floats
 
 Noise = Callable[[], Floats]
@@ -39,11 +39,11 @@ class Inference(Protocol):
     """Source cells around an output pixel that its value depends on."""
     margin: int
     """Output pixels computed around a cell and dropped."""
-    sound: int
+    valid_margin: int
     """Of those, the nearest to the cell, whose values are as good as the cell's."""
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         """Compute one cell with its margin, a sample for each noise.
 
@@ -59,13 +59,15 @@ class Inference(Protocol):
         ...
 
     def residual(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         """What results have beside the cubic interpolation of the image; as ``__call__``."""
         ...
 
 
-def prepare(config: ModelConfig, network: torch.nn.Module, zoom: Zoom, manner: Manner) -> Inference:
+def prepare(
+    config: ModelConfig, network: torch.nn.Module, zoom: Zoom, manner: ComputeSettings
+) -> Inference:
     """Make a loaded model ready for a scene.
 
     Raises:
@@ -78,7 +80,7 @@ def prepare(config: ModelConfig, network: torch.nn.Module, zoom: Zoom, manner: M
         raise InputError(f"{steps} steps, but this model is a prior alone: use --steps 0")
     network = network.to(manner.device)
     if steps:  # the prior alone has no U-Net
-        network = lean(network)
+        network = with_fast_unet(network)
     if isinstance(network, SceneNetwork):
         return _SceneInference(config, network, zoom, manner)
     if isinstance(network, NeurOpDiff | PaperPrior):
@@ -91,7 +93,7 @@ def _cell_size(zoom: Zoom) -> Tensor:
     return torch.tensor([2 * zoom.rows.step, 2 * zoom.columns.step], dtype=torch.float64)
 
 
-def _samples(patch: Patch, device: torch.device) -> AxisSamples:
+def _samples(patch: AxisSupport, device: torch.device) -> AxisSamples:
     """A patch's positions among its own cells."""
     return scene_samples(torch.from_numpy(patch.positions), patch.start).to(device)
 
@@ -104,10 +106,10 @@ class _SceneInference:
         config: ModelConfig,
         network: SceneNetwork,
         zoom: Zoom,
-        manner: Manner,
+        manner: ComputeSettings,
     ) -> None:
         self._network, self._manner = network, manner
-        steps, beside = manner.steps, manner.beside
+        steps, extra_margin = manner.steps, manner.extra_margin
         self._scale = zoom.scale
         self._folded = network.prior.folded(zoom.scale, _cell_size(zoom)).to(manner.dtype)
         sampler = config.sampler
@@ -125,11 +127,11 @@ class _SceneInference:
         self.halo = network.prior.halo
         # The U-Net's coarsest squares lie alike in all cells.
         squares = network.denoiser.unet.multiple if steps and network.denoiser else 1
-        self.sound = -(-beside // squares) * squares
-        self.margin = self.sound + (config.tiles.margin if steps else 0)
+        self.valid_margin = -(-extra_margin // squares) * squares
+        self.margin = self.valid_margin + (config.tiles.margin if steps else 0)
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         denoiser = self._network.denoiser
         with self._manner.computing():
@@ -146,7 +148,7 @@ class _SceneInference:
             yield _array(out)
 
     def residual(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         if self._sigmas:
             yield from _beside_cubic(self(image, rows, columns, noises), image, rows, columns)
@@ -167,7 +169,7 @@ class _PaperInference:
         config: ModelConfig,
         network: NeurOpDiff | PaperPrior,
         zoom: Zoom,
-        manner: Manner,
+        manner: ComputeSettings,
     ) -> None:
         self._prior = network.prior if isinstance(network, NeurOpDiff) else network
         self._network, self._manner = network, manner
@@ -180,10 +182,10 @@ class _PaperInference:
         # Its networks saw nothing beyond the patch in training either: no halo.
         self.halo = 1
         self.margin = config.tiles.margin
-        self.sound = min(manner.beside, self.margin)
+        self.valid_margin = min(manner.extra_margin, self.margin)
 
     def __call__(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         network = self._network
         with self._manner.computing():
@@ -204,7 +206,7 @@ class _PaperInference:
             yield _array(out)
 
     def residual(
-        self, image: Floats, rows: Patch, columns: Patch, noises: Sequence[Noise]
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         yield from _beside_cubic(self(image, rows, columns, noises), image, rows, columns)
 
@@ -215,7 +217,7 @@ def _noise_in(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> T
 
 
 def _beside_cubic(
-    results: Iterator[Floats], image: Floats, rows: Patch, columns: Patch
+    results: Iterator[Floats], image: Floats, rows: AxisSupport, columns: AxisSupport
 ) -> Iterator[Floats]:
     """Results less the cubic interpolation of their image."""
     base = cubic(image, rows, columns)

@@ -1,11 +1,9 @@
-"""Where the pixels of a scene come from."""
+"""Readers of source pixels, by window."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
-
-import numpy as np
 
 from rs_superres.grid import Shape, Window
 from rs_superres.grid.lattice import read_mirrored
@@ -14,54 +12,41 @@ from rs_superres.types import Valid, Values
 
 
 class Reader(Protocol):
-    """Where source pixels come from."""
+    """A source of pixels that extends beyond its border as its mirror image."""
 
-    def read_reflected(
-        self, row: int, column: int, height: int, width: int
-    ) -> tuple[Values, Valid]:
-        """Digital numbers and validity of any window, mirrored beyond the border."""
+    def read_mirrored(self, window: Window) -> tuple[Values, Valid]:
+        """Read any window of the scene, mirrored beyond the scene's border.
+
+        Returns:
+            Digital numbers and validity, (band, y, x) each.
+        """
         ...
 
 
-class ArrayReader:
-    """Source pixels from an array in memory."""
-
-    def __init__(self, values: Values, valid: Valid | None = None) -> None:
-        self._values = values
-        self._valid = np.ones(values.shape, dtype=np.bool_) if valid is None else valid
-
-    def read_reflected(
-        self, row: int, column: int, height: int, width: int
-    ) -> tuple[Values, Valid]:
-        """(band, y, x) each; see :class:`Reader`."""
-        shape = Shape(*self._values.shape[1:])
-        return read_mirrored(self._read, Window(row, column, height, width), shape)
-
-    def _read(self, window: Window) -> tuple[Values, Valid]:
-        """The same of a window within the scene."""
-        return self._values[:, *window.slices], self._valid[:, *window.slices]
-
-
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Those pixels of a scene that are in memory."""
+class ArrayReader:
+    """A reader of an array in memory that holds a scene or a part of one."""
 
     values: Values
-    """(band, y, x)."""
-    window: Window
-    """Where in the scene they stand."""
-    shape: Shape
-    """Of the scene."""
-    nodata: float | None
-    """The value that is nodata."""
+    """(band, y, x) digital numbers."""
+    valid: Valid | None = None
+    """(band, y, x); derived from ``nodata`` and NaN if None."""
+    _: KW_ONLY
+    nodata: float | None = None
+    """The value of invalid pixels."""
+    window: Window | None = None
+    """Where in the scene ``values`` lie; they are the entire scene if None."""
+    shape: Shape | None = None
+    """The scene's rows and columns; those of ``values`` if None."""
 
     def read(self, window: Window) -> tuple[Values, Valid]:
-        """Digital numbers and validity, (band, y, x) each, of a window within the part."""
-        values = self.values[:, *window.relative_to(self.window).slices]
+        """Read a window that lies within the array: (band, y, x) each."""
+        slices = (window if self.window is None else window.relative_to(self.window)).slices
+        values = self.values[:, *slices]
+        if self.valid is not None:
+            return values, self.valid[:, *slices]
         return values, valid_by_value(values, self.nodata)
 
-    def read_reflected(
-        self, row: int, column: int, height: int, width: int
-    ) -> tuple[Values, Valid]:
-        """The same of any window whose pixels, or those that it mirrors, are in the part."""
-        return read_mirrored(self.read, Window(row, column, height, width), self.shape)
+    def read_mirrored(self, window: Window) -> tuple[Values, Valid]:
+        """Read any window whose pixels, or those it mirrors, are in the array; see Reader."""
+        return read_mirrored(self.read, window, self.shape or Shape(*self.values.shape[1:]))

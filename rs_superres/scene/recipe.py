@@ -11,25 +11,25 @@ from rs_superres.grid import Lattice, Zoom
 from rs_superres.image.consistency import reach
 from rs_superres.raster import Band
 from rs_superres.raster.metadata import nodata_of
-from rs_superres.scene.bands import Group
+from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.inference import Inference, prepare
-from rs_superres.system.devices import Manner, Precision
+from rs_superres.system.devices import ComputeSettings, Precision
 from rs_superres.vector import Area
 from rs_superres.zoo import Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class CellRecipe:
     """All that a cell's pixels depend on but the source's."""
 
     zoom: Zoom
     lattice: Lattice
     bands: tuple[Band, ...]
     """Of source and result alike."""
-    groups: tuple[Group, ...]
-    nearest: tuple[int, ...] = ()
+    groups: tuple[BandGroup, ...]
+    nearest_bands: tuple[int, ...] = ()
     """Indices of the bands that are carried by nearest neighbour."""
-    alpha: tuple[int, ...] = ()
+    linear_bands: tuple[int, ...] = ()
     """Indices of the bands that are interpolated linearly."""
     inference: Inference
     seed: int
@@ -42,7 +42,7 @@ class Recipe:
     """What brings the result back to the source, which it must equal there; None: it need not."""
     samples: int = 1
     """Results that are drawn and averaged."""
-    spread: float | None = None
+    uncertainty_factor: float | None = None
     """Factor on their standard deviation, which is given too; None: it is not."""
 
     @property
@@ -57,7 +57,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ModelSettings:
     """How a model enlarges."""
 
     model: Model
@@ -74,20 +74,20 @@ class Way:
     device: torch.device
     """What computes."""
 
-    def recipe(self, zoom: Zoom, bands: tuple[Band, ...]) -> Recipe:
+    def recipe(self, zoom: Zoom, bands: tuple[Band, ...]) -> CellRecipe:
         """The recipe of a scene without groups, mask and area: those are for the caller to add.
 
         Raises:
             InputError: a number of steps that the model does not take.
         """
         config, network = self.model.config, self.model.network
-        manner = Manner(
+        manner = ComputeSettings(
             steps=self.steps,
             device=self.device,
             precision=self.precision,
-            beside=reach(zoom) if self.consistency else 0,
+            extra_margin=reach(zoom) if self.consistency else 0,
         )
-        return Recipe(
+        return CellRecipe(
             zoom=zoom,
             lattice=Lattice.over(zoom.output.shape, config.tiles.size),
             bands=bands,

@@ -7,16 +7,16 @@ from functools import partial
 
 import numpy as np
 
-from rs_superres.grid import Patch, Window
+from rs_superres.grid import AxisSupport, Window
 from rs_superres.image.consistency import Projection
 from rs_superres.image.noise import normal_field
 from rs_superres.image.radiometry import DOUBLE, FILL_RADIUS, fill_holes, limits
 from rs_superres.image.resampling import cubic
-from rs_superres.image.statistics import Running
-from rs_superres.scene.bands import Group
-from rs_superres.scene.halo import Surroundings
+from rs_superres.image.statistics import RunningStatistics
+from rs_superres.scene.bands import BandGroup
+from rs_superres.scene.halo import HaloWindow
 from rs_superres.scene.inference import Inference, Noise
-from rs_superres.scene.recipe import Recipe
+from rs_superres.scene.recipe import CellRecipe
 from rs_superres.types import Doubles, Floats
 
 FARTHEST = 1e6
@@ -30,14 +30,18 @@ Samples = tuple[Doubles, Iterator[Doubles]]
 (band, y, x) of the cell and what is sound around it. Digital numbers, both."""
 
 
-def drawn(recipe: Recipe, around: Surroundings, number: int) -> Running:
+def draw_samples(recipe: CellRecipe, around: HaloWindow, number: int) -> RunningStatistics:
     """All samples of one group: (band, y, x) of the cell, digital numbers."""
-    sound = recipe.inference.sound
+    valid_margin = recipe.inference.valid_margin
     width = 2 * recipe.groups[number].value_range.half
     of_dtype = _double if recipe.dtype in DOUBLE else _single
     source, samples = of_dtype(recipe, around, number)
-    inner = np.s_[:, sound : sound + around.cell.height, sound : sound + around.cell.width]
-    found = Running()
+    inner = np.s_[
+        :,
+        valid_margin : valid_margin + around.cell.height,
+        valid_margin : valid_margin + around.cell.width,
+    ]
+    found = RunningStatistics()
     project = _projection(recipe, around)
     ends = [limits(recipe.dtype, recipe.bands[i].bits) for i in recipe.groups[number].bands]
     least, most = np.array(ends, dtype=np.float64).T[..., None, None]
@@ -48,17 +52,17 @@ def drawn(recipe: Recipe, around: Surroundings, number: int) -> Running:
     return found
 
 
-def _projection(recipe: Recipe, around: Surroundings) -> Projection | None:
+def _projection(recipe: CellRecipe, around: HaloWindow) -> Projection | None:
     """What brings a cell and what is sound around it to the source; None where nothing shall."""
     if recipe.consistency is None:
         return None
-    sound, cell, zoom = recipe.inference.sound, around.cell, recipe.zoom
+    valid_margin, cell, zoom = recipe.inference.valid_margin, around.cell, recipe.zoom
     return Projection(
         recipe.consistency,
         (zoom.rows, zoom.columns),
         (
-            range(cell.row - sound, cell.row + cell.height + sound),
-            range(cell.column - sound, cell.column + cell.width + sound),
+            range(cell.row - valid_margin, cell.row + cell.height + valid_margin),
+            range(cell.column - valid_margin, cell.column + cell.width + valid_margin),
         ),
         (
             range(around.rows.start, around.rows.start + around.rows.count),
@@ -67,7 +71,7 @@ def _projection(recipe: Recipe, around: Surroundings) -> Projection | None:
     )
 
 
-def _single(recipe: Recipe, around: Surroundings, number: int) -> Samples:
+def _single(recipe: CellRecipe, around: HaloWindow, number: int) -> Samples:
     """Samples of a dtype that single precision carries whole: the networks give the values."""
     group, inference = recipe.groups[number], recipe.inference
     found, index = group.value_range, list(group.bands)
@@ -80,7 +84,7 @@ def _single(recipe: Recipe, around: Surroundings, number: int) -> Samples:
     )
 
 
-def _double(recipe: Recipe, around: Surroundings, number: int) -> Samples:
+def _double(recipe: CellRecipe, around: HaloWindow, number: int) -> Samples:
     """Samples of the other dtypes: the networks supply what the cubic base lacks, no more."""
     group, inference = recipe.groups[number], recipe.inference
     found, index = group.value_range, list(group.bands)
@@ -104,7 +108,7 @@ def _image(filled: Floats) -> Floats:
     return np.broadcast_to(filled, (3, *filled.shape[1:]))[INSIDE]
 
 
-def _noises(recipe: Recipe, cell: Window, number: int) -> list[Noise]:
+def _noises(recipe: CellRecipe, cell: Window, number: int) -> list[Noise]:
     """What draws the noise of each sample of a group, over the cell and its margin."""
     margin = recipe.inference.margin
     return [
@@ -119,17 +123,19 @@ def _noises(recipe: Recipe, cell: Window, number: int) -> list[Noise]:
     ]
 
 
-def _merged(group: Group, made: Doubles) -> Doubles:
+def _merged(group: BandGroup, made: Doubles) -> Doubles:
     """What the network made of a group, (3, y, x): of a single band's three results the mean."""
     return made if len(group.bands) == 3 else made.mean(axis=0, keepdims=True)
 
 
 def _kept(inference: Inference) -> slice:
     """Rows, or columns, of what the networks compute that are in the cell or sound around it."""
-    dropped = inference.margin - inference.sound
+    dropped = inference.margin - inference.valid_margin
     return slice(dropped, -dropped or None)
 
 
-def _bordered(along: Patch, kept: slice) -> Patch:
+def _bordered(along: AxisSupport, kept: slice) -> AxisSupport:
     """A patch with the border that holes are filled from, and those positions that are kept."""
-    return Patch(along.start - FILL_RADIUS, along.count + 2 * FILL_RADIUS, along.positions[kept])
+    return AxisSupport(
+        along.start - FILL_RADIUS, along.count + 2 * FILL_RADIUS, along.positions[kept]
+    )

@@ -15,15 +15,15 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
 from rs_superres.image.radiometry import PERCENTILES
 from rs_superres.raster import Band, Description, inspect, open_source
-from rs_superres.scene.bands import Group, Wish, band_groups, decide
+from rs_superres.scene.bands import BandGroup, BandOptions, band_groups, decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class RasterReport:
     """A raster as the tool sees it."""
 
     description: Description
-    groups: tuple[Group, ...]
+    groups: tuple[BandGroup, ...]
     """Bands that go through the network together; none where the raster is refused."""
     refusal: str | None
     """Why it is not super-resolved; None where it is."""
@@ -73,7 +73,7 @@ class Survey:
         }
 
 
-def survey(path: str) -> Survey:
+def survey(path: str) -> RasterReport:
     """Look at a raster; a kind that is refused is described too.
 
     Raises:
@@ -81,15 +81,15 @@ def survey(path: str) -> Survey:
         InputError: it is a directory, or holds no bands of its own.
     """
     description, refusal = inspect(path)
-    groups: tuple[Group, ...] = ()
+    groups: tuple[BandGroup, ...] = ()
     if refusal is None:
         try:
             with open_source(path) as source:
-                roles = decide(description, Wish())
+                roles = decide(description, BandOptions())
                 groups = tuple(band_groups(roles, description.bands, list(source.samples()), None))
         except (InputError, RasterError) as error:
             refusal = str(error)
-    return Survey(description=description, groups=groups, refusal=refusal)
+    return RasterReport(description=description, groups=groups, refusal=refusal)
 
 
 def grid_facts(grid: Grid) -> dict[str, Any]:

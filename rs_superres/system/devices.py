@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from rs_superres.errors import InputError
-from rs_superres.system.settings import Setting
+from rs_superres.system.settings import ScopedSetting
 from rs_superres.system.threads import fixed_threads
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -30,7 +30,7 @@ def _convolve(precision: str) -> None:
 
 
 # By default such convolutions round to the ten bits of TF32, which is not the CPU's picture.
-_convolutions = Setting(_convolved, _convolve)
+_convolutions = ScopedSetting(_convolved, _convolve)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -76,7 +76,7 @@ def _multiplies_bf16(device: torch.device) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class ComputeSettings:
     """How a network is to compute."""
 
     steps: int
@@ -85,7 +85,7 @@ class Manner:
     """What computes."""
     precision: Precision = "auto"
     """What it computes in."""
-    beside: int = 0
+    extra_margin: int = 0
     """Output pixels around a cell that are wanted sound too; a model whose tiles have a size of
     their own gives as many as its margin holds."""
 

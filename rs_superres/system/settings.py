@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Setting(Generic[Value]):
+class ScopedSetting(Generic[Value]):
     """A setting that is as it was when nobody holds it any more.
 
     Each call sets it, and the last of those that overlap puts back what stood before the first.

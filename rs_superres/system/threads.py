@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import torch
 
-from rs_superres.system.settings import Setting
+from rs_superres.system.settings import ScopedSetting
 
 THREADS = 2
 """Of every network call on a CPU."""
@@ -21,7 +21,7 @@ THREADS = 2
 Task = TypeVar("Task")
 
 # Asked before every setting: see :func:`_single`.
-_threads = Setting(torch.get_num_threads, torch.set_num_threads)
+_threads = ScopedSetting(torch.get_num_threads, torch.set_num_threads)
 
 
 def fixed_threads() -> AbstractContextManager[None]:
@@ -43,7 +43,7 @@ def _single() -> None:
     torch.set_num_threads(1)
 
 
-def share_out(tasks: Iterable[Task], do: Callable[[Task], None]) -> None:
+def parallel_map(tasks: Iterable[Task], do: Callable[[Task], None]) -> None:
     """Do small tasks side by side, :data:`THREADS` at once and each by a single thread.
 
     Where kernels take less than a millisecond the threads of one kernel mostly wait for each other,

@@ -21,9 +21,9 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.image.degradation import kernel_matrix
 from rs_superres.image.radiometry import ValueRange
-from rs_superres.scene.bands import Group
+from rs_superres.scene.bands import BandGroup
 from rs_superres.training.config import DataConfig, DegradationConfig
-from rs_superres.training.scenes import Scene, Skipped
+from rs_superres.training.scenes import SkippedFile, TrainingScene
 from rs_superres.types import Doubles, Floats
 
 TRIES = 200
@@ -67,7 +67,7 @@ class Batch:
     """By how much of a cell the cells stand shifted, (rows, columns)."""
     cut: Cut | None = None
     """Where ``high`` holds some rows and columns of the crops alone: (b, 3, rows, columns)."""
-    lost: tuple[Skipped, ...] = ()
+    lost: tuple[SkippedFile, ...] = ()
     """Files that could not be read where a crop was wanted, once for each time."""
 
     def positions(self, axis: int) -> Tensor:
@@ -125,7 +125,7 @@ class Crops:
     """
 
     def __init__(
-        self, scenes: Sequence[Scene], data: DataConfig, degradation: DegradationConfig
+        self, scenes: Sequence[TrainingScene], data: DataConfig, degradation: DegradationConfig
     ) -> None:
         self._scenes, self._data, self._degradation = scenes, data, degradation
         self._areas = np.array([s.area.height * s.area.width for s in scenes], dtype=np.float64)
@@ -148,7 +148,7 @@ class Crops:
         chance = np.random.default_rng(list(key))
         cells = min(cells, int(self.largest / scale))
         pixels = round(cells * scale)
-        lost: list[Skipped] = []
+        lost: list[SkippedFile] = []
         crops = [self._crop(chance, pixels, lost) for _ in range(count)]
         shrinking = self._shrinking(chance)
         rows, columns = (
@@ -210,7 +210,7 @@ class Crops:
             low = crop.value_range.to_network(numbers)
         return low
 
-    def _crop(self, chance: Random, side: int, lost: list[Skipped]) -> _Crop:
+    def _crop(self, chance: Random, side: int, lost: list[SkippedFile]) -> _Crop:
         """One crop, turned, mirrored and recoloured by chance; unreadable ones go to ``lost``."""
         areas = self._areas * (self._sides >= side)
         chances = areas / areas.sum()
@@ -223,7 +223,7 @@ class Crops:
             try:
                 values, valid = scene.read(window, group.bands)
             except RasterError as error:
-                lost.append(Skipped(path=scene.path, reason=str(error)))
+                lost.append(SkippedFile(path=scene.path, reason=str(error)))
                 continue
             if valid.all():
                 crop = self._augmented(chance, group.value_range.to_network(values))
@@ -247,7 +247,7 @@ class Crops:
         return np.ascontiguousarray(crop)
 
 
-def _group(groups: Sequence[Group], chance: Random) -> Group:
+def _group(groups: Sequence[BandGroup], chance: Random) -> BandGroup:
     """One of a scene's groups, its chance its number of bands."""
     weights = np.array([len(g.bands) for g in groups], dtype=np.float64)
     return groups[chance.choice(len(groups), p=weights / weights.sum())]

@@ -10,20 +10,20 @@ from torch import nn
 
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.training.config import TrainConfig
-from rs_superres.training.scenes import Scene, pixel_sizes
+from rs_superres.training.scenes import TrainingScene, pixel_sizes
 from rs_superres.training.validation import Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class CardFacts:
     """What was done, for the card."""
 
     name: str
     config: TrainConfig
     start: str | None
     """The model that the run started from."""
-    training: Sequence[Scene]
-    validation: Sequence[Scene]
+    training: Sequence[TrainingScene]
+    validation: Sequence[TrainingScene]
     held_out: bool
     """Whether the validation scenes were held out of the data by place."""
     steps: tuple[int, int]
@@ -33,7 +33,7 @@ class Made:
     """Validation windows that were scored."""
 
 
-def card(made: Made, network: SceneNetwork) -> str:
+def card(made: CardFacts, network: SceneNetwork) -> str:
     """The text of ``card.md``."""
     config = made.config
     sizes = pixel_sizes(made.training, config.scales)
@@ -73,7 +73,7 @@ def card(made: Made, network: SceneNetwork) -> str:
     return "\n".join(lines + _score_lines(made) + _LIMITS) + "\n"
 
 
-def _denoiser_line(made: Made, network: SceneNetwork) -> str:
+def _denoiser_line(made: CardFacts, network: SceneNetwork) -> str:
     """What the card says of the denoiser."""
     if network.denoiser is None or made.config.denoiser is None:
         return "- **Denoiser**: none; no detail can be drawn."
@@ -91,7 +91,7 @@ def _millions(module: nn.Module) -> str:
     return f"{sum(p.numel() for p in module.parameters()) / 1e6:.2f} M parameters"
 
 
-def _scenes(scenes: Sequence[Scene]) -> str:
+def _scenes(scenes: Sequence[TrainingScene]) -> str:
     """Scenes by the folders that they stand in, with their number and size."""
     folders = Counter(s.path.parent.name for s in scenes)
     total = sum(s.area.height * s.area.width for s in scenes) / 1e6
@@ -99,7 +99,7 @@ def _scenes(scenes: Sequence[Scene]) -> str:
     return f"{len(scenes)} rasters of {total:.1f} megapixels: {named or 'none'}."
 
 
-def _ranges(scenes: Sequence[Scene]) -> str:
+def _ranges(scenes: Sequence[TrainingScene]) -> str:
     """How digital numbers become network values."""
     kinds = Counter(s.dtype for s in scenes)
     words = [
@@ -110,7 +110,7 @@ def _ranges(scenes: Sequence[Scene]) -> str:
     return "; ".join(words) + "."
 
 
-def _score_lines(made: Made) -> list[str]:
+def _score_lines(made: CardFacts) -> list[str]:
     """The table of scores."""
     if not made.scores:
         return ["Not measured: there was no validation window.", ""]

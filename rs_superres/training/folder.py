@@ -16,6 +16,7 @@ import torch
 from rs_superres.config import ModelConfig, to_toml
 from rs_superres.errors import InputError, RasterError
 from rs_superres.nets.build import SceneNetwork
+from rs_superres.system.files import atomic_write
 from rs_superres.training.config import TrainConfig, read_train_config
 from rs_superres.zoo.checkpoint import save_weights
 
@@ -100,13 +101,8 @@ class RunFolder:
         Raises:
             RasterError: it cannot be written; the last one stands.
         """
-        partial = self.path / f".{STATE}.partial"
-        with writing(self.path):
-            try:
-                torch.save(dict(state), partial)
-                partial.replace(self.path / STATE)
-            finally:
-                partial.unlink(missing_ok=True)
+        with writing(self.path), atomic_write(self.path / STATE) as temporary:
+            torch.save(dict(state), temporary)
 
     def save_model(self, network: SceneNetwork, config: ModelConfig, card: str) -> None:
         """Write the model's files; the folder is a model from then on."""
@@ -141,10 +137,9 @@ class RunFolder:
         kept = [
             line for line in self.lines() if (order.index(line["phase"]), line["step"]) <= reached
         ]
-        partial = self.path / f".{LOG}.partial"
-        with writing(self.path):
-            partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-            partial.replace(self.path / LOG)
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        with writing(self.path), atomic_write(self.path / LOG) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager

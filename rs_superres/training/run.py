@@ -17,14 +17,14 @@ from rs_superres.errors import InputError
 from rs_superres.image.pictures import save
 from rs_superres.nets.build import SceneNetwork, lay_out, scene_network
 from rs_superres.system.devices import Precision, resolve_device
-from rs_superres.system.settings import Setting
+from rs_superres.system.settings import ScopedSetting
 from rs_superres.training import pictures, validation
 from rs_superres.training.batches import Crops
 from rs_superres.training.config import TUNING, TrainConfig
 from rs_superres.training.distributed import World, joined, local_device, speaks
 from rs_superres.training.folder import RunFolder
 from rs_superres.training.phase import Ended, fit_phase
-from rs_superres.training.scenes import NEAR, Scene, Skipped, find_scenes, near, split
+from rs_superres.training.scenes import NEAR, SkippedFile, TrainingScene, find_scenes, near, split
 from rs_superres.training.session import Listener, PhaseName, Session, Silence
 from rs_superres.zoo.checkpoint import load_weights
 
@@ -40,7 +40,7 @@ def _seek(fastest: bool) -> None:
 
 
 # Shapes of batches come again and again: on a GPU the fastest convolution for each is looked for.
-_fastest = Setting(lambda: bool(torch.backends.cudnn.benchmark), _seek)
+_fastest = ScopedSetting(lambda: bool(torch.backends.cudnn.benchmark), _seek)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class TrainReport:
     seconds: float
     ended: Ended
     scores: Sequence[validation.Score]
-    skipped: Sequence[Skipped]
+    skipped: Sequence[SkippedFile]
     """Files that were not trained on."""
 
 
@@ -119,9 +119,9 @@ def train(options: TrainOptions, listener: Listener) -> TrainReport:
     )
 
 
-def _by_file(lost: Counter[Skipped]) -> list[tuple[Skipped, int]]:
+def _by_file(lost: Counter[SkippedFile]) -> list[tuple[SkippedFile, int]]:
     """Each file that could not be read at times, with its first reason, and how often."""
-    first: dict[Path, Skipped] = {}
+    first: dict[Path, SkippedFile] = {}
     times: Counter[Path] = Counter()
     for each, count in lost.items():
         first.setdefault(each.path, each)
@@ -131,7 +131,7 @@ def _by_file(lost: Counter[Skipped]) -> list[tuple[Skipped, int]]:
 
 def _begin(
     options: TrainOptions, listener: Listener, stopped: Callable[[], bool]
-) -> tuple[Session, list[Skipped]]:
+) -> tuple[Session, list[SkippedFile]]:
     """Read configuration, scenes and weights; nothing is written yet."""
     device = local_device(resolve_device(options.device))
     folder = RunFolder(options.out)
@@ -198,7 +198,7 @@ def _sized(config: TrainConfig, start: str | None) -> TrainConfig:
 
 def _scenes(
     options: TrainOptions, config: TrainConfig, listener: Listener
-) -> tuple[list[Scene], list[Scene], list[Skipped]]:
+) -> tuple[list[TrainingScene], list[TrainingScene], list[SkippedFile]]:
     """Scenes to train on, scenes to validate on, and files that are neither."""
     scenes, skipped = find_scenes(options.data, cache_bytes=config.data.cache_gb * 1e9)
     if options.val:

@@ -12,7 +12,7 @@ import numpy as np
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.grid import Place, Window, pixel_size, place_of
 from rs_superres.raster import SUFFIXES, Source, open_source, rasters_below
-from rs_superres.scene.bands import Group, Wish, band_groups, decide
+from rs_superres.scene.bands import BandGroup, BandOptions, band_groups, decide
 from rs_superres.types import Valid, Values
 
 NEAR = 1000.0
@@ -20,12 +20,12 @@ NEAR = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class TrainingScene:
     """A raster that crops are taken from."""
 
     path: Path
     dtype: str
-    groups: tuple[Group, ...]
+    groups: tuple[BandGroup, ...]
     """What goes through the network together, with the value range, as ``upscale`` decides."""
     place: Place | None
     """Where it lies; None where it is nowhere on a map."""
@@ -55,7 +55,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
+class SkippedFile:
     """A file that is not trained on."""
 
     path: Path
@@ -64,7 +64,7 @@ class Skipped:
 
 def find_scenes(
     folders: Sequence[Path], *, cache_bytes: float
-) -> tuple[list[Scene], list[Skipped]]:
+) -> tuple[list[TrainingScene], list[SkippedFile]]:
     """Every raster under some folders that ``upscale`` would take, in the order of their names.
 
     Args:
@@ -74,8 +74,8 @@ def find_scenes(
     Raises:
         InputError: a folder is not there, or nothing usable is in them.
     """
-    scenes: list[Scene] = []
-    skipped: list[Skipped] = []
+    scenes: list[TrainingScene] = []
+    skipped: list[SkippedFile] = []
     left = cache_bytes
     for path in _files(folders):
         try:
@@ -86,7 +86,7 @@ def find_scenes(
                     scene = replace(scene, kept=source.read(scene.area))
                     left -= size
         except SuperResError as error:
-            skipped.append(Skipped(path=path, reason=str(error)))
+            skipped.append(SkippedFile(path=path, reason=str(error)))
         else:
             scenes.append(scene)
     if not scenes:
@@ -108,12 +108,12 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
         yield from rasters_below(folder)
 
 
-def _scene(path: Path, source: Source) -> Scene:
+def _scene(path: Path, source: Source) -> TrainingScene:
     """What is known of an open raster."""
     description = source.description
-    roles = decide(description, Wish())
+    roles = decide(description, BandOptions())
     samples = list(source.samples()) if description.dtype != "uint8" else []
-    return Scene(
+    return TrainingScene(
         path=path,
         dtype=description.dtype,
         groups=tuple(band_groups(roles, description.bands, samples, None)),
@@ -124,7 +124,9 @@ def _scene(path: Path, source: Source) -> Scene:
     )
 
 
-def split(scenes: Sequence[Scene], share: float, gap: int) -> tuple[list[Scene], list[Scene]]:
+def split(
+    scenes: Sequence[TrainingScene], share: float, gap: int
+) -> tuple[list[TrainingScene], list[TrainingScene]]:
     """Part scenes into training and validation by place, never by neighbouring crops.
 
     Scenes that overlap or lie within :data:`NEAR` of each other are one place; an image that is
@@ -157,12 +159,12 @@ def split(scenes: Sequence[Scene], share: float, gap: int) -> tuple[list[Scene],
     return training, [s for i, s in enumerate(scenes) if i in held]
 
 
-def _pixels(scene: Scene) -> int:
+def _pixels(scene: TrainingScene) -> int:
     """The area of a scene in pixels."""
     return scene.area.height * scene.area.width
 
 
-def _places(scenes: Sequence[Scene]) -> list[list[int]]:
+def _places(scenes: Sequence[TrainingScene]) -> list[list[int]]:
     """Indices of the scenes of each place."""
     places: list[list[int]] = []
     alone = [[i] for i, scene in enumerate(scenes) if scene.place is None]
@@ -175,7 +177,7 @@ def _places(scenes: Sequence[Scene]) -> list[list[int]]:
     return places + alone
 
 
-def near(one: Scene, other: Scene) -> bool:
+def near(one: TrainingScene, other: TrainingScene) -> bool:
     """Whether two scenes are one file, or lie within :data:`NEAR` of each other."""
     if one.path == other.path:
         return True
@@ -184,7 +186,9 @@ def near(one: Scene, other: Scene) -> bool:
     return one.place.near(other.place, NEAR)
 
 
-def _split_rows(scenes: Sequence[Scene], share: float, gap: int) -> tuple[list[Scene], list[Scene]]:
+def _split_rows(
+    scenes: Sequence[TrainingScene], share: float, gap: int
+) -> tuple[list[TrainingScene], list[TrainingScene]]:
     """The upper rows of each scene, and its last ones."""
     training, validation = [], []
     for scene in scenes:
@@ -205,7 +209,9 @@ def _split_rows(scenes: Sequence[Scene], share: float, gap: int) -> tuple[list[S
     return training, validation
 
 
-def pixel_sizes(scenes: Sequence[Scene], scales: tuple[float, float]) -> tuple[float, float] | None:
+def pixel_sizes(
+    scenes: Sequence[TrainingScene], scales: tuple[float, float]
+) -> tuple[float, float] | None:
     """Least and greatest low-resolution pixel that training sees, metres; None where unknown."""
     known = [s.pixel_size for s in scenes if s.pixel_size is not None]
     if not known:

@@ -15,11 +15,11 @@ from rs_superres.nets.build import SceneNetwork
 from rs_superres.system.devices import Precision
 from rs_superres.training import validation
 from rs_superres.training.batches import Crops
-from rs_superres.training.card import Made, card
+from rs_superres.training.card import CardFacts, card
 from rs_superres.training.config import TrainConfig
 from rs_superres.training.distributed import World
 from rs_superres.training.folder import RunFolder
-from rs_superres.training.scenes import Scene, Skipped, pixel_sizes
+from rs_superres.training.scenes import SkippedFile, TrainingScene, pixel_sizes
 
 SCALES = (2.0, 3.0, 4.0, 8.0)
 """Magnifications of a validation, those within the trained range."""
@@ -68,8 +68,8 @@ class Session:
     device: torch.device
     precision: Precision
     network: SceneNetwork
-    training: Sequence[Scene]
-    held_out: Sequence[Scene]
+    training: Sequence[TrainingScene]
+    held_out: Sequence[TrainingScene]
     """Scenes to validate on."""
     by_place: bool
     """Whether they were held out of the data by place, or else named by the caller."""
@@ -81,7 +81,7 @@ class Session:
     """Iterations of each phase, at most."""
     max_seconds: float | None
     """Time of the whole run."""
-    lost: Counter[Skipped] = field(default_factory=Counter)
+    lost: Counter[SkippedFile] = field(default_factory=Counter)
     """Files that could not be read where a crop was wanted, and how often."""
     steps: dict[str, int] = field(default_factory=lambda: {"prior": 0, "denoiser": 0})
     """Iterations of each phase so far."""
@@ -127,7 +127,7 @@ class Session:
             windows: on how many.
         """
         config, network = self.made()
-        made = Made(
+        made = CardFacts(
             name=self.folder.path.resolve().name,
             config=self.config,
             start=self.start,

@@ -14,7 +14,7 @@ from rs_superres.image.degradation import compared, resampled
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.image.statistics import psnr
 from rs_superres.scene.image import enlarge
-from rs_superres.training.scenes import Scene
+from rs_superres.training.scenes import TrainingScene
 from rs_superres.types import Values
 from rs_superres.zoo import Model
 
@@ -62,7 +62,7 @@ class Trial:
     value_range: ValueRange
 
 
-def truths(scenes: Sequence[Scene], count: int) -> list[Truth]:
+def truths(scenes: Sequence[TrainingScene], count: int) -> list[Truth]:
     """Windows without nodata, spread over the scenes; the same ones each time."""
     chance = np.random.default_rng(0)
     found: list[Truth] = []

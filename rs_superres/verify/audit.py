@@ -9,7 +9,7 @@ import numpy as np
 
 from rs_superres.errors import InputError
 from rs_superres.raster import Band, Description, Paths, Selection, Source, open_source
-from rs_superres.verify.comparison import Pair
+from rs_superres.verify.comparison import SourceResultPair
 from rs_superres.verify.findings import Audit, Finding
 from rs_superres.verify.masks import Masks
 from rs_superres.verify.placement import crs_finding, extent_finding, placed
@@ -62,7 +62,7 @@ def verify(
         if zoom is not None:
             shared = _compared(here, there)
             if shared:
-                pair = Pair(source=chosen, out=made, zoom=zoom, bands=shared)
+                pair = SourceResultPair(source=chosen, out=made, zoom=zoom, bands=shared)
                 findings += _measured(pair, progress)
         shape = there.grid.shape
         return Audit(
@@ -74,7 +74,7 @@ def verify(
         )
 
 
-def _measured(pair: Pair, progress: Progress | None) -> list[Finding]:
+def _measured(pair: SourceResultPair, progress: Progress | None) -> list[Finding]:
     """What takes the pixels."""
     masks, radiometry = Masks(pair), Radiometry(pair)
     blocks = list(pair.blocks())

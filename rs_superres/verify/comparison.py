@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rs_superres.grid import SNAP, Axis, Patch, Window, Zoom
+from rs_superres.grid import SNAP, AxisMapping, AxisSupport, Window, Zoom
 from rs_superres.image.degradation import kernel_weights
 from rs_superres.image.radiometry import eroded, fill_holes
 from rs_superres.image.resampling import cubic
@@ -35,7 +35,7 @@ PLACE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class SourceResultPair:
     """Both rasters, open; band i of one is band i of the other."""
 
     source: Source
@@ -61,7 +61,7 @@ class Pair:
         side = int(math.sqrt(pixels) / self.zoom.scale) // PLACE * PLACE
         return min(max(side, PLACE), 256)
 
-    def read(self, window: Window) -> Block:
+    def read(self, window: Window) -> ComparedBlock:
         """Read one block, with what lies around it."""
         around = Window(
             window.row - HALO,
@@ -69,14 +69,12 @@ class Pair:
             window.height + 2 * HALO,
             window.width + 2 * HALO,
         )
-        values, valid = self.source.read_reflected(
-            around.row, around.column, around.height, around.width
-        )
+        values, valid = self.source.read_mirrored(around)
         rows = _pixels(self.zoom.rows, window.row - KERNEL, window.height + 2 * KERNEL)
         columns = _pixels(self.zoom.columns, window.column - KERNEL, window.width + 2 * KERNEL)
         pixels = Window(rows.start, columns.start, len(rows), len(columns))
         made, made_valid = self.out.read(pixels)
-        return Block(
+        return ComparedBlock(
             zoom=self.zoom,
             window=window,
             pixels=pixels,
@@ -102,7 +100,7 @@ def seen(raster: Source, values: Values, valid: Valid) -> Valid:
     return valid
 
 
-def _pixels(axis: Axis, cell: int, count: int) -> range:
+def _pixels(axis: AxisMapping, cell: int, count: int) -> range:
     """The result's pixels that touch some source pixels, their centres inside the source."""
     cells = max(cell, 0), min(cell + count, axis.source)
     first, last = (axis.edge(float(c)) for c in cells)
@@ -114,7 +112,7 @@ def _pixels(axis: Axis, cell: int, count: int) -> range:
     return range(max(0, math.floor(first)), min(axis.size, math.ceil(last)))
 
 
-def weights(axis: Axis, cells: range, pixels: range, shift: float = 0.0) -> Doubles:
+def weights(axis: AxisMapping, cells: range, pixels: range, shift: float = 0.0) -> Doubles:
     """Keys' cubic as wide as a source pixel, which brings a result back: (cell, pixel).
 
     Args:
@@ -130,7 +128,7 @@ def weights(axis: Axis, cells: range, pixels: range, shift: float = 0.0) -> Doub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class ComparedBlock:
     """A window of the source, its surroundings, and the result's pixels over it."""
 
     zoom: Zoom
@@ -156,12 +154,12 @@ class Block:
         if not valid.all():
             middle = values[valid].mean() if valid.any() else 0.0
             values = fill_holes(np.where(valid, values - middle, 0.0), valid, HALO) + middle
-        rows = Patch(
+        rows = AxisSupport(
             self.window.row - HALO,
             values.shape[1],
             self.zoom.rows.positions(self.pixels.row, self.pixels.height),
         )
-        columns = Patch(
+        columns = AxisSupport(
             self.window.column - HALO,
             values.shape[2],
             self.zoom.columns.positions(self.pixels.column, self.pixels.width),

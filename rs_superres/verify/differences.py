@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rs_superres.grid import Window
 from rs_superres.image.statistics import Moments
 from rs_superres.types import Doubles, Valid
-from rs_superres.verify.comparison import PLACE, Block, Pair
+from rs_superres.verify.comparison import PLACE, ComparedBlock, SourceResultPair
 
 Kind = TypeVar("Kind", bound=np.generic)
 Images = tuple[Doubles, Doubles, Doubles]
@@ -43,7 +43,7 @@ class Span:
     """The least difference that means something."""
 
 
-def spans_of(pair: Pair) -> list[Span]:
+def spans_of(pair: SourceResultPair) -> list[Span]:
     """The spread of every band, by sampled windows of the source."""
     samples = list(pair.source.samples())
     out = []
@@ -92,7 +92,7 @@ class Differences:
     worst: tuple[float, int, int] = (0.0, 0, 0)
     """The largest offset of a place, and its row and column in the source."""
 
-    def add(self, block: Block, sound: Valid, images: Images, ends: Window) -> None:
+    def add(self, block: ComparedBlock, sound: Valid, images: Images, ends: Window) -> None:
         """More of the band.
 
         Args:
@@ -117,7 +117,7 @@ class Differences:
                 self.sides[side].add(beside[line][sound[line]], apart[line][sound[line]])
         self._add_places(block, sound, images)
 
-    def _add_places(self, block: Block, sound: Valid, images: Images) -> None:
+    def _add_places(self, block: ComparedBlock, sound: Valid, images: Images) -> None:
         """Offset and gain of each place that is sound as a whole."""
         span = self.span
         whole = _in_places(sound).all(axis=-1)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rs_superres.grid import Axis, Window
+from rs_superres.grid import AxisMapping, Window
 from rs_superres.image.radiometry import eroded
 from rs_superres.types import Indices, Valid
-from rs_superres.verify.comparison import MARGIN, Block, Pair
+from rs_superres.verify.comparison import MARGIN, ComparedBlock, SourceResultPair
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
 
@@ -20,11 +20,11 @@ CHUNK = 512
 class Masks:
     """Counts pixels of the result over blocks."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: SourceResultPair) -> None:
         self._pair = pair
         self._valid = self._lost = self._invalid = self._invented = self._broken = 0
 
-    def add(self, block: Block) -> None:
+    def add(self, block: ComparedBlock) -> None:
         """Count those over one block."""
         rows, columns, own = block.under()
         for band in self._pair.bands:
@@ -74,7 +74,7 @@ def _at(valid: Valid, rows: Indices, columns: Indices) -> Valid:
     return both
 
 
-def _outside(pair: Pair) -> Iterator[Window]:
+def _outside(pair: SourceResultPair) -> Iterator[Window]:
     """Windows of the result that lie outside the source by a pixel and more."""
     shape = pair.out.description.grid.shape
     rows, columns = (_inner(axis) for axis in (pair.zoom.rows, pair.zoom.columns))
@@ -92,7 +92,7 @@ def _outside(pair: Pair) -> Iterator[Window]:
                 )
 
 
-def _inner(axis: Axis) -> range:
+def _inner(axis: AxisMapping) -> range:
     """The result's pixels over the source, and one beyond on either side."""
     first, last = round(axis.edge(0.0)) - 1, round(axis.edge(float(axis.source))) + 1
     return range(min(max(first, 0), axis.size), max(min(last, axis.size), 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rs_superres.errors import InputError
-from rs_superres.grid import SNAP, Axis, Zoom
+from rs_superres.grid import SNAP, AxisMapping, Zoom
 from rs_superres.raster import Description, same_crs
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
@@ -56,12 +56,12 @@ def _by_transforms(source: Description, out: Description) -> tuple[Zoom | None, 
     return Zoom(source=here, output=there, rows=rows, columns=columns), ""
 
 
-def _axis(cells: int, size: int, step: float, start: float) -> Axis:
+def _axis(cells: int, size: int, step: float, start: float) -> AxisMapping:
     """An axis; the whole extent exactly where a transform's digits say nearly that."""
     end = (start + size * step - cells) / step
     if max(abs(start / step), abs(end)) < SLACK:
-        return Axis.over_extent(cells, size)
-    return Axis.stepping(cells, size, step=step, start=start)
+        return AxisMapping.over_extent(cells, size)
+    return AxisMapping.stepping(cells, size, step=step, start=start)
 
 
 def _by_points(source: Description, out: Description) -> tuple[Zoom | None, str]:

@@ -12,7 +12,7 @@ import numpy as np
 from rs_superres.grid import Window
 from rs_superres.image.statistics import Moments
 from rs_superres.types import Doubles, Valid
-from rs_superres.verify.comparison import PLACE, Block, Pair
+from rs_superres.verify.comparison import PLACE, ComparedBlock, SourceResultPair
 from rs_superres.verify.differences import Differences, spans_of
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import NOISE, RULES
@@ -30,7 +30,7 @@ BIAS_FREE = 0.1
 class Radiometry:
     """Gathers the figures of all bands over blocks."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: SourceResultPair) -> None:
         self._pair = pair
         self.spans = spans_of(pair)
         """Of every band."""
@@ -39,7 +39,7 @@ class Radiometry:
         rows, columns = pair.zoom.rows.covered(), pair.zoom.columns.covered()
         self._ends = Window(rows.start, columns.start, len(rows), len(columns))
 
-    def add(self, block: Block) -> None:
+    def add(self, block: ComparedBlock) -> None:
         """Bring one block back and take its figures."""
         rows, columns = block.operators()
         dtype = self._pair.source.description.dtype

@@ -12,9 +12,9 @@ from itertools import product
 import numpy as np
 
 from rs_superres.grid import Window
-from rs_superres.grid.lattice import spread
+from rs_superres.grid.lattice import evenly_spaced
 from rs_superres.types import Doubles, Valid
-from rs_superres.verify.comparison import Block, Pair
+from rs_superres.verify.comparison import ComparedBlock, SourceResultPair
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import NOISE, RULES
 
@@ -66,7 +66,7 @@ def error_of(precision: Doubles) -> float:
     return least**-0.5 if least > 0 else np.inf
 
 
-def registration(pair: Pair) -> Finding:
+def registration(pair: SourceResultPair) -> Finding:
     """Measure the shift of every band, on windows placed by the scene's size."""
     chosen = [pair.bands[i] for i in _spread(len(pair.bands), BANDS)]
     shifts: dict[int, list[Shift]] = {band: [] for band in chosen}
@@ -112,7 +112,7 @@ def _judged(shifts: list[Shift]) -> tuple[Doubles, float, float]:
     return middle, float(np.abs(middle).max()), max(error, SURE / len(sharp) ** 0.5)
 
 
-def shift_of(block: Block, band: int) -> Shift | None:
+def shift_of(block: ComparedBlock, band: int) -> Shift | None:
     """The shift of one band in a block; None where there is no texture."""
     true, sound = block.source(band), block.sound(band)
     sound = _inner(sound)
@@ -158,11 +158,11 @@ def _inner(sound: Valid) -> Valid:
     return inner
 
 
-def _windows(pair: Pair) -> list[Window]:
+def _windows(pair: SourceResultPair) -> list[Window]:
     """Windows of the source, evenly placed by its size."""
     side = min(SIDE, pair.block_side)
     rows, columns = (
-        [(r.start + start, min(side, len(r))) for start in spread(len(r), side, ACROSS)]
+        [(r.start + start, min(side, len(r))) for start in evenly_spaced(len(r), side, ACROSS)]
         for r in (pair.zoom.rows.covered(), pair.zoom.columns.covered())
     )
     return [Window(r, c, h, w) for (r, h), (c, w) in product(rows, columns) if h > 4 and w > 4]

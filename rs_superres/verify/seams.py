@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.grid import Axis, Window
-from rs_superres.grid.lattice import spread
+from rs_superres.grid import AxisMapping, Window
+from rs_superres.grid.lattice import evenly_spaced
 from rs_superres.types import Indices
-from rs_superres.verify.comparison import HALO, Block, Pair
+from rs_superres.verify.comparison import HALO, ComparedBlock, SourceResultPair
 from rs_superres.verify.differences import Span
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
@@ -71,7 +71,7 @@ class Seams:
     """Result pixels before its first line."""
 
 
-def seams(pair: Pair, spans: list[Span]) -> Finding:
+def seams(pair: SourceResultPair, spans: list[Span]) -> Finding:
     """Search the result's lines, or look at those that its tags name."""
     rule = RULES["seams"]
     named = _lattice(pair.out.description.tags)
@@ -177,7 +177,9 @@ def _scores(figures: Profile, period: int, needed: int) -> Profile:
     return np.where(counts >= needed, sums / np.sqrt(np.maximum(counts, 1)), -np.inf)
 
 
-def _profile(pair: Pair, spans: list[Span], *, down: bool) -> tuple[int, Profile, Profile] | None:
+def _profile(
+    pair: SourceResultPair, spans: list[Span], *, down: bool
+) -> tuple[int, Profile, Profile] | None:
     """Mean absolute jumps of what is added to cubic, across lines, along strips of the scene.
 
     Returns:
@@ -194,7 +196,7 @@ def _profile(pair: Pair, spans: list[Span], *, down: bool) -> tuple[int, Profile
     if len(cells) < 8 or width < 4:
         return None
     totals, count = np.zeros((2, along.size + 1)), np.zeros(along.size + 1)
-    for place in spread(len(others), width, STRIPS):
+    for place in evenly_spaced(len(others), width, STRIPS):
         other = others.start + place
         for cell in range(cells.start, cells.stop, side):
             length = min(side, cells.stop - cell)
@@ -212,7 +214,12 @@ def _profile(pair: Pair, spans: list[Span], *, down: bool) -> tuple[int, Profile
 
 
 def _add(
-    pair: Pair, spans: list[Span], block: Block, down: bool, totals: Profile, count: Profile
+    pair: SourceResultPair,
+    spans: list[Span],
+    block: ComparedBlock,
+    down: bool,
+    totals: Profile,
+    count: Profile,
 ) -> None:
     """One block's jumps."""
     rows, columns, _ = block.under()
@@ -238,7 +245,7 @@ def _add(
         count[lines] += pairs.sum(axis=1)
 
 
-def _phase(axis: Axis, start: int, count: int) -> Indices:
+def _phase(axis: AxisMapping, start: int, count: int) -> Indices:
     """The kind of each line: its place between source pixels."""
     for repeat in range(1, PHASES + 1):
         if abs(repeat * axis.step - round(repeat * axis.step)) < REPEATS:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from rs_superres.config import ModelConfig, to_toml
 from rs_superres.errors import ModelError
 from rs_superres.nets.build import paper_network
-from rs_superres.system.files import new_folder
-from rs_superres.zoo.paper import read_released, released_config
+from rs_superres.system.files import atomic_folder, atomic_write
+from rs_superres.zoo.paper import paper_config, read_paper_checkpoint
 
 CONFIG, WEIGHTS, CARD = "config.toml", "weights.safetensors", "card.md"
 """The files of a model folder."""
@@ -33,13 +33,9 @@ def save_weights(module: nn.Module, path: Path) -> None:
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        # Not its save_file, whose files only their owner can read.
-        partial.write_bytes(save(tensors))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_write(path) as temporary:
+        # Not safetensors' save_file, which makes files that only their owner can read.
+        temporary.write_bytes(save(tensors))
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
@@ -102,15 +98,15 @@ def import_checkpoint(
         ModelError: not such a checkpoint, sizes that do not fit, or ``out`` cannot be made.
     """
     _check_target(out, overwrite)
-    tensors, which = read_released(source, weights)
-    config = released_config(source, tensors, norm_groups)
+    tensors, which = read_paper_checkpoint(source, weights)
+    config = paper_config(source, tensors, norm_groups)
     # On the meta device the network takes no memory: it only says what fits.
     with torch.device("meta"):
         network = paper_network(config)
     _check(network, tensors, source)
     network.load_state_dict(tensors, assign=True)
     try:
-        with new_folder(out) as folder:
+        with atomic_folder(out) as folder:
             (folder / CONFIG).write_text(to_toml(config), encoding="utf-8")
             (folder / CARD).write_text(_card(source.name, which, config, network), encoding="utf-8")
             save_weights(network, folder / WEIGHTS)

@@ -75,7 +75,9 @@ UNUSED = re.compile(r"(srno\.)?encoder\.(sub|add)_mean\.(weight|bias)")
 """Stand in the file of an EDSR; its forward pass skips them."""
 
 
-def read_released(path: Path, weights: Literal["ema", "raw"]) -> tuple[dict[str, Tensor], str]:
+def read_paper_checkpoint(
+    path: Path, weights: Literal["ema", "raw"]
+) -> tuple[dict[str, Tensor], str]:
     """The tensors of a public checkpoint under our names.
 
     Args:
@@ -196,7 +198,7 @@ def _usable(value: Any) -> bool:
     )
 
 
-def released_config(path: Path, tensors: Mapping[str, Tensor], norm_groups: int) -> ModelConfig:
+def paper_config(path: Path, tensors: Mapping[str, Tensor], norm_groups: int) -> ModelConfig:
     """The configuration that a checkpoint's shapes tell.
 
     Args:

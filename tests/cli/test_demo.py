@@ -19,13 +19,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the command asked the library for, which answers without work."""
     asked: dict[str, Any] = {}
 
-    def run(folder: Path, **rest: Any) -> demo.Outcome:
+    def run(folder: Path, **rest: Any) -> demo.DemoReport:
         asked.update(rest, folder=folder)
         if folder.name == "taken":
             raise InputError("taken exists already")
         if rest["progress"] is not None:
             rest["progress"](4, 4)
-        return demo.Outcome(
+        return demo.DemoReport(
             scene=folder / "scene.tif",
             result=folder / "upscaled.tif",
             picture=folder / "before-after.png",

@@ -22,9 +22,9 @@ from rs_superres.engine.store import CellStore
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.raster import Source
-from rs_superres.scene.cell import Made, compute_cell
+from rs_superres.scene.cell import CellResult, compute_cell
 from rs_superres.scene.reader import Reader
-from rs_superres.scene.recipe import Recipe
+from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.memory import peak, resident
 from tests import rasters
 from tests.rasters import RGB, textured
@@ -109,7 +109,7 @@ def test_what_fails_beside_others_is_told(
 ) -> None:
     monkeypatch.setattr(compute, "cores", lambda: 8)
 
-    def failing(recipe: Recipe, reader: Reader, cell: Window) -> Any:
+    def failing(recipe: CellRecipe, reader: Reader, cell: Window) -> Any:
         if cell.row and cell.column:
             raise RasterError("cannot read it")
         return compute_cell(recipe, reader, cell)
@@ -251,14 +251,14 @@ def test_the_next_cell_is_read_and_the_last_written_meanwhile(
     """While the third cell is computed, the fourth is read and the second written."""
     computed: list[Window] = []
     read, written = Event(), Event()
-    reading, putting = Source.read_reflected, CellStore.put
+    reading, putting = Source.read_mirrored, CellStore.put
 
-    def observed_read(self: Source, *window: int) -> Any:
+    def observed_read(self: Source, window: Window) -> Any:
         if len(computed) == 3:
             read.set()
-        return reading(self, *window)
+        return reading(self, window)
 
-    def observed_put(self: CellStore, cell: Window, made: Made) -> None:
+    def observed_put(self: CellStore, cell: Window, made: CellResult) -> None:
         if cell in computed[1:2]:
             assert third.wait(20)  # held back until the third is being computed
             written.set()
@@ -266,7 +266,7 @@ def test_the_next_cell_is_read_and_the_last_written_meanwhile(
 
     third = Event()
 
-    def observed(recipe: Recipe, reader: Reader, cell: Window) -> Made:
+    def observed(recipe: CellRecipe, reader: Reader, cell: Window) -> CellResult:
         computed.append(cell)
         if len(computed) == 3:
             third.set()
@@ -275,7 +275,7 @@ def test_the_next_cell_is_read_and_the_last_written_meanwhile(
         return compute_cell(recipe, reader, cell)
 
     monkeypatch.setattr(compute, "cores", lambda: 2)
-    monkeypatch.setattr(Source, "read_reflected", observed_read)
+    monkeypatch.setattr(Source, "read_mirrored", observed_read)
     monkeypatch.setattr(CellStore, "put", observed_put)
     monkeypatch.setattr(compute, "compute_cell", observed)
     told = upscaled(source, tmp_path / "out.tif", tiny)

@@ -40,7 +40,7 @@ PLACES = {"north up": NORTH_UP, "south up": SOUTH_UP, "turned": TURNED, "sheared
 
 def with_inference(plan: Plan, inference: Inference) -> Plan:
     # What a cell's surroundings are sound for only a real network says.
-    consistency = plan.recipe.consistency if inference.sound else None
+    consistency = plan.recipe.consistency if inference.valid_margin else None
     return replace(plan, recipe=replace(plan.recipe, inference=inference, consistency=consistency))
 
 

@@ -13,7 +13,7 @@ import pytest
 from rs_superres.engine.store import CellStore, opened_store, published, scratch_of
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window
-from rs_superres.scene.cell import Made
+from rs_superres.scene.cell import CellResult
 
 CELL, OTHER = Window(0, 64, 4, 5), Window(64, 0, 4, 5)
 SETTINGS = {"seed": 1, "window": {"row": 0}}
@@ -37,7 +37,7 @@ def test_cells_come_back_as_they_were(store: CellStore, dtype: str, masked: bool
     mask = values[0] % 2 == 0 if masked else None
     spread = np.full((2, 4, 5), 0.5, dtype=np.float32) if masked else None
     assert not store.has(CELL)
-    store.put(CELL, Made(values, mask, spread))
+    store.put(CELL, CellResult(values, mask, spread))
     assert store.has(CELL)
     assert not store.has(OTHER)
     back, back_mask, back_spread = store.get(CELL)
@@ -58,13 +58,13 @@ def test_a_cell_that_breaks_off_is_not_there(
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(OSError, match="No space left"):
-        store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+        store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     assert not store.has(CELL)
 
 
 def test_the_same_settings_keep_the_cells(store: CellStore) -> None:
     assert store.begin(SETTINGS, resume=True) is None
-    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     assert store.begin(dict(reversed(SETTINGS.items())), resume=True) is None
     assert store.has(CELL)
 
@@ -83,21 +83,21 @@ def test_other_settings_start_anew(
     store: CellStore, settings: dict[str, object], resume: bool, why: str
 ) -> None:
     store.begin(SETTINGS, resume=True)
-    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     assert store.begin(settings, resume=resume) == why
     assert not store.has(CELL)
     assert store.begin(settings, resume=True) is None
 
 
 def test_cells_without_a_note_of_their_settings_are_dropped(store: CellStore) -> None:
-    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     assert store.begin(SETTINGS, resume=True) is not None
     assert not store.has(CELL)
 
 
 def test_removal(store: CellStore) -> None:
     store.begin(SETTINGS, resume=True)
-    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     store.remove()
     assert not store.folder.exists()
 
@@ -121,7 +121,7 @@ def test_names_that_were_being_given_are_known_to_the_next_run(tmp_path: Path) -
     with opened_store(folder) as store:
         store.result.write_bytes(b"result")
         with pytest.raises(FileNotFoundError):
-            store.publish({store.result: out, store.spread: tmp_path / "std.tif"})
+            store.publish({store.result: out, store.uncertainty: tmp_path / "std.tif"})
     assert out.read_bytes() == b"result"
     assert published(folder) == {out, tmp_path / "std.tif"}
 
@@ -177,7 +177,7 @@ def test_a_result_from_another_disk_is_copied(
 
 
 def test_a_damaged_cell_is_told(store: CellStore) -> None:
-    store.put(CELL, Made(np.zeros((1, 4, 5)), None))
+    store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     [path] = store.folder.glob("*.npz")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RasterError, match="is damaged"):

@@ -16,10 +16,10 @@ from rs_superres.evaluation.lpips import Lpips
 from rs_superres.evaluation.pairs import find_pairs
 from rs_superres.evaluation.protocol import interpolated
 from rs_superres.evaluation.scores import scores
-from rs_superres.grid import Grid, Patch, Shape, Zoom
+from rs_superres.grid import AxisSupport, Grid, Shape, Zoom
 from rs_superres.image.resampling import cubic
 from rs_superres.scene.image import enlarged
-from rs_superres.scene.recipe import Way
+from rs_superres.scene.recipe import ModelSettings
 from tests import rasters
 from tests.rasters import NORTH_UP, RGB, textured
 
@@ -45,7 +45,7 @@ def test_the_result_is_that_of_like(folders: tuple[Path, Path], tmp_path: Path, 
     made, _ = enlarged(
         case.low,
         case.zoom,
-        Way(model=zoo.load(tiny), steps=0, precision="fp32", device=torch.device("cpu")),
+        ModelSettings(model=zoo.load(tiny), steps=0, precision="fp32", device=torch.device("cpu")),
     )
     out = tmp_path / "out.tif"
     options = engine.Options(like=high / "a.tiff", model=tiny, steps=0, precision="fp32")
@@ -67,7 +67,9 @@ def test_bicubic_is_cubic_where_the_pixels_lie(folders: tuple[Path, Path]) -> No
     zoom = Zoom.by_grid(
         Grid(Shape(60, 50), NORTH_UP, rasters.UTM), Grid(Shape(90, 80), FINE, rasters.UTM)
     )
-    rows, columns = (Patch(0, a.source, a.positions(0, a.size)) for a in (zoom.rows, zoom.columns))
+    rows, columns = (
+        AxisSupport(0, a.source, a.positions(0, a.size)) for a in (zoom.rows, zoom.columns)
+    )
     wanted = np.rint(cubic(values, rows, columns).clip(0, 255))
     np.testing.assert_allclose(interpolated(case).astype(float), wanted, atol=1)
 

@@ -15,7 +15,7 @@ from rs_superres.evaluation.scores import scores
 from rs_superres.image.degradation import kernel_matrix
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.raster import Band
-from rs_superres.scene.bands import Group
+from rs_superres.scene.bands import BandGroup
 from tests.rasters import Array, textured
 
 BICUBIC = ConsistencyConfig()
@@ -35,7 +35,7 @@ def case_of(
     bands = Bands(
         index=index,
         bands=(Band(dtype=image.dtype.name),) * len(image),
-        groups=tuple(Group(m, value_range) for m in members),
+        groups=tuple(BandGroup(m, value_range) for m in members),
         alpha=(),
     )
     there = np.ones(image.shape, dtype=np.bool_) if valid is None else valid

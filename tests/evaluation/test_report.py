@@ -18,7 +18,7 @@ from PIL import Image
 from rs_superres.errors import InputError, RasterError
 from rs_superres.evaluation import files
 from rs_superres.evaluation.figures import FIGURES
-from rs_superres.evaluation.plans import Options, plan
+from rs_superres.evaluation.plans import EvaluationOptions, plan
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
 from rs_superres.evaluation.run import run
@@ -33,7 +33,11 @@ def found(tmp_path_factory: pytest.TempPathFactory, tiny: str) -> Evaluation:
     for i in range(3):
         image = textured(i, 3, 60, 60).clip(0, 200 + 20 * i).astype(np.uint8)
         rasters.write(folder / f"<{i}>.tif", image, colours=RGB)
-    return run(plan(Options(data=(folder,), models=(tiny,), scales=(2.0, 3.0), steps=1, samples=2)))
+    return run(
+        plan(
+            EvaluationOptions(data=(folder,), models=(tiny,), scales=(2.0, 3.0), steps=1, samples=2)
+        )
+    )
 
 
 def test_files(found: Evaluation, tmp_path: Path, tiny: str) -> None:
@@ -129,7 +133,7 @@ def test_pictures_are_stretched_alike(tmp_path: Path, tiny: str) -> None:
     """Of 16 bits, by the low resolution: one value is one grey in every picture."""
     ramp = np.broadcast_to(np.linspace(1000, 9000, 64), (1, 64, 64)).astype(np.uint16)
     rasters.write(tmp_path / "a.tif", ramp)
-    found = run(plan(Options(data=(tmp_path,), models=(tiny,), scales=(2.0,), steps=0)))
+    found = run(plan(EvaluationOptions(data=(tmp_path,), models=(tiny,), scales=(2.0,), steps=0)))
     (shown,) = found.examples
     assert list(shown.pictures) == ["low resolution", BICUBIC, tiny, "truth"]
     pictures = {

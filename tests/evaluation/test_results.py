@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from rs_superres.evaluation.plans import Options, plan
+from rs_superres.evaluation.plans import EvaluationOptions, plan
 from rs_superres.evaluation.results import BICUBIC, Evaluation, Row, middle_and_ends, summarised
 from rs_superres.evaluation.run import run
 from tests import rasters
@@ -54,7 +54,7 @@ def test_tiles_of_one_raster_have_no_interval(tmp_path: Path, tiny: str) -> None
     blank = np.zeros((3, 1100, 1100), np.uint8)
     blank[:, 300:420] = textured(1, 3, 120, 1100) | 1
     rasters.write(tmp_path / "a.tif", blank, colours=RGB, nodata=0)
-    found = run(plan(Options(data=(tmp_path,), models=(tiny,), scales=(8.0,), steps=0)))
+    found = run(plan(EvaluationOptions(data=(tmp_path,), models=(tiny,), scales=(8.0,), steps=0)))
     assert len({r.tile for r in found.rows}) > 1
     summary = found.summary(tiny, 8.0, "psnr")
     assert summary is not None

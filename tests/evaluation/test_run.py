@@ -10,7 +10,7 @@ import pytest
 from rs_superres import zoo
 from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError
-from rs_superres.evaluation.plans import Options, plan
+from rs_superres.evaluation.plans import EvaluationOptions, plan
 from rs_superres.evaluation.results import BICUBIC
 from rs_superres.evaluation.run import run
 from rs_superres.image.degradation import bicubic
@@ -32,7 +32,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_means_over_the_images(data: Path, tiny: str) -> None:
     decided = plan(
-        Options(data=(data,), models=(tiny,), scales=(2.0, 4.0), steps=0, precision="fp32")
+        EvaluationOptions(
+            data=(data,), models=(tiny,), scales=(2.0, 4.0), steps=0, precision="fp32"
+        )
     )
     told: list[tuple[int, int]] = []
     found = run(decided, lambda done, total: told.append((done, total)))
@@ -60,7 +62,7 @@ def test_means_over_the_images(data: Path, tiny: str) -> None:
 
 
 def test_seeds_and_samples(data: Path, tiny: str) -> None:
-    options = Options(
+    options = EvaluationOptions(
         data=(data,), models=(tiny,), scales=(3.0,), steps=1, seeds=2, samples=2, limit=2,
         degradation=ConsistencyConfig(kernel="area"),
     )  # fmt: skip
@@ -84,7 +86,7 @@ def test_seeds_and_samples(data: Path, tiny: str) -> None:
 def test_without_consistency_results_lie_further_from_their_source(data: Path, tiny: str) -> None:
     below = []
     for consistency in (True, False):
-        options = Options(
+        options = EvaluationOptions(
             data=(data,), models=(tiny,), scales=(2.0,), steps=0, consistency=consistency
         )
         summary = run(plan(options)).summary(tiny, 2.0, "consistency")
@@ -96,13 +98,22 @@ def test_without_consistency_results_lie_further_from_their_source(data: Path, t
 def test_what_makes_no_sense(data: Path, tiny: str, tmp_path: Path) -> None:
     prior = str(models.write(tmp_path / "prior", models.config(denoiser=False)))
     for options, message in (
-        (Options(models=(tiny,)), "one of --data and --pairs is needed"),
-        (Options(data=(data,), pairs=(data, data)), "one of --data and --pairs is needed"),
-        (Options(data=(data,), models=(tiny, tiny)), "expected each once"),
-        (Options(data=(data,), scales=(1.0,)), "expected numbers above 1"),
-        (Options(data=(data,), steps=0, seeds=2), "the prior alone, which draws nothing"),
-        (Options(data=(data,), models=(prior,), steps=2), "is a prior alone: use --steps 0"),
-        (Options(data=(data,), models=(tiny,), scales=(8.0,)), "too small for these scales"),
+        (EvaluationOptions(models=(tiny,)), "one of --data and --pairs is needed"),
+        (
+            EvaluationOptions(data=(data,), pairs=(data, data)),
+            "one of --data and --pairs is needed",
+        ),
+        (EvaluationOptions(data=(data,), models=(tiny, tiny)), "expected each once"),
+        (EvaluationOptions(data=(data,), scales=(1.0,)), "expected numbers above 1"),
+        (EvaluationOptions(data=(data,), steps=0, seeds=2), "the prior alone, which draws nothing"),
+        (
+            EvaluationOptions(data=(data,), models=(prior,), steps=2),
+            "is a prior alone: use --steps 0",
+        ),
+        (
+            EvaluationOptions(data=(data,), models=(tiny,), scales=(8.0,)),
+            "too small for these scales",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             plan(options)

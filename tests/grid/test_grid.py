@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shapely import affinity, box
 
 from rs_superres.errors import InputError
-from rs_superres.grid import Axis, Grid, Shape, Window, Zoom, exact_scale
+from rs_superres.grid import AxisMapping, Grid, Shape, Window, Zoom, exact_scale
 
 CRS = "EPSG:32633"
 sides = st.integers(1, 40_000)
@@ -137,7 +137,7 @@ def test_a_grid_without_transform() -> None:
 @given(source=sides, scale=scales, data=st.data())
 def test_positions_of_a_scale_are_exact(source: int, scale: str, data: st.DataObject) -> None:
     size = Zoom.by_scale(grid(source, source), scale).rows.size
-    axis = Axis.over_extent(source, size)
+    axis = AxisMapping.over_extent(source, size)
     o = data.draw(st.integers(0, size - 1))
     true = Fraction((2 * o + 1) * source, 2 * size) - Fraction(1, 2)
     [position], [cell] = axis.positions(o, 1), axis.under(o, 1)
@@ -149,9 +149,9 @@ def test_positions_of_a_scale_are_exact(source: int, scale: str, data: st.DataOb
 
 
 axes = st.one_of(
-    st.builds(Axis.over_extent, st.just(50), st.integers(51, 900)),
+    st.builds(AxisMapping.over_extent, st.just(50), st.integers(51, 900)),
     st.builds(
-        lambda step, start: Axis.stepping(50, 300, step=step, start=start),
+        lambda step, start: AxisMapping.stepping(50, 300, step=step, start=start),
         st.floats(0.01, 0.9999),
         st.floats(-1e4, 1e4),
     ),
@@ -159,7 +159,7 @@ axes = st.one_of(
 
 
 @given(axis=axes, start=st.integers(-500, 900), count=st.integers(1, 300))
-def test_reach_covers_any_window(axis: Axis, start: int, count: int) -> None:
+def test_reach_covers_any_window(axis: AxisMapping, start: int, count: int) -> None:
     positions = axis.positions(start, count)
     first = math.floor(positions[0])
     assert np.all(np.diff(positions) > 0)
@@ -169,13 +169,13 @@ def test_reach_covers_any_window(axis: Axis, start: int, count: int) -> None:
 
 
 @given(axis=axes, o=st.integers(-500, 900))
-def test_edge_is_the_way_back(axis: Axis, o: int) -> None:
+def test_edge_is_the_way_back(axis: AxisMapping, o: int) -> None:
     [centre] = axis.positions(o, 1) + 0.5  # as a pixel coordinate
     assert axis.edge(float(centre)) == pytest.approx(o + 0.5, abs=1e-6)
 
 
 @given(axis=axes, start=st.integers(0, 300), size=st.integers(1, 50))
-def test_a_part_of_an_axis_stands_where_it_stood(axis: Axis, start: int, size: int) -> None:
+def test_a_part_of_an_axis_stands_where_it_stood(axis: AxisMapping, start: int, size: int) -> None:
     part = axis.part(start, size)
     assert (part.source, part.size) == (axis.source, size)
     whole = axis.positions(start, size)
@@ -194,7 +194,7 @@ def test_a_whole_scene_covers_all_its_cells(source: int, scale: str) -> None:
     size=st.integers(1, 4000),
 )
 def test_covered_cells_have_both_edges_in_the_output(step: float, start: float, size: int) -> None:
-    covered = Axis.stepping(50, size, step=step, start=start).covered()
+    covered = AxisMapping.stepping(50, size, step=step, start=start).covered()
     first, last, slack = Fraction(start), Fraction(start) + size * Fraction(step), step / 500
     assert [c for c in range(50) if first <= c and c + 1 <= last] == [
         c for c in covered if first <= c and c + 1 <= last
@@ -215,7 +215,7 @@ def test_covered_cells_have_both_edges_in_the_output(step: float, start: float, 
     ],
 )
 def test_covered_cells_by_example(start: float, size: int, cells: range) -> None:
-    assert Axis.stepping(50, size, step=0.5, start=start).covered() == cells
+    assert AxisMapping.stepping(50, size, step=0.5, start=start).covered() == cells
 
 
 def test_a_part_of_a_zoom_is_its_window() -> None:
@@ -291,7 +291,7 @@ def test_a_centre_on_the_far_border_is_in_the_source() -> None:
     assert zoom.columns.size == 8  # 7.5: the last centre stands at 15, as the source ends
     assert zoom.columns.under(0, 8).tolist() == [0, 1, 1, 2, 3, 3, 4, 4]
     assert zoom.inside
-    axis = Axis.stepping(6, 4, step=1.0, start=2.5)
+    axis = AxisMapping.stepping(6, 4, step=1.0, start=2.5)
     assert axis.under(0, 4).tolist() == [3, 4, 5, 5]
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rs_superres.grid import Axis, Lattice, Shape, Window, patch
-from rs_superres.grid.lattice import SMALLEST, covered, read_mirrored, reflected, spread
+from rs_superres.grid import AxisMapping, Lattice, Shape, Window, axis_support
+from rs_superres.grid.lattice import SMALLEST, covered, evenly_spaced, read_mirrored, reflected
 
 shapes = st.builds(Shape, st.integers(1, 400), st.integers(1, 400))
 lattices = st.builds(Lattice.over, shapes, st.sampled_from((64, 128, 192, 512)))
@@ -87,9 +87,10 @@ def test_no_smaller_cell_that_suits_a_unet_needs_as_few(extent: int, side: int) 
 def test_patches_are_of_one_size_and_hold_the_halo(
     source: int, size: int, margin: int, halo: int, count: int
 ) -> None:
-    axis = Axis.over_extent(source, size)
+    axis = AxisMapping.over_extent(source, size)
     patches = [
-        patch(axis, start, count, margin=margin, halo=halo) for start in range(0, size, count)
+        axis_support(axis, start, count, margin=margin, halo=halo)
+        for start in range(0, size, count)
     ]
     assert len({p.count for p in patches}) == 1
     for number, p in enumerate(patches):
@@ -114,7 +115,7 @@ def test_the_scene_goes_on_as_its_mirror_image(size: int, before: int, after: in
 
 @given(size=st.integers(1, 400), side=st.integers(1, 100), most=st.integers(1, 9))
 def test_spans_are_spread_evenly(size: int, side: int, most: int) -> None:
-    starts = spread(size, side, most)
+    starts = evenly_spaced(size, side, most)
     assert starts[0] == 0
     assert len(starts) <= most
     ends = [start + side for start in starts]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rs_superres.config import ConsistencyConfig, Kernel
-from rs_superres.grid import Axis, Grid, Shape, Zoom
+from rs_superres.grid import AxisMapping, Grid, Shape, Zoom
 from rs_superres.image.consistency import Projection, footprints, reach
 from rs_superres.image.degradation import kernel_matrix
 from tests.rasters import Array
@@ -115,12 +115,12 @@ def test_the_noise_level_is_granted() -> None:
 
 
 def test_cells_that_the_result_does_not_cover_say_nothing() -> None:
-    inner = Axis.stepping(20, 25, step=0.5, start=3.25)
+    inner = AxisMapping.stepping(20, 25, step=0.5, start=3.25)
     told = footprints(ConsistencyConfig(), inner, range(-10, 40), range(20)).any(axis=1)
     assert list(np.flatnonzero(told)) == list(inner.covered()) == list(range(4, 15))
 
 
 def test_a_window_s_border_is_none_of_the_scene_s() -> None:
-    axis = Axis.over_extent(30, 90)
+    axis = AxisMapping.over_extent(30, 90)
     told = footprints(ConsistencyConfig(), axis, range(30, 60), range(30)).any(axis=1)
     assert list(np.flatnonzero(told)) == list(range(12, 18))

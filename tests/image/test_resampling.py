@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rs_superres.grid import Patch
+from rs_superres.grid import AxisSupport
 from rs_superres.image.resampling import cubic, linear
 from rs_superres.nets import prior
 
@@ -22,7 +22,7 @@ def test_ramps_are_kept(
 ) -> None:
     down, across = np.mgrid[:9, :9]
     image = np.stack((1e9 + down, across))
-    along = Patch(start, 9, rows + start), Patch(start, 9, columns + start)
+    along = AxisSupport(start, 9, rows + start), AxisSupport(start, 9, columns + start)
     for interpolation in (linear, cubic):
         found = interpolation(image, *along)
         shape = len(rows), len(columns)
@@ -37,7 +37,7 @@ def test_cubic_is_that_of_the_networks() -> None:
     generator = np.random.default_rng(1)
     image = generator.normal(size=(3, 12, 13))
     rows, columns = np.linspace(1.2, 8.9, 21), np.linspace(1.0, 9.7, 17)
-    ours = cubic(image, Patch(0, 12, rows), Patch(0, 13, columns))
+    ours = cubic(image, AxisSupport(0, 12, rows), AxisSupport(0, 13, columns))
     samples = [prior.scene_samples(torch.from_numpy(p)) for p in (rows, columns)]
     theirs = prior.cubic(torch.from_numpy(image).float()[None], *samples)[0]
     np.testing.assert_allclose(ours, theirs.numpy(), atol=2e-6)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio
 
-from rs_superres.image.statistics import Moments, Running, psnr
+from rs_superres.image.statistics import Moments, RunningStatistics, psnr
 
 
 def test_values_in_pieces() -> None:
@@ -27,7 +27,7 @@ def test_values_in_pieces() -> None:
 
 def test_arrays_one_by_one() -> None:
     samples = 1e8 + np.random.default_rng(2).normal(size=(7, 2, 3, 4))
-    running = Running()
+    running = RunningStatistics()
     for sample in samples:
         running.add(sample)
     np.testing.assert_allclose(running.mean, samples.mean(axis=0), rtol=1e-15)
@@ -35,7 +35,7 @@ def test_arrays_one_by_one() -> None:
 
 
 def test_a_single_array_has_no_deviation() -> None:
-    running, sample = Running(), np.ones((1, 2, 2))
+    running, sample = RunningStatistics(), np.ones((1, 2, 2))
     running.add(sample)
     sample[:] = 5
     assert (running.mean == 1).all()

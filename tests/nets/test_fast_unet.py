@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from rs_superres.nets.build import NeurOpDiff, paper_network, scene_network
-from rs_superres.nets.fast_unet import lean
+from rs_superres.nets.fast_unet import with_fast_unet
 from tests import models
 from tests.nets.priors import random_image
 
@@ -27,7 +27,9 @@ def test_a_lean_network_is_the_same() -> None:
         with torch.inference_mode():
             before = unet(x, prior, told)
             assert before.std() > 1e-3
-            torch.testing.assert_close(lean(unet)(x, prior, told), before, rtol=0, atol=1e-5)
+            torch.testing.assert_close(
+                with_fast_unet(unet)(x, prior, told), before, rtol=0, atol=1e-5
+            )
             assert torch.equal(unet(x, prior, told), before)  # the plain one stays as it was
 
 
@@ -37,6 +39,6 @@ def shared_storage(a: torch.nn.Module, b: torch.nn.Module) -> set[int]:
 
 def test_a_lean_network_shares_its_parameters() -> None:
     network = paper_network(models.config("paper"))
-    made = lean(network)
+    made = with_fast_unet(network)
     kept = len(list(made.parameters()))
     assert len(shared_storage(network, made)) == kept > 20

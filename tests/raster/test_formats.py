@@ -15,7 +15,7 @@ import rasterio.shutil
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window, Zoom
 from rs_superres.raster import (
-    Part,
+    OutputBlock,
     Target,
     check_written,
     creating,
@@ -42,7 +42,7 @@ def test_a_result_from_writer_to_reader(tmp_path: Path, driver: str) -> None:
         for row in range(0, 590, 100):
             shared = Window(row, 0, 100, 770).intersection(Window(0, 0, 590, 770))
             assert shared is not None
-            writer.write(Part(shared, pixels[:, *shared.slices], mask[shared.slices]))
+            writer.write(OutputBlock(shared, pixels[:, *shared.slices], mask[shared.slices]))
     out = tmp_path / "out.tif"
     finish(tmp_path / "work.tif", out, target=target, driver=driver, options=["COMPRESS=LZW"])
     np.testing.assert_array_equal(rasters.read(out), pixels)
@@ -67,7 +67,7 @@ def test_overviews_are_those_that_gdal_makes_by_itself(
     mask[300:500, 200:900] = False
     with creating(tmp_path / "work.tif", target) as writer:
         pixels = textured(2, 3, 1200, 1300)
-        writer.write(Part(target.window, pixels, mask if target.masked else None))
+        writer.write(OutputBlock(target.window, pixels, mask if target.masked else None))
     copy = rasterio.shutil.copy
 
     def twice(work: Path, out: Path, **options: str) -> None:
@@ -83,7 +83,7 @@ def test_overviews_are_those_that_gdal_makes_by_itself(
 def test_small_results_need_no_overviews(tmp_path: Path) -> None:
     target = target_of(rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30)), "2")
     with creating(tmp_path / "work.tif", target) as writer:
-        writer.write(Part(target.window, textured(2, 1, 40, 60), None))
+        writer.write(OutputBlock(target.window, textured(2, 1, 40, 60), None))
     for driver in ("COG", "GTiff"):
         out = tmp_path / f"{driver}.tif"
         finish(tmp_path / "work.tif", out, target=target, driver=driver, options=[])
@@ -99,7 +99,7 @@ def test_write_failures_are_ours(tmp_path: Path) -> None:
     ):
         pass
     with creating(tmp_path / "work.tif", target) as writer:
-        writer.write(Part(target.window, textured(2, 1, 40, 60), None))
+        writer.write(OutputBlock(target.window, textured(2, 1, 40, 60), None))
     with pytest.raises(InputError, match="creation option 'COMPRESS', expected KEY=VALUE"):
         finish(
             tmp_path / "work.tif",
@@ -137,11 +137,11 @@ def test_what_does_not_read_back_was_not_written(tmp_path: Path) -> None:
         )
     pixels, mask = textured(2, 2, 40, 60), np.eye(40, 60, dtype=np.bool_)
     with creating(tmp_path / "b.tif", target) as writer:
-        writer.write(Part(target.window, pixels, mask))
-    check_written(tmp_path / "b.tif", [Part(target.window, pixels, mask)])
+        writer.write(OutputBlock(target.window, pixels, mask))
+    check_written(tmp_path / "b.tif", [OutputBlock(target.window, pixels, mask)])
     for part in (
-        Part(target.window, pixels[::-1], mask),
-        Part(target.window, pixels, np.zeros_like(mask)),
+        OutputBlock(target.window, pixels[::-1], mask),
+        OutputBlock(target.window, pixels, np.zeros_like(mask)),
     ):
         with pytest.raises(RasterError, match="is the disk full"):
             check_written(tmp_path / "b.tif", [part])

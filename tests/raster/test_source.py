@@ -33,7 +33,7 @@ def test_beyond_the_border_is_the_mirror_image(
     gridded: Path, row: int, column: int, height: int, width: int
 ) -> None:
     with open_source(gridded) as source:
-        values, valid = source.read_reflected(row, column, height, width)
+        values, valid = source.read_mirrored(Window(row, column, height, width))
     padded = np.pad(rasters.read(gridded), ((0, 0), (80, 80), (80, 80)), mode="symmetric")
     place = np.s_[:, row + 80 : row + 80 + height, column + 80 : column + 80 + width]
     np.testing.assert_array_equal(values, padded[place])

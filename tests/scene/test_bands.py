@@ -11,7 +11,7 @@ import pytest
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.raster import Band, Description, open_source
-from rs_superres.scene.bands import Group, Roles, Wish, assigned, band_groups, decide
+from rs_superres.scene.bands import BandGroup, BandOptions, BandRoles, assigned, band_groups, decide
 from tests import rasters
 from tests.rasters import textured
 
@@ -25,26 +25,34 @@ def source(tmp_path: Path) -> Description:
         return opened.description
 
 
-def members(roles: Roles) -> tuple[tuple[int, ...], ...]:
+def members(roles: BandRoles) -> tuple[tuple[int, ...], ...]:
     return roles.triplet, roles.single, roles.nearest, roles.alpha
 
 
 @pytest.mark.parametrize(
     ("wish", "expected", "words"),
     [
-        (Wish(), ((2, 1, 0), (3, 4), (), (5,)), "joint 3,2,1; alone 4,5; alpha 6"),
-        (Wish(nearest=(5,)), ((2, 1, 0), (3,), (4,), (5,)), "joint 3,2,1; alone 4; nearest 5; al"),
-        (Wish(bands=(4, 3, 2)), ((), (0, 1, 2), (), ()), "alone 1,2,3"),
-        (Wish(bands=(3, 2, 1)), ((0, 1, 2), (), (), ()), "joint 1,2,3"),
-        (Wish(rgb=(4, 3, 2)), ((3, 2, 1), (0, 4), (), (5,)), "joint 4,3,2"),
+        (BandOptions(), ((2, 1, 0), (3, 4), (), (5,)), "joint 3,2,1; alone 4,5; alpha 6"),
+        (
+            BandOptions(nearest=(5,)),
+            ((2, 1, 0), (3,), (4,), (5,)),
+            "joint 3,2,1; alone 4; nearest 5; al",
+        ),
+        (BandOptions(bands=(4, 3, 2)), ((), (0, 1, 2), (), ()), "alone 1,2,3"),
+        (BandOptions(bands=(3, 2, 1)), ((0, 1, 2), (), (), ()), "joint 1,2,3"),
+        (BandOptions(rgb=(4, 3, 2)), ((3, 2, 1), (0, 4), (), (5,)), "joint 4,3,2"),
         # By their number in the source, whatever the order in which they are written.
-        (Wish(bands=(5, 4, 3, 2), rgb=(4, 3, 2), nearest=(5,)), ((1, 2, 3), (), (0,), ()), "joint"),
-        (Wish(nearest=(1,)), ((), (1, 2, 3, 4), (0,), (5,)), "alone"),
-        (Wish(nearest=(6,)), ((2, 1, 0), (3, 4), (5,), ()), "nearest 6"),
+        (
+            BandOptions(bands=(5, 4, 3, 2), rgb=(4, 3, 2), nearest=(5,)),
+            ((1, 2, 3), (), (0,), ()),
+            "joint",
+        ),
+        (BandOptions(nearest=(1,)), ((), (1, 2, 3, 4), (0,), (5,)), "alone"),
+        (BandOptions(nearest=(6,)), ((2, 1, 0), (3, 4), (5,), ()), "nearest 6"),
     ],
 )
 def test_roles(
-    source: Description, wish: Wish, expected: tuple[tuple[int, ...], ...], words: str
+    source: Description, wish: BandOptions, expected: tuple[tuple[int, ...], ...], words: str
 ) -> None:
     found = decide(source, wish)
     assert members(found) == expected
@@ -57,24 +65,27 @@ def test_roles(
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        (Wish(bands=(7,)), "--bidx names band 7, .* has bands 1 to 6"),
-        (Wish(bands=(0,)), "--bidx names band 0"),
-        (Wish(bands=(1, 1)), "--bidx names a band twice"),
-        (Wish(rgb=(1, 2)), "--rgb names 2 bands, expected three"),
-        (Wish(rgb=(1, 2, 9)), "--rgb names band 9"),
-        (Wish(bands=(1, 2), rgb=(1, 2, 3)), "--rgb names band 3, which --bidx does not"),
-        (Wish(bands=(1, 2), nearest=(3,)), "--nearest names band 3, which --bidx does not"),
-        (Wish(rgb=(1, 2, 6)), "--rgb names a band that is alpha or carried by nearest"),
-        (Wish(rgb=(1, 2, 3), nearest=(3,)), "--rgb names a band that is alpha or carried"),
-        (Wish(classes="expand"), "--classes expand needs one band with a colour table"),
-        (Wish(classes="expand", bands=(1,)), "--classes expand needs one band with a colour"),
-        (Wish(classes="expand", rgb=(1, 2, 3)), "leave out --rgb and --nearest"),
-        (Wish(nodata=300), "nodata 300, expected a value that uint8 holds"),
-        (Wish(nodata=float("nan")), "nodata nan, expected a value that uint8 holds"),
-        (Wish(nodata=1.5), "nodata 1.5, expected a value that uint8 holds"),
+        (BandOptions(bands=(7,)), "--bidx names band 7, .* has bands 1 to 6"),
+        (BandOptions(bands=(0,)), "--bidx names band 0"),
+        (BandOptions(bands=(1, 1)), "--bidx names a band twice"),
+        (BandOptions(rgb=(1, 2)), "--rgb names 2 bands, expected three"),
+        (BandOptions(rgb=(1, 2, 9)), "--rgb names band 9"),
+        (BandOptions(bands=(1, 2), rgb=(1, 2, 3)), "--rgb names band 3, which --bidx does not"),
+        (BandOptions(bands=(1, 2), nearest=(3,)), "--nearest names band 3, which --bidx does not"),
+        (BandOptions(rgb=(1, 2, 6)), "--rgb names a band that is alpha or carried by nearest"),
+        (BandOptions(rgb=(1, 2, 3), nearest=(3,)), "--rgb names a band that is alpha or carried"),
+        (BandOptions(classes="expand"), "--classes expand needs one band with a colour table"),
+        (
+            BandOptions(classes="expand", bands=(1,)),
+            "--classes expand needs one band with a colour",
+        ),
+        (BandOptions(classes="expand", rgb=(1, 2, 3)), "leave out --rgb and --nearest"),
+        (BandOptions(nodata=300), "nodata 300, expected a value that uint8 holds"),
+        (BandOptions(nodata=float("nan")), "nodata nan, expected a value that uint8 holds"),
+        (BandOptions(nodata=1.5), "nodata 1.5, expected a value that uint8 holds"),
     ],
 )
-def test_wishes_that_cannot_be(source: Description, wish: Wish, message: str) -> None:
+def test_wishes_that_cannot_be(source: Description, wish: BandOptions, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         decide(source, wish).selection.of(source)
     assert "\n" not in str(caught.value)
@@ -98,24 +109,24 @@ def test_classes_are_refused_unless_asked(source: Description) -> None:
     plain = Band(dtype="uint8")
     both = described(source, plain, palette, bit)
     with pytest.raises(InputError, match=r"band 2 .* colour table.*--classes expand.*nearest"):
-        decide(both, Wish())
+        decide(both, BandOptions())
     with pytest.raises(InputError, match=r"band 3 .* 1-bit values.*--classes nearest"):
-        decide(both, Wish(nearest=(2,)))
-    assert members(decide(both, Wish(classes="nearest"))) == ((), (0,), (1, 2), ())
-    assert members(decide(both, Wish(nearest=(2, 3)))) == ((), (0,), (1, 2), ())
-    assert members(decide(both, Wish(bands=(1,)))) == ((), (0,), (), ())
-    expanded = decide(described(source, palette), Wish(classes="expand"))
+        decide(both, BandOptions(nearest=(2,)))
+    assert members(decide(both, BandOptions(classes="nearest"))) == ((), (0,), (1, 2), ())
+    assert members(decide(both, BandOptions(nearest=(2, 3)))) == ((), (0,), (1, 2), ())
+    assert members(decide(both, BandOptions(bands=(1,)))) == ((), (0,), (), ())
+    expanded = decide(described(source, palette), BandOptions(classes="expand"))
     assert members(expanded) == ((0, 1, 2), (), (), ())
     assert expanded.selection.expand
     clear = Band(dtype="uint8", interpretation="palette", colours=((1, 2, 3, 0), (1, 1, 1, 255)))
-    assert decide(described(source, clear), Wish(classes="expand")).alpha == (3,)
+    assert decide(described(source, clear), BandOptions(classes="expand")).alpha == (3,)
 
 
 def test_masks_of_bands_need_a_nodata_value(source: Description) -> None:
     masked = described(source, Band(dtype="uint8"), Band(dtype="uint8"), band_masks=True)
     with pytest.raises(InputError, match=r"a mask for each band.*--nodata V"):
-        decide(masked, Wish())
-    assert decide(masked, Wish(nodata=0)).selection.nodata == 0
+        decide(masked, BandOptions())
+    assert decide(masked, BandOptions(nodata=0)).selection.nodata == 0
 
 
 def band(dtype: str, interpretation: str = "undefined", bits: int | None = None) -> Band:
@@ -152,8 +163,8 @@ def test_ranges_are_of_valid_samples_by_group() -> None:
     assert (rgb.value_range.low, rgb.value_range.high) == (100, 300)
     assert single.value_range.low == 5000
     assert list(band_groups(assigned(bands), bands, [], (1.0, 2.0))) == [
-        Group((0, 1, 2), ValueRange(1.0, 2.0)),
-        Group((3,), ValueRange(1.0, 2.0)),
+        BandGroup((0, 1, 2), ValueRange(1.0, 2.0)),
+        BandGroup((3,), ValueRange(1.0, 2.0)),
     ]
 
 

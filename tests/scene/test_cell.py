@@ -22,11 +22,11 @@ from rs_superres.image.radiometry import FILL_RADIUS
 from rs_superres.nets.build import scene_network
 from rs_superres.raster import Band
 from rs_superres.scene.bands import assigned, band_groups
-from rs_superres.scene.cell import compute_cell
+from rs_superres.scene.cell import compute_cell, compute_window
 from rs_superres.scene.inference import Inference, prepare
 from rs_superres.scene.reader import ArrayReader
-from rs_superres.scene.recipe import Recipe
-from rs_superres.system.devices import Manner
+from rs_superres.scene.recipe import CellRecipe
+from rs_superres.system.devices import ComputeSettings
 from tests import models
 from tests.located import Bilinear, Counted, Noise, coordinates, expected
 from tests.rasters import textured
@@ -53,34 +53,26 @@ def recipe(
     *,
     side: int = 64,
     value_range: tuple[float, float] = (0.0, 255.0),
-) -> Recipe:
+) -> CellRecipe:
     roles = assigned(bands)
-    return Recipe(
+    return CellRecipe(
         zoom=zoom,
         lattice=Lattice.over(zoom.output.shape, side),
         bands=bands,
         groups=tuple(band_groups(roles, bands, [], value_range)),
-        alpha=roles.alpha,
+        linear_bands=roles.alpha,
         inference=inference,
         seed=5,
         masked=True,
     )
 
 
-def whole(made: Recipe, values: Array, valid: Mask | None = None) -> tuple[Array, Mask]:
-    """All of a result, cell by cell, and its mask."""
-    shape = made.zoom.output.shape
-    out = np.zeros((len(values), shape.height, shape.width), dtype=made.dtype)
-    there = np.zeros(out.shape[1:], dtype=np.bool_)
-    for cell in made.lattice.cells():
-        shared = cell.intersection(made.zoom.output.window)
-        assert shared is not None
-        pixels, mask, _ = compute_cell(made, ArrayReader(values, valid), cell)
-        assert mask is not None
-        inside = shared.relative_to(cell).slices
-        out[:, *shared.slices] = pixels[:, *inside]
-        there[shared.slices] = mask[inside]
-    return out, there
+def whole(made: CellRecipe, values: Array, valid: Mask | None = None) -> tuple[Array, Mask]:
+    """Compute an entire result, cell by cell: its values and its mask."""
+    reader = ArrayReader(values, valid)
+    result = compute_window(made, reader, made.zoom.output.window)
+    assert result.mask is not None
+    return result.values, result.mask
 
 
 # Nothing is shifted
@@ -174,7 +166,10 @@ def network_inference(zoom: Zoom, *, steps: int = 0, margin: int = 64) -> Infere
     network = scene_network(made).eval().requires_grad_(False)
     models.scramble(network, seed=3)
     return prepare(
-        made, network, zoom, Manner(steps=steps, device=torch.device("cpu"), precision="fp32")
+        made,
+        network,
+        zoom,
+        ComputeSettings(steps=steps, device=torch.device("cpu"), precision="fp32"),
     )
 
 

@@ -12,9 +12,9 @@ import torch
 from rs_superres import engine, zoo
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.raster import Band
-from rs_superres.scene.bands import Group
+from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.image import EIGHT_BITS, Low, enlarge, enlarged
-from rs_superres.scene.recipe import Way
+from rs_superres.scene.recipe import ModelSettings
 from tests import rasters
 from tests.rasters import RGB, textured
 
@@ -24,7 +24,7 @@ def low_of(image: rasters.Array) -> Low:
         values=image,
         valid=np.ones(image.shape, dtype=np.bool_),
         bands=(Band(dtype=image.dtype.name),) * 3,
-        groups=(Group((0, 1, 2), EIGHT_BITS),),
+        groups=(BandGroup((0, 1, 2), EIGHT_BITS),),
     )
 
 
@@ -53,7 +53,7 @@ def test_samples_and_their_spread_are_the_engine_s(tmp_path: Path, tiny: str) ->
     )
     engine.upscale(source, out, options)
     zoom = Zoom.onto(Grid(Shape(30, 34), None), Shape(90, 102))
-    way = Way(
+    way = ModelSettings(
         model=model,
         steps=1,
         samples=2,

@@ -12,12 +12,12 @@ from torch import nn
 
 from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
-from rs_superres.grid import Grid, Patch, Shape, Zoom, patch
+from rs_superres.grid import AxisSupport, Grid, Shape, Zoom, axis_support
 from rs_superres.image.noise import normal_field
 from rs_superres.image.resampling import cubic
 from rs_superres.nets.build import SceneNetwork, paper_network, scene_network
 from rs_superres.scene.inference import Inference, prepare
-from rs_superres.system.devices import Manner
+from rs_superres.system.devices import ComputeSettings
 from rs_superres.types import Floats
 from tests import models
 from tests.rasters import textured
@@ -33,13 +33,18 @@ def ready(kind: str, *, steps: int, denoiser: bool = True, **more: Any) -> Infer
     if isinstance(network, SceneNetwork):
         models.scramble(network, seed=3)
     return prepare(
-        made, network, ZOOM, Manner(steps=steps, **{"device": CPU, "precision": "fp32", **more})
+        made,
+        network,
+        ZOOM,
+        ComputeSettings(steps=steps, **{"device": CPU, "precision": "fp32", **more}),
     )
 
 
-def asked(inference: Inference) -> tuple[Floats, Patch, Patch, list[Callable[[], Floats]]]:
+def asked(
+    inference: Inference,
+) -> tuple[Floats, AxisSupport, AxisSupport, list[Callable[[], Floats]]]:
     """What one cell asks of an inference."""
-    along = patch(ZOOM.rows, 16, 32, margin=inference.margin, halo=inference.halo)
+    along = axis_support(ZOOM.rows, 16, 32, margin=inference.margin, halo=inference.halo)
     image = (2 * textured(1, 3, along.count, along.count, dtype="float32", high=1) - 1).astype("f4")
     shape = 3, along.positions.size, along.positions.size
     return image, along, along, [lambda: normal_field((1,), row=0, column=0, shape=shape)]
@@ -75,7 +80,9 @@ def test_the_residual_is_what_stands_beside_the_cubic(kind: str, steps: int) -> 
     network = (scene_network if kind == "scene" else paper_network)(made).eval()
     if isinstance(network, SceneNetwork):
         models.scramble(network, seed=3)
-    inference = prepare(made, network, ZOOM, Manner(steps=steps, device=CPU, precision="fp32"))
+    inference = prepare(
+        made, network, ZOOM, ComputeSettings(steps=steps, device=CPU, precision="fp32")
+    )
     call = asked(inference)
     (residual,), (drawn,) = inference.residual(*call), inference(*call)
     assert np.abs(residual).max() > 1e-3
@@ -94,7 +101,7 @@ def test_steps_that_a_model_does_not_take() -> None:
 def test_a_network_of_neither_kind() -> None:
     made = models.config()
     with pytest.raises(TypeError, match="no inference for Linear"):
-        prepare(made, nn.Linear(1, 1), ZOOM, Manner(steps=0, device=CPU))
+        prepare(made, nn.Linear(1, 1), ZOOM, ComputeSettings(steps=0, device=CPU))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

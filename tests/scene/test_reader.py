@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rs_superres.grid import Window
 from rs_superres.scene.reader import ArrayReader
 
 
@@ -18,7 +19,7 @@ from rs_superres.scene.reader import ArrayReader
 def test_array_reader_mirrors(row: int, column: int, height: int, width: int) -> None:
     values = np.arange(2 * 7 * 9).reshape(2, 7, 9)
     valid = values % 5 > 0
-    read, mask = ArrayReader(values, valid).read_reflected(row, column, height, width)
+    read, mask = ArrayReader(values, valid).read_mirrored(Window(row, column, height, width))
     padded = np.pad(values, ((0, 0), (90, 90), (90, 90)), mode="symmetric")
     place = np.s_[:, row + 90 : row + 90 + height, column + 90 : column + 90 + width]
     np.testing.assert_array_equal(read, padded[place])

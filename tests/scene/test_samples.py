@@ -14,7 +14,7 @@ from rs_superres import engine
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError
 from rs_superres.image.noise import normal_field
-from rs_superres.scene.bands import Wish
+from rs_superres.scene.bands import BandOptions
 from tests import rasters
 from tests.located import Noise
 from tests.rasters import RGB, Array, textured
@@ -43,7 +43,9 @@ def test_mean_and_deviation_are_those_of_the_samples(
     spread = tmp_path / "std.tif"
     asked = {"steps": 1, "seed": 9, "samples": 5, "uncertainty": spread, "value_range": (-2, 2)}
     plan = planned(tmp_path, scene, tiny, consistency=False, **asked)
-    engine.run(replace(plan, recipe=replace(plan.recipe, inference=Noise(), spread=1.5)))
+    engine.run(
+        replace(plan, recipe=replace(plan.recipe, inference=Noise(), uncertainty_factor=1.5))
+    )
     drawn = 2.0 * fields(9, 5)
     np.testing.assert_allclose(rasters.read(plan.out), drawn.mean(axis=0), atol=1e-6)
     found = rasters.read(spread)
@@ -68,7 +70,13 @@ def test_the_deviation_lies_as_the_result_does(tmp_path: Path, tiny: str) -> Non
         dataset.set_band_unit(1, "reflectance")
     spread = tmp_path / "std.tif"
     plan = planned(
-        tmp_path, source, tiny, steps=1, samples=2, uncertainty=spread, bands=Wish(nearest=(5,))
+        tmp_path,
+        source,
+        tiny,
+        steps=1,
+        samples=2,
+        uncertainty=spread,
+        bands=BandOptions(nearest=(5,)),
     )
     engine.run(plan)
     with rasterio.open(plan.out) as out, rasterio.open(spread) as std:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rs_superres.errors import InputError
-from rs_superres.system.devices import Manner, resolve_device, resolve_precision
+from rs_superres.system.devices import ComputeSettings, resolve_device, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -49,6 +49,6 @@ def test_single_precision_is_single_on_a_gpu() -> None:
     """By torch's default its convolutions would round to TF32 there."""
     told = torch.backends.cudnn.conv  # type: ignore[attr-defined] # no stubs
     before = told.fp32_precision
-    with Manner(steps=0, device=torch.device("cuda"), precision="fp32").computing():
+    with ComputeSettings(steps=0, device=torch.device("cuda"), precision="fp32").computing():
         assert told.fp32_precision == "ieee"
     assert told.fp32_precision == before

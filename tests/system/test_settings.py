@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from rs_superres.system.settings import Setting
+from rs_superres.system.settings import ScopedSetting
 
 
 class Told:
@@ -28,7 +28,7 @@ class Told:
 def test_calls_that_overlap_leave_it_as_it_was() -> None:
     """Ended in the order in which they began, as threads may."""
     told = Told()
-    setting = Setting(told.ask, told.put)
+    setting = ScopedSetting(told.ask, told.put)
     first, second = ExitStack(), ExitStack()
     first.enter_context(setting.held(1))
     second.enter_context(setting.held(2))
@@ -41,6 +41,6 @@ def test_calls_that_overlap_leave_it_as_it_was() -> None:
 
 def test_a_failure_inside_puts_it_back() -> None:
     told = Told()
-    with pytest.raises(ZeroDivisionError), Setting(told.ask, told.put).held(1):
+    with pytest.raises(ZeroDivisionError), ScopedSetting(told.ask, told.put).held(1):
         _ = 1 / 0
     assert told.value == 7

@@ -18,7 +18,7 @@ from rs_superres.training.config import (
     RunConfig,
     TrainConfig,
 )
-from rs_superres.training.scenes import Scene, find_scenes
+from rs_superres.training.scenes import TrainingScene, find_scenes
 from rs_superres.training.validation import Score
 from tests import models, rasters
 from tests.rasters import RGB, Array, textured
@@ -55,7 +55,7 @@ def images(folder: Path, count: int = 6, side: int = 48) -> Path:
     return folder
 
 
-def scene(path: Path, pixels: Array, *, kept: bool = True, **profile: Any) -> Scene:
+def scene(path: Path, pixels: Array, *, kept: bool = True, **profile: Any) -> TrainingScene:
     """A raster of its own folder as a scene."""
     path.parent.mkdir(exist_ok=True)
     rasters.write(path, pixels, **profile)

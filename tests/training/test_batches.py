@@ -18,7 +18,7 @@ from rs_superres.image.degradation import bicubic
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.training.batches import Batch, Crops, drawn_scale
 from rs_superres.training.config import DataConfig, DegradationConfig
-from rs_superres.training.scenes import Scene
+from rs_superres.training.scenes import TrainingScene
 from tests.located import coordinates
 from tests.rasters import RGB, Array, textured
 from tests.training.data import scene
@@ -29,17 +29,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def crops(*scenes: Scene, largest: int = 200, grey: float = 0.0, **degradation: Any) -> Crops:
+def crops(
+    *scenes: TrainingScene, largest: int = 200, grey: float = 0.0, **degradation: Any
+) -> Crops:
     data = DataConfig(largest_crop=largest, grey=grey)
     return Crops(scenes, data, DegradationConfig(**degradation))
 
 
-def rgb(folder: Path, pixels: Array, name: str = "a", **profile: Any) -> Scene:
+def rgb(folder: Path, pixels: Array, name: str = "a", **profile: Any) -> TrainingScene:
     return scene(folder / name / f"{name}.tif", pixels, colours=RGB, **profile)
 
 
 @pytest.fixture
-def textures(folder: Path) -> Scene:
+def textures(folder: Path) -> TrainingScene:
     folder.mkdir()
     return rgb(folder, textured(1, 3, 130, 140))
 
@@ -52,7 +54,7 @@ def numbers(values: torch.Tensor) -> Array:
 # Keys
 
 
-def test_a_batch_is_a_function_of_its_key(textures: Scene) -> None:
+def test_a_batch_is_a_function_of_its_key(textures: TrainingScene) -> None:
     """Drawn alone, in another order, by another process: the same."""
     one, other = (
         crops(textures, grey=0.5, compressed=0.5, noise=0.1, noisy=0.5, bicubic=0.5, gaussian=0.5)
@@ -81,7 +83,7 @@ def test_scales_are_drawn_from_the_whole_range(seed: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [1.7, 2.0, 3.5, 6.3])
-def test_batch(textures: Scene, scale: float) -> None:
+def test_batch(textures: TrainingScene, scale: float) -> None:
     batch = crops(textures).batch((1,), 5, 18, scale)
     pixels = round(18 * scale)
     assert batch.low.shape == (5, 3, 18, 18)
@@ -99,14 +101,14 @@ def test_batch(textures: Scene, scale: float) -> None:
         assert np.abs(theirs - low).max() <= 1.001
 
 
-def test_great_scales_take_fewer_cells(textures: Scene) -> None:
+def test_great_scales_take_fewer_cells(textures: TrainingScene) -> None:
     source = crops(textures, largest=96)
     assert source.batch((1,), 1, 32, 2.0).high.shape == (1, 3, 64, 64)
     assert source.batch((1,), 1, 32, 8.0).low.shape == (1, 3, 12, 12)
     assert source.batch((1,), 1, 32, 16.0).high.shape == (1, 3, 96, 96)
 
 
-def test_crops_are_no_larger_than_the_scenes(textures: Scene) -> None:
+def test_crops_are_no_larger_than_the_scenes(textures: TrainingScene) -> None:
     source = crops(textures, largest=999)
     assert source.largest == 130
     assert source.batch((1,), 2, 32, 8.0).high.shape == (2, 3, 128, 128)
@@ -151,7 +153,7 @@ def test_a_located_image_is_where_the_batch_says(
     assert all(-0.5 <= p <= 0.5 for phase in phases for p in phase)
 
 
-def test_degradations_are_mixed_as_configured(textures: Scene) -> None:
+def test_degradations_are_mixed_as_configured(textures: TrainingScene) -> None:
     shrinking = crops(
         textures, bicubic=0.5, area=0.2, gaussian=0.3, noisy=0.25, noise=0.02, mtf=(0.1, 0.4)
     )
@@ -178,7 +180,7 @@ def test_noise_is_added_to_the_low_resolution_alone(folder: Path) -> None:
     assert numbers(batch.low).mean() == pytest.approx(128, abs=0.5)
 
 
-def test_compression_spoils_eight_bits_as_jpeg_does(folder: Path, textures: Scene) -> None:
+def test_compression_spoils_eight_bits_as_jpeg_does(folder: Path, textures: TrainingScene) -> None:
     plain = crops(textures).batch((1,), 4, 30, 2.0)
     spoilt = crops(textures, compressed=1.0, quality=(50, 60)).batch((1,), 4, 30, 2.0)
     assert torch.equal(plain.high, spoilt.high)

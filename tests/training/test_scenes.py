@@ -12,17 +12,17 @@ from PIL import Image
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.image.radiometry import ValueRange
-from rs_superres.training.scenes import Scene, find_scenes, pixel_sizes, split
+from rs_superres.training.scenes import TrainingScene, find_scenes, pixel_sizes, split
 from tests import rasters
 from tests.rasters import NORTH_UP, RGB, textured
 from tests.training.data import east_of, images
 
 
-def found(folder: Path) -> list[Scene]:
+def found(folder: Path) -> list[TrainingScene]:
     return find_scenes([folder], cache_bytes=0)[0]
 
 
-def names(scenes: Sequence[Scene]) -> list[str]:
+def names(scenes: Sequence[TrainingScene]) -> list[str]:
     return [s.path.stem for s in scenes]
 
 

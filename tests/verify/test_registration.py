@@ -10,7 +10,7 @@ from affine import Affine
 from skimage.registration import phase_cross_correlation
 
 from rs_superres.raster import open_source
-from rs_superres.verify.comparison import Pair
+from rs_superres.verify.comparison import SourceResultPair
 from rs_superres.verify.placement import placed
 from rs_superres.verify.registration import registration
 from tests import rasters
@@ -38,7 +38,7 @@ def test_the_shift_is_the_one_planted(shift: float, tmp_path: Path) -> None:
         zoom, fault = placed(here.description, there.description)
         assert zoom is not None
         assert not fault
-        found = registration(Pair(source=here, out=there, zoom=zoom, bands=(0,)))
+        found = registration(SourceResultPair(source=here, out=there, zoom=zoom, bands=(0,)))
     assert found.bands["down"][0] == pytest.approx(shift, abs=0.005)
     assert found.bands["right"][0] == pytest.approx(0, abs=0.005)
     coarse = wave(shift)[1::3, 1::3]
