@@ -86,7 +86,10 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None
     (tmp_path / "config.toml").write_text(smaller + SMALL_DENOISER)
     monkeypatch.chdir(tmp_path)
     find = zoo.find
-    monkeypatch.setattr(zoo, "find", lambda m: small if m in {zoo.DEFAULT, "mine"} else find(m))
+    for module in (zoo, zoo.models):  # the face, and what calls it inside
+        monkeypatch.setattr(
+            module, "find", lambda m: small if m in {zoo.DEFAULT, "mine"} else find(m)
+        )
     monkeypatch.setattr(cluster, "_local", threads)
     monkeypatch.setattr(run, "WINDOWS", 1)
     monkeypatch.setattr(run, "SHOWN", 1)

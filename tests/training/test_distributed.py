@@ -26,7 +26,7 @@ from torch import nn
 from rs_superres.training import losses, phase, run
 from rs_superres.training.config import read_train_config
 from rs_superres.training.run import TrainOptions, train
-from rs_superres.training.world import World, joined
+from rs_superres.training.distributed import World, joined
 from tests.training.data import Told
 
 calibrate = losses.calibrate
