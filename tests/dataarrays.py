@@ -1,4 +1,4 @@
-"""Files and the arrays that rioxarray makes of them."""
+"""Arrays as rioxarray opens them, and their comparison with files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 
 def opened(path: Path, **options: Any) -> xr.DataArray:
-    """A raster as rioxarray opens it; lazy with ``chunks``."""
+    """Open a raster with rioxarray; the array is lazy if ``chunks`` is given."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         array = rioxarray.open_rasterio(path, **options)
@@ -22,14 +22,14 @@ def opened(path: Path, **options: Any) -> xr.DataArray:
 
 
 def assert_same(result: xr.DataArray, out: Path) -> None:
-    """A result and the file that it should be: pixels to the byte, place, dtype and nodata."""
-    want = opened(out)
-    assert result.dims == want.dims
-    assert result.dtype == want.dtype
-    np.testing.assert_array_equal(result.values, want.values)
-    assert ("x" in result.coords) == ("x" in want.coords)
-    for dim in {"y", "x"} & {*want.coords}:
-        np.testing.assert_array_equal(result[dim].values, want[dim].values)
-    assert result.rio.crs == want.rio.crs
-    assert result.rio.transform() == want.rio.transform()
-    assert result.rio.nodata == want.rio.nodata or np.isnan(want.rio.nodata)
+    """Assert that a result equals a file: pixels byte for byte, grid, dtype and nodata."""
+    expected = opened(out)
+    assert result.dims == expected.dims
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result.values, expected.values)
+    assert ("x" in result.coords) == ("x" in expected.coords)
+    for dim in {"y", "x"} & {*expected.coords}:
+        np.testing.assert_array_equal(result[dim].values, expected[dim].values)
+    assert result.rio.crs == expected.rio.crs
+    assert result.rio.transform() == expected.rio.transform()
+    assert result.rio.nodata == expected.rio.nodata or np.isnan(expected.rio.nodata)

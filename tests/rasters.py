@@ -1,4 +1,4 @@
-"""Rasters for the tests, and readers that are not ours: rasterio, and GDAL's own gdalinfo."""
+"""Rasters for tests, and readers independent of this library: rasterio and gdalinfo."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ RGB = ("red", "green", "blue")
 
 @contextmanager
 def opened(path: str | Path, mode: str = "r", **profile: Any) -> Iterator[Any]:
-    """rasterio's dataset, without the warning that it has no georeference."""
+    """Open a raster with rasterio, without its warning about a missing georeference."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path, mode, **profile) as dataset:
             yield dataset
 
 
-def write(  # noqa: PLR0913 (as many as a raster has parts)
+def write(  # noqa: PLR0913 (a raster has as many properties)
     path: Path,
     pixels: Array,
     *,
@@ -44,7 +44,7 @@ def write(  # noqa: PLR0913 (as many as a raster has parts)
     tags: Mapping[str, str] | None = None,
     **profile: Any,
 ) -> Path:
-    """Write (band, y, x) as a plain GeoTIFF with an internal mask (y, x) if one is given."""
+    """Write pixels, (band, y, x), as a GeoTIFF, with an internal mask, (y, x), if given."""
     count, height, width = pixels.shape
     profile |= {"count": count, "height": height, "width": width, "dtype": pixels.dtype.name}
     if transform is not None:
@@ -63,37 +63,37 @@ def write(  # noqa: PLR0913 (as many as a raster has parts)
 
 
 def read(path: Path) -> Array:
-    """All pixels: (band, y, x)."""
+    """Read all pixels, (band, y, x)."""
     with opened(path) as dataset:
         pixels: Array = dataset.read()
     return pixels
 
 
 def masks(path: Path) -> npt.NDArray[np.bool_]:
-    """GDAL's mask of each band: (band, y, x)."""
+    """Read GDAL's mask of each band, (band, y, x)."""
     with opened(path) as dataset:
         valid: npt.NDArray[np.bool_] = dataset.read_masks() > 0
     return valid
 
 
 def transform_of(path: Path) -> Affine:
-    """The transform as rasterio reads it."""
+    """Read the transform with rasterio."""
     with opened(path) as dataset:
         transform: Affine = dataset.transform
     return transform
 
 
 def gdalinfo(tools: Path, path: Path, *options: str) -> dict[str, Any]:
-    """What GDAL's own tool says of a file."""
-    ran = subprocess.run(
+    """Read the JSON report of gdalinfo."""
+    process = subprocess.run(
         [tools / "gdalinfo", "-json", *options, path], check=True, capture_output=True, text=True
     )
-    told: dict[str, Any] = json.loads(ran.stdout)
-    return told
+    report: dict[str, Any] = json.loads(process.stdout)
+    return report
 
 
 def textured(seed: int, *shape: int, dtype: str = "uint8", high: float = 255.0) -> Array:
-    """Smooth random texture over the whole range, (band, y, x): an image to networks."""
+    """Make a smooth random texture from 0 to ``high``, (band, y, x)."""
     generator = np.random.default_rng(seed)
     values = generator.random(shape)
     for axis in (1, 2):

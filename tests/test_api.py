@@ -15,7 +15,8 @@ import pytest
 import xarray as xr
 
 import rs_superres
-from rs_superres import accessor, errors
+import rs_superres.accessor  # registers the accessor ``superres``
+from rs_superres import errors
 from rs_superres.api import Asked, AskedOfFile
 from rs_superres.engine import Options
 from rs_superres.scene.bands import BandOptions
@@ -82,7 +83,7 @@ def test_a_model_is_loaded_once(
         ((BOX,), {"rgb": (1, 2, 5)}, "--rgb names band 5, the array has bands 1 to 3"),
         ((BOX,), {"nodata": 256}, "nodata 256, expected a value that uint8 holds"),
         ((BOX,), {"value_range": (3, 2)}, "value range 3,2, expected the lower one first"),
-        ((BOX,), {"classes": "expand"}, "classes 'expand' goes with files"),
+        ((BOX,), {"classes": "expand"}, "classes='expand' needs a colour table"),
         ((BOX,), {"steps": -1}, "-1 steps, expected 0 or more"),
         ((BOX,), {"model": "nowhere"}, "no model 'nowhere'"),
         ((BOX,), {"device": "abacus"}, "device 'abacus', expected auto"),
@@ -104,22 +105,26 @@ def test_a_misspelt_option_is_refused(tmp_path: Path, source: Path) -> None:
         rs_superres.upscale(source, tmp_path / "out.tif", **misspelt)
 
 
-def test_what_lies_outside_the_card_is_told(tmp_path: Path, source: Path, tiny: str) -> None:
+def test_warnings_point_at_the_callers_line(tmp_path: Path, source: Path, tiny: str) -> None:
     array = opened(source)
+    dataset = array.to_dataset(name="photo")
     asked: Any = {"scale": 9, "model": tiny, "steps": 0}
     calls: list[Callable[[], object]] = [
         lambda: rs_superres.upscale(array, **asked),
         lambda: rs_superres.upscale(source, tmp_path / "out.tif", **asked),
         lambda: array.superres.upscale(**asked),
+        lambda: rs_superres.upscale(dataset, **asked),
+        lambda: dataset.superres.upscale(**asked),
+        lambda: rs_superres.upscale(array.values, **asked),
     ]
     for call in calls:
         # Not pytest.warns, which raises the other warnings anew, those that are ignored too.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", errors.CardWarning)
             call()
-        (told,) = caught
-        assert "the scale is 9" in str(told.message)
-        assert told.filename in {__file__, accessor.__file__}
+        (warning,) = caught
+        assert "the scale is 9" in str(warning.message)
+        assert (warning.filename, warning.lineno) == (__file__, call.__code__.co_firstlineno)
 
 
 def test_the_accessor(source: Path, tiny: str) -> None:

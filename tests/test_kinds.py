@@ -577,7 +577,7 @@ def test_outs_that_are_refused(tmp_path: Path, tiny: str, out: str, message: str
         (["BLOCKSIZE=16000000"], "expected a multiple of 16 up to 8192"),
         (["blocksize=100"], "expected a multiple of 16"),
         (["TARGET_SRS=EPSG:4326"], "onto another grid; upscale first, then use gdalwarp"),
-        (["COMPRESS=JPEG"], "COG cannot hold this raster with .*COMPRESS=JPEG.*change --co"),
+        (["COMPRESS=JPEG"], "COG cannot hold this raster with .*COMPRESS=JPEG.*change creation="),
     ],
 )
 def test_creation_options_are_tried_before_the_run(

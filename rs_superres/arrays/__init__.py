@@ -1,4 +1,4 @@
-"""Super-resolution of xarray, NumPy and dask arrays."""
+"""Super-resolves xarray, NumPy and dask arrays."""
 
 from rs_superres.arrays.dataarray import upscale_array
 from rs_superres.arrays.dataset import upscale_dataset

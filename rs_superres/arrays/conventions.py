@@ -1,4 +1,4 @@
-"""What an ``xarray.DataArray`` and its result say of themselves, by rioxarray's conventions."""
+"""Reads and writes the metadata of an ``xarray.DataArray`` by rioxarray's conventions."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from rs_superres.raster import Band, Description, Target, inspect
 from rs_superres.raster.metadata import holds
 
 BAND = "band"
-"""The dimension whose members are a scene's bands."""
+"""Name of the dimension along which the bands of a scene lie."""
 
 UNEVEN = 0.01
-"""Pixels: how far coordinates may be off an even spacing; those in single precision are."""
+"""Largest accepted error of evenly spaced coordinates, in pixels; float32 coordinates need it."""
 
 COLOURS = ("red", "green", "blue", "alpha")
-"""Names of bands that tell their colour interpretation."""
+"""Names of bands that are taken as colour interpretations."""
 
 KEPT_ENCODING = ("_FillValue", "dtype", "scale_factor", "add_offset", "rasterio_dtype")
-"""What of an encoding holds for a result too; chunks and file do not."""
+"""Keys of an encoding that hold for a result too; those about chunks and files do not."""
 
 STALE = ("STATISTICS_", "transform", "res")
-"""Beginnings of the names of attributes that no longer hold."""
+"""Prefixes of attributes that do not hold for a result."""
 
 PER_BAND = ("long_name", "units", "scales", "offsets", "nodatavals", "descriptions")
-"""Attributes that rioxarray gives a value for each band."""
+"""Attributes in which rioxarray has one value for each band."""
 
 
 def spatial_dims(array: xr.DataArray | xr.Dataset) -> tuple[Hashable, Hashable]:
-    """The dimensions of rows and of columns.
+    """Return the names of the dimensions that count rows and columns: y and x.
 
     Raises:
-        InputError: it has none that is known.
+        InputError: The array has no such dimensions, or none with a known name.
     """
     try:
         return array.rio.y_dim, array.rio.x_dim
@@ -54,34 +54,34 @@ def spatial_dims(array: xr.DataArray | xr.Dataset) -> tuple[Hashable, Hashable]:
 
 
 def describe(array: xr.DataArray) -> Description:
-    """What an array says of itself, as a raster would.
+    """Return the metadata of an array in the form of a raster's.
 
     Raises:
-        InputError: it cannot be super-resolved, or its coordinates are not evenly spaced.
+        InputError: The array cannot be super-resolved, or its coordinates are not evenly spaced.
     """
     y, x = spatial_dims(array)
-    named = "the array" if array.name is None else f"the array {array.name}"
+    name = "the array" if array.name is None else f"the array {array.name}"
     if any(np.isnan(size) for size in array.shape):
         raise InputError(
-            f"{named} has chunks of unknown size; call compute_chunk_sizes() on its dask array"
+            f"{name} has chunks of unknown size; call compute_chunk_sizes() on its dask array"
         )
     if 0 in array.shape:
         sizes = ", ".join(f"{dim} {size}" for dim, size in array.sizes.items())
-        raise InputError(f"{named} is empty ({sizes}), expected at least a pixel")
+        raise InputError(f"{name} is empty ({sizes}), expected at least one pixel")
     if array.dtype.name not in DTYPES:
         raise InputError(
-            f"{named} has dtype {array.dtype.name}, supported are {', '.join(DTYPES)}; convert it "
-            'first, as in array.astype("float64")'
+            f"{name} has dtype {array.dtype.name}, supported are {', '.join(DTYPES)}; convert it "
+            'first, for example with array.astype("float64")'
         )
     shape = Shape(array.sizes[y], array.sizes[x])
     points = tuple(array.rio.get_gcps() or ())
     crs = None if array.rio.crs is None else array.rio.crs.to_wkt()
-    placed = Grid(shape, None) if points else Grid(shape, _transform(array, y, x, crs), crs)
+    grid = Grid(shape, None) if points else Grid(shape, _transform(array, y, x, crs), crs)
     bands = _bands(array)
     return Description(
-        path=named,
+        path=name,
         driver="xarray",
-        grid=placed,
+        grid=grid,
         bands=bands,
         mask_flags=tuple(("all_valid",) if b.nodata is None else ("nodata",) for b in bands),
         dataset_mask=False,
@@ -92,38 +92,47 @@ def describe(array: xr.DataArray) -> Description:
 
 
 def _bands(array: xr.DataArray) -> tuple[Band, ...]:
-    """The bands of an array: their colours by the file that it was read from, or by their names."""
+    """Return the bands of an array.
+
+    Their colour interpretations come from the file that the array was read from, or else from the
+    names of the bands.
+    """
     count = array.sizes.get(BAND, 1)
-    numbers = array.coords[BAND].values.reshape(-1).tolist() if BAND in array.coords else []
+    labels = array.coords[BAND].values.reshape(-1).tolist() if BAND in array.coords else []
     names = array.attrs.get("long_name")
     if not isinstance(names, tuple | list) or len(names) != count:
-        names = numbers or [None] * count
-    told = _in_file(array, numbers) or [
+        names = labels or [None] * count
+    bands = _bands_of_file(array, labels) or [
         Band(
             dtype=array.dtype.name,
             interpretation=str(name).lower() if str(name).lower() in COLOURS else "undefined",
         )
         for name in names
     ]
-    return tuple(replace(b, dtype=array.dtype.name, nodata=_nodata(array)) for b in told)
+    return tuple(replace(b, dtype=array.dtype.name, nodata=_nodata(array)) for b in bands)
 
 
-def _in_file(array: xr.DataArray, numbers: Sequence[Any]) -> list[Band]:
-    """What the file says of an array's bands; nothing where no file is known or there."""
+def _bands_of_file(array: xr.DataArray, labels: Sequence[Any]) -> list[Band]:
+    """Return an array's bands as its file describes them; an empty list if the file is unknown.
+
+    Args:
+        array: Read by rioxarray, which keeps the path of the file in the encoding.
+        labels: Coordinates of the band dimension: band numbers in the file, from 1.
+    """
     path = array.encoding.get("source")
-    if not isinstance(path, str) or not numbers or array.encoding.get("rasterio_dtype") is None:
+    if not isinstance(path, str) or not labels or array.encoding.get("rasterio_dtype") is None:
         return []
     try:
         bands = inspect(path)[0].bands
     except (InputError, RasterError):
         return []
-    if not all(isinstance(n, int) and 1 <= n <= len(bands) for n in numbers):
+    if not all(isinstance(n, int) and 1 <= n <= len(bands) for n in labels):
         return []
-    return [bands[n - 1] for n in numbers]
+    return [bands[n - 1] for n in labels]
 
 
 def _nodata(array: xr.DataArray) -> float | None:
-    """The value that is nodata; None where it marks nothing, since the dtype does not hold it."""
+    """Return the nodata value; None if there is none or the dtype does not hold it."""
     try:
         nodata = array.rio.nodata
     except (OverflowError, ValueError):
@@ -132,53 +141,72 @@ def _nodata(array: xr.DataArray) -> float | None:
 
 
 def _transform(array: xr.DataArray, y: Hashable, x: Hashable, crs: str | None) -> Affine | None:
-    """Pixel to map coordinates: the one that is written, where the coordinates agree."""
-    attrs = array.coords[array.rio.grid_mapping].attrs if _mapped(array) else {}
-    told = attrs.get("GeoTransform")
-    written = None if told is None else Affine.from_gdal(*map(float, str(told).split()))
-    turned = written is not None and not (written.b == written.d == 0)
-    if not turned and y in array.coords and x in array.coords:
-        written = _by_coordinates(array, y, x, written)
-    # As of files: an identity is what stands there where there is none.
-    return None if written == Affine.identity() and crs is None else written
+    """Return the transform from pixel to map coordinates; None if there is none.
+
+    The ``GeoTransform`` attribute counts if the coordinates agree with it, or if it is rotated.
+    """
+    attrs = array.coords[array.rio.grid_mapping].attrs if _has_grid_mapping(array) else {}
+    text = attrs.get("GeoTransform")
+    transform = None if text is None else Affine.from_gdal(*map(float, str(text).split()))
+    rotated = transform is not None and not (transform.b == transform.d == 0)
+    if not rotated and y in array.coords and x in array.coords:
+        transform = _transform_of_coordinates(array, y, x, transform)
+    # As in files, an identity without a CRS means that there is no transform.
+    return None if transform == Affine.identity() and crs is None else transform
 
 
-def _mapped(array: xr.DataArray) -> bool:
-    """Whether there is a coordinate that holds the CRS and the transform."""
+def _has_grid_mapping(array: xr.DataArray) -> bool:
+    """Return whether a coordinate holds the CRS and the transform."""
     return array.rio.grid_mapping in array.coords
 
 
-def _by_coordinates(
+def _transform_of_coordinates(
     array: xr.DataArray, y: Hashable, x: Hashable, written: Affine | None
 ) -> Affine:
-    """The transform that coordinates of pixel centres tell; exactly the written one's if it can."""
-    known = (written.e, written.a) if written is not None else (None, None)
+    """Return the transform for which the coordinates are those of pixel centres.
+
+    Args:
+        array: Has coordinates along y and x.
+        y: The dimension that counts rows.
+        x: The dimension that counts columns.
+        written: The transform in the attributes. If the coordinates agree with it, up to a shift
+            by whole pixels, the result is exactly this transform, shifted.
+
+    Raises:
+        InputError: The coordinates are not evenly spaced.
+    """
+    steps = (written.e, written.a) if written is not None else (None, None)
     (top, down), (left, across) = (
-        _even(array.coords[dim].values.astype(np.float64), str(dim), step)
-        for dim, step in zip((y, x), known, strict=True)
+        _first_and_step(array.coords[dim].values.astype(np.float64), str(dim), step)
+        for dim, step in zip((y, x), steps, strict=True)
     )
     if written is not None:
         column, row = (v - 0.5 for v in ~written @ (left, top))
-        off = max(abs(column - round(column)), abs(row - round(row)))
+        offset = max(abs(column - round(column)), abs(row - round(row)))
         sides = max(array.sizes[x], array.sizes[y])
-        uneven = max(abs(across / written.a - 1), abs(down / written.e - 1)) * sides
-        if max(off, uneven) < UNEVEN:
+        drift = max(abs(across / written.a - 1), abs(down / written.e - 1)) * sides
+        if max(offset, drift) < UNEVEN:
             return written @ Affine.translation(round(column), round(row))
     return Affine(across, 0, left - across / 2, 0, down, top - down / 2)
 
 
-def _even(values: Any, name: str, step: float | None) -> tuple[float, float]:
-    """First value and spacing of coordinates.
+def _first_and_step(values: Any, name: str, step: float | None) -> tuple[float, float]:
+    """Return the first value and the spacing of coordinates.
+
+    Args:
+        values: Coordinates of pixel centres along one dimension.
+        name: The dimension, for messages.
+        step: The spacing to use for a single coordinate, if known.
 
     Raises:
-        InputError: there is no even spacing.
+        InputError: The coordinates are not evenly spaced, or the spacing is unknown.
     """
     if len(values) > 1:
         step = float(values[-1] - values[0]) / (len(values) - 1)
     elif step is None:
         raise InputError(
-            f"the array has one pixel along {name}, whose size its coordinate does not tell; call "
-            "rio.write_transform first"
+            f"the array has one pixel along {name}, so the size of a pixel is unknown; "
+            "call rio.write_transform first"
         )
     even = values[0] + step * np.arange(len(values))
     if (
@@ -187,26 +215,26 @@ def _even(values: Any, name: str, step: float | None) -> tuple[float, float]:
         or np.abs(values - even).max() > UNEVEN * abs(step)
     ):
         raise InputError(
-            f"the coordinates along {name} are not evenly spaced; bring the array onto a regular "
+            f"the coordinates along {name} are not evenly spaced; resample the array to a regular "
             f"grid first (rio.reproject, interp), or drop them (drop_vars({name!r}))"
         )
     return float(values[0]), step
 
 
-def result(
-    data: Any, source: xr.DataArray, dims: tuple[Hashable, Hashable], design: PixelPlan
+def with_metadata(
+    data: Any, source: xr.DataArray, dims: tuple[Hashable, Hashable], plan: PixelPlan
 ) -> xr.DataArray:
-    """The array of a result: the source's names and attributes, the output's place.
+    """Return a result as an array with the source's names and attributes and the output's grid.
 
     Args:
-        data: in the source's dimensions.
-        source: what it was made from, with the bands of the result.
-        dims: those of rows and of columns.
-        design: of the result.
+        data: The result's pixels, with the dimensions of ``source`` in the same order.
+        source: The source, with the bands of the result.
+        dims: The dimensions y and x.
+        plan: The plan that the pixels were computed by.
     """
     y, x = dims
     target = Target(
-        source=design.description, zoom=design.zoom, window=design.window, tags={}, masked=False
+        source=plan.description, zoom=plan.zoom, window=plan.window, tags={}, masked=False
     )
     transform = target.grid.transform
     coords: dict[Hashable, Any] = {
@@ -214,8 +242,8 @@ def result(
         for name, coordinate in source.coords.items()
         if y not in coordinate.dims and x not in coordinate.dims
     }
-    straight = transform is None or transform.b == transform.d == 0
-    if straight and (transform is not None or (y in source.coords and x in source.coords)):
+    unrotated = transform is None or transform.b == transform.d == 0
+    if unrotated and (transform is not None or (y in source.coords and x in source.coords)):
         shape = target.grid.shape
         first = (transform or Affine.identity()) @ Affine.translation(0.5, 0.5)
         centres = {
@@ -225,35 +253,40 @@ def result(
         for dim, name in ((y, "y"), (x, "x")):
             attrs = source.coords[dim].attrs if dim in source.coords else {}
             coords[dim] = xr.Variable((dim,), centres[name], dict(attrs))
-    made = xr.DataArray(data, coords, source.dims, attrs=_attrs(source.attrs, design))
-    made.name = source.name  # later, since a dask array would give it its own for want of one
-    made.encoding = {k: v for k, v in source.encoding.items() if k in KEPT_ENCODING}
-    made.rio.set_spatial_dims(x, y, inplace=True)
+    result = xr.DataArray(data, coords, source.dims, attrs=_attrs(source.attrs, plan))
+    result.name = source.name  # not in the constructor, which replaces None by a dask array's name
+    result.encoding = {k: v for k, v in source.encoding.items() if k in KEPT_ENCODING}
+    result.rio.set_spatial_dims(x, y, inplace=True)
     if target.source.control_points:
-        made.rio.write_gcps(target.control_points(), target.source.control_crs, inplace=True)
-    if transform is not None or _mapped(source):
-        made.rio.write_transform(transform or Affine.identity(), inplace=True)
-    if design.options.bands.nodata is not None:
-        made.rio.write_nodata(design.options.bands.nodata, inplace=True)
-    return made
+        result.rio.write_gcps(target.control_points(), target.source.control_crs, inplace=True)
+    if transform is not None or _has_grid_mapping(source):
+        result.rio.write_transform(transform or Affine.identity(), inplace=True)
+    if plan.options.bands.nodata is not None:
+        result.rio.write_nodata(plan.options.bands.nodata, inplace=True)
+    return result
 
 
-def _attrs(told: Mapping[Any, Any], design: PixelPlan) -> dict[Any, Any]:
-    """The attributes that still hold, and the provenance of a result."""
-    kept = {k: v for k, v in told.items() if not str(k).startswith(STALE)}
-    tags = {k: v for k, v in design.tags().items() if v}
+def _attrs(source: Mapping[Any, Any], plan: PixelPlan) -> dict[Any, Any]:
+    """Return the source's attributes that still hold, and the result's provenance."""
+    kept = {k: v for k, v in source.items() if not str(k).startswith(STALE)}
+    tags = {k: v for k, v in plan.tags().items() if v}
     return {**kept, **tags}
 
 
 def with_bands(array: xr.DataArray, numbers: tuple[int, ...]) -> xr.DataArray:
-    """Those bands of an array, counted from 1, in this order, with their attributes."""
+    """Return some bands of an array, with their attributes.
+
+    Args:
+        array: With or without a band dimension.
+        numbers: Band numbers from 1, in the order of the result.
+    """
     count = array.sizes.get(BAND, 1)
     if BAND not in array.dims or numbers == tuple(range(1, count + 1)):
         return array
-    chosen = array.isel({BAND: [n - 1 for n in numbers]})
+    selected = array.isel({BAND: [n - 1 for n in numbers]})
     for name in PER_BAND:
-        told = array.attrs.get(name)
-        if isinstance(told, tuple | list) and len(told) == count:
-            chosen.attrs[name] = tuple(told[n - 1] for n in numbers)
-    chosen.encoding = dict(array.encoding)
-    return chosen
+        values = array.attrs.get(name)
+        if isinstance(values, tuple | list) and len(values) == count:
+            selected.attrs[name] = tuple(values[n - 1] for n in numbers)
+    selected.encoding = dict(array.encoding)
+    return selected

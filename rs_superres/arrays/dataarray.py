@@ -1,8 +1,11 @@
-"""Arrays in, arrays out: at once for NumPy's, lazily for dask's; the cells are those of files."""
+"""Super-resolves an ``xarray.DataArray``: NumPy arrays at once, dask arrays lazily.
+
+The lattice of cells is that of a file, so the pixels are those of a file too.
+"""
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Hashable
 from dataclasses import replace
 
@@ -10,7 +13,14 @@ import numpy as np
 import xarray as xr
 
 from rs_superres.arrays import graph
-from rs_superres.arrays.conventions import BAND, describe, result, spatial_dims, with_bands
+from rs_superres.arrays.caller import warn_caller
+from rs_superres.arrays.conventions import (
+    BAND,
+    describe,
+    spatial_dims,
+    with_bands,
+    with_metadata,
+)
 from rs_superres.engine import Options
 from rs_superres.engine.extent import output_region
 from rs_superres.engine.pixels import PixelPlan, plan_pixels
@@ -22,84 +32,107 @@ from rs_superres.scene.reader import ArrayReader
 from rs_superres.system.memory import check_memory
 from rs_superres.types import Values
 
-EIGHT_BITS = np.array((0.0, 255.0))
-"""The value range of uint8."""
+logger = logging.getLogger(__name__)
+
+UINT8_RANGE = np.array((0.0, 255.0))
+"""The value range of uint8, in digital numbers."""
 
 
 def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
-    """Super-resolve an array; each member of a dimension beside band, y and x is a scene.
+    """Super-resolve an array; each index of a dimension other than band, y and x is a scene.
+
+    Args:
+        array: Has y and x among its dimensions, and perhaps a band dimension.
+        options: Options of the run; those about files are ignored.
 
     Returns:
-        The dimensions of ``array`` in their order; computed if ``array`` is NumPy's, lazy if it is
-        dask's.
+        An array with the dimensions of ``array`` in the same order: computed if ``array`` is in
+        memory, lazy if it is a dask array.
 
     Raises:
-        InputError: an option or an array that cannot be used.
-        ModelError: the model cannot be used.
+        InputError: An option or the array cannot be used.
+        ModelError: The model cannot be used.
+
+    Warns:
+        CardWarning: The source or the scale lies outside what the model was trained on.
     """
     y, x = spatial_dims(array)
     if options.bands.classes == "expand":
-        raise InputError("classes 'expand' goes with files, where the colour table is")
+        raise InputError(
+            "classes='expand' needs a colour table, which only files have; pass the path of the "
+            "file, or classes='nearest'"
+        )
     options = replace(options, value_range=options.value_range or _stored_range(array))
-    whole = describe(array)
-    roles = decide(whole, options.bands)
-    description = roles.selection.of(whole)
+    description = describe(array)
+    roles = decide(description, options.bands)
+    description = roles.selection.of(description)
     samples = None if needs_samples(description.bands, options.value_range) else ()
-    extent = output_region(description.grid, options)
-    design = plan_pixels(description, roles, extent, options, samples)
-    if design.recipe.masked and np.dtype(description.dtype).kind != "f":
+    region = output_region(description.grid, options)
+    plan = plan_pixels(description, roles, region, options, samples)
+    if plan.recipe.masked and np.dtype(description.dtype).kind != "f":
         raise InputError(
             f"parts of the result lie outside {description.path}, and its dtype "
-            f"{description.dtype} has no value for them; say nodata=V, a value that stands for them"
+            f"{description.dtype} has no value for them; set one with nodata=V"
         )
-    for told in design.warnings():
-        warnings.warn(told, CardWarning, stacklevel=3)
-    chosen = with_bands(array, roles.selection.bands)
-    source = chosen if BAND in chosen.dims else chosen.expand_dims(BAND)
-    order: list[Hashable] = [d for d in source.dims if d not in {BAND, y, x}]
-    data = source.transpose(*order, BAND, y, x).data
-    out = graph.lazily(data, design) if _is_lazy(array) else _at_once(data, design)
-    made = xr.DataArray(out, dims=[*order, BAND, y, x])
-    if BAND not in chosen.dims:
-        made = made.isel({BAND: 0})
-    return result(made.transpose(*chosen.dims).data, chosen, (y, x), design)
-
-
-def _is_lazy(array: xr.DataArray) -> bool:
-    """Whether an array is dask's."""
-    return array.chunks is not None
+    for message in plan.warnings():
+        warn_caller(message, CardWarning)
+    selected = with_bands(array, roles.selection.bands)
+    source = selected if BAND in selected.dims else selected.expand_dims(BAND)
+    scene_dims: list[Hashable] = [d for d in source.dims if d not in {BAND, y, x}]
+    data = source.transpose(*scene_dims, BAND, y, x).data
+    lazy = array.chunks is not None
+    logger.debug("upscaling %s: shape %s, lazy: %s", description.path, data.shape, lazy)
+    pixels = graph.lazy_result(data, plan) if lazy else _compute(data, plan)
+    result = xr.DataArray(pixels, dims=[*scene_dims, BAND, y, x])
+    if BAND not in selected.dims:
+        result = result.isel({BAND: 0})
+    return with_metadata(result.transpose(*selected.dims).data, selected, (y, x), plan)
 
 
 def _stored_range(array: xr.DataArray) -> tuple[float, float] | None:
-    """The value range of floats that are stored as uint8, as rioxarray reads what is masked."""
-    stored = array.encoding
-    if array.dtype.kind != "f" or stored.get("dtype") != "uint8":
+    """Return the value range of floats that a file stores as uint8; None for other arrays.
+
+    rioxarray converts such a file to floats if it masks nodata or applies scale and offset.
+    """
+    encoding = array.encoding
+    if array.dtype.kind != "f" or encoding.get("dtype") != "uint8":
         return None
-    ends = EIGHT_BITS * stored.get("scale_factor", 1.0) + stored.get("add_offset", 0.0)
+    ends = UINT8_RANGE * encoding.get("scale_factor", 1.0) + encoding.get("add_offset", 0.0)
     return float(ends.min()), float(ends.max())
 
 
-def _at_once(values: Values, design: PixelPlan) -> Values:
-    """The result of (..., band, y, x) in memory, scene by scene and cell by cell."""
-    description, window = design.description, design.window
+def _compute(values: Values, plan: PixelPlan) -> Values:
+    """Compute the result of an array in memory, scene by scene.
+
+    Args:
+        values: Digital numbers, (..., band, y, x).
+        plan: The plan for one scene.
+
+    Returns:
+        Digital numbers of the plan's window, (..., band, y, x).
+
+    Raises:
+        InputError: The result does not fit into memory.
+    """
+    description, window = plan.description, plan.window
     scenes = values.shape[:-3]
     shape = (*scenes, len(description.bands), window.height, window.width)
     size = float(np.prod(shape, dtype=np.float64)) * values.dtype.itemsize
     check_memory(
-        int(size), "the result", "make the array lazy, as in array.chunk(), or ask for a part"
+        int(size), "the result", "make the array lazy with array.chunk(), or request a part"
     )
     out = np.empty(shape, dtype=description.dtype)
     for scene in np.ndindex(scenes):
-        _fill(out[scene], values[scene], design)
+        out[scene] = _compute_scene(values[scene], plan)
     return out
 
 
-def _fill(out: Values, values: Values, design: PixelPlan) -> None:
-    """Compute one scene into its place, (band, y, x)."""
-    recipe = design.recipe
-    whole = ArrayReader(values, nodata=recipe.nodata)
+def _compute_scene(values: Values, plan: PixelPlan) -> Values:
+    """Compute the result of one scene, (band, y, x)."""
+    recipe = plan.recipe
+    reader = ArrayReader(values, nodata=recipe.nodata)
     if not recipe.groups:
-        samples = [whole.read(part) for part in sample_windows(design.description)]
-        groups = band_groups(design.roles, recipe.bands, samples, None)
+        samples = [reader.read(window) for window in sample_windows(plan.description)]
+        groups = band_groups(plan.roles, recipe.bands, samples, None)
         recipe = replace(recipe, groups=tuple(groups))
-    out[:] = compute_window(recipe, whole, design.window).values
+    return compute_window(recipe, reader, plan.window).values

@@ -1,7 +1,8 @@
-"""Datasets: variables that are bands of one raster are super-resolved as one."""
+"""Super-resolves an ``xarray.Dataset``: variables that are alike are bands of one raster."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,52 +14,60 @@ from rs_superres.arrays.dataarray import upscale_array
 from rs_superres.engine import Options
 from rs_superres.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 Names = Mapping[str, Sequence[Hashable]]
-"""Variables by role: ``rgb``, ``nearest``."""
+"""Names of variables by role, ``rgb`` or ``nearest``."""
 
 
 def upscale_dataset(dataset: xr.Dataset, options: Options, names: Names) -> xr.Dataset:
-    """Super-resolve the variables that have y and x; others are passed on.
+    """Super-resolve the variables that have y and x; other variables are copied.
 
-    A variable with a band dimension is a raster of its own. Of the others those that are alike, in
-    dimensions, dtype and nodata, are the bands of one raster, in their order.
+    A variable with a band dimension is a raster. The variables without one are grouped by
+    dimensions, dtype and nodata value: each group is one raster, with its bands in their order.
 
     Args:
-        dataset: its variables.
-        options: what is asked for; its band numbers count for variables with a band dimension.
-        names: the roles of variables that are one band each.
+        dataset: Has at least one variable with y and x.
+        options: Options of the run; band numbers refer to variables with a band dimension.
+        names: The roles of variables without a band dimension.
 
     Raises:
-        InputError: as :func:`upscale_array`, or a variable that is not there.
+        InputError: A named variable does not exist, or as for :func:`upscale_array`.
+        ModelError: The model cannot be used.
+
+    Warns:
+        CardWarning: The source or the scale lies outside what the model was trained on.
     """
     y, x = spatial_dims(dataset)
     rasters = {n: v for n, v in dataset.data_vars.items() if y in v.dims and x in v.dims}
     single = [n for n, v in rasters.items() if BAND not in v.dims]
+    known = ", ".join(map(str, single)) or "none"
     for role, members in names.items():
         for name in members:
             if name not in single:
-                known = ", ".join(map(str, single)) or "none"
                 raise InputError(
-                    f"{role} names {name!r}, expected names of variables of one band ({known}), or "
-                    "band numbers where variables have a band dimension"
+                    f"{role}= has {name!r}, expected names of variables with one band ({known}), "
+                    "or band numbers if variables have a band dimension"
                 )
-    wish = options.bands
-    if (wish.rgb or wish.nearest or wish.bands) and len(single) == len(rasters):
+    numbers = options.bands
+    if (numbers.rgb or numbers.nearest or numbers.bands) and len(single) == len(rasters):
         raise InputError(
-            "bidx, rgb or nearest goes by numbers where no variable has a band dimension; expected "
-            f"names of variables: {', '.join(map(str, single))}"
+            "bidx=, rgb= or nearest= has band numbers, but no variable has a band dimension; "
+            f"expected names of variables: {known}"
         )
-    made: dict[Hashable, Any] = {}
-    for members in _alike({n: rasters[n] for n in single}):
-        made |= _upscaled([rasters[n] for n in members], members, options, names)
+    groups = _alike({n: rasters[n] for n in single})
+    logger.debug("bands of one raster each: %s", groups)
+    results: dict[Hashable, Any] = {}
+    for members in groups:
+        results |= _upscaled([rasters[n] for n in members], members, options, names)
     for name in rasters.keys() - {*single}:
-        made[name] = upscale_array(rasters[name], options)
-    variables = {n: made.get(n, v) for n, v in dataset.data_vars.items()}
+        results[name] = upscale_array(rasters[name], options)
+    variables = {n: results.get(n, v) for n, v in dataset.data_vars.items()}
     return xr.Dataset(variables, attrs=dataset.attrs)
 
 
 def _alike(rasters: Mapping[Hashable, xr.DataArray]) -> list[list[Hashable]]:
-    """The names of variables that can be bands of one raster, in their order."""
+    """Group the names of variables that can be bands of one raster, in their order."""
     groups: dict[str, list[Hashable]] = {}
     for name, band in rasters.items():
         kind = repr((band.dims, band.dtype, band.rio.nodata, band.encoding.get("dtype")))
@@ -69,30 +78,43 @@ def _alike(rasters: Mapping[Hashable, xr.DataArray]) -> list[list[Hashable]]:
 def _upscaled(
     bands: list[xr.DataArray], members: list[Hashable], options: Options, names: Names
 ) -> dict[Hashable, xr.DataArray]:
-    """Bands of one raster, super-resolved as one, by name."""
+    """Super-resolve variables as the bands of one raster.
+
+    Args:
+        bands: The variables.
+        members: Their names.
+        options: Options of the run.
+        names: The roles of variables, of these and of others.
+
+    Returns:
+        Results by the variables' names.
+    """
     numbers = {
-        role: tuple(members.index(n) + 1 for n in named if n in members)
-        for role, named in names.items()
+        role: tuple(members.index(n) + 1 for n in role_names if n in members)
+        for role, role_names in names.items()
     }
-    wish = replace(options.bands, rgb=numbers.get("rgb", ()), nearest=numbers.get("nearest", ()))
-    whole = upscale_array(_stacked(bands, members), replace(options, bands=wish))
-    provenance = {k: v for k, v in whole.attrs.items() if k.startswith("SUPERRES_")}
-    made = {}
+    roles = replace(options.bands, rgb=numbers.get("rgb", ()), nearest=numbers.get("nearest", ()))
+    stack = upscale_array(_stacked(bands, members), replace(options, bands=roles))
+    provenance = {k: v for k, v in stack.attrs.items() if k.startswith("SUPERRES_")}
+    results = {}
     for i, (name, band) in enumerate(zip(members, bands, strict=True)):
-        part = whole.isel({BAND: i}, drop=True).rename(name)
-        part.attrs = {**band.attrs, **provenance}
-        part.encoding = dict(whole.encoding)
-        made[name] = part
-    return made
+        result = stack.isel({BAND: i}, drop=True).rename(name)
+        result.attrs = {**band.attrs, **provenance}
+        result.encoding = dict(stack.encoding)
+        results[name] = result
+    return results
 
 
 def _stacked(bands: list[xr.DataArray], members: list[Hashable]) -> xr.DataArray:
-    """Variables as the bands of one array, named by what tells their colours."""
-    told = [str(band.attrs.get("long_name", "")).lower() for band in bands]
-    labels = [t if t in COLOURS else str(n) for t, n in zip(told, members, strict=True)]
+    """Stack variables along the band dimension.
+
+    A band's label is the variable's long name if that is a colour, else the variable's name.
+    """
+    long_names = [str(band.attrs.get("long_name", "")).lower() for band in bands]
+    labels = [n if n in COLOURS else str(m) for n, m in zip(long_names, members, strict=True)]
     plain = [band.drop_attrs().rename(None) for band in bands]
     stack = xr.concat(plain, BAND, coords="minimal", compat="override")
-    # The CRS and nodata stand in attributes and encodings, which a concatenation drops.
+    # A concatenation drops attributes and encodings, which hold the CRS and nodata.
     coords: dict[Hashable, Any] = {n: c for n, c in bands[0].coords.items() if n != BAND}
     stack = stack.assign_coords({**coords, BAND: labels}).rename(", ".join(map(str, members)))
     stack.attrs = {k: v for k, v in bands[0].attrs.items() if k != "long_name"}

@@ -1,12 +1,13 @@
-"""Results that are computed when they are asked for: one dask task for each cell of the lattice.
+"""Builds lazy results: a dask graph with one task for each cell of the lattice.
 
-A task takes those chunks of the source that its cell reads, whatever their size. What all tasks
-share, the recipe with its network, stands in the graph once.
+A task depends on the chunks of the source that its cell reads, whatever their size. The recipe,
+which holds the network, is in the graph once and shared by all tasks.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -32,34 +33,41 @@ from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.threads import THREADS, cores
 from rs_superres.types import Values
 
+logger = logging.getLogger(__name__)
+
 Key = tuple[Any, ...]
+"""The key of a task or of a chunk."""
+
 Graph = dict[Any, Any]
+"""Tasks by key."""
+
 Chunks = Sequence[Sequence[Sequence[Values]]]
-"""Chunks of the source side by side: by band, row and column."""
+"""Adjacent chunks of the source, by position along band, y and x."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """What a task reads of the chunks that it is handed."""
+class _ChunkReader:
+    """Cuts a window of a scene out of the chunks that contain it."""
 
     scene: tuple[int, ...]
-    """Indices in the chunks, along the dimensions before the band."""
+    """Indices of the scene within the chunks, along the dimensions before the band."""
     row: int
-    """Of the first chunk's first pixel."""
+    """Row in the scene of the first chunk's first pixel."""
     column: int
+    """Column in the scene of the first chunk's first pixel."""
     window: Window
-    """What is read of the scene."""
+    """The window of the scene to read, in source pixels."""
 
-    def of(self, chunks: Chunks) -> Values:
-        """The window, (band, y, x)."""
+    def read(self, chunks: Chunks) -> Values:
+        """Return the window's digital numbers, (band, y, x)."""
         heights = [row[0][self.scene].shape[1] for row in chunks[0]]
-        widths = [piece[self.scene].shape[2] for piece in chunks[0][0]]
-        rows = _cuts(heights, self.window.row - self.row, self.window.height)
-        columns = _cuts(widths, self.window.column - self.column, self.window.width)
+        widths = [chunk[self.scene].shape[2] for chunk in chunks[0][0]]
+        rows = _slices(heights, self.window.row - self.row, self.window.height)
+        columns = _slices(widths, self.window.column - self.column, self.window.width)
         values: Values = np.block(
             [
                 [
-                    [piece[self.scene][:, r, c] for c, piece in zip(columns, row, strict=True)]
+                    [chunk[self.scene][:, r, c] for c, chunk in zip(columns, row, strict=True)]
                     for r, row in zip(rows, band, strict=True)
                 ]
                 for band in chunks
@@ -69,106 +77,121 @@ class _Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """Where one row, or column, of cells lies."""
+class _CellSpan:
+    """One row, or one column, of cells along its axis."""
 
     start: int
-    """First pixel of the cells."""
+    """First output pixel of the cells."""
     kept: slice
-    """Which of a cell's pixels are in the result."""
-    first: int
-    """First pixel of the source that is read."""
-    count: int
+    """Pixels of a cell that lie in the result."""
+    read_start: int
+    """First source pixel that the cells read."""
+    read_count: int
+    """Number of source pixels that the cells read."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
-    """One cell, and what of it a task keeps."""
+class _CellPart:
+    """A cell, and the part of it that its task returns."""
 
     window: Window
+    """The cell, in output pixels."""
     rows: slice
+    """Rows of the cell that lie in the result."""
     columns: slice
-    before: int
-    """Dimensions before the band."""
+    """Columns of the cell that lie in the result."""
+    leading: int
+    """Number of dimensions before the band."""
 
-    def kept(self, values: Values) -> Values:
-        """Contiguous: a view would keep the whole cell in memory."""
-        kept = np.ascontiguousarray(values[:, self.rows, self.columns])
-        return kept.reshape((1,) * self.before + kept.shape)
+    def cut(self, values: Values) -> Values:
+        """Cut the part out of a cell's values, (band, y, x), and add the leading dimensions.
+
+        The result is a copy: a view would keep the entire cell in memory.
+        """
+        part = np.ascontiguousarray(values[:, self.rows, self.columns])
+        return part.reshape((1,) * self.leading + part.shape)
 
 
-def lazily(source: dask.array.Array, design: PixelPlan) -> dask.array.Array:
-    """The result of a dask array, not computed yet.
+def lazy_result(source: dask.array.Array, plan: PixelPlan) -> dask.array.Array:
+    """Return the result of a dask array without computing it.
 
     Args:
-        source: (..., band, y, x), chunked in any way; each (band, y, x) of it is a scene.
-        design: without groups where value ranges are to be sampled: then the tasks of a scene
-            depend on the sampled windows of it.
+        source: Digital numbers, (..., band, y, x), chunked in any way. Each (band, y, x) of it is
+            a scene.
+        plan: The plan for one scene. If it lacks value ranges, the tasks of a scene depend on
+            sampled windows of that scene.
 
     Returns:
-        (..., band, y, x) of the design's window; its chunks are the lattice's cells.
+        Digital numbers of the plan's window, (..., band, y, x), with one chunk per cell.
     """
-    settings = sorted(design.settings().items())
-    token = tokenize(source.name, repr(settings), repr(design.description.bands))
+    settings = sorted(plan.settings().items())
+    token = tokenize(source.name, repr(settings), repr(plan.description.bands))
     name, recipe = f"superres-{token}", f"superres-recipe-{token}"
-    graph: Graph = {recipe: design.recipe}
-    side = design.recipe.lattice.cell
-    rows, columns = _spans(design)
-    needed = None if design.recipe.area is None else set(design.cells)
+    graph: Graph = {recipe: plan.recipe}
+    side = plan.recipe.lattice.cell
+    rows, columns = _cell_spans(plan)
+    needed = None if plan.recipe.area is None else set(plan.cells)
     for scene in product(*(range(size) for size in source.shape[:-3])):
         ranges = None
-        if design.needs_ranges:
+        if plan.needs_ranges:
             ranges = (f"superres-ranges-{token}", *scene)
-            graph |= _sampling(source, design, scene, ranges)
+            graph |= _range_tasks(source, plan, scene, ranges)
         for (i, down), (j, across) in product(enumerate(rows), enumerate(columns)):
             window = Window(down.start, across.start, side.height, side.width)
-            cell = _Cell(window, down.kept, across.kept, len(scene))
+            part = _CellPart(window, down.kept, across.kept, len(scene))
             if needed is not None and window not in needed:
-                graph[name, *scene, 0, i, j] = (_blank, recipe, cell)
+                graph[name, *scene, 0, i, j] = (_blank_part, recipe, part)
                 continue
-            read = Window(down.first, across.first, down.count, across.count)
-            task = (_computed, recipe, ranges, cell, *_reading(source, scene, read))
+            read = Window(down.read_start, across.read_start, down.read_count, across.read_count)
+            task = (_compute_part, recipe, ranges, part, *_reader(source, scene, read))
             graph[name, *scene, 0, i, j] = task
+    logger.debug(
+        "built a graph of %d tasks: %d x %d cells, source chunks %s",
+        len(graph),
+        len(columns),
+        len(rows),
+        source.chunksize,
+    )
     layers = HighLevelGraph.from_collections(name, graph, dependencies=[source])  # type: ignore[list-item] # dask's
     chunks = (
         *((1,) * size for size in source.shape[:-3]),
-        (len(design.description.bands),),
+        (len(plan.description.bands),),
         tuple(span.kept.stop - span.kept.start for span in rows),
         tuple(span.kept.stop - span.kept.start for span in columns),
     )
-    made: dask.array.Array = dask.array.Array(layers, name, chunks, dtype=design.description.dtype)
-    return made
+    result: dask.array.Array = dask.array.Array(layers, name, chunks, dtype=plan.description.dtype)
+    return result
 
 
-def _spans(design: PixelPlan) -> tuple[list[_Span], list[_Span]]:
-    """The rows and the columns of cells that meet the design's window."""
-    window, side = design.window, design.recipe.lattice.cell
+def _cell_spans(plan: PixelPlan) -> tuple[list[_CellSpan], list[_CellSpan]]:
+    """Return the rows and the columns of cells that overlap the plan's window."""
+    window, side = plan.window, plan.recipe.lattice.cell
 
     def read(row: int, column: int) -> Window:
         cell = Window(row, column, side.height, side.width)
-        return covered(source_window(design.recipe, cell), design.recipe.zoom.source.shape)
+        return covered(source_window(plan.recipe, cell), plan.recipe.zoom.source.shape)
 
-    # A cell's rows do not depend on its column, nor its columns on its row.
-    down, across = design.recipe.lattice.cells(window).starts()
+    # The source rows of a cell do not depend on its column, nor the source columns on its row.
+    down, across = plan.recipe.lattice.cells(window).starts()
     rows, columns = [], []
-    for first in down:
-        kept = _kept(window.row, window.height, first, side.height)
-        rows.append(_Span(first, kept, read(first, 0).row, read(first, 0).height))
-    for first in across:
-        kept = _kept(window.column, window.width, first, side.width)
-        columns.append(_Span(first, kept, read(0, first).column, read(0, first).width))
+    for start in down:
+        kept = _kept(window.row, window.height, start, side.height)
+        rows.append(_CellSpan(start, kept, read(start, 0).row, read(start, 0).height))
+    for start in across:
+        kept = _kept(window.column, window.width, start, side.width)
+        columns.append(_CellSpan(start, kept, read(0, start).column, read(0, start).width))
     return rows, columns
 
 
-def _kept(start: int, count: int, first: int, side: int) -> slice:
-    """Which pixels of a cell lie in a span."""
-    return slice(max(start - first, 0), min(start + count - first, side))
+def _kept(start: int, count: int, cell_start: int, side: int) -> slice:
+    """Return which pixels of a cell lie in a span of ``count`` output pixels from ``start``."""
+    return slice(max(start - cell_start, 0), min(start + count - cell_start, side))
 
 
-def _reading(
+def _reader(
     source: dask.array.Array, scene: tuple[int, ...], window: Window
-) -> tuple[_Reading, list[list[list[Key]]]]:
-    """What a task needs to read a window of a scene, and the keys of the chunks that it lies in."""
+) -> tuple[_ChunkReader, list[list[list[Key]]]]:
+    """Return a reader of a window of a scene, and the keys of the chunks that it needs."""
     blocks, within = [], []
     for sizes, index in zip(source.chunks[:-3], scene, strict=True):
         block, first = _blocks(sizes, index, 1)
@@ -180,18 +203,24 @@ def _reading(
         [[(source.name, *blocks, band, i, j) for j in columns] for i in rows]
         for band in range(len(source.chunks[-3]))
     ]
-    return _Reading(tuple(within), row, column, window), keys
+    return _ChunkReader(tuple(within), row, column, window), keys
 
 
 def _blocks(sizes: Sequence[int], start: int, count: int) -> tuple[range, int]:
-    """The chunks along an axis that a span lies in, and where the first of them begins."""
+    """Return the chunks along an axis that contain a span, and the first pixel of the first one."""
     ends = list(accumulate(sizes))
     first, last = bisect_right(ends, start), bisect_left(ends, start + count)
     return range(first, last + 1), ends[first] - sizes[first]
 
 
-def _cuts(sizes: Sequence[int], start: int, count: int) -> list[slice]:
-    """What of chunks side by side lies in a span, counted from the first one's first pixel."""
+def _slices(sizes: Sequence[int], start: int, count: int) -> list[slice]:
+    """Return which pixels of each of several adjacent chunks lie in a span.
+
+    Args:
+        sizes: Sizes of the chunks along the axis.
+        start: First pixel of the span, counted from the first pixel of the first chunk.
+        count: Pixels in the span.
+    """
     firsts = [end - size for end, size in zip(accumulate(sizes), sizes, strict=True)]
     return [
         slice(max(start - first, 0), min(start + count - first, size))
@@ -199,58 +228,65 @@ def _cuts(sizes: Sequence[int], start: int, count: int) -> list[slice]:
     ]
 
 
-def _computed(
+def _compute_part(
     recipe: CellRecipe,
     groups: tuple[BandGroup, ...] | None,
-    cell: _Cell,
-    reading: _Reading,
+    part: _CellPart,
+    reader: _ChunkReader,
     chunks: Chunks,
 ) -> Values:
-    """Compute one cell; what a task runs."""
+    """Compute one cell and return its part of the result; a task calls this."""
     if groups is not None:
         recipe = replace(recipe, groups=groups)
-    part = ArrayReader(
-        reading.of(chunks),
+    source = ArrayReader(
+        reader.read(chunks),
         nodata=recipe.nodata,
-        window=reading.window,
+        window=reader.window,
         shape=recipe.zoom.source.shape,
     )
-    with _room():
-        return cell.kept(compute_cell(recipe, part, cell.window)[0])
+    with _network_slots():
+        return part.cut(compute_cell(recipe, source, part.window).values)
 
 
-def _blank(recipe: CellRecipe, cell: _Cell) -> Values:
-    """A cell outside the area of interest."""
-    return cell.kept(blank_cell(recipe, cell.window)[0])
+def _blank_part(recipe: CellRecipe, part: _CellPart) -> Values:
+    """Return the part of a cell outside the area of interest; a task calls this."""
+    return part.cut(blank_cell(recipe, part.window).values)
 
 
 @functools.cache
-def _room() -> threading.BoundedSemaphore:
-    """Room for as many networks at once as there are processors for their threads."""
+def _network_slots() -> threading.BoundedSemaphore:
+    """Limit the number of networks that run at once, so that each has its threads' processors."""
     return threading.BoundedSemaphore(max(1, cores() // THREADS))
 
 
-def _sampling(
-    source: dask.array.Array, design: PixelPlan, scene: tuple[int, ...], ranges: Key
+def _range_tasks(
+    source: dask.array.Array, plan: PixelPlan, scene: tuple[int, ...], ranges: Key
 ) -> Graph:
-    """The tasks that find a scene's value ranges, from the windows that a file's come from."""
+    """Return tasks that compute a scene's value ranges, from the same windows as for a file.
+
+    Args:
+        source: Digital numbers, (..., band, y, x).
+        plan: The plan for one scene.
+        scene: Indices of the scene along the dimensions before the band.
+        ranges: The key of the task that returns the band groups with their value ranges.
+    """
     graph: Graph = {}
-    for number, window in enumerate(sample_windows(design.description)):
-        task = (_sample, design.recipe.nodata, *_reading(source, scene, window))
+    for number, window in enumerate(sample_windows(plan.description)):
+        task = (_sample, plan.recipe.nodata, *_reader(source, scene, window))
         graph[f"sample-{ranges[0]}", *scene, number] = task
-    found = functools.partial(_ranges, design.roles, design.description.bands)
-    graph[ranges] = (found, list(graph))
+    groups = functools.partial(_groups, plan.roles, plan.description.bands)
+    graph[ranges] = (groups, list(graph))
     return graph
 
 
-def _sample(nodata: float | None, reading: _Reading, chunks: Chunks) -> Sampled:
-    """Digital numbers and validity of one window; what a task runs."""
-    values = reading.of(chunks)
+def _sample(nodata: float | None, reader: _ChunkReader, chunks: Chunks) -> Sampled:
+    """Return digital numbers and validity of one window; a task calls this."""
+    values = reader.read(chunks)
     return values, valid_by_value(values, nodata)
 
 
-def _ranges(
+def _groups(
     roles: BandRoles, bands: tuple[Band, ...], samples: Sequence[Sampled]
 ) -> tuple[BandGroup, ...]:
-    """The groups of a scene; what a task runs."""
+    """Return the band groups of a scene with their value ranges; a task calls this."""
     return tuple(band_groups(roles, bands, samples, None))

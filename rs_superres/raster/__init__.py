@@ -1,4 +1,4 @@
-"""The only package that opens rasters: what they say of themselves, windows in, results out."""
+"""Reads and writes rasters and their metadata; the only package that opens raster files."""
 
 from rs_superres.raster.formats import (
     check_creation,
@@ -13,6 +13,7 @@ from rs_superres.raster.gdal import FAILURES, block_cache, one_line
 from rs_superres.raster.metadata import Band, Description, same_crs
 from rs_superres.raster.opening import (
     SUFFIXES,
+    SkippedFile,
     inspect,
     is_raster,
     open_source,
@@ -35,6 +36,7 @@ __all__ = [
     "Paths",
     "Sampled",
     "Selection",
+    "SkippedFile",
     "Source",
     "Target",
     "Writer",

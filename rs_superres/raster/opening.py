@@ -1,10 +1,11 @@
-"""Rasters that are opened: found, described, and refused where they are of the wrong kind."""
+"""Opens rasters, refuses those that cannot be super-resolved, and searches folders for them."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rasterio.enums import Interleaving
@@ -12,137 +13,208 @@ from rasterio.enums import Interleaving
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
 from rs_superres.image.radiometry import DTYPES
-from rs_superres.raster.gdal import opened, reading, telling
-from rs_superres.raster.metadata import Description, describe, grid_of
+from rs_superres.raster.dataset import describe, grid_of
+from rs_superres.raster.gdal import Dataset, open_dataset, raster_errors, reading
+from rs_superres.raster.metadata import Description
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import Paths, Source
 from rs_superres.raster.stack import stacked
 from rs_superres.system.memory import check_memory
 from rs_superres.types import Values
 
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (
+    ".tif",
+    ".tiff",
+    ".gtiff",
+    ".cog",
+    ".btf",
+    ".jp2",
+    ".j2k",
+    ".img",
+    ".vrt",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bil",
+    ".bsq",
+    ".bip",
+    ".ntf",
+)
+"""Suffixes, in lower case, of the files that a search in a folder takes for rasters."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file of a folder that cannot be used."""
+
+    path: Path
+    reason: str
+    """A sentence on one line."""
+
 
 def open_source(paths: Paths, selection: Selection | None = None) -> Source:
-    """Open a raster, or several on one grid as one, and check that it can be super-resolved.
+    """Open a raster and check that it can be super-resolved.
 
     Args:
-        paths: what is opened.
-        selection: which bands, and as what; all as they are where None.
+        paths: One raster, or several rasters on one grid, whose bands are stacked.
+        selection: The bands to read; None reads all bands.
 
     Raises:
-        RasterError: it cannot be opened.
-        InputError: it is of a kind that is not super-resolved, or holds no bands of its own.
+        RasterError: A file cannot be opened.
+        InputError: A raster is of an unsupported kind, has no bands, or does not fit the others.
     """
     single = isinstance(paths, str | Path)
     names = [str(paths)] if single else [str(p) for p in paths]  # type: ignore[union-attr]
-    with ExitStack() as until_whole:
+    with ExitStack() as close_on_failure:
         parts = []
         datasets = []
         for name in names:
-            dataset = until_whole.enter_context(_opened(name))
+            dataset = close_on_failure.enter_context(_open(name))
             datasets.append(dataset)
             parts.append(describe(name, dataset))
-            _check(parts[-1])
+            _check_dtypes(parts[-1])
             _check_blocks(name, dataset)
         source = Source(datasets, stacked(parts), selection)
-        until_whole.pop_all()
+        close_on_failure.pop_all()
     return source
 
 
 def inspect(path: str | Path) -> tuple[Description, str | None]:
-    """Describe a raster of any kind, and say why its kind is refused; None where it is not.
+    """Describe a raster of any kind.
+
+    Returns:
+        The raster's metadata, and why `open_source` refuses its kind; None if it does not.
 
     Raises:
-        RasterError: it cannot be opened.
-        InputError: it is a directory, or holds no bands of its own.
+        RasterError: The file cannot be opened.
+        InputError: The path is a directory, or the raster has no bands, only sub-datasets.
     """
-    with _opened(str(path)) as dataset:
+    with _open(str(path)) as dataset:
         description = describe(str(path), dataset)
     try:
-        _check(description)
+        _check_dtypes(description)
     except InputError as refusal:
         return description, str(refusal)
     return description, None
 
 
-def _opened(path: str) -> Any:
-    """An open dataset.
+def read_tags(path: str | Path) -> dict[str, str]:
+    """Read the tags in the default metadata domain of a raster of any kind.
 
     Raises:
-        RasterError: it cannot be opened.
-        InputError: it is a directory.
+        RasterError: The file cannot be opened.
+        InputError: The path is a directory.
+    """
+    with _open(str(path)) as dataset, raster_errors(f"cannot read the tags of {path}"):
+        return dict(dataset.tags())
+
+
+def read_small(path: str | Path, side: int) -> Values:
+    """Read a raster at reduced size, from its overviews.
+
+    Args:
+        path: A raster of any kind.
+        side: Largest side of the reduced image, in pixels.
+
+    Returns:
+        Digital numbers, (band, y, x), of the first three bands, or of the first band if there are
+        fewer than three.
+
+    Raises:
+        RasterError: The file cannot be read.
+        InputError: The path is a directory.
+    """
+    with _open(str(path)) as dataset, raster_errors(f"cannot read {path}"):
+        bands = [1, 2, 3] if dataset.count >= 3 else [1]
+        shrink = max(1.0, max(dataset.shape) / side)
+        shape = [len(bands), *(max(1, round(s / shrink)) for s in dataset.shape)]
+        return dataset.read(bands, out_shape=shape)
+
+
+def read_grid(path: str | Path) -> Grid:
+    """Read the grid of a raster of any kind.
+
+    Raises:
+        RasterError: The file cannot be opened.
+        InputError: The path is a directory.
+    """
+    with _open(str(path)) as dataset, raster_errors(f"cannot read the grid of {path}"):
+        return grid_of(dataset)
+
+
+def is_raster(path: Path) -> bool:
+    """Return whether a path is a file with a raster's suffix; hidden files do not count."""
+    has_suffix = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return has_suffix and path.is_file()
+
+
+def rasters_below(folder: Path) -> list[Path]:
+    """Return the rasters in a folder at any depth, sorted.
+
+    Hidden folders are skipped: unfinished runs keep their files in them.
+    """
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if is_raster(path) and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    ]
+
+
+def _open(path: str) -> Dataset:
+    """Open a dataset.
+
+    Raises:
+        RasterError: The file cannot be opened.
+        InputError: The path is a directory.
     """
     if Path(path).is_dir():
         raise InputError(f"{path} is a directory, expected a raster file")
     try:
-        with telling(f"cannot open {path}"), reading():
-            return opened(path)
+        with raster_errors(f"cannot open {path}"), reading():
+            dataset = open_dataset(path)
     except RasterError as error:
         if not path.lower().endswith(".zip"):
             raise
         raise RasterError(
             f"{error}; a raster in an archive opens as /vsizip/ARCHIVE.zip/NAME.tif"
         ) from error
+    logger.debug(
+        "opened %s: driver %s, %d x %d pixels, %d bands, blocks %s",
+        path,
+        dataset.driver,
+        dataset.width,
+        dataset.height,
+        dataset.count,
+        dataset.block_shapes[:1],
+    )
+    return dataset
 
 
-def read_tags(path: str | Path) -> dict[str, str]:
-    """The tags of a raster of any kind, those of its default domain.
-
-    Raises:
-        RasterError: it cannot be opened.
-        InputError: it is a directory.
-    """
-    with _opened(str(path)) as dataset, telling(f"cannot read the tags of {path}"):
-        return dict(dataset.tags())
-
-
-def read_small(path: str | Path, side: int) -> Values:
-    """A raster thinned out to at most ``side`` pixels a side, from its overviews: (band, y, x).
-
-    Raises:
-        RasterError: it cannot be read.
-        InputError: it is a directory.
-    """
-    with _opened(str(path)) as dataset, telling(f"cannot read {path}"):
-        bands = [1, 2, 3] if dataset.count >= 3 else [1]
-        shrink = max(1.0, max(dataset.shape) / side)
-        shape = [len(bands), *(max(1, round(s / shrink)) for s in dataset.shape)]
-        pixels: Values = dataset.read(bands, out_shape=shape)
-        return pixels
-
-
-def read_grid(path: str | Path) -> Grid:
-    """The grid of a raster of any kind.
-
-    Raises:
-        RasterError: it cannot be opened.
-        InputError: it is a directory.
-    """
-    with _opened(str(path)) as dataset, telling(f"cannot read the grid of {path}"):
-        return grid_of(dataset)
-
-
-def _check(description: Description) -> None:
-    """Refuse what cannot be super-resolved, in a line that names the way out."""
+def _check_dtypes(description: Description) -> None:
+    """Refuse dtypes that cannot be super-resolved, with a hint how to convert the raster."""
     path = description.path
     dtypes = sorted({b.dtype for b in description.bands})
     if len(dtypes) > 1:
         raise InputError(
-            f"{path} has bands of dtypes {', '.join(dtypes)}, expected one dtype, as a GeoTIFF "
-            "holds; take bands of one dtype into a file each (gdal_translate -b N) and upscale "
-            "these"
+            f"{path} has bands of dtypes {', '.join(dtypes)}, expected one dtype for all bands of "
+            "a GeoTIFF; copy the bands of each dtype to a file (gdal_translate -b N) and upscale "
+            "the files"
         )
     if dtypes[0] not in DTYPES:
         hint = (
-            "super-resolve amplitude and phase apart (gdal_translate DERIVED_SUBDATASET:AMPLITUDE:"
-            f"{path})"
+            "super-resolve amplitude and phase separately (gdal_translate "
+            f"DERIVED_SUBDATASET:AMPLITUDE:{path})"
             if "complex" in dtypes[0]
             else "convert it first (gdal_translate -ot Float64)"
         )
         raise InputError(f"{path} has dtype {dtypes[0]}, supported are {', '.join(DTYPES)}; {hint}")
 
 
-def _check_blocks(path: str, dataset: Any) -> None:
-    """Refuse blocks that memory does not hold: GDAL reads no less than one, whatever it says."""
+def _check_blocks(path: str, dataset: Dataset) -> None:
+    """Refuse blocks that do not fit into memory: GDAL never reads less than one block."""
     height, width = max(dataset.block_shapes, key=lambda shape: shape[0] * shape[1])
     size = height * width * np.dtype(dataset.dtypes[0]).itemsize
     if dataset.interleaving == Interleaving.pixel:
@@ -150,27 +222,5 @@ def _check_blocks(path: str, dataset: Any) -> None:
     check_memory(
         size,
         f"{path} is stored in blocks of {width} x {height} pixels, one of which",
-        "store it in small ones first (gdal_translate -co TILED=YES)",
+        "convert it to small blocks first (gdal_translate -co TILED=YES)",
     )
-
-
-SUFFIXES = (
-    *(".tif", ".tiff", ".gtiff", ".cog", ".btf", ".jp2", ".j2k", ".img", ".vrt", ".png"),
-    *(".jpg", ".jpeg", ".webp", ".bil", ".bsq", ".bip", ".ntf"),
-)
-"""Ends of their names."""
-
-
-def is_raster(path: Path) -> bool:
-    """Whether a file is taken for one; hidden files are not."""
-    named = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    return named and path.is_file()
-
-
-def rasters_below(folder: Path) -> list[Path]:
-    """Those of a folder at any depth, sorted; none in a hidden folder, as unfinished runs keep."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if is_raster(path) and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    ]

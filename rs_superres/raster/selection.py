@@ -1,4 +1,4 @@
-"""Which bands of a source are read, and as what."""
+"""Selects the bands of a source that are read, and overrides how they are read."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from rs_superres.errors import InputError
 from rs_superres.raster.metadata import Band, Description, holds
 
 CHANNELS = ("red", "green", "blue", "alpha")
-"""Colour interpretations of the bands that a colour table turns into."""
+"""Colour interpretations of the bands that replace a band with a colour table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which bands of a source are read, and as what."""
+    """The bands of a source that are read, and how."""
 
     bands: tuple[int, ...]
-    """Their numbers in the source, from 1, in the order in which they are read."""
+    """Band numbers in the source, from 1, in the order in which they are read."""
     nodata: float | None = None
-    """The value that is nodata, whatever the file says; None where the file is believed."""
+    """The nodata value that replaces the file's own; None keeps that of the file."""
     expand: bool = False
-    """Whether the one band is read as the colours of its colour table."""
+    """Whether the only band is read as the colours of its colour table."""
 
     def of(self, source: Description) -> Description:
-        """What a source says of itself, read this way.
+        """Return the metadata of a source as this selection reads it.
 
         Raises:
-            InputError: its dtype does not hold the nodata value.
+            InputError: The source's dtype does not hold the nodata value.
         """
         bands = tuple(source.bands[number - 1] for number in self.bands)
         if self.nodata is not None:
@@ -46,18 +46,20 @@ class Selection:
 
 
 def colour_table(band: Band) -> npt.NDArray[np.uint8]:
-    """The colours of every value that the dtype has, (value, channel): 3 channels, or 4.
+    """Return the colour of every value of a band's dtype.
 
-    The fourth is there where a colour is not opaque, that of nodata apart.
+    Returns:
+        (value, channel): red, green and blue, and alpha if any colour except that of the nodata
+        value is not opaque.
     """
     table = np.zeros((np.iinfo(band.dtype).max + 1, len(CHANNELS)), dtype=np.uint8)
     table[: len(band.colours)] = band.colours
-    seen = np.arange(len(band.colours)) != (-1 if band.nodata is None else band.nodata)
-    opaque = (table[: len(band.colours), 3][seen] == 255).all()
+    visible = np.arange(len(band.colours)) != (-1 if band.nodata is None else band.nodata)
+    opaque = (table[: len(band.colours), 3][visible] == 255).all()
     return table[:, :3] if opaque else table
 
 
 def _expanded(band: Band) -> tuple[Band, ...]:
-    """The bands that a band with a colour table turns into."""
+    """Return the bands that replace a band with a colour table."""
     channels = CHANNELS[: colour_table(band).shape[1]]
     return tuple(Band(dtype="uint8", interpretation=channel) for channel in channels)

@@ -1,4 +1,4 @@
-"""Rasters that are read: opened, checked, and read by windows."""
+"""Reads an open raster by windows, samples it, and computes its checksum."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from rasterio.enums import MaskFlags
@@ -16,20 +16,20 @@ from rasterio.windows import Window as RasterioWindow
 from rs_superres.grid import Window
 from rs_superres.grid.lattice import evenly_spaced, read_mirrored
 from rs_superres.image.radiometry import valid_by_value
-from rs_superres.raster.gdal import reading, telling
+from rs_superres.raster.gdal import Dataset, raster_errors, rasterio_window, reading
 from rs_superres.raster.metadata import Description
 from rs_superres.raster.selection import Selection, colour_table
 from rs_superres.system.memory import check_memory
 from rs_superres.types import Valid, Values
 
 SAMPLE = 64
-"""Pixels: the side of the windows that a scene is sampled by."""
+"""Side of a sampled window, in source pixels."""
 
 SAMPLES = 16
-"""Sampled windows along a side, at most."""
+"""Largest number of sampled windows along a side of the raster."""
 
 Paths = str | Path | Sequence[str | Path]
-"""One raster, or several on one grid: paths, or what else GDAL opens."""
+"""One raster, or several on one grid: file paths, or other names that GDAL opens."""
 
 Sampled = tuple[Values, Valid]
 """Digital numbers and validity of a sampled window, (band, y, x) each."""
@@ -39,38 +39,46 @@ Sampled = tuple[Values, Valid]
 class _Layer:
     """One band of one file."""
 
-    dataset: Any
+    dataset: Dataset
     number: int
-    """Of the band, from 1."""
+    """Band number in the file, from 1."""
     nodata: float | None
-    """The value that is nodata beside what GDAL's mask says."""
+    """A nodata value that GDAL's mask does not take into account."""
     masked: bool
-    """Whether GDAL's mask counts."""
+    """Whether pixels that GDAL's mask excludes are invalid."""
 
-    def read(self, place: RasterioWindow) -> tuple[Values, Valid]:
-        """Digital numbers and validity of a window, (y, x) each."""
-        values = self.dataset.read(self.number, window=place)
+    def read(self, window: RasterioWindow) -> tuple[Values, Valid]:
+        """Read digital numbers and validity of a window, (y, x) each."""
+        values = self.dataset.read(self.number, window=window)
         valid = valid_by_value(values, self.nodata)
         if self.masked:
-            valid &= self.dataset.read_masks(self.number, window=place) > 0
+            valid &= self.dataset.read_masks(self.number, window=window) > 0
         return values, valid
 
 
 class Source:
-    """An open raster, read by windows."""
+    """An open raster, read by windows.
+
+    Args:
+        datasets: Open datasets on one grid, whose bands are stacked.
+        stack: The metadata of all their bands together.
+        selection: The bands to read; None reads all bands.
+    """
 
     def __init__(
         self,
-        datasets: Sequence[Any],
-        whole: Description,
+        datasets: Sequence[Dataset],
+        stack: Description,
         selection: Selection | None = None,
     ) -> None:
         self._datasets = datasets
-        self._whole = whole
-        chosen = selection or Selection(bands=tuple(range(1, len(whole.bands) + 1)))
-        self._layers = _layers(datasets, whole, chosen)
-        self._table = colour_table(whole.bands[chosen.bands[0] - 1]) if chosen.expand else None
-        self.description = chosen.of(whole)
+        self._stack = stack
+        if selection is None:
+            selection = Selection(bands=tuple(range(1, len(stack.bands) + 1)))
+        self._layers = _layers(datasets, stack, selection)
+        first = stack.bands[selection.bands[0] - 1]
+        self._table = colour_table(first) if selection.expand else None
+        self.description = selection.of(stack)
 
     def __enter__(self) -> Self:
         return self
@@ -85,59 +93,69 @@ class Source:
             dataset.close()
 
     def selected(self, selection: Selection) -> Source:
-        """The same files read another way; closing one closes both.
+        """Return a source that reads other bands of the same files; closing one closes both.
 
         Raises:
-            InputError: a nodata value that the dtype does not hold.
+            InputError: The dtype does not hold the selection's nodata value.
         """
-        return Source(self._datasets, self._whole, selection)
+        return Source(self._datasets, self._stack, selection)
 
     def read(self, window: Window) -> tuple[Values, Valid]:
-        """Digital numbers and validity, (band, y, x) each, of a window within the raster.
+        """Read a window that lies within the raster.
+
+        Returns:
+            Digital numbers and validity, (band, y, x) each.
 
         Raises:
-            RasterError: the file cannot be read there.
+            RasterError: The file cannot be read there.
         """
-        place = RasterioWindow(window.column, window.row, window.width, window.height)
-        what = f"cannot read {self.description.path} at row {window.row}, column {window.column}"
-        with telling(what), reading():
-            bands = [layer.read(place) for layer in self._layers]
-        values, valid = (np.stack(parts) for parts in zip(*bands, strict=True))
+        failure = f"cannot read {self.description.path} at row {window.row}, column {window.column}"
+        with raster_errors(failure), reading():
+            bands = [layer.read(rasterio_window(window)) for layer in self._layers]
+        values, valid = (np.stack(arrays) for arrays in zip(*bands, strict=True))
         if self._table is not None:
             values = np.moveaxis(self._table[values[0]], -1, 0)
             valid = np.repeat(valid, len(values), axis=0)
         return values, valid
 
     def read_mirrored(self, window: Window) -> tuple[Values, Valid]:
-        """Read any window; beyond its border the scene continues as its mirror image."""
+        """Read any window; beyond its border the raster continues as its mirror image.
+
+        Returns:
+            Digital numbers and validity, (band, y, x) each.
+
+        Raises:
+            RasterError: The file cannot be read there.
+        """
         return read_mirrored(self.read, window, self.description.grid.shape)
 
     def samples(self) -> Iterator[Sampled]:
-        """At most 256 windows in full resolution, placed by the raster's size alone.
+        """Read the windows of :func:`sample_windows` one after the other.
 
         Raises:
-            InputError: memory does not hold them.
-            RasterError: the file cannot be read there.
+            InputError: All of them together do not fit into memory.
+            RasterError: The file cannot be read there.
         """
         for window in sample_windows(self.description):
             yield self.read(window)
 
 
-def _layers(datasets: Sequence[Any], whole: Description, chosen: Selection) -> list[_Layer]:
-    """The bands that are read, each with what tells its valid pixels."""
-    every = [
+def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selection) -> list[_Layer]:
+    """Return the selected bands, each with the rules that decide which pixels are valid."""
+    bands = [
         (dataset, number, flags)
         for dataset in datasets
-        # rasterio makes the lists of all bands anew each time.
+        # rasterio rebuilds both lists on every access.
         for number, flags in zip(dataset.indexes, dataset.mask_flag_enums, strict=True)
     ]
     layers = []
-    for position in chosen.bands:
-        dataset, number, flags = every[position - 1]
-        by_nodata = MaskFlags.nodata in flags and whole.bands[position - 1].nodata is not None
-        nodata = chosen.nodata
+    for position in selection.bands:
+        dataset, number, flags = bands[position - 1]
+        by_nodata = MaskFlags.nodata in flags and stack.bands[position - 1].nodata is not None
+        nodata = selection.nodata
         if nodata is None and not by_nodata:
-            nodata = whole.bands[position - 1].nodata  # a mask beside it hides it from GDAL
+            # If the file has a mask too, GDAL applies the mask and ignores the nodata value.
+            nodata = stack.bands[position - 1].nodata
         layers.append(
             _Layer(
                 dataset,
@@ -145,32 +163,34 @@ def _layers(datasets: Sequence[Any], whole: Description, chosen: Selection) -> l
                 nodata,
                 masked=MaskFlags.all_valid not in flags
                 and MaskFlags.alpha not in flags
-                and not (by_nodata and chosen.nodata is not None),
+                and not (by_nodata and selection.nodata is not None),
             )
         )
     return layers
 
 
 def sample_windows(description: Description) -> list[Window]:
-    """The windows that a scene is sampled by, placed by its size alone: at most 256.
+    """Return windows at full resolution that represent a raster.
+
+    Their number, at most 256, and their positions depend only on the raster's size.
 
     Raises:
-        InputError: memory does not hold them.
+        InputError: Their pixels do not fit into memory.
     """
     shape = description.grid.shape
     rows, columns = (evenly_spaced(side, SAMPLE, SAMPLES) for side in (shape.height, shape.width))
     check_memory(
         len(rows) * len(columns) * SAMPLE**2 * description.pixel_bytes,
         f"a sample of the {len(description.bands)} bands of {description.path}",
-        "take fewer by --bidx",
+        "choose fewer bands (bidx=)",
     )
     squares = (Window(row, column, SAMPLE, SAMPLE) for row in rows for column in columns)
-    shared = (square.intersection(description.grid.window) for square in squares)
-    return [window for window in shared if window is not None]
+    clipped = (square.intersection(description.grid.window) for square in squares)
+    return [window for window in clipped if window is not None]
 
 
 def checksum(description: Description, samples: Iterable[Sampled]) -> str:
-    """SHA-256 of a source's header and of its sampled windows, values and masks, hex."""
+    """Return the SHA-256 of a raster's header and sampled windows, in hexadecimal."""
     digest = hashlib.sha256()
     grid = description.grid
     digest.update(repr((grid.shape, grid.transform, grid.crs, description.bands)).encode())

@@ -1,4 +1,4 @@
-"""Several rasters on one grid as one raster: their bands in the order given."""
+"""Combines the metadata of several rasters on one grid into that of one raster."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rs_superres.raster.metadata import Band, Description, Domains, same_crs
 
 
 def stacked(parts: Sequence[Description]) -> Description:
-    """What several rasters say of themselves, as one.
+    """Return the metadata of several rasters as one raster, with the bands in the given order.
 
-    What all say holds for the whole; what they say differently stays with their bands.
+    Tags that all rasters share become tags of the stack. Other tags move to the bands.
 
     Raises:
-        InputError: they differ in grid or dtype.
+        InputError: The rasters differ in grid or dtype.
     """
     first = parts[0]
     if len(parts) == 1:
@@ -33,7 +33,7 @@ def stacked(parts: Sequence[Description]) -> Description:
         path=f"{first.path} and {len(parts) - 1} more",
         bands=tuple(chain.from_iterable(_bands(p, tags) for p in parts)),
         dataset_mask=False,
-        # A mask of one file is no mask of the others.
+        # The mask of one file does not apply to the others.
         band_masks=any(p.dataset_mask or p.band_masks for p in parts),
         tags=tags,
         domains={n: t for n, t in domains.items() if t},
@@ -45,41 +45,44 @@ def stacked(parts: Sequence[Description]) -> Description:
 
 
 def _bands(part: Description, common: Mapping[str, str]) -> list[Band]:
-    """A part's bands, named after its file where they have no name, with the tags it alone has."""
-    own = {k: v for k, v in part.tags.items() if k not in common}
+    """Return the bands of one raster, with the raster's tags that the others do not share.
+
+    Bands without a description get the name of the file, and a number if there are several.
+    """
+    tags = {k: v for k, v in part.tags.items() if k not in common}
     stem = Path(part.path).stem
     names = [stem] if len(part.bands) == 1 else [f"{stem} {i + 1}" for i in range(len(part.bands))]
     return [
-        replace(band, description=band.description or name, tags={**own, **band.tags})
+        replace(band, description=band.description or name, tags={**tags, **band.tags})
         for band, name in zip(part.bands, names, strict=True)
     ]
 
 
 def _common(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The tags that all have alike."""
+    """Return the tags that have the same value everywhere."""
     return {k: v for k, v in tags[0].items() if all(t.get(k) == v for t in tags[1:])}
 
 
 def _check_alike(first: Description, other: Description) -> None:
-    """Refuse two sources that cannot be bands of one raster."""
+    """Refuse two rasters that cannot be bands of one raster."""
     if other.dtype != first.dtype:
         raise InputError(
-            f"{other.path} has dtype {other.dtype}, {first.path} {first.dtype}; sources that are "
-            "stacked have one dtype, so upscale these apart"
+            f"{other.path} has dtype {other.dtype}, {first.path} has {first.dtype}; stacked "
+            "sources need one dtype, so upscale them separately"
         )
     if (
-        not _same_place(first.grid, other.grid)
+        not _same_pixels(first.grid, other.grid)
         or [p.asdict() for p in first.control_points] != [p.asdict() for p in other.control_points]
         or first.rational != other.rational
     ):
         raise InputError(
-            f"{other.path} is on another grid than {first.path}; sources that are stacked lie on "
-            "one grid, so upscale these apart (--like brings both onto one)"
+            f"{other.path} is on another grid than {first.path}; stacked sources need one grid, "
+            "so upscale them separately (like= brings both onto one)"
         )
 
 
-def _same_place(one: Grid, other: Grid) -> bool:
-    """Whether two grids have the same pixels, to a millionth of one."""
+def _same_pixels(one: Grid, other: Grid) -> bool:
+    """Return whether two grids have the same pixels, to a millionth of a pixel."""
     if one.shape != other.shape or not same_crs(one, other):
         return False
     if one.transform is None or other.transform is None:

@@ -1,7 +1,8 @@
-"""Rasters that are written: what a result's file must say, and its windows as they come."""
+"""Assembles a result in an uncompressed GeoTIFF, window by window, and reads it back."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,37 +15,45 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
-from rasterio.windows import Window as RasterioWindow
 
 from rs_superres.errors import RasterError
 from rs_superres.grid import Grid, Window, Zoom
-from rs_superres.raster.gdal import BLOCK, telling, writing
+from rs_superres.raster.gdal import (
+    BLOCK,
+    WritableDataset,
+    raster_errors,
+    rasterio_window,
+    writing,
+)
 from rs_superres.raster.metadata import Description
 from rs_superres.types import Valid, Values
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a result's file must say."""
+    """Properties of a result's file."""
 
     source: Description
+    """The metadata of the source, with the bands of the result."""
     zoom: Zoom
     window: Window
-    """The part of the zoom's output that is written."""
+    """The part of the zoom's output grid that is written, in output pixels."""
     tags: Mapping[str, str]
-    """Provenance, added to the source's own tags."""
+    """Provenance tags, added to the source's tags."""
     masked: bool
-    """Whether a mask band is written: the source's own, or for pixels outside it."""
+    """Whether a mask is written: that of the source, or one for pixels outside the source."""
     nearest: bool = False
-    """Whether a band is of values that must not be mixed, in overviews either."""
+    """Whether overviews take the nearest pixel: values of some band must not be averaged."""
 
     @property
     def grid(self) -> Grid:
-        """The grid of the file."""
+        """The grid of the result's file."""
         return self.zoom.output.crop(self.window)
 
     def control_points(self) -> list[GroundControlPoint]:
-        """The source's ground control points, moved to the output's pixels."""
+        """Return the source's ground control points in output pixels of the file."""
         return [
             GroundControlPoint(
                 row=self.zoom.rows.edge(p.row) - self.window.row,
@@ -59,7 +68,10 @@ class Target:
         ]
 
     def rational(self) -> RPC | None:
-        """The source's rational polynomials; their pixel centres stand at integers."""
+        """Return the source's rational polynomials for output pixels of the file.
+
+        In rational polynomials, unlike in transforms, the centre of a pixel is at an integer.
+        """
         if self.source.rational is None:
             return None
         rows, columns = self.zoom.rows, self.zoom.columns
@@ -71,12 +83,38 @@ class Target:
         return RPC(**moved)
 
 
+@dataclass(frozen=True, slots=True)
+class OutputBlock:
+    """A window of a result that is being assembled."""
+
+    window: Window
+    """Output pixels, counted from the first pixel of the file."""
+    values: Values
+    """Digital numbers, (band, y, x)."""
+    mask: Valid | None
+    """Whether each pixel is valid, (y, x); None if the result has no mask."""
+
+
+class Writer:
+    """Writes blocks to a result that is being assembled."""
+
+    def __init__(self, dataset: WritableDataset) -> None:
+        self._dataset = dataset
+
+    def write(self, block: OutputBlock) -> None:
+        """Write the values and the mask, if any, of a block."""
+        window = rasterio_window(block.window)
+        self._dataset.write(block.values, window=window)
+        if block.mask is not None:
+            self._dataset.write_mask(block.mask, window=window)
+
+
 @contextmanager
 def creating(path: Path | str, target: Target) -> Iterator[Writer]:
-    """Create the uncompressed GeoTIFF that a result is assembled in.
+    """Create the uncompressed GeoTIFF in which a result is assembled.
 
     Raises:
-        RasterError: it cannot be written.
+        RasterError: The file cannot be written.
     """
     bands, grid = target.source.bands, target.grid
     profile: dict[str, Any] = {
@@ -99,13 +137,22 @@ def creating(path: Path | str, target: Target) -> Iterator[Writer]:
         profile["nbits"] = bits.pop()
     if target.source.control_points:
         profile["gcps"] = target.control_points()
-        profile["crs"] = target.source.control_crs or CRS()  # rasterio takes no None here
+        profile["crs"] = target.source.control_crs or CRS()  # rasterio does not accept None here
     elif grid.crs is not None:
         profile["crs"] = grid.crs
     if grid.transform is not None:
         profile["transform"] = grid.transform
+    logger.debug(
+        "creating %s: %d x %d pixels, %d bands of %s, masked: %s",
+        path,
+        grid.shape.width,
+        grid.shape.height,
+        len(bands),
+        target.source.dtype,
+        target.masked,
+    )
     with (
-        telling(f"cannot write {path}"),
+        raster_errors(f"cannot write {path}"),
         writing(),
         rasterio.open(path, "w", **profile) as dataset,
     ):
@@ -113,72 +160,44 @@ def creating(path: Path | str, target: Target) -> Iterator[Writer]:
         yield Writer(dataset)
 
 
-@dataclass(frozen=True, slots=True)
-class OutputBlock:
-    """A piece of a result that is being assembled."""
-
-    window: Window
-    values: Values
-    """(band, y, x)"""
-    mask: Valid | None
-    """(y, x); None where the result has none."""
-
-    @property
-    def place(self) -> RasterioWindow:
-        """The window in rasterio's words."""
-        window = self.window
-        return RasterioWindow(window.column, window.row, window.width, window.height)
-
-
-class Writer:
-    """Writes a result that is being assembled."""
-
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
-
-    def write(self, part: OutputBlock) -> None:
-        """Write values and, where the result has one, the mask."""
-        self._dataset.write(part.values, window=part.place)
-        if part.mask is not None:
-            self._dataset.write_mask(part.mask, window=part.place)
-
-
 def add_tags(path: Path | str, tags: Mapping[str, str]) -> None:
-    """Add to the tags of a result that was assembled.
+    """Add tags to an assembled result.
 
     Raises:
-        RasterError: it cannot be written.
+        RasterError: The file cannot be written.
     """
-    with telling(f"cannot write {path}"), writing(), rasterio.open(path, "r+") as dataset:
+    with raster_errors(f"cannot write {path}"), writing(), rasterio.open(path, "r+") as dataset:
         dataset.update_tags(**tags)
 
 
-def check_written(path: Path | str, parts: Iterable[OutputBlock]) -> None:
-    """Read an assembled result back: GDAL says nothing of a write that fails as it closes a file.
+def check_written(path: Path | str, blocks: Iterable[OutputBlock]) -> None:
+    """Read an assembled result back and compare it with the blocks that were written.
+
+    GDAL does not report a write that fails while it closes the file.
 
     Raises:
-        RasterError: something else comes back than was written.
+        RasterError: A block differs, or cannot be read.
     """
-    with telling(f"cannot read {path} back"), writing(), rasterio.open(path) as dataset:
-        for part in parts:
-            same = dataset.read(window=part.place).tobytes() == part.values.tobytes()
-            if same and part.mask is not None:
-                same = np.array_equal(dataset.read_masks(1, window=part.place) > 0, part.mask)
+    with raster_errors(f"cannot read {path} back"), writing(), rasterio.open(path) as dataset:
+        for block in blocks:
+            window = rasterio_window(block.window)
+            same = dataset.read(window=window).tobytes() == block.values.tobytes()
+            if same and block.mask is not None:
+                same = np.array_equal(dataset.read_masks(1, window=window) > 0, block.mask)
             if not same:
                 raise RasterError(
-                    f"cannot write {path}: not all of it is there; is the disk full? Finished "
-                    "cells are kept, the same command goes on from them"
+                    f"cannot write {path}: it is incomplete; is the disk full? Finished cells are "
+                    "kept, and the same command resumes from them"
                 )
 
 
-def _write_metadata(dataset: Any, target: Target) -> None:
-    """Everything that makes a file more than an array."""
+def _write_metadata(dataset: WritableDataset, target: Target) -> None:
+    """Write colours, scales, descriptions, units, tags and rational polynomials."""
     bands = target.source.bands
-    alone = len(bands) == 1
-    if alone and bands[0].colours:
+    if len(bands) == 1 and bands[0].colours:
         dataset.write_colormap(1, dict(enumerate(bands[0].colours)))
     else:
-        # A GeoTIFF of several bands holds no colour table.
+        # A GeoTIFF with several bands cannot hold a colour table.
         dataset.colorinterp = [
             ColorInterp.undefined if b.is_palette else ColorInterp[b.interpretation] for b in bands
         ]
@@ -199,12 +218,12 @@ def _write_metadata(dataset: Any, target: Target) -> None:
         dataset.rpcs = rational
 
 
-def write_domains(dataset: Any, source: Description) -> None:
-    """Write the tags of all metadata domains but the default one."""
+def write_domains(dataset: WritableDataset, source: Description) -> None:
+    """Write the tags of all metadata domains except the default one."""
     for number, domains in enumerate([source.domains, *(b.domains for b in source.bands)]):
         for name, tags in domains.items():
             if name.startswith("xml:"):
-                # A document; rasterio hands on what it takes for a key and a value.
+                # An XML document, which rasterio splits at the first equals sign.
                 key, _, rest = tags[name].partition("=")
                 dataset.update_tags(number, ns=name, **{key: rest})
             else:

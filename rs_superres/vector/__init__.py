@@ -1,4 +1,4 @@
-"""Polygons of interest, from GeoJSON to the pixels of a result."""
+"""Reads polygons of interest from GeoJSON and finds the pixels of a result inside them."""
 
 from rs_superres.vector.area import Area, read_area
 from rs_superres.vector.geojson import LONGITUDE_LATITUDE, Polygons, read_polygons

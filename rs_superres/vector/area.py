@@ -1,12 +1,13 @@
-"""The part of a scene that polygons ask for: which cells it meets, which pixels are inside.
+"""The area of interest on an output grid: which cells it meets, and which pixels lie inside.
 
-Polygons are brought to the output's pixel coordinates once, whole; what is asked of them later
-does not depend on the window or the cell that asks.
+Polygons are converted to output pixel coordinates once. Whether a pixel lies inside therefore does
+not depend on the window or cell for which this is computed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,24 +29,28 @@ from rs_superres.errors import InputError
 from rs_superres.grid import SNAP, Grid, Window
 from rs_superres.raster import FAILURES
 from rs_superres.types import Doubles, Valid
-from rs_superres.vector.geojson import Polygons, joined, read_polygons
+from rs_superres.vector.geojson import Polygons, polygon_union, read_polygons
+
+logger = logging.getLogger(__name__)
 
 PIECES = 4096
-"""An edge as long as the scene is cut into so many before it is reprojected.
+"""Number of segments into which an edge as long as the scene is cut before it is reprojected.
 
-What a chord misses falls with the square: where an edge as long as the scene would bend by a
-tenth of its length, its pieces are off by a 10^-8 of it.
+The error falls with the square of the number: an edge that would bow by a tenth of its length is
+off by about 1e-8 of it.
 """
 
-AROUND = 0.05
-"""How far around the scene polygons are kept, in its own width: what is cut there shows nowhere."""
+SURROUNDINGS = 0.05
+"""Width of the strip around the scene in which polygons are kept, as a share of the scene's side.
 
+The cut edges lie far enough outside the scene that no pixel depends on them.
+"""
 
 TURNS = (-360.0, 0.0, 360.0)
-"""Degrees of longitude that lead to the same place."""
+"""Degrees that can be added to a longitude without changing the location."""
 
 DECIMALS = 9
-"""Of pixel coordinates: beyond them is rounding."""
+"""Decimals of pixel coordinates; further ones are rounding errors."""
 
 Bounds = tuple[float, float, float, float]
 """Left, bottom, right, top."""
@@ -56,88 +61,111 @@ class Area:
     """Polygons on an output grid."""
 
     pixels: BaseGeometry
-    """Valid polygons in pixel coordinates (column, row) of the output, none of it outside."""
+    """Valid polygons in output pixel coordinates (column, row), clipped to the grid."""
     window: Window
-    """Their bounding box, snapped outward."""
+    """The bounding box in output pixels, snapped outward."""
 
     def meeting(self, cells: Iterable[Window]) -> tuple[Window, ...]:
-        """Those cells that share some area with it."""
+        """Return the cells that overlap the area; touching it is not enough."""
         candidates = list(cells)
         shapely.prepare(self.pixels)
         boxes = _boxes(candidates)
-        # What only touches a border holds no centre of a pixel.
-        meets = shapely.intersects(self.pixels, boxes) & ~shapely.touches(self.pixels, boxes)
-        return tuple(c for c, met in zip(candidates, meets, strict=True) if met)
+        # A cell that only touches the border holds no pixel centre of the area.
+        overlaps = shapely.intersects(self.pixels, boxes) & ~shapely.touches(self.pixels, boxes)
+        return tuple(c for c, overlap in zip(candidates, overlaps, strict=True) if overlap)
 
     def inside(self, cell: Window) -> Valid:
-        """Whether each pixel's centre is inside: (y, x).
+        """Return whether the centre of each pixel of a cell lies inside, (y, x).
 
-        By GDAL's rule for polygons; of two that share an edge, one has the centres on it.
+        GDAL's rule for polygons applies: a centre on an edge that two polygons share belongs to
+        exactly one of them.
         """
         shape = cell.height, cell.width
         [box] = _boxes([cell])
         shapely.prepare(self.pixels)
         if shapely.contains_properly(self.pixels, box):
             return np.ones(shape, dtype=np.bool_)
-        # Rasterizing costs by the vertex, so take what lies near; the cut keeps off the centres.
-        around = Window(cell.row - 2, cell.column - 2, cell.height + 4, cell.width + 4)
-        near = joined(shapely.intersection(self.pixels, _boxes([around])))
+        # The cost of rasterizing grows with the vertices, so clip to the cell and 2 pixels around
+        # it. The new edges do not pass through pixel centres of the cell.
+        larger = Window(cell.row - 2, cell.column - 2, cell.height + 4, cell.width + 4)
+        near = polygon_union(shapely.intersection(self.pixels, _boxes([larger])))
         if near.is_empty:
             return np.zeros(shape, dtype=np.bool_)
-        place = affinity.translate(near, -cell.column, -cell.row)
-        found: Valid = geometry_mask([mapping(place)], shape, Affine.identity(), invert=True)
-        return found
+        in_cell = affinity.translate(near, -cell.column, -cell.row)
+        mask: Valid = geometry_mask([mapping(in_cell)], shape, Affine.identity(), invert=True)
+        return mask
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the polygons, hexadecimal."""
+        """SHA-256 of the polygons, in hexadecimal."""
         return hashlib.sha256(shapely.to_wkb(shapely.normalize(self.pixels))).hexdigest()
 
 
 def read_area(path: Path, grid: Grid) -> Area:
-    """Read polygons of any CRS and lay them on an output grid.
+    """Read polygons from a GeoJSON file and convert them to pixels of an output grid.
+
+    Args:
+        path: A GeoJSON file, in any CRS.
+        grid: The output grid, with a transform and a CRS.
 
     Raises:
-        InputError: the grid has no place on a map, the file cannot be used, or its polygons hold
-            no pixel of the grid.
+        InputError: The grid has no transform or CRS, the file cannot be used, or its polygons do
+            not overlap the grid.
     """
     if grid.transform is None or grid.crs is None:
-        raise InputError("--aoi needs a raster with an affine transform and a CRS")
+        raise InputError("aoi= needs a raster with an affine transform and a CRS")
     polygons = read_polygons(path)
-    there = ~grid.transform
-    with rasterio.Env():  # without it GDAL writes its errors to stderr
-        placed = _reprojected(polygons, grid.bounds, CRS.from_wkt(grid.crs))
-    laid = affinity.affine_transform(placed, (there.a, there.b, there.d, there.e, there.c, there.f))
-    # A polygon drawn through centres of pixels goes through them, whatever the CRS rounded off.
-    laid = shapely.transform(laid, lambda points: np.round(points, DECIMALS))
+    to_pixels = ~grid.transform
+    with rasterio.Env():  # outside it, GDAL writes its errors to stderr
+        on_map = _reprojected(polygons, grid.bounds, CRS.from_wkt(grid.crs))
+    matrix = to_pixels.a, to_pixels.b, to_pixels.d, to_pixels.e, to_pixels.c, to_pixels.f
+    geometry = affinity.affine_transform(on_map, matrix)
+    # Rounding removes errors of the CRS, so an edge drawn through pixel centres stays on them.
+    geometry = shapely.transform(geometry, lambda points: np.round(points, DECIMALS))
     height, width = grid.shape.height, grid.shape.width
-    pixels = joined([shapely.intersection(joined([laid]), shapely.box(0, 0, width, height))])
+    clipped = shapely.intersection(polygon_union([geometry]), shapely.box(0, 0, width, height))
+    pixels = polygon_union([clipped])
     if pixels.is_empty:
-        raise InputError(f"the polygons of {path} do not touch the scene{_where(polygons)}")
+        raise InputError(f"the polygons of {path} do not touch the scene{_extent_text(polygons)}")
     left, top, right, bottom = pixels.bounds
     row, rows = _snapped(top, bottom, height)
     column, columns = _snapped(left, right, width)
+    logger.debug(
+        "read %s: CRS %s, %d vertices, %d x %d output pixels",
+        path,
+        polygons.crs.to_string(),
+        shapely.get_num_coordinates(pixels),
+        columns,
+        rows,
+    )
     return Area(pixels, Window(row, column, rows, columns))
 
 
-def _where(polygons: Polygons) -> str:
-    """Where they lie, for whoever took one place for another."""
+def _extent_text(polygons: Polygons) -> str:
+    """Return the extent of polygons, as the end of a message."""
     left, bottom, right, top = polygons.geometry.bounds
     name = polygons.crs.to_string()
     return f": they span {left:g} to {right:g}, {bottom:g} to {top:g} in {name:.60}"
 
 
 def _snapped(low: float, high: float, size: int) -> tuple[int, int]:
-    """The first pixel and the count of those that an interval of an axis touches, at least one."""
+    """Return the first pixel that an interval of an axis touches, and their number (at least 1)."""
     first = min(math.floor(low + SNAP), size - 1)
     return first, max(math.ceil(high - SNAP), first + 1) - first
 
 
 def _reprojected(polygons: Polygons, scene: Bounds, crs: CRS) -> BaseGeometry:
-    """What polygons have around a scene, in its CRS; edges are cut so finely that they stay true.
+    """Reproject the part of polygons near a scene to the scene's CRS.
+
+    Edges are first cut into short segments, since a straight edge is curved in another CRS.
+
+    Args:
+        polygons: In any CRS.
+        scene: Bounds of the scene, in units of its CRS.
+        crs: The CRS of the scene.
 
     Raises:
-        InputError: they have no place there.
+        InputError: The polygons cannot be reprojected.
     """
     if polygons.crs == crs:
         return polygons.geometry
@@ -145,31 +173,31 @@ def _reprojected(polygons: Polygons, scene: Bounds, crs: CRS) -> BaseGeometry:
         f"the polygons of {polygons.path} cannot be reprojected to the scene's CRS"
     )
     try:
-        boxes = _surroundings(scene, crs, polygons.crs)
+        boxes = _scene_boxes(scene, crs, polygons.crs)
         if not boxes:
             raise refusal
-        near = shapely.intersection(_everywhere(polygons), shapely.union_all(boxes))
+        near = shapely.intersection(_with_turns(polygons), shapely.union_all(boxes))
         left, bottom, right, top = shapely.total_bounds(boxes[:1])
         cut = shapely.segmentize(near, max(right - left, top - bottom) / PIECES)
-        moved: BaseGeometry = shapely.transform(
-            cut, lambda points: _moved(points, polygons.crs, crs)
+        reprojected: BaseGeometry = shapely.transform(
+            cut, lambda points: _reprojected_points(points, polygons.crs, crs)
         )
     except FAILURES as error:
         raise refusal from error
-    if not np.isfinite(shapely.get_coordinates(moved)).all():
+    if not np.isfinite(shapely.get_coordinates(reprojected)).all():
         raise refusal
-    return moved
+    return reprojected
 
 
-def _moved(points: Doubles, here: CRS, there: CRS) -> Doubles:
-    """Points (n, 2) from one CRS to another; infinite where there is no such place."""
+def _reprojected_points(points: Doubles, source: CRS, target: CRS) -> Doubles:
+    """Reproject points, (n, 2); coordinates become infinite where that is impossible."""
     if len(points) == 0:
         return points
-    return np.column_stack(warp.transform(here, there, points[:, 0], points[:, 1])[:2])
+    return np.column_stack(warp.transform(source, target, points[:, 0], points[:, 1])[:2])
 
 
-def _everywhere(polygons: Polygons) -> BaseGeometry:
-    """Polygons with longitudes beyond 180 told within -180 to 180 too."""
+def _with_turns(polygons: Polygons) -> BaseGeometry:
+    """Return polygons, repeated within -180 to 180 degrees if longitudes lie beyond."""
     geometry = polygons.geometry
     left, _, right, _ = geometry.bounds
     if not polygons.crs.is_geographic or max(-left, right) <= 180:
@@ -177,16 +205,21 @@ def _everywhere(polygons: Polygons) -> BaseGeometry:
     return shapely.union_all([affinity.translate(geometry, turn) for turn in TURNS])
 
 
-def _surroundings(scene: Bounds, crs: CRS, wanted: CRS) -> list[BaseGeometry]:
-    """A scene's box in another CRS, a little larger; two across the antimeridian, or none."""
-    left, bottom, right, top = warp.transform_bounds(crs, wanted, *scene)
+def _scene_boxes(scene: Bounds, crs: CRS, target: CRS) -> list[BaseGeometry]:
+    """Return the bounding box of a scene in another CRS, with its surroundings.
+
+    Returns:
+        One box, or two if the scene lies across the antimeridian, or none if the scene cannot be
+        reprojected.
+    """
+    left, bottom, right, top = warp.transform_bounds(crs, target, *scene)
     if not np.isfinite((left, bottom, right, top)).all():
         return []
     if left > right:
         right += 360.0  # across the antimeridian
-    x, y = AROUND * (right - left), AROUND * (top - bottom)
+    x, y = SURROUNDINGS * (right - left), SURROUNDINGS * (top - bottom)
     left, bottom, right, top = left - x, bottom - y, right + x, top + y
-    if not wanted.is_geographic:
+    if not target.is_geographic:
         return [shapely.box(left, bottom, right, top)]
     bottom, top = max(bottom, -90.0), min(top, 90.0)
     if right - left > 360:
@@ -196,7 +229,7 @@ def _surroundings(scene: Bounds, crs: CRS, wanted: CRS) -> list[BaseGeometry]:
 
 
 def _boxes(cells: list[Window]) -> npt.NDArray[np.object_]:
-    """The rectangles of cells, in pixel coordinates."""
+    """Return the rectangles of cells, in pixel coordinates."""
     rows, columns, heights, widths = np.array(
         [(c.row, c.column, c.height, c.width) for c in cells], dtype=np.float64
     ).T

@@ -1,4 +1,4 @@
-"""Where arrays lie, by rioxarray's conventions, and where their results do."""
+"""The grids of arrays and of their results, by rioxarray's conventions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOUTH_UP = Affine(0.1, 0.0, 20.0, 0.0, 0.1, -40.0)
 
 
 @pytest.fixture
-def asked(tiny: str) -> Any:
+def options(tiny: str) -> Any:
     return {"scale": 2.3, "model": tiny, "steps": 0}
 
 
@@ -33,25 +33,27 @@ def asked(tiny: str) -> Any:
         pytest.param(NORTH_UP, "EPSG:32633", id="north up"),
         pytest.param(SOUTH_UP, "EPSG:4326", id="south up, degrees"),
         pytest.param(NORTH_UP, None, id="no CRS"),
-        pytest.param(None, None, id="nothing"),
+        pytest.param(None, None, id="no georeference"),
     ],
 )
-def test_a_place_is_that_of_the_file(tmp_path: Path, asked: Any, transform: Any, crs: Any) -> None:
+def test_the_grid_equals_that_of_the_file(
+    tmp_path: Path, options: Any, transform: Any, crs: Any
+) -> None:
     pixels = textured(1, 1, 21, 23)
     source = rasters.write(tmp_path / "scene.tif", pixels, transform=transform, crs=crs)
-    rs_superres.upscale(source, tmp_path / "out.tif", **asked)
-    assert_same(rs_superres.upscale(opened(source), **asked), tmp_path / "out.tif")
+    rs_superres.upscale(source, tmp_path / "out.tif", **options)
+    assert_same(rs_superres.upscale(opened(source), **options), tmp_path / "out.tif")
 
 
-def test_a_rotated_place_has_no_coordinates_along_its_sides(tmp_path: Path, asked: Any) -> None:
+def test_a_rotated_grid_has_no_coordinates(tmp_path: Path, options: Any) -> None:
     source = rasters.write(tmp_path / "scene.tif", textured(1, 1, 21, 23), transform=ROTATED)
-    rs_superres.upscale(source, tmp_path / "out.tif", **asked)
-    result = rs_superres.upscale(opened(source), **asked)
+    rs_superres.upscale(source, tmp_path / "out.tif", **options)
+    result = rs_superres.upscale(opened(source), **options)
     assert_same(result, tmp_path / "out.tif")
-    assert {*result.coords} == {"band", "spatial_ref"}  # xc and yc fit the source only
+    assert {*result.coords} == {"band", "spatial_ref"}  # xc and yc fit only the source
 
 
-def test_control_points_move(tmp_path: Path, asked: Any) -> None:
+def test_control_points_are_moved_to_output_pixels(tmp_path: Path, options: Any) -> None:
     points = [
         GroundControlPoint(row=r, col=c, x=10 + c, y=50 - r, z=0, id=f"{r} {c}", info="")
         for r in (0.0, 20.0)
@@ -60,37 +62,37 @@ def test_control_points_move(tmp_path: Path, asked: Any) -> None:
     source = rasters.write(
         tmp_path / "scene.tif", textured(1, 1, 20, 20), transform=None, crs="EPSG:4326", gcps=points
     )
-    rs_superres.upscale(source, tmp_path / "out.tif", **asked)
+    rs_superres.upscale(source, tmp_path / "out.tif", **options)
     array = opened(source)
-    result = rs_superres.upscale(array, **asked)
+    result = rs_superres.upscale(array, **options)
     moved = [(p.row, p.col, p.x, p.y) for p in result.rio.get_gcps()]
-    want = opened(tmp_path / "out.tif")
-    assert moved == [(p.row, p.col, p.x, p.y) for p in want.rio.get_gcps()]
+    expected = opened(tmp_path / "out.tif")
+    assert moved == [(p.row, p.col, p.x, p.y) for p in expected.rio.get_gcps()]
     assert moved[-1][:2] == (46.0, 46.0)
-    assert result.rio.crs == want.rio.crs
+    assert result.rio.crs == expected.rio.crs
     assert [p.row for p in array.rio.get_gcps()] == [p.row for p in points]
 
 
-def test_no_coordinates_at_all(asked: Any) -> None:
+def test_an_array_without_coordinates_has_no_transform(options: Any) -> None:
     array = xr.DataArray(textured(1, 1, 20, 20), dims=("band", "y", "x"))
-    result = rs_superres.upscale(array, **asked)
+    result = rs_superres.upscale(array, **options)
     assert not result.coords
     assert describe(array).grid.transform is None
 
 
-def test_a_slice_lies_where_it_was_cut(tmp_path: Path, asked: Any) -> None:
-    """The written transform is that of the whole, the coordinates are those of the slice."""
+def test_a_slice_keeps_its_ground_position(tmp_path: Path, options: Any) -> None:
+    """The GeoTransform is that of the entire array, the coordinates are those of the slice."""
     source = rasters.write(tmp_path / "scene.tif", textured(1, 1, 30, 33))
     array = opened(source)[:, 4:20, 7:29]
     assert describe(array).grid.transform == NORTH_UP @ Affine.translation(7, 4)
-    result = rs_superres.upscale(array, **asked)
+    result = rs_superres.upscale(array, **options)
     assert result.rio.bounds() == pytest.approx(array.rio.bounds(), abs=1e-6)
-    assert array.spatial_ref.attrs == opened(source).spatial_ref.attrs  # untouched
+    assert array.spatial_ref.attrs == opened(source).spatial_ref.attrs  # not changed
     coarse = opened(source)[:, ::3, ::3]
     assert describe(coarse).grid.transform == Affine(30, 0, 499_990, 0, -30, 5_400_010)
 
 
-def test_other_names_for_y_and_x(asked: Any) -> None:
+def test_y_and_x_may_have_other_names(options: Any) -> None:
     array = xr.DataArray(
         textured(1, 1, 20, 10)[0],
         {"latitude": np.linspace(50, 48.1, 20), "longitude": np.linspace(5, 5.9, 10)},
@@ -98,21 +100,21 @@ def test_other_names_for_y_and_x(asked: Any) -> None:
         attrs={"units": "K", "STATISTICS_MEAN": 3},
     )
     array.longitude.attrs["units"] = "degrees_east"
-    result = rs_superres.upscale(array, **asked)
+    result = rs_superres.upscale(array, **options)
     assert result.dims == ("latitude", "longitude")
     assert result.longitude.attrs == {"units": "degrees_east"}
     step = 0.1 * 10 / 23
     np.testing.assert_allclose(result.longitude, 4.95 + step * (np.arange(23) + 0.5))
     assert result.attrs["units"] == "K"
     assert "STATISTICS_MEAN" not in result.attrs
-    set_by_hand = array.rename(latitude="north", longitude="east")
-    set_by_hand.rio.set_spatial_dims("east", "north", inplace=True)
-    again = rs_superres.upscale(set_by_hand, **asked)
+    renamed = array.rename(latitude="north", longitude="east")
+    renamed.rio.set_spatial_dims("east", "north", inplace=True)
+    again = rs_superres.upscale(renamed, **options)
     assert again.dims == ("north", "east")
     np.testing.assert_array_equal(again.east, result.longitude)
 
 
-def test_coordinates_in_single_precision_are_even_enough(asked: Any) -> None:
+def test_float32_coordinates_are_even_enough(options: Any) -> None:
     array = xr.DataArray(
         textured(1, 1, 20, 30)[0],
         {
@@ -121,18 +123,18 @@ def test_coordinates_in_single_precision_are_even_enough(asked: Any) -> None:
         },
         ("y", "x"),
     )
-    assert rs_superres.upscale(array, **asked).shape == (46, 69)
+    assert rs_superres.upscale(array, **options).shape == (46, 69)
 
 
 BASE = xr.DataArray(textured(1, 3, 8, 8), dims=("band", "y", "x"))
-BENT = np.arange(8.0) ** 2
+UNEVEN = np.arange(8.0) ** 2
 
 
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "message"),
     [
         (BASE.rename(y="a", x="b"), "has dimensions band, a, b, expected y and x"),
-        (BASE.assign_coords(x=BENT, y=np.arange(8)), "along x are not evenly spaced"),
+        (BASE.assign_coords(x=UNEVEN, y=np.arange(8)), "along x are not evenly spaced"),
         (BASE.assign_coords(y=np.zeros(8), x=np.arange(8)), "along y are not evenly spaced"),
         (BASE.assign_coords(y=np.arange(8), x=[*range(7), np.nan]), "along x are not evenly"),
         (BASE[..., :1].assign_coords(y=np.arange(8), x=[3]), "one pixel along x"),
@@ -144,16 +146,16 @@ BENT = np.arange(8.0) ** 2
         (BASE.rename("scene")[:0], "the array scene is empty"),
     ],
 )
-def test_what_is_refused(asked: Any, array: xr.DataArray, told: str) -> None:
-    pattern = told.replace("(", r"\(").replace(")", r"\)")
-    for given in (array, array.chunk()):
+def test_arrays_that_are_refused(options: Any, array: xr.DataArray, message: str) -> None:
+    pattern = message.replace("(", r"\(").replace(")", r"\)")
+    for variant in (array, array.chunk()):
         with pytest.raises(errors.InputError, match=pattern) as caught:
-            rs_superres.upscale(given, **asked)
+            rs_superres.upscale(variant, **options)
         assert "\n" not in str(caught.value)
 
 
-def test_a_nodata_value_that_the_dtype_does_not_hold_marks_nothing(asked: Any) -> None:
+def test_a_nodata_value_that_the_dtype_cannot_hold_is_ignored(options: Any) -> None:
     array = BASE.assign_attrs(_FillValue=-9999)
     assert [b.nodata for b in describe(array).bands] == [None] * 3
-    want = rs_superres.upscale(BASE, **asked).values
-    np.testing.assert_array_equal(rs_superres.upscale(array, **asked).values, want)
+    expected = rs_superres.upscale(BASE, **options).values
+    np.testing.assert_array_equal(rs_superres.upscale(array, **options).values, expected)

@@ -1,4 +1,4 @@
-"""What a result of a raster is to say of itself."""
+"""The target of a result, for tests of writers."""
 
 from __future__ import annotations
 

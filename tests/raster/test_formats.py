@@ -1,4 +1,4 @@
-"""Results written so that nothing is lost, and read back before they count."""
+"""Results in their final format: written without loss, and read back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.rasters import RGB, textured
 
 
 @pytest.mark.parametrize("driver", ["COG", "GTiff"])
-def test_a_result_from_writer_to_reader(tmp_path: Path, driver: str) -> None:
+def test_a_result_is_written_without_loss(tmp_path: Path, driver: str) -> None:
     path = rasters.write(
         tmp_path / "a.tif", textured(1, 3, 300, 400), colours=RGB, tags={"MISSION": "one"}
     )
@@ -40,9 +40,9 @@ def test_a_result_from_writer_to_reader(tmp_path: Path, driver: str) -> None:
     mask[:80] = False
     with creating(tmp_path / "work.tif", target) as writer:
         for row in range(0, 590, 100):
-            shared = Window(row, 0, 100, 770).intersection(Window(0, 0, 590, 770))
-            assert shared is not None
-            writer.write(OutputBlock(shared, pixels[:, *shared.slices], mask[shared.slices]))
+            block = Window(row, 0, 100, 770).intersection(Window(0, 0, 590, 770))
+            assert block is not None
+            writer.write(OutputBlock(block, pixels[:, *block.slices], mask[block.slices]))
     out = tmp_path / "out.tif"
     finish(tmp_path / "work.tif", out, target=target, driver=driver, options=["COMPRESS=LZW"])
     np.testing.assert_array_equal(rasters.read(out), pixels)
@@ -57,10 +57,10 @@ def test_a_result_from_writer_to_reader(tmp_path: Path, driver: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "masked", "nearest"])
-def test_overviews_are_those_that_gdal_makes_by_itself(
+def test_overviews_are_those_of_gdal_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """How they are kept on their way into the file changes no byte of it."""
+    """Temporary overviews without compression change no byte of the file."""
     path = rasters.write(tmp_path / "a.tif", textured(1, 3, 600, 650), colours=RGB)
     target = replace(target_of(path, "2"), masked=kind == "masked", nearest=kind == "nearest")
     mask = np.ones((1200, 1300), dtype=np.bool_)
@@ -70,17 +70,17 @@ def test_overviews_are_those_that_gdal_makes_by_itself(
         writer.write(OutputBlock(target.window, pixels, mask if target.masked else None))
     copy = rasterio.shutil.copy
 
-    def twice(work: Path, out: Path, **options: str) -> None:
+    def copy_twice(work: Path, out: Path, **options: str) -> None:
         copy(work, out, **options)
         with rasterio.Env(COG_TMP_COMPRESSION="LZW"):
             copy(work, tmp_path / "other.tif", **options)
 
-    monkeypatch.setattr(rasterio.shutil, "copy", twice)
+    monkeypatch.setattr(rasterio.shutil, "copy", copy_twice)
     finish(tmp_path / "work.tif", tmp_path / "out.tif", target=target, driver="COG", options=[])
     assert (tmp_path / "out.tif").read_bytes() == (tmp_path / "other.tif").read_bytes()
 
 
-def test_small_results_need_no_overviews(tmp_path: Path) -> None:
+def test_small_results_have_no_overviews(tmp_path: Path) -> None:
     target = target_of(rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30)), "2")
     with creating(tmp_path / "work.tif", target) as writer:
         writer.write(OutputBlock(target.window, textured(2, 1, 40, 60), None))
@@ -91,7 +91,7 @@ def test_small_results_need_no_overviews(tmp_path: Path) -> None:
             assert dataset.overviews(1) == []
 
 
-def test_write_failures_are_ours(tmp_path: Path) -> None:
+def test_failures_of_writing_are_our_errors(tmp_path: Path) -> None:
     target = target_of(rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30)), "2")
     with (
         pytest.raises(RasterError, match="cannot write"),
@@ -120,7 +120,7 @@ def test_write_failures_are_ours(tmp_path: Path) -> None:
         write_image(tmp_path / "no" / "o.tif", textured(1, 1, 4, 4), target.grid)
 
 
-def test_write_image(tmp_path: Path) -> None:
+def test_an_image_is_written_with_its_grid(tmp_path: Path) -> None:
     with open_source(rasters.write(tmp_path / "a.tif", textured(1, 3, 4, 5))) as source:
         grid = source.description.grid
     pixels = textured(5, 3, 4, 5, dtype="uint16", high=9000)
@@ -129,7 +129,7 @@ def test_write_image(tmp_path: Path) -> None:
     assert read_grid(tmp_path / "b.tif") == grid
 
 
-def test_what_does_not_read_back_was_not_written(tmp_path: Path) -> None:
+def test_blocks_that_differ_when_read_back_are_an_error(tmp_path: Path) -> None:
     with open_source(rasters.write(tmp_path / "a.tif", textured(1, 2, 20, 30))) as source:
         zoom = Zoom.by_scale(source.description.grid, 2)
         target = Target(
@@ -139,17 +139,15 @@ def test_what_does_not_read_back_was_not_written(tmp_path: Path) -> None:
     with creating(tmp_path / "b.tif", target) as writer:
         writer.write(OutputBlock(target.window, pixels, mask))
     check_written(tmp_path / "b.tif", [OutputBlock(target.window, pixels, mask)])
-    for part in (
+    for block in (
         OutputBlock(target.window, pixels[::-1], mask),
         OutputBlock(target.window, pixels, np.zeros_like(mask)),
     ):
         with pytest.raises(RasterError, match="is the disk full"):
-            check_written(tmp_path / "b.tif", [part])
+            check_written(tmp_path / "b.tif", [block])
 
 
-def test_a_result_that_is_cut_off_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_truncated_result_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = rasters.write(tmp_path / "a.tif", textured(1, 1, 600, 600))
     with open_source(source) as opened:
         zoom = Zoom.by_scale(opened.description.grid, 2)
@@ -158,10 +156,10 @@ def test_a_result_that_is_cut_off_is_noticed(
         )
     copy = rasterio.shutil.copy
 
-    def on_a_full_disk(assembled: Path, out: Path, **options: Any) -> None:
+    def copy_to_a_full_disk(assembled: Path, out: Path, **options: Any) -> None:
         copy(assembled, out, **options)
         os.truncate(out, out.stat().st_size - 1000)
 
-    monkeypatch.setattr("rasterio.shutil.copy", on_a_full_disk)
+    monkeypatch.setattr("rasterio.shutil.copy", copy_to_a_full_disk)
     with pytest.raises(RasterError, match=r"cannot write .*result\.tif"):
         finish(source, tmp_path / "result.tif", target=target, driver="COG", options=[])

@@ -1,4 +1,4 @@
-"""What a raster says of itself, read as GDAL reads it."""
+"""The metadata of rasters, and their masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests import rasters
 from tests.rasters import NORTH_UP, RGB, UTM, textured
 
 
-def test_description(tmp_path: Path) -> None:
+def test_metadata_of_dataset_and_bands(tmp_path: Path) -> None:
     path = rasters.write(
         tmp_path / "a.tif", textured(1, 4, 9, 12), colours=(*RGB, "alpha"), tags={"MISSION": "one"}
     )
@@ -25,21 +25,21 @@ def test_description(tmp_path: Path) -> None:
         dataset.set_band_unit(1, "DN")
         dataset.update_tags(1, WAVELENGTH="665", STATISTICS_MEAN="12.5")
     with open_source(path) as source:
-        found = source.description
-    assert found.grid.shape == Shape(9, 12)
-    assert found.grid.transform == NORTH_UP
-    assert rasterio.CRS.from_wkt(found.grid.crs) == rasterio.CRS.from_string(UTM)
-    assert [b.interpretation for b in found.bands] == [*RGB, "alpha"]
-    assert [b.is_alpha for b in found.bands] == [False, False, False, True]
-    assert [(b.scale, b.offset) for b in found.bands[:3]] == [(0.5, 0), (1, 0), (1, 3)]
-    assert (found.bands[0].unit, found.bands[1].description) == ("DN", "G")
-    assert found.bands[0].tags == {"WAVELENGTH": "665"}  # statistics no longer hold
-    assert found.tags["MISSION"] == "one"
-    assert (found.dtype, found.driver, found.pages) == ("uint8", "GTiff", ())
-    assert not found.dataset_mask
+        description = source.description
+    assert description.grid.shape == Shape(9, 12)
+    assert description.grid.transform == NORTH_UP
+    assert rasterio.CRS.from_wkt(description.grid.crs) == rasterio.CRS.from_string(UTM)
+    assert [b.interpretation for b in description.bands] == [*RGB, "alpha"]
+    assert [b.is_alpha for b in description.bands] == [False, False, False, True]
+    assert [(b.scale, b.offset) for b in description.bands[:3]] == [(0.5, 0), (1, 0), (1, 3)]
+    assert (description.bands[0].unit, description.bands[1].description) == ("DN", "G")
+    assert description.bands[0].tags == {"WAVELENGTH": "665"}  # statistics no longer hold
+    assert description.tags["MISSION"] == "one"
+    assert (description.dtype, description.driver, description.pages) == ("uint8", "GTiff", ())
+    assert not description.dataset_mask
 
 
-def test_no_georeference_is_none(tmp_path: Path) -> None:
+def test_a_missing_georeference_is_none(tmp_path: Path) -> None:
     path = rasters.write(tmp_path / "a.tif", textured(1, 1, 9, 12), transform=None, crs=None)
     assert read_grid(path).transform is None
     assert read_grid(path).crs is None
@@ -47,34 +47,34 @@ def test_no_georeference_is_none(tmp_path: Path) -> None:
     assert read_grid(south_up).transform == Affine.scale(1, 2)
 
 
-def test_all_kinds_of_masks(tmp_path: Path) -> None:
+def test_masks_of_all_kinds(tmp_path: Path) -> None:
     pixels = textured(2, 3, 8, 9).clip(1)
     pixels[0, 2, 3] = pixels[2, 5, 5] = 0
-    wanted = pixels > 0
+    expected = pixels > 0
     inside = np.ones((8, 9), dtype=np.bool_)
     inside[1:3, 4:] = False
-    whole = Window(0, 0, 8, 9)
+    window = Window(0, 0, 8, 9)
     with open_source(rasters.write(tmp_path / "nodata.tif", pixels, nodata=0)) as source:
-        np.testing.assert_array_equal(source.read(whole)[1], wanted)
+        np.testing.assert_array_equal(source.read(window)[1], expected)
         assert not source.description.dataset_mask
     with open_source(rasters.write(tmp_path / "mask.tif", pixels, mask=inside)) as source:
-        valid = source.read(whole)[1]
+        valid = source.read(window)[1]
         np.testing.assert_array_equal(valid, np.broadcast_to(inside, valid.shape))
         assert source.description.dataset_mask
     with open_source(rasters.write(tmp_path / "plain.tif", pixels)) as source:
-        assert source.read(whole)[1].all()  # zeros are values
+        assert source.read(window)[1].all()  # zeros are values
     four = np.concatenate((pixels, inside[None].astype(np.uint8) * 255))
     path = rasters.write(tmp_path / "alpha.tif", four, colours=(*RGB, "alpha"))
     with open_source(path) as source:
-        assert source.read(whole)[1].all()  # alpha is a band
+        assert source.read(window)[1].all()  # alpha is a band
         assert not source.description.dataset_mask
     floats = pixels.astype(np.float32)
     floats[1, 0, 0], floats[1, 7, 8] = np.nan, np.inf
     with open_source(rasters.write(tmp_path / "nan.tif", floats)) as source:
-        np.testing.assert_array_equal(source.read(whole)[1], np.isfinite(floats))
+        np.testing.assert_array_equal(source.read(window)[1], np.isfinite(floats))
 
 
-def test_a_mask_beside_the_file(tmp_path: Path) -> None:
+def test_a_mask_in_a_sidecar_file(tmp_path: Path) -> None:
     path = rasters.write(tmp_path / "a.tif", textured(2, 1, 8, 9))
     inside = np.ones((8, 9), dtype=np.bool_)
     inside[3] = False

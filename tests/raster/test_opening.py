@@ -1,4 +1,4 @@
-"""What is no raster, or none of ours, is refused in one line."""
+"""Which files are refused, and how rasters in folders are found."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ import numpy as np
 import pytest
 
 from rs_superres.errors import InputError, RasterError, SuperResError
-from rs_superres.raster import open_source
+from rs_superres.raster import is_raster, open_source, rasters_below, read_small
 from tests import rasters
 
 
-def refused(path: Path | str, kind: type[SuperResError], message: str) -> None:
+def assert_refused(path: Path | str, kind: type[SuperResError], message: str) -> None:
     with pytest.raises(kind, match=message) as caught:
         open_source(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
 
 
-def test_refusals(tmp_path: Path) -> None:
-    refused(tmp_path / "none.tif", RasterError, "cannot open")
-    refused(tmp_path, InputError, "is a directory, expected a raster file")
+def test_files_and_dtypes_that_are_refused(tmp_path: Path) -> None:
+    assert_refused(tmp_path / "none.tif", RasterError, "cannot open")
+    assert_refused(tmp_path, InputError, "is a directory, expected a raster file")
     text = tmp_path / "text.tif"
     text.write_text("not a raster")
-    refused(text, RasterError, "cannot open")
-    for dtype, way_out in (
+    assert_refused(text, RasterError, "cannot open")
+    for dtype, hint in (
         ("complex64", "DERIVED_SUBDATASET:AMPLITUDE"),
         ("complex128", "DERIVED_SUBDATASET:AMPLITUDE"),
         ("int64", "gdal_translate -ot Float64"),
         ("uint64", "gdal_translate -ot Float64"),
     ):
         path = rasters.write(tmp_path / f"{dtype}.tif", np.ones((1, 4, 4), dtype=dtype))
-        refused(path, InputError, f"has dtype {dtype}, supported are uint8, int8.*{way_out}")
+        assert_refused(path, InputError, f"has dtype {dtype}, supported are uint8, int8.*{hint}")
 
 
-def test_refusal_of_mixed_dtypes(tmp_path: Path) -> None:
+def test_mixed_dtypes_are_refused(tmp_path: Path) -> None:
     parts = [
         rasters.write(tmp_path / f"{d}.tif", np.ones((1, 4, 4), dtype=d))
         for d in ("uint8", "uint16")
@@ -48,4 +48,22 @@ def test_refusal_of_mixed_dtypes(tmp_path: Path) -> None:
     )
     path = tmp_path / "mixed.vrt"
     path.write_text(f'<VRTDataset rasterXSize="4" rasterYSize="4">{bands}</VRTDataset>')
-    refused(path, InputError, "has bands of dtypes uint16, uint8, expected one dtype")
+    assert_refused(path, InputError, "has bands of dtypes uint16, uint8, expected one dtype")
+
+
+def test_rasters_are_found_by_suffix_and_not_in_hidden_folders(tmp_path: Path) -> None:
+    for name in ("b.TIF", "a/c.jp2", "a/notes.txt", ".hidden/d.tif", "a/.e.tif"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (tmp_path / "folder.tif").mkdir()
+    assert rasters_below(tmp_path) == [tmp_path / "a" / "c.jp2", tmp_path / "b.TIF"]
+    assert not is_raster(tmp_path / "none.tif")
+
+
+def test_read_small_limits_the_longer_side(tmp_path: Path) -> None:
+    for count, bands in ((2, 1), (4, 3)):
+        pixels = rasters.textured(1, count, 40, 60)
+        path = rasters.write(tmp_path / f"{count}.tif", pixels)
+        assert read_small(path, 30).shape == (bands, 20, 30)
+        np.testing.assert_array_equal(read_small(path, 100), pixels[:bands])

@@ -1,4 +1,4 @@
-"""Pixels, samples and checksums of a raster."""
+"""Pixels, samples and the checksum of an open raster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.rasters import textured
 
 
 @pytest.fixture(scope="module")
-def gridded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def numbered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pixels = np.arange(2 * 11 * 13, dtype=np.uint16).reshape(2, 11, 13)
     return rasters.write(tmp_path_factory.mktemp("raster") / "a.tif", pixels, nodata=7)
 
@@ -29,19 +29,19 @@ def gridded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     height=st.integers(1, 50),
     width=st.integers(1, 50),
 )
-def test_beyond_the_border_is_the_mirror_image(
-    gridded: Path, row: int, column: int, height: int, width: int
+def test_a_raster_continues_as_its_mirror_image(
+    numbered: Path, row: int, column: int, height: int, width: int
 ) -> None:
-    with open_source(gridded) as source:
+    with open_source(numbered) as source:
         values, valid = source.read_mirrored(Window(row, column, height, width))
-    padded = np.pad(rasters.read(gridded), ((0, 0), (80, 80), (80, 80)), mode="symmetric")
-    place = np.s_[:, row + 80 : row + 80 + height, column + 80 : column + 80 + width]
-    np.testing.assert_array_equal(values, padded[place])
-    np.testing.assert_array_equal(valid, padded[place] != 7)
+    padded = np.pad(rasters.read(numbered), ((0, 0), (80, 80), (80, 80)), mode="symmetric")
+    window = np.s_[:, row + 80 : row + 80 + height, column + 80 : column + 80 + width]
+    np.testing.assert_array_equal(values, padded[window])
+    np.testing.assert_array_equal(valid, padded[window] != 7)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (64, 65), (200, 90), (1100, 1030)])
-def test_samples_are_placed_by_the_size_alone(tmp_path: Path, shape: tuple[int, int]) -> None:
+def test_sampled_windows_depend_only_on_the_size(tmp_path: Path, shape: tuple[int, int]) -> None:
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     pixels = np.stack((rows, columns)).astype(np.uint16)
     with open_source(rasters.write(tmp_path / "a.tif", pixels)) as source:
@@ -55,21 +55,21 @@ def test_samples_are_placed_by_the_size_alone(tmp_path: Path, shape: tuple[int, 
     assert max(int(v[1].max()) for v in samples) == shape[1] - 1
 
 
-def test_checksum_follows_header_and_samples(tmp_path: Path) -> None:
-    def of(name: str, pixels: rasters.Array, **profile: Any) -> str:
+def test_the_checksum_depends_on_header_and_samples(tmp_path: Path) -> None:
+    def checksum_of(name: str, pixels: rasters.Array, **profile: Any) -> str:
         path = rasters.write(tmp_path / name, pixels, **profile)
         with open_source(path) as source:
             return checksum(source.description, source.samples())
 
     pixels = textured(3, 1, 20, 20)
-    first = of("a.tif", pixels)
-    assert of("b.tif", pixels) == first
-    assert of("c.tif", pixels, nodata=3) != first
+    first = checksum_of("a.tif", pixels)
+    assert checksum_of("b.tif", pixels) == first
+    assert checksum_of("c.tif", pixels, nodata=3) != first
     pixels[0, 7, 7] += 1
-    assert of("d.tif", pixels) != first
+    assert checksum_of("d.tif", pixels) != first
 
 
-def test_a_file_that_breaks_off(tmp_path: Path) -> None:
+def test_a_truncated_file_cannot_be_read(tmp_path: Path) -> None:
     path = rasters.write(tmp_path / "a.tif", textured(1, 1, 400, 400))
     path.write_bytes(path.read_bytes()[:90_000])
     with open_source(path) as source, pytest.raises(RasterError, match="cannot read") as caught:

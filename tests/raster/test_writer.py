@@ -1,4 +1,4 @@
-"""What of the ground moves with the pixels: control points and rational polynomials."""
+"""Control points and rational polynomials of a result."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ WINDOWS = [None, Window(4, 7, 20, 9)]
 
 @pytest.mark.parametrize("scale", ["2", "3.5", "6.3"])
 @pytest.mark.parametrize("window", WINDOWS)
-def test_control_points_stay_on_their_ground(
+def test_control_points_keep_their_ground_positions(
     tmp_path: Path, scale: str, window: Window | None
 ) -> None:
-    """A place's pixel by the old points, brought to the new pixels, is its pixel by the new."""
+    """A ground position has the same pixel by the new points as by the old ones, scaled."""
     points = [
         GroundControlPoint(
             row=r, col=c, x=10 + 0.01 * c + 0.002 * r, y=50 - 0.01 * r, z=3, id=str(i)
@@ -35,7 +35,7 @@ def test_control_points_stay_on_their_ground(
     target = target_of(path, scale, window)
     assert target.grid.transform is None
     moved = target.control_points()
-    points = list(target.source.control_points)  # as the file names them
+    points = list(target.source.control_points)  # with the file's ids
     r = target.zoom.rows.size / 11, target.zoom.columns.size / 13
     first = window or Window(0, 0, 0, 0)
     for old, new in zip(points, moved, strict=True):
@@ -43,15 +43,14 @@ def test_control_points_stay_on_their_ground(
         assert new.row == pytest.approx(old.row * r[0] - first.row, abs=1e-9)
         assert new.col == pytest.approx(old.col * r[1] - first.column, abs=1e-9)
     with GCPTransformer(points) as before, GCPTransformer(moved) as after:
-        for row, column in ((2, 3), (8, 12)):  # rasterio adds the half of a pixel's centre
+        for row, column in ((2, 3), (8, 12)):  # rasterio adds half a pixel
             ground = after.xy(row, column)
             back = before.rowcol(*ground, op=float)
-            wanted = (row + 0.5 + first.row) / r[0], (column + 0.5 + first.column) / r[1]
-            assert back == pytest.approx(wanted, abs=1e-6)
+            expected = (row + 0.5 + first.row) / r[0], (column + 0.5 + first.column) / r[1]
+            assert back == pytest.approx(expected, abs=1e-6)
 
 
 COEFFICIENTS = [0.0] * 20
-
 
 MODEL = RPC(
     height_off=100.0,
@@ -75,7 +74,7 @@ MODEL = RPC(
 
 @pytest.mark.parametrize("scale", ["2", "3.5", "6.3"])
 @pytest.mark.parametrize("window", WINDOWS)
-def test_rational_polynomials_stay_on_their_ground(
+def test_rational_polynomials_keep_their_ground_positions(
     tmp_path: Path, scale: str, window: Window | None
 ) -> None:
     path = rasters.write(tmp_path / "a.tif", textured(1, 1, 11, 13), transform=None, crs=None)
@@ -92,7 +91,7 @@ def test_rational_polynomials_stay_on_their_ground(
     assert target.source.rational is not None
     for name, value in target.source.rational.to_dict().items():
         assert name.endswith(("_off", "_scale")) or getattr(moved, name) == value
-    # GDAL's own transformer agrees, corner coordinates in and out.
+    # GDAL's transformer agrees; it counts coordinates from the corner of a pixel.
     with RPCTransformer(MODEL) as before, RPCTransformer(moved) as after:
         ground = [7.02, 6.97], [45.01, 44.96], [100.0, 300.0]
         rows, columns = before.rowcol(*ground, op=float)
@@ -102,7 +101,7 @@ def test_rational_polynomials_stay_on_their_ground(
             assert new_columns[i] == pytest.approx(columns[i] * r[1] - first.column, abs=1e-4)
 
 
-def test_nothing_to_move(tmp_path: Path) -> None:
+def test_rasters_without_control_points_and_polynomials(tmp_path: Path) -> None:
     target = target_of(rasters.write(tmp_path / "a.tif", textured(1, 1, 11, 13)), "2")
     assert target.control_points() == []
     assert target.rational() is None

@@ -1,4 +1,4 @@
-"""Polygons on a grid; the judges are gdal_rasterize, and pixels sent to the polygons' own CRS."""
+"""The area of interest, compared with gdal_rasterize and with pixels reprojected one by one."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from tests.rasters import NORTH_UP, UTM
 
 CRS84 = "OGC:CRS84"
 SHAPE = Shape(150, 170)
-PLACES = {
+TRANSFORMS = {
     "north up": NORTH_UP,
     "south up": Affine(10.0, 0.0, 500_000.0, 0.0, 10.0, 5_300_000.0),
-    "turned": NORTH_UP @ Affine.rotation(33),
+    "rotated": NORTH_UP @ Affine.rotation(33),
 }
 
 
@@ -49,12 +49,13 @@ def write(folder: Path, geometry: BaseGeometry | dict[str, Any], crs: str = CRS8
     return path
 
 
-def whole(area: Area, shape: Shape = SHAPE) -> npt.NDArray[np.bool_]:
+def pixels_inside(area: Area, shape: Shape = SHAPE) -> npt.NDArray[np.bool_]:
+    """Whether each pixel of the grid lies inside, (y, x)."""
     return area.inside(Window(0, 0, shape.height, shape.width))
 
 
 def star(seed: int, holes: int = 1) -> BaseGeometry:
-    """A jagged polygon with holes and an island, in pixels."""
+    """Make a jagged polygon with holes and an island, in pixel coordinates."""
     generator = np.random.default_rng(seed)
     angles = np.sort(generator.random(40)) * 2 * np.pi
     radii = generator.uniform(30, 90, 40)
@@ -67,60 +68,62 @@ def star(seed: int, holes: int = 1) -> BaseGeometry:
 
 
 def on_map(pixels: BaseGeometry, transform: Affine) -> BaseGeometry:
-    """A geometry of pixels in map coordinates."""
-    moved: BaseGeometry = shapely.transform(
+    """Convert a geometry from pixel to map coordinates."""
+    converted: BaseGeometry = shapely.transform(
         pixels, lambda p: np.array([transform @ (x, y) for x, y in p])
     )
-    return moved
+    return converted
 
 
-def burnt(tools: Path, folder: Path, area: Path, where: Grid) -> npt.NDArray[np.bool_]:
-    """The pixels that GDAL's own tool burns."""
-    shape = where.shape.height, where.shape.width
-    target = rasters.write(
+def burnt(tools: Path, folder: Path, area: Path, target: Grid) -> npt.NDArray[np.bool_]:
+    """Return which pixels gdal_rasterize burns, (y, x)."""
+    shape = target.shape.height, target.shape.width
+    path = rasters.write(
         folder / "burnt.tif",
         np.zeros((1, *shape), dtype=np.uint8),
-        transform=where.transform,
-        crs=where.crs,
+        transform=target.transform,
+        crs=target.crs,
     )
-    subprocess.run([tools / "gdal_rasterize", "-q", "-burn", "1", area, target], check=True)
-    found: npt.NDArray[np.bool_] = rasters.read(target)[0] == 1
-    return found
+    subprocess.run([tools / "gdal_rasterize", "-q", "-burn", "1", area, path], check=True)
+    pixels: npt.NDArray[np.bool_] = rasters.read(path)[0] == 1
+    return pixels
 
 
 # Which pixels
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("orientation", TRANSFORMS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_inside_is_what_gdal_burns(tmp_path: Path, gdal_tools: Path, place: str, seed: int) -> None:
-    where = grid(PLACES[place])
-    path = write(tmp_path, on_map(star(seed), PLACES[place]), UTM)
-    found = whole(read_area(path, where))
-    assert 0.1 < found.mean() < 0.9
-    np.testing.assert_array_equal(found, burnt(gdal_tools, tmp_path, path, where))
+def test_pixels_inside_are_those_that_gdal_burns(
+    tmp_path: Path, gdal_tools: Path, orientation: str, seed: int
+) -> None:
+    target = grid(TRANSFORMS[orientation])
+    path = write(tmp_path, on_map(star(seed), TRANSFORMS[orientation]), UTM)
+    inside = pixels_inside(read_area(path, target))
+    assert 0.1 < inside.mean() < 0.9
+    np.testing.assert_array_equal(inside, burnt(gdal_tools, tmp_path, path, target))
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("orientation", TRANSFORMS)
 @pytest.mark.parametrize("edge", [20.0, 20.5, 33.5])
-@pytest.mark.parametrize("across", [True, False])
-def test_centres_on_an_edge_belong_to_one_side(
-    tmp_path: Path, place: str, edge: float, across: bool
+@pytest.mark.parametrize("vertical", [True, False])
+def test_centres_on_a_shared_edge_belong_to_one_area(
+    tmp_path: Path, orientation: str, edge: float, vertical: bool
 ) -> None:
     """Two areas that share an edge share no pixel and leave none out."""
-    found = []
+    inside = []
     for low, high in ((5, edge), (edge, 60)):
-        box = shapely.box(low, 5, high, 40) if across else shapely.box(5, low, 40, high)
-        path = write(tmp_path, on_map(box, PLACES[place]), UTM)
-        found.append(whole(read_area(path, grid(PLACES[place]))))
-    assert not (found[0] & found[1]).any()
-    assert (found[0] | found[1]).sum() == 55 * 35
+        box = shapely.box(low, 5, high, 40) if vertical else shapely.box(5, low, 40, high)
+        path = write(tmp_path, on_map(box, TRANSFORMS[orientation]), UTM)
+        inside.append(pixels_inside(read_area(path, grid(TRANSFORMS[orientation]))))
+    assert not (inside[0] & inside[1]).any()
+    assert (inside[0] | inside[1]).sum() == 55 * 35
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_inside_does_not_depend_on_the_cell(tmp_path: Path, seed: int) -> None:
     area = read_area(write(tmp_path, on_map(star(seed), NORTH_UP), UTM), grid())
-    once = whole(area)
+    entire = pixels_inside(area)
     for side in (7, 64, 128):
         for row in range(0, SHAPE.height, side):
             for column in range(0, SHAPE.width, side):
@@ -129,60 +132,60 @@ def test_inside_does_not_depend_on_the_cell(tmp_path: Path, seed: int) -> None:
                 assert shared is not None
                 part = area.inside(cell)
                 np.testing.assert_array_equal(
-                    part[shared.relative_to(cell).slices], once[shared.slices]
+                    part[shared.relative_to(cell).slices], entire[shared.slices]
                 )
-                assert part.sum() == once[shared.slices].sum()  # none out of the grid
+                assert part.sum() == entire[shared.slices].sum()  # none outside the grid
 
 
 @pytest.mark.parametrize("crs", [CRS84, "EPSG:3857", "EPSG:32632", "EPSG:3035"])
-def test_long_edges_stay_true(tmp_path: Path, crs: str) -> None:
-    """Edges across a scene 300 km wide; a chord would be off by kilometres."""
-    where = grid(Affine(2000, 0, 350_000, 0, -2000, 5_700_000))
+def test_long_edges_are_reprojected_exactly(tmp_path: Path, crs: str) -> None:
+    """Edges cross a scene 300 km wide; straight ones would be off by kilometres."""
+    target = grid(Affine(2000, 0, 350_000, 0, -2000, 5_700_000))
     left, bottom, right, top = warp.transform_bounds(UTM, crs, 350_000, 5_400_000, 690_000, 57e5)
-    # One corner far off the scene: its edges are longer than the scene.
+    # One corner is far outside the scene, so its edges are longer than the scene.
     relative = np.array([(-2, 0.2), (0.9, 0.1), (0.95, 0.8)])
     shape = shapely.Polygon((left, bottom) + relative * (right - left, top - bottom))
-    found = whole(read_area(write(tmp_path, shape, crs), where))
+    inside = pixels_inside(read_area(write(tmp_path, shape, crs), target))
     rows, columns = np.mgrid[: SHAPE.height, : SHAPE.width] + 0.5
     map_x, map_y = 350_000 + 2000 * columns.ravel(), 5_700_000 - 2000 * rows.ravel()
     points = np.array(warp.transform(UTM, crs, map_x, map_y))
-    wanted = shapely.contains_xy(shape, *points)
+    expected = shapely.contains_xy(shape, *points)
     pixel = np.hypot(*(points[:, 1] - points[:, 0]))
-    away = shapely.distance(shape.boundary, shapely.points(points.T)) / pixel
-    assert 0.1 < wanted.mean() < 0.9
-    certain = away > 1e-3
-    np.testing.assert_array_equal(found.ravel()[certain], wanted[certain])
+    distance = shapely.distance(shape.boundary, shapely.points(points.T)) / pixel
+    assert 0.1 < expected.mean() < 0.9
+    certain = distance > 1e-3
+    np.testing.assert_array_equal(inside.ravel()[certain], expected[certain])
 
 
 @pytest.mark.parametrize("turn", [None, 0, -360])
-def test_across_the_antimeridian(tmp_path: Path, turn: int | None) -> None:
-    """Split as RFC 7946 has it, or with longitudes beyond 180."""
-    where = grid(Affine(1000, 0, 650_000, 0, -1000, 5_000_000), "EPSG:32660")
+def test_polygons_across_the_antimeridian(tmp_path: Path, turn: int | None) -> None:
+    """Polygons are split as in RFC 7946, or have longitudes beyond 180."""
+    target = grid(Affine(1000, 0, 650_000, 0, -1000, 5_000_000), "EPSG:32660")
     shape: BaseGeometry = shapely.MultiPolygon(
         [shapely.box(179.2, 43.9, 180, 44.6), shapely.box(-180, 43.9, -179.4, 44.6)]
     )
     if turn is not None:
         shape = shapely.box(179.2 + turn, 43.9, 180.6 + turn, 44.6)
-    found = whole(read_area(write(tmp_path, shape), where))
+    inside = pixels_inside(read_area(write(tmp_path, shape), target))
     rows, columns = np.mgrid[: SHAPE.height, : SHAPE.width] + 0.5
     x, y = 650_000 + 1000 * columns.ravel(), 5_000_000 - 1000 * rows.ravel()
     longitudes, latitudes = np.array(warp.transform("EPSG:32660", CRS84, x, y))
     longitudes %= 360
-    wanted = (longitudes > 179.2) & (longitudes < 180.6) & (latitudes > 43.9) & (latitudes < 44.6)
+    expected = (longitudes > 179.2) & (longitudes < 180.6) & (latitudes > 43.9) & (latitudes < 44.6)
     assert (longitudes > 180).any()
-    assert 1000 < wanted.sum() < 20_000
-    np.testing.assert_array_equal(found.ravel(), wanted)
+    assert 1000 < expected.sum() < 20_000
+    np.testing.assert_array_equal(inside.ravel(), expected)
 
 
-def test_at_the_pole(tmp_path: Path) -> None:
-    where = grid(Affine(1000, 0, -85_000, 0, -1000, 75_000), "EPSG:3413")
+def test_a_polygon_around_the_pole(tmp_path: Path) -> None:
+    target = grid(Affine(1000, 0, -85_000, 0, -1000, 75_000), "EPSG:3413")
     shape = shapely.box(-180, 89.6, 180, 90)
-    found = whole(read_area(write(tmp_path, shape), where))
+    inside = pixels_inside(read_area(write(tmp_path, shape), target))
     rows, columns = np.mgrid[: SHAPE.height, : SHAPE.width] + 0.5
     x, y = -85_000 + 1000 * columns.ravel(), 75_000 - 1000 * rows.ravel()
     latitudes = np.array(warp.transform("EPSG:3413", CRS84, x, y)[1])
     certain = abs(latitudes - 89.6) > 1e-4
-    np.testing.assert_array_equal(found.ravel()[certain], (latitudes > 89.6)[certain])
+    np.testing.assert_array_equal(inside.ravel()[certain], (latitudes > 89.6)[certain])
 
 
 # Which window and which cells
@@ -192,26 +195,26 @@ def test_window_is_the_bounding_box_snapped_outward(tmp_path: Path) -> None:
     for box, window in (
         ((10, 20, 31, 45), Window(20, 10, 25, 21)),
         ((10.2, 20.9, 30.1, 44.3), Window(20, 10, 25, 21)),
-        ((-50, 100, 3.5, 900), Window(100, 0, 50, 4)),  # met with the scene
+        ((-50, 100, 3.5, 900), Window(100, 0, 50, 4)),  # clipped to the scene
     ):
         area = read_area(write(tmp_path, on_map(shapely.box(*box), NORTH_UP), UTM), grid())
         assert area.window == window
 
 
-def test_cells_that_meet_it(tmp_path: Path) -> None:
-    """All that hold a pixel of it; none of those that it only touches or runs around."""
+def test_only_cells_that_overlap_the_area_meet_it(tmp_path: Path) -> None:
+    """Cells that touch the area, or lie in its hole, do not meet it."""
     lattice = Lattice(SHAPE, Shape(16, 16))
     frame = shapely.box(16, 16, 130, 120).difference(shapely.box(32, 32, 100, 100))
     area = read_area(write(tmp_path, on_map(frame, NORTH_UP), UTM), grid())
-    met = set(area.meeting(lattice.cells()))
-    inside = whole(area)
-    holding = {c for c in lattice.cells() if inside[c.slices].any()}
-    assert met == holding
-    assert Window(0, 16, 16, 16) not in met  # its border touches the frame's
-    assert Window(48, 48, 16, 16) not in met  # in the hole
+    meeting = set(area.meeting(lattice.cells()))
+    inside = pixels_inside(area)
+    overlapping = {c for c in lattice.cells() if inside[c.slices].any()}
+    assert meeting == overlapping
+    assert Window(0, 16, 16, 16) not in meeting  # touches the frame's border
+    assert Window(48, 48, 16, 16) not in meeting  # in the hole
 
 
-def test_checksum_tells_areas_apart(tmp_path: Path) -> None:
+def test_checksums_of_different_areas_differ(tmp_path: Path) -> None:
     one, same, other = (
         read_area(write(tmp_path, on_map(star(seed), NORTH_UP), UTM), grid()).checksum
         for seed in (1, 1, 2)
@@ -222,28 +225,28 @@ def test_checksum_tells_areas_apart(tmp_path: Path) -> None:
 # Refusals
 
 
-@pytest.mark.parametrize("where", [Grid(SHAPE, None, UTM), Grid(SHAPE, NORTH_UP, None)])
-def test_no_place_on_a_map(tmp_path: Path, where: Grid) -> None:
-    with pytest.raises(InputError, match="--aoi needs a raster with an affine transform and a CRS"):
-        read_area(write(tmp_path, star(1), UTM), where)
+@pytest.mark.parametrize("target", [Grid(SHAPE, None, UTM), Grid(SHAPE, NORTH_UP, None)])
+def test_a_grid_without_transform_or_crs_is_refused(tmp_path: Path, target: Grid) -> None:
+    with pytest.raises(InputError, match="aoi= needs a raster with an affine transform and a CRS"):
+        read_area(write(tmp_path, star(1), UTM), target)
 
 
 @pytest.mark.parametrize(
     ("shape", "crs"),
     [
         (shapely.box(4e5, 54e5, 4.9e5, 55e5), UTM),
-        (shapely.box(5e5 - 10, 54e5 - 10, 5e5, 54e5), UTM),  # a border shared, no area
+        (shapely.box(5e5 - 10, 54e5 - 10, 5e5, 54e5), UTM),  # only touches the border
         (shapely.box(20, 30, 21, 31), CRS84),
         (shapely.box(-180, -90, 180, -89), CRS84),
         (shapely.box(1e30, 1e30, 2e30, 2e30), "EPSG:3857"),
     ],
 )
-def test_it_does_not_touch_the_scene(tmp_path: Path, shape: BaseGeometry, crs: str) -> None:
+def test_polygons_off_the_scene_are_refused(tmp_path: Path, shape: BaseGeometry, crs: str) -> None:
     with pytest.raises(InputError, match=r"do not touch the scene: they span .* in \w+:\w+$"):
         read_area(write(tmp_path, shape, crs), grid())
 
 
-def test_a_scene_that_cannot_be_reprojected(
+def test_a_scene_that_cannot_be_reprojected_is_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     local = 'LOCAL_CS["site",UNIT["metre",1]]'
@@ -252,4 +255,4 @@ def test_a_scene_that_cannot_be_reprojected(
     beyond = Affine(1e9, 0, 1e15, 0, -1e9, 1e15)
     with pytest.raises(InputError, match="scene"):
         read_area(write(tmp_path, shapely.box(0, 0, 1, 1)), grid(beyond))
-    assert capfd.readouterr().err == ""  # GDAL says nothing of its own
+    assert capfd.readouterr().err == ""  # GDAL prints nothing

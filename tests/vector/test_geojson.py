@@ -1,4 +1,4 @@
-"""GeoJSON in: every form of polygons, every refusal in a line."""
+"""GeoJSON files: all forms of polygons, and one-line errors."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def named(crs: Any) -> dict[str, Any]:
         pytest.param(collection(POLYGON, POLYGON), 16, id="on top of each other"),
     ],
 )
-def test_forms(tmp_path: Path, document: Any, area: float) -> None:
+def test_all_forms_of_polygons_are_read(tmp_path: Path, document: Any, area: float) -> None:
     polygons = read_polygons(write(tmp_path, document))
     assert polygons.geometry.is_valid
     assert polygons.geometry.area == pytest.approx(area, abs=1e-12)
     assert polygons.crs.to_string() == "EPSG:4326"
 
 
-def test_byte_order_mark(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     assert read_polygons(write(tmp_path, "\ufeff" + json.dumps(POLYGON))).geometry.area == 16
 
 
@@ -88,58 +88,64 @@ def test_byte_order_mark(tmp_path: Path) -> None:
         ("http://www.opengis.net/def/crs/EPSG/0/25832", "EPSG:25832"),
     ],
 )
-def test_crs_member(tmp_path: Path, name: str, code: str) -> None:
+def test_the_crs_member_gives_the_crs(tmp_path: Path, name: str, code: str) -> None:
     assert read_polygons(write(tmp_path, named(name))).crs.to_string() == code
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("II*\x00", "is not GeoJSON (Expecting value: line 1 column 1 (char 0)); turn other"),
+        ("II*\x00", "is not GeoJSON (Expecting value: line 1 column 1 (char 0)); convert other"),
         ("", "is not GeoJSON (Expecting value"),
         (json.dumps(POLYGON) + "\n" + json.dumps(POLYGON), "is not GeoJSON (Extra data: line 2"),
         ("[" * 100_000, "is not GeoJSON"),
-        ("[1, 2]", "is not GeoJSON (no type is named)"),
-        ("{}", "is not GeoJSON (no type is named)"),
-        ({"type": "Topology"}, "is not GeoJSON (it holds an object of type 'Topology')"),
-        ({"type": "Feature"}, "is not GeoJSON (a Feature without geometry)"),
-        ({"type": "FeatureCollection"}, "is not GeoJSON (a FeatureCollection without features)"),
+        ("[1, 2]", "is not GeoJSON (an object has no type)"),
+        ("{}", "is not GeoJSON (an object has no type)"),
+        ({"type": "Topology"}, "is not GeoJSON (it has an object of type 'Topology')"),
+        ({"type": "Feature"}, "is not GeoJSON (a Feature has no geometry)"),
+        ({"type": "FeatureCollection"}, "is not GeoJSON (a FeatureCollection has no features)"),
         ({"type": "FeatureCollection", "features": 7}, "is not GeoJSON"),
         ({"type": "Polygon", "coordinates": 7}, "is not GeoJSON"),
         ({"type": "Polygon", "coordinates": [[[0, 0], [1]]]}, "is not GeoJSON"),
         ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}, "is not GeoJSON"),
         ({"type": "Polygon", "coordinates": [[["a", 0], [1, 1], [0, 1]]]}, "is not GeoJSON"),
-        ('{"type": "Polygon", "coordinates": [[[0, NaN], [1, 1], [0, 1]]]}', "NaN is no number"),
-        ('{"type": "Polygon", "coordinates": [[[0, 1e999], [1, 1], [0, 1]]]}', "beyond all num"),
-        (collection(), "holds no polygons, expected a Polygon or a MultiPolygon"),
-        ({"type": "Point", "coordinates": [1, 2]}, "holds no polygons"),
-        ({"type": "Polygon", "coordinates": []}, "holds no polygons"),
-        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0], [0, 0]]]}, "holds no polyg"),
-        ({**POLYGON, "crs": None}, "names no known CRS, expected a name as in urn:ogc"),
-        ({**POLYGON, "crs": {"type": "link", "properties": {"href": "x"}}}, "names no known CRS"),
-        (named("EPSG:999999"), "names no known CRS"),
-        (named("/etc/passwd"), "names no known CRS"),
-        (named("http://example.org/crs"), "names no known CRS"),
-        (named(4326), "names no known CRS"),
+        (
+            '{"type": "Polygon", "coordinates": [[[0, NaN], [1, 1], [0, 1]]]}',
+            "NaN is not a JSON number",
+        ),
+        (
+            '{"type": "Polygon", "coordinates": [[[0, 1e999], [1, 1], [0, 1]]]}',
+            "a coordinate is infinite",
+        ),
+        (collection(), "has no polygons, expected a Polygon or a MultiPolygon"),
+        ({"type": "Point", "coordinates": [1, 2]}, "has no polygons"),
+        ({"type": "Polygon", "coordinates": []}, "has no polygons"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0], [0, 0]]]}, "has no polyg"),
+        ({**POLYGON, "crs": None}, "is not a known CRS, expected a name such as urn:ogc"),
+        ({**POLYGON, "crs": {"type": "link", "properties": {"href": "x"}}}, "is not a known CRS"),
+        (named("EPSG:999999"), "is not a known CRS"),
+        (named("/etc/passwd"), "is not a known CRS"),
+        (named("http://example.org/crs"), "is not a known CRS"),
+        (named(4326), "is not a known CRS"),
         (
             {"type": "Polygon", "coordinates": [[[5e5, 54e5], [6e5, 54e5], [5e5, 55e5]]]},
-            "spans 500000 to 600000, 5.4e+06 to 5.5e+06, which are no longitudes",
+            "spans 500000 to 600000, 5.4e+06 to 5.5e+06, which are not longitudes",
         ),
     ],
 )
-def test_refused_in_one_line(
+def test_bad_files_are_refused_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], document: Any, message: str
 ) -> None:
     path = write(tmp_path, document)
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as caught:
         read_polygons(path)
-    assert message in str(refused.value)
-    assert str(path) in str(refused.value)
-    assert "\n" not in str(refused.value)
-    assert capfd.readouterr().err == ""  # GDAL says nothing of its own
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""  # GDAL prints nothing
 
 
-def test_what_is_no_text(tmp_path: Path) -> None:
+def test_other_files_and_missing_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "area.gpkg"
     path.write_bytes(b"SQLite format 3\x00\xff\xfe")
     with pytest.raises(InputError, match=r"is not GeoJSON .*ogr2ogr -f GeoJSON"):

@@ -1,0 +1,205 @@
+"""Reads the grid and the metadata of an open rasterio dataset."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import rasterio.shutil
+from affine import Affine
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.io import MemoryFile
+
+from rs_superres.errors import InputError, RasterError
+from rs_superres.grid import Grid, Shape
+from rs_superres.raster.gdal import FAILURES, Dataset, raster_errors
+from rs_superres.raster.metadata import Band, Description, holds
+
+_STALE_TAGS = ("STATISTICS_",)
+"""Prefixes of band tags that do not hold for a result."""
+
+_DROPPED_DOMAINS = (
+    "IMAGE_STRUCTURE",  # describes the file, not the raster
+    "SUBDATASETS",
+    "DERIVED_SUBDATASETS",
+    "TILE_METADATA",
+    "COLOR_PROFILE",
+    "rio_creation_kwds",
+    "xml:VRT",
+    "RPC",  # moved to the output pixels instead
+    "GEOLOCATION",
+)
+"""Metadata domains that do not hold for a result."""
+
+
+def grid_of(dataset: Dataset) -> Grid:
+    """Return the grid of an open dataset.
+
+    rasterio reports an identity transform if there is none. With a CRS and without control points
+    the identity is taken literally: some files are georeferenced like this.
+    """
+    crs = dataset.crs.to_wkt() if dataset.crs else None
+    georeferenced = dataset.transform != Affine.identity() or (
+        crs is not None and not dataset.gcps[0]
+    )
+    transform = dataset.transform if georeferenced else None
+    return Grid(Shape(dataset.height, dataset.width), transform, crs)
+
+
+def describe(path: str, dataset: Dataset) -> Description:
+    """Read everything but pixels.
+
+    Raises:
+        InputError: The dataset has no bands, only sub-datasets.
+        RasterError: The metadata cannot be read.
+    """
+    with raster_errors(f"cannot read the metadata of {path}"):
+        return _read_description(path, dataset)
+
+
+def _read_description(path: str, dataset: Dataset) -> Description:
+    """Read everything but pixels; rasterio's errors pass unchanged."""
+    if dataset.count == 0:
+        names = ", ".join(dataset.subdatasets) or "none"
+        raise InputError(f"{path} has no bands of its own; open one of its sub-datasets: {names}")
+    _check_vrt_files(path, dataset)
+    bands = _read_bands(dataset)
+    points, points_crs = dataset.gcps
+    pages = tuple(s for s in dataset.subdatasets if not s.startswith("GTIFF_DIR:1:"))
+    flags = dataset.mask_flag_enums
+    separate = [
+        not {MaskFlags.per_dataset, MaskFlags.nodata, MaskFlags.alpha, MaskFlags.all_valid} & set(f)
+        for f in flags
+    ]
+    shared = any(
+        MaskFlags.per_dataset in f
+        and MaskFlags.alpha not in f
+        # One nodata value for all bands together (NODATA_VALUES) is a mask of the dataset.
+        and (MaskFlags.nodata not in f or b.nodata is None)
+        for f, b in zip(flags, bands, strict=True)
+    )
+    return Description(
+        path=path,
+        driver=dataset.driver,
+        grid=grid_of(dataset),
+        bands=bands,
+        dataset_mask=shared or separate == [True],
+        band_masks=any(separate) and len(bands) > 1,
+        tags={k: v for k, v in dataset.tags().items() if k != "NODATA_VALUES"},
+        domains=_read_domains(dataset),
+        mask_flags=tuple(tuple(flag.name for flag in f) for f in flags),
+        colour_profile=dataset.tags(ns="COLOR_PROFILE"),
+        control_points=tuple(points),
+        control_crs=points_crs.to_wkt() if points_crs else None,
+        rational=dataset.rpcs,
+        pages=pages,
+        files=tuple(dataset.files) or (path,),
+        foreign_nodata=_read_foreign_nodata(dataset),
+        notes=tuple(_notes(dataset, pages)),
+    )
+
+
+def _check_vrt_files(path: str, dataset: Dataset) -> None:
+    """Refuse a VRT if one of its local files is missing: GDAL may read zeros instead."""
+    if dataset.driver != "VRT":
+        return
+    local = [f for f in dataset.files if ":" not in f and not f.startswith("/vsi")]
+    missing = [f for f in local if not Path(f).exists()]
+    if missing:
+        raise RasterError(
+            f"{path} refers to {missing[0]}, which does not exist ({len(missing)} missing); "
+            "restore the file, or remove it from the VRT"
+        )
+
+
+class _BandFacts(NamedTuple):
+    """The facts about a band that rasterio lists for all bands together."""
+
+    number: int
+    dtype: str
+    nodata: float | None
+    description: str | None
+    unit: str | None
+    colour: ColorInterp
+    scale: float
+    offset: float
+
+
+def _read_bands(dataset: Dataset) -> tuple[Band, ...]:
+    """Read the metadata of all bands."""
+    # rasterio rebuilds each list on every access, so reading them once per band is too slow.
+    columns = (
+        dataset.indexes,
+        dataset.dtypes,
+        dataset.nodatavals,
+        dataset.descriptions,
+        dataset.units,
+        dataset.colorinterp,
+        dataset.scales,
+        dataset.offsets,
+    )
+    return tuple(_read_band(dataset, _BandFacts(*row)) for row in zip(*columns, strict=True))
+
+
+def _read_band(dataset: Dataset, facts: _BandFacts) -> Band:
+    """Read the metadata of one band."""
+    number, dtype, nodata = facts.number, facts.dtype, facts.nodata
+    bits = dataset.tags(number, ns="IMAGE_STRUCTURE").get("NBITS")
+    palette = facts.colour == ColorInterp.palette
+    colours = dataset.colormap(number) if palette else {}
+    return Band(
+        dtype=dtype,
+        nodata=nodata if nodata is not None and _can_mark(dtype, nodata) else None,
+        description=facts.description,
+        unit=facts.unit,
+        interpretation=facts.colour.name,
+        scale=facts.scale,
+        offset=facts.offset,
+        tags={k: v for k, v in dataset.tags(number).items() if not k.startswith(_STALE_TAGS)},
+        domains=_read_domains(dataset, number),
+        bits=int(bits) if bits is not None and np.dtype(dtype).kind == "u" else None,
+        colours=tuple(colours[k] for k in sorted(colours)),
+    )
+
+
+def _can_mark(dtype: str, nodata: float) -> bool:
+    """Return whether pixels of a dtype can have a nodata value; True for complex dtypes."""
+    return np.dtype(dtype).kind not in "iuf" or holds(dtype, nodata)
+
+
+def _read_domains(dataset: Dataset, number: int = 0) -> dict[str, dict[str, str]]:
+    """Read the metadata domains of the dataset (0) or of a band that hold for a result too."""
+    domains = {
+        name: dict(dataset.tags(number, ns=name))
+        for name in dataset.tag_namespaces(number)
+        if name and name not in _DROPPED_DOMAINS
+    }
+    return {name: tags for name, tags in domains.items() if tags}
+
+
+def _notes(dataset: Dataset, pages: tuple[str, ...]) -> list[str]:
+    """Return sentences about the parts of a dataset that a result cannot keep."""
+    notes = []
+    if pages:
+        notes.append(f"only the first image is read; the file also has {', '.join(pages)}")
+    if "GEOLOCATION" in dataset.tag_namespaces():
+        notes.append("the geolocation arrays fit only the source's pixels, so they are left out")
+    return notes
+
+
+def _read_foreign_nodata(dataset: Dataset) -> str | None:
+    """Read a nodata value that the dtype does not hold.
+
+    rasterio hides such a value. A VRT copy of the dataset contains it.
+    """
+    if np.dtype(dataset.dtypes[0]).kind not in "iu" or None not in dataset.nodatavals:
+        return None
+    with MemoryFile(ext=".vrt") as virtual:
+        try:
+            rasterio.shutil.copy(dataset, virtual.name, driver="VRT")
+        except FAILURES:
+            return None  # not every dataset can be copied to a VRT
+        values = re.findall(r"<NoDataValue>([^<]+)</NoDataValue>", virtual.read().decode())
+    return next((v for v in values if not _can_mark(dataset.dtypes[0], float(v))), None)
