@@ -68,15 +68,19 @@ def atomic_folder(out: Path) -> Iterator[Path]:
 
     Args:
         out: the final name. An existing folder is replaced; it is put back if the new one cannot be
-            renamed. Missing parent folders are created.
+            renamed. If that fails too, it remains under a hidden name that ends in ``.replaced``.
+            Missing parent folders are created.
 
     Raises:
         OSError: the folder cannot be created or renamed.
     """
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    replaced = out.with_name(f".{out.name}.{os.getpid()}.replaced")
+    # Random names, not process numbers: a killed run leaves its folder behind, and in a container
+    # the next run often has the same process number.
+    unique = uuid4().hex
+    partial = out.with_name(f".{out.name}.{unique}.partial")
+    replaced = out.with_name(f".{out.name}.{unique}.replaced")
     partial.mkdir()
     try:
         yield partial
@@ -89,8 +93,9 @@ def atomic_folder(out: Path) -> Iterator[Path]:
                 replaced.rename(out)
             raise
     finally:
-        for leftover in (partial, replaced):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
+    # Outside the finally clause, so that an old folder that could not be put back is kept.
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -193,3 +193,26 @@ def test_the_old_folder_is_put_back_if_the_new_one_cannot_be_renamed(
         (temporary / "page.html").write_text("new")
     assert names(folder) == ["old.html"]
     assert names(folder.parent) == [folder.name]
+
+
+def test_the_old_folder_survives_if_it_cannot_be_put_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir(parents=True)
+    (folder / "old.html").write_text("old")
+    failing_renames(monkeypatch, ".partial", ".replaced")
+    with pytest.raises(OSError, match="permission denied"), atomic_folder(folder) as temporary:
+        (temporary / "page.html").write_text("new")
+    [kept] = folder.parent.iterdir()
+    assert kept.suffix == ".replaced"
+    assert names(kept) == ["old.html"]
+
+
+def test_two_runs_in_one_process_do_not_disturb_each_other(folder: Path) -> None:
+    with atomic_folder(folder) as first:
+        (first / "page.html").write_text("first")
+        with atomic_folder(folder) as second:
+            (second / "page.html").write_text("second")
+        assert (folder / "page.html").read_text() == "second"
+    assert (folder / "page.html").read_text() == "first"
+    assert names(folder.parent) == [folder.name]
