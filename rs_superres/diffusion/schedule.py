@@ -36,7 +36,7 @@ class LinearSchedule:
     def subsequence(self, steps: int) -> list[int]:
         """Return the times floor(i T / steps), i = steps - 1 .. 0: evenly spaced, noisiest first.
 
-        If ``steps`` does not divide T, each time is rounded down by itself. A constant spacing of
+        If ``steps`` does not divide T, each time is rounded down separately. A constant spacing of
         T // steps would give another number of times, or leave out the noisiest ones.
 
         Raises:

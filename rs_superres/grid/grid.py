@@ -159,8 +159,11 @@ class AxisMapping:
     size: int
     """Number of output pixels along the axis."""
     a: float
+    """Coefficient a of p(o): half an output pixel in source pixels, times d."""
     b: float
+    """Coefficient b of p(o): the start of the output, times d."""
     d: float
+    """Divisor d of p(o)."""
 
     @classmethod
     def over_extent(cls, source: int, size: int) -> AxisMapping:

@@ -1,4 +1,4 @@
-"""How networks compute: on which device, in which precision, with how many threads."""
+"""The device, the precision and the threads that networks compute with."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _multiplies_bf16(device: torch.device) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeSettings:
-    """How the networks of a run compute."""
+    """The settings that the networks of a run compute with."""
 
     steps: int
     """Number of evaluations of the denoiser; 0 uses the operator alone."""

@@ -45,7 +45,7 @@ def test_ramps_are_reproduced(rows: Doubles, columns: Doubles, start: int) -> No
 def test_interpolation_equals_that_of_the_networks(
     ours: Ours, theirs: Theirs, rows: Doubles, columns: Doubles, start: int, seed: int
 ) -> None:
-    """float64 in NumPy and float32 in torch differ by rounding alone.
+    """float64 in NumPy and float32 in torch differ by rounding only.
 
     A band in float64 takes its cubic base from here and the rest from the network, whose output
     minus its own cubic must therefore be the same detail.
