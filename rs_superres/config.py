@@ -1,4 +1,4 @@
-"""A model's configuration: frozen values to and from the TOML beside its weights."""
+"""A model's configuration as frozen dataclasses, and its reading and writing as TOML."""
 
 from __future__ import annotations
 
@@ -13,132 +13,141 @@ from typing import Any, Literal, TypeVar, Union, assert_never, get_args, get_ori
 from rs_superres.errors import ModelError
 
 Kernel = Literal["bicubic", "area", "gaussian"]
-"""How a cell of low resolution weighs the pixels under and around it."""
+"""The kernel that downsampling uses: how a low-resolution pixel weights high-resolution pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
-    """The feature encoder."""
+    """Sizes of the feature encoder; see :mod:`rs_superres.nets.encoders`."""
 
     name: Literal["edsr-baseline", "edsr", "rdn"]
-    """Which architecture; the two of EDSR differ but in the sizes that are usual for them."""
+    """The architecture. Both EDSR names build the same one; only their usual sizes differ."""
     channels: int = 64
-    """Feature channels."""
+    """Number of feature channels."""
     blocks: int = 16
-    """Residual, or residual dense, blocks."""
+    """Number of residual blocks (EDSR) or residual dense blocks (RDN)."""
     residual_scale: float = 1.0
-    """Factor on each residual branch (EDSR)."""
+    """Factor on the output of each residual branch (EDSR)."""
     layers: int = 8
-    """Convolutions of a dense block (RDN)."""
+    """Number of convolutions in a dense block (RDN)."""
     growth: int = 64
-    """Channels that each of them adds (RDN)."""
+    """Channels that each convolution of a dense block adds (RDN)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorConfig:
-    """The Galerkin operator."""
+    """Sizes of the neural operator; see :mod:`rs_superres.nets.galerkin`."""
 
     width: int = 256
-    """Channels of a lifted query."""
+    """Number of channels of a lifted query."""
     heads: int = 16
-    """Attention heads of each block."""
+    """Number of attention heads in each block."""
     hidden: int = 256
-    """Hidden channels of the projection."""
+    """Number of hidden channels in the projection."""
     scales: tuple[float, ...] = ()
-    """Magnifications at which contexts are stored; none where they come from the image."""
+    """Scales at which contexts are stored, increasing; empty if contexts come from the image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UNetConfig:
-    """The denoising U-Net; see :class:`rs_superres.nets.unet.UNet`."""
+    """Sizes of the denoising U-Net; see :class:`rs_superres.nets.unet.UNet`."""
 
     channels: int
-    """Channels of the finest level."""
+    """Number of channels of the finest level."""
     multipliers: tuple[int, ...]
-    """Channels of each level over those of the finest."""
+    """Number of channels of each level, as a multiple of the finest level's; finest first."""
     blocks: int = 1
-    """Residual blocks of a level on the way down."""
+    """Number of residual blocks per level on the way down."""
     norm_groups: int = 0
-    """Groups of GroupNorm; 0: each pixel by itself."""
+    """Number of groups of GroupNorm; 0 normalises each pixel over its channels instead."""
     attention_levels: tuple[int, ...] = ()
-    """Levels that attend."""
+    """Indices of the levels with self-attention; 0 is the finest."""
     middle_attention: bool = False
-    """Whether the middle attends."""
+    """True if the first of the two middle blocks has self-attention."""
     conditions: int = 1
-    """Numbers that the network is told."""
+    """Number of scalar conditions, such as the noise level and the scale."""
     dropout: float = 0.0
-    """Dropout while training."""
+    """Dropout probability in training."""
     patch: int = 1
-    """Side of the squares of pixels that the finest level takes for one."""
+    """Side in pixels of the squares that the finest level treats as one pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerConfig:
-    """How detail is drawn by default."""
+    """Defaults of the diffusion sampler; see :mod:`rs_superres.diffusion`."""
 
     steps: int
-    """Evaluations of the denoiser."""
+    """Number of evaluations of the denoiser."""
     sigma_max: float = 8.0
-    """Noise level of the first evaluation (shipped kind)."""
+    """Noise level of the first evaluation (kind ``scene``)."""
     sigma_min: float = 0.02
-    """Noise level of the last (shipped kind)."""
+    """Noise level of the last evaluation (kind ``scene``)."""
     rho: float = 7.0
-    """How the levels bunch at the low end (Karras et al. 2022, eq. 5)."""
+    """Exponent of the noise levels (kind ``scene``; Karras et al. 2022, eq. 5): larger values put
+    more levels near ``sigma_min``."""
     flat: float = 0.016
-    """Contrast of the source, network values, at which half of the detail is kept (2 of 255)."""
+    """Contrast of the source at which half of the drawn detail is kept, in network values (kind
+    ``scene``). The default is 2 of 255 grey levels."""
     method: Literal["ddim", "dpm-solver"] = "ddim"
-    """How the paper's flow is followed: its own way, or to second order (paper kind)."""
+    """The solver (kind ``paper``): DDIM as in the paper, or the second-order DPM-Solver++(2M)."""
     uncertainty_factor: float = 1.0
-    """Factor by which the deviation of samples foretells the error best."""
+    """Factor on the samples' standard deviation that makes it match the RMS error best."""
     timesteps: int = 2000
-    """T of the paper's schedule (paper kind)."""
+    """Number of steps T of the noise schedule (kind ``paper``)."""
     beta_start: float = 1e-6
-    """Its first beta."""
+    """First beta of the noise schedule (kind ``paper``)."""
     beta_end: float = 1e-2
-    """Its last beta."""
+    """Last beta of the noise schedule (kind ``paper``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileConfig:
-    """The lattice on which a model works."""
+    """Sizes of the lattice of cells; see :mod:`rs_superres.grid.lattice`."""
 
     size: int = 512
-    """Side of a lattice cell, output pixels."""
+    """Largest side of a cell, in output pixels."""
     margin: int = 64
-    """Output pixels that the denoiser sees around a cell, and whose result is dropped."""
+    """Margin in output pixels that the denoiser computes around a cell and drops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedConfig:
-    """What the weights were trained on: outside it the tool warns."""
+    """The data that the weights were trained on; a run outside these ranges issues a warning."""
 
     scales: tuple[float, float]
-    """Least and greatest magnification."""
+    """Smallest and largest scale."""
     pixel_size: tuple[float, float] | None = None
-    """Least and greatest size of a low-resolution pixel, metres; None where unknown."""
+    """Smallest and largest size of a low-resolution pixel in metres; None if unknown."""
     degradation: str = "bicubic"
-    """How low resolution was made."""
+    """Description of how the low-resolution images were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsistencyConfig:
-    """What brings a result back to its source's grid; see :mod:`rs_superres.image.consistency`."""
+    """The downsampling that a result must reproduce; see :mod:`rs_superres.image.consistency`."""
 
     kernel: Kernel = "bicubic"
-    """How low resolution was made in training."""
+    """The kernel that made the low-resolution images in training."""
     mtf: float = 0.25
-    """Of a Gaussian kernel: its modulation transfer at Nyquist."""
+    """Modulation transfer of a Gaussian kernel at the low resolution's Nyquist frequency, above 0
+    and below 1."""
     noise: float = 0.0
-    """How far from its source a result may lie, as a share of the value range."""
+    """Difference between downsampled result and source that is left uncorrected, as a share of the
+    value range."""
 
     def words(self) -> str:
-        """One line for tags and cards."""
+        """Return a description of the kernel and the noise level, for tags and cards."""
         kernel = kernel_words(self.kernel, f"{self.mtf:g}")
         return kernel + (f", within {self.noise:.2%} of the value range" if self.noise else "")
 
 
 def kernel_words(kernel: Kernel, mtf: str) -> str:
-    """A kernel by name, a Gaussian's with its modulation transfer at Nyquist."""
+    """Return the English name of a kernel.
+
+    Args:
+        kernel: the kernel.
+        mtf: the modulation transfer at Nyquist as text, which a Gaussian's name includes.
+    """
     match kernel:
         case "bicubic":
             return "antialiased bicubic"
@@ -152,10 +161,11 @@ def kernel_words(kernel: Kernel, mtf: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """A whole model."""
+    """The complete configuration of a model, as ``config.toml`` holds it."""
 
     kind: Literal["scene", "paper"]
-    """``scene``: local, with stored contexts; ``paper``: the release's, statistics per tile."""
+    """``scene``: our local network with stored contexts. ``paper``: the published network, whose
+    statistics are those of each tile."""
     encoder: EncoderConfig
     operator: OperatorConfig
     denoiser: UNetConfig | None
@@ -166,7 +176,7 @@ class ModelConfig:
 
     @property
     def steps(self) -> int:
-        """Evaluations of the denoiser by default; none where there is no denoiser."""
+        """Default number of evaluations of the denoiser; 0 without a denoiser."""
         return 0 if self.denoiser is None else self.sampler.steps
 
 
@@ -174,10 +184,11 @@ T = TypeVar("T")
 
 
 def read_config(path: Path) -> ModelConfig:
-    """Read ``config.toml``.
+    """Read a model's ``config.toml``.
 
     Raises:
-        ModelError: not there, not TOML, or an unknown, missing or ill-typed key.
+        ModelError: the file is missing or is not TOML, or a key is unknown, missing or has a value
+            of the wrong type.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -189,8 +200,15 @@ def read_config(path: Path) -> ModelConfig:
 def from_table(kind: type[T], table: Mapping[str, Any], *, where: str) -> T:
     """Build a dataclass from a TOML table.
 
+    A missing key takes the field's default. A field that may be None and has no default is None.
+
+    Args:
+        kind: the dataclass; its fields may be dataclasses, which are tables within the table.
+        table: the parsed TOML.
+        where: the table's place in the file, with which messages begin.
+
     Raises:
-        ModelError: an unknown or a missing key, or a value of another type.
+        ModelError: a key is unknown or missing, or has a value of the wrong type.
     """
     hints = get_type_hints(kind)
     unknown = sorted(set(table) - set(hints))
@@ -209,8 +227,12 @@ def from_table(kind: type[T], table: Mapping[str, Any], *, where: str) -> T:
         raise ModelError(f"{where}: {error}") from error
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: C901 (a branch a kind of type)
-    """A TOML value as the type that a field declares."""
+def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: C901 (one branch per kind of type)
+    """Convert a TOML value to the type that a field declares.
+
+    Raises:
+        ModelError: the value has another type; the message begins with ``where``.
+    """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return _convert(next(a for a in arguments if a is not type(None)), value, where)
@@ -237,12 +259,18 @@ def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: C901 (a branch 
 
 
 def to_toml(config: object) -> str:
-    """A configuration as TOML text, tables after values, that :func:`read_config` reads back."""
+    """Return a configuration as TOML text that :func:`read_config` reads back.
+
+    Fields that are None are left out.
+
+    Args:
+        config: a dataclass; fields that are dataclasses become tables, after all plain values.
+    """
     return "\n".join(_lines(config, ())) + "\n"
 
 
 def _lines(config: Any, path: tuple[str, ...]) -> list[str]:
-    """The lines of one table and of those under it."""
+    """Return the lines of the table at ``path`` and of the tables within it."""
     values = [(f.name, getattr(config, f.name)) for f in fields(config)]
     lines = [f"\n[{'.'.join(path)}]"] if path else []
     lines += [
@@ -257,12 +285,12 @@ def _lines(config: Any, path: tuple[str, ...]) -> list[str]:
 
 
 def _literal(value: Any) -> str:
-    """One TOML value."""
+    """Return a value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(_literal(v) for v in value)}]"
     if isinstance(value, str):
-        # JSON's escapes are TOML's, but for the delete character, which TOML wants escaped too.
+        # JSON escapes what TOML does, except for the delete character.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)

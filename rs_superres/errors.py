@@ -1,39 +1,63 @@
-"""What can go wrong, as one family. Each message is one line: what was given, what is accepted."""
+"""The errors that this library raises, all subclasses of :class:`SuperResError`.
+
+Each message is one line that says what was given and what is accepted.
+"""
 
 from __future__ import annotations
 
 
 class SuperResError(Exception):
-    """The root: everything that this library raises on purpose."""
+    """Base class of all errors that this library raises; catch it to catch any of them."""
 
 
 class InputError(SuperResError, ValueError):
-    """An argument, or the content of a file, that cannot be used."""
+    """Raised when an argument, or the content of an input file, cannot be used.
+
+    Examples are a scale that is not above 1, a raster without a CRS where one is needed, and a run
+    that needs more memory than there is. A different argument or another file helps.
+    """
 
 
 class RasterError(SuperResError, OSError):
-    """A raster that cannot be read or written."""
+    """Raised when a raster cannot be opened, read or written.
+
+    Examples are a missing or damaged file, and a full disk while the result is written.
+    """
 
 
 class WriteError(SuperResError, OSError):
-    """A file or folder that cannot be written and is no raster: a picture, a report, a model."""
+    """Raised when a file or folder other than a raster cannot be written.
+
+    Examples are a preview picture, a report and a model folder.
+    """
 
 
 class ModelError(SuperResError, ValueError):
-    """A model folder or a checkpoint that cannot be used."""
+    """Raised when a model folder, a checkpoint or a training configuration cannot be used.
+
+    Examples are a missing or damaged file, an unknown key in ``config.toml``, and weights that do
+    not fit the configuration.
+    """
 
 
 class UnknownModelError(SuperResError, LookupError):
-    """No model of that name, and no folder either."""
+    """Raised when a model is neither the name of a known model nor a folder."""
 
 
 class ClusterError(SuperResError, ConnectionError):
-    """A scheduler that cannot be reached, or was lost."""
+    """Raised when a dask cluster fails.
+
+    Its scheduler cannot be reached, the connection to it is lost, or its workers cannot finish or
+    deliver a cell.
+    """
 
 
 class TrainingError(SuperResError, ArithmeticError):
-    """A training run that cannot go on: the loss is no number any more."""
+    """Raised when training cannot continue because the loss or its gradient is NaN or infinite."""
 
 
 class CardWarning(UserWarning):
-    """A source or a scale that lies outside what a model's card tells of."""
+    """Issued when the source's pixel size or the scale is outside the model's training range.
+
+    The run continues, but less added detail is to be expected.
+    """

@@ -1,4 +1,4 @@
-"""What arrays hold, by name; each says itself what its axes are."""
+"""Names for array types, by what the values mean; the shape is documented where they are used."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.generic]
-"""Digital numbers of any dtype."""
+"""Digital numbers, in the dtype of the file."""
 
 Floats = npt.NDArray[np.float32]
-"""What networks take and give."""
+"""Inputs and outputs of networks, in single precision."""
 
 Doubles = npt.NDArray[np.float64]
-"""What is computed in double precision."""
+"""Values that are computed in double precision."""
 
 Indices = npt.NDArray[np.int64]
-"""Places along an axis."""
+"""Indices of pixels along an axis."""
 
 Valid = npt.NDArray[np.bool_]
-"""Whether each pixel is valid."""
+"""True where a pixel is valid, False at nodata and other holes."""

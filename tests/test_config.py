@@ -1,4 +1,4 @@
-"""A model's configuration to and from TOML."""
+"""Model configurations, written to and read from TOML."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ SCENE = ModelConfig(
     tiles=TileConfig(size=256, margin=32),
     trained=TrainedConfig(scales=(1.0, 8.0), pixel_size=(0.3, 30.0)),
 )
-SPARSE = replace(SCENE, denoiser=None, trained=TrainedConfig(scales=(2.0, 4.0)))
+OPERATOR_ALONE = replace(SCENE, denoiser=None, trained=TrainedConfig(scales=(2.0, 4.0)))
 
 
-@pytest.mark.parametrize("config", [SCENE, SPARSE])
+@pytest.mark.parametrize("config", [SCENE, OPERATOR_ALONE])
 def test_round_trip(config: ModelConfig, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(to_toml(config), encoding="utf-8")
@@ -43,14 +43,14 @@ def test_round_trip(config: ModelConfig, tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_text_is_read_back(text: str) -> None:
-    """Quotes, backslashes, line breaks: no card's wording may spoil the file."""
+def test_any_text_survives_toml(text: str) -> None:
+    """Quotes, backslashes and line breaks do not break the file."""
     trained = replace(SCENE.trained, degradation=text)
     table = tomllib.loads(to_toml(replace(SCENE, trained=trained)))
     assert table["trained"]["degradation"] == text
 
 
-def test_integers_serve_as_floats(tmp_path: Path) -> None:
+def test_integers_are_accepted_as_floats(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(to_toml(SCENE).replace("scales = [1.0, 8.0]", "scales = [1, 8]"))
     scales = read_config(path).trained.scales
@@ -76,7 +76,7 @@ def test_integers_serve_as_floats(tmp_path: Path) -> None:
         ("kind =", "kind", "cannot read the model's config"),
     ],
 )
-def test_mistakes_are_named(old: str, new: str, message: str, tmp_path: Path) -> None:
+def test_invalid_files_are_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
     text = to_toml(SCENE)
     assert old in text
     path = tmp_path / "config.toml"
@@ -87,19 +87,19 @@ def test_mistakes_are_named(old: str, new: str, message: str, tmp_path: Path) ->
     assert "config.toml" in str(caught.value)
 
 
-def test_no_table_where_one_belongs(tmp_path: Path) -> None:
+def test_value_in_place_of_a_table_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('kind = "scene"\nencoder = 3\n')
     with pytest.raises(ModelError, match="encoder: 3 is not a table"):
         read_config(path)
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot read the model's config"):
         read_config(tmp_path / "config.toml")
 
 
-def test_not_text(tmp_path: Path) -> None:
+def test_binary_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelError, match="cannot read the model's config"):

@@ -1,1 +1,4 @@
-"""Diffusion as equations: schedules, preconditioning, samplers. No network, no file."""
+"""The equations of diffusion: noise schedules, preconditioning and samplers.
+
+Nothing here holds weights or reads files; networks are passed in as functions.
+"""

@@ -1,11 +1,15 @@
-"""Samplers: functions from noise and a network to an image. Schedules come in as data."""
+"""Samplers: solve the probability-flow ODE from noise to an image, with the network as a function.
+
+:func:`ddim` and :func:`dpm_solver` serve the published NeurOp-Diff, :func:`euler` our own models.
+All are deterministic: the only random input is the noise that they start from.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,66 +18,90 @@ from rs_superres.diffusion.schedule import LinearSchedule
 
 
 class NoisePredictor(Protocol):
-    """The paper's network: predicts the noise in ``x``."""
+    """A network that predicts the noise e in x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) e."""
 
     def __call__(self, x: Tensor, level: Tensor) -> Tensor:
-        """(b, c, h, w) and the level g = sqrt(a), (b, 1), to the noise (b, c, h, w)."""
+        """Predict the noise in an image.
+
+        Args:
+            x: (b, c, h, w) noisy image x_t.
+            level: (b, 1) signal level sqrt(a_t), between 0 and 1.
+
+        Returns:
+            (b, c, h, w) predicted noise.
+        """
         ...
 
 
 class Denoiser(Protocol):
-    """A network preconditioned to estimate the clean image (Karras et al. 2022, D)."""
+    """A network that estimates the clean image, D of Karras et al. (2022)."""
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        """(b, c, h, w) with noise of deviation ``sigma`` to the clean (b, c, h, w)."""
+        """Estimate the clean image.
+
+        Args:
+            x: (b, c, h, w) clean image plus noise.
+            sigma: standard deviation of the noise, above 0.
+
+        Returns:
+            (b, c, h, w) estimate of the clean image.
+        """
         ...
 
 
-Draw: TypeAlias = Callable[[int], Tensor]
-"""Standard normal noise for the i-th step of a sampler, shaped like the image."""
-
-
 def ddim(predict: NoisePredictor, x: Tensor, schedule: LinearSchedule, steps: int) -> Tensor:
-    """DDIM with eta 0 (Song et al. 2021, eq. 12), ``steps`` evaluations of the network.
+    """Sample with DDIM, eta = 0 (Song et al. 2021, eq. 12, arXiv 2010.02502).
+
+    From time t to the next time t', with e the predicted noise,
+
+        c = (x_t - sqrt(1 - a_t) e) / sqrt(a_t),    x_t' = sqrt(a_t') c + sqrt(1 - a_t') e.
+
+    The last step has a_t' = 1 and returns c. The network is evaluated ``steps`` times.
 
     Args:
         predict: the network.
         x: (b, c, h, w) standard normal noise.
-        schedule: of the forward process.
-        steps: how many times of it are visited; the last step lands on x_0.
+        schedule: schedule of the forward process.
+        steps: number of times to visit, evenly spaced in t.
+
+    Returns:
+        (b, c, h, w) image.
     """
     signal = schedule.signal()
     times = schedule.subsequence(steps)
     for time, following in pairwise([*times, None]):
         a = signal[time]
         a_next = torch.ones(()) if following is None else signal[following]
-        noise = predict(x, _level(a, x))
+        noise = predict(x, a.sqrt().to(x).expand(len(x), 1))
         clean = (x - (1 - a).sqrt() * noise) / a.sqrt()
         x = a_next.sqrt() * clean + (1 - a_next).sqrt() * noise
     return x
 
 
 def dpm_solver(predict: NoisePredictor, x: Tensor, schedule: LinearSchedule, steps: int) -> Tensor:
-    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2), ``steps`` evaluations.
+    """Sample with DPM-Solver++(2M) (Lu et al. 2022, algorithm 2, arXiv 2211.01095).
 
-    The same flow as DDIM's to second order, each step with the clean image foretold from the last
-    two estimates. With half the logarithm of the signal-to-noise ratio, l = log(sqrt(a / (1 - a))),
-    and h the step in it,
+    It solves the same ODE as DDIM, to second order: each step extrapolates the clean image from the
+    last two estimates. With l = ln(sqrt(a / (1 - a))), h the step in l, s = sqrt(1 - a), and c the
+    estimate of the clean image,
 
-        x' = s' / s x + sqrt(a') (1 - exp(-h)) D,    D = c + h / (2 h_before) (c - c_before),
+        D = c + h / (2 h_before) (c - c_before),    x' = s' / s x + sqrt(a') (1 - exp(-h)) D.
 
-    s = sqrt(1 - a) and c the estimate of the clean image. The last step lands on c. The levels are
-    even in l: evenly spaced times leave nearly all of the flow to their last step.
+    The last step returns c. The levels are evenly spaced in l, because with evenly spaced times
+    nearly all of the change falls into the last step. The network is evaluated ``steps`` times.
 
     Args:
         predict: the network.
         x: (b, c, h, w) standard normal noise.
-        schedule: of the forward process.
-        steps: how many levels of it are visited.
+        schedule: schedule of the forward process.
+        steps: number of levels to visit.
+
+    Returns:
+        (b, c, h, w) image.
     """
     levels = schedule.even_half_logs(steps)
     signals, noises = (2 * levels).sigmoid().sqrt(), (-2 * levels).sigmoid().sqrt()
-    before, step_before = x, math.inf  # the first step has no estimate before it
+    before, step_before = x, math.inf  # so the first step does not extrapolate
     for i in range(steps):
         g, s = signals[i].to(x), noises[i].to(x)
         clean = (x - s * predict(x, g.expand(len(x), 1))) / g
@@ -87,46 +115,21 @@ def dpm_solver(predict: NoisePredictor, x: Tensor, schedule: LinearSchedule, ste
     return x
 
 
-def ddpm(
-    predict: NoisePredictor, x: Tensor, schedule: LinearSchedule, steps: int, draw: Draw
-) -> Tensor:
-    """Ancestral sampling over a subsequence (Ho et al. 2020, eq. 6 and 7), x_0 clipped.
-
-    Args:
-        predict: the network.
-        x: (b, c, h, w) standard normal noise.
-        schedule: of the forward process.
-        steps: how many times of it are visited.
-        draw: the noise that a step adds; the last adds none.
-    """
-    signal = schedule.signal()
-    times = schedule.subsequence(steps)
-    for i, (time, following) in enumerate(pairwise([*times, None])):
-        a = signal[time]
-        a_next = torch.ones(()) if following is None else signal[following]
-        noise = predict(x, _level(a, x))
-        clean = ((x - (1 - a).sqrt() * noise) / a.sqrt()).clamp(-1, 1)
-        beta = 1 - a / a_next
-        x = (a_next.sqrt() * beta * clean + (1 - beta).sqrt() * (1 - a_next) * x) / (1 - a)
-        if following is not None:
-            x = x + beta.sqrt() * draw(i)
-    return x
-
-
 def euler(denoise: Denoiser, x: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """Euler steps of the probability-flow ODE (Karras et al. 2022, algorithm 1, first order).
+    """Sample with Euler steps (Karras et al. 2022, arXiv 2206.00364).
+
+    This is their algorithm 1 without the second-order correction: from sigma to the next level
+    sigma', x' = D + sigma' / sigma (x - D), with D = D(x; sigma).
 
     Args:
-        denoise: the network.
-        x: (b, c, h, w) noise of deviation ``sigmas[0]``.
-        sigmas: falling noise levels, the last 0; one evaluation for each but that.
+        denoise: the network, evaluated at each level but the last.
+        x: (b, c, h, w) noise of standard deviation ``sigmas[0]``, or noise plus data.
+        sigmas: decreasing noise levels, the last 0.
+
+    Returns:
+        (b, c, h, w) image.
     """
     for sigma, following in pairwise(sigmas):
         clean = denoise(x, sigma)
         x = clean + (following / sigma) * (x - clean)
     return x
-
-
-def _level(signal: Tensor, x: Tensor) -> Tensor:
-    """g = sqrt(a) as the network is told it: (b, 1)."""
-    return signal.sqrt().to(x).expand(len(x), 1)

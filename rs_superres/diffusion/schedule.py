@@ -1,4 +1,4 @@
-"""Noise schedules: the paper's variance-preserving one, and the deviations of Karras et al."""
+"""Noise schedules: the variance-preserving one of NeurOp-Diff, and the noise levels of EDM."""
 
 from __future__ import annotations
 
@@ -10,27 +10,34 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearSchedule:
-    """The paper's schedule: x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) e, a_t the product of 1 - beta."""
+    """The schedule of NeurOp-Diff (arXiv 2501.09054), with betas that rise linearly.
+
+    At time t the forward process (Ho et al. 2020, eq. 4, arXiv 2006.11239) gives
+
+        x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) e,    a_t = (1 - beta_0) ... (1 - beta_t),
+
+    with x_0 the clean image, e standard normal noise, and t from 0 to T - 1.
+    """
 
     timesteps: int = 2000
-    """T, how many steps the forward process has."""
+    """T, the number of steps of the forward process."""
     beta_start: float = 1e-6
-    """beta of the first step."""
+    """Beta of the first step."""
     beta_end: float = 1e-2
-    """beta of the last step."""
+    """Beta of the last step."""
 
     def signal(self) -> Tensor:
-        """a_0 .. a_{T-1}, (T,) float32: the share of the signal's variance after each step."""
+        """Return a_0 .. a_{T-1}, (T,) float32: the signal's share of the variance at each time."""
         betas = torch.linspace(
             self.beta_start, self.beta_end, self.timesteps, dtype=torch.float64
         ).float()
         return (1 - betas).cumprod(0)
 
     def subsequence(self, steps: int) -> list[int]:
-        """The times 0, k, 2 k, ... below T, k = T / steps, last first.
+        """Return the times floor(i T / steps), i = steps - 1 .. 0: evenly spaced, noisiest first.
 
-        Where ``steps`` does not divide T, each is rounded down: to take k = T // steps instead
-        would give another number of them, or leave out the noisiest.
+        If ``steps`` does not divide T, each time is rounded down separately. A constant spacing of
+        T // steps would give another number of times, or leave out the noisiest ones.
 
         Raises:
             ValueError: ``steps`` is not between 1 and T.
@@ -40,10 +47,13 @@ class LinearSchedule:
         return [i * self.timesteps // steps for i in range(steps)][::-1]
 
     def even_half_logs(self, steps: int) -> Tensor:
-        """Levels from the noisiest to the cleanest, evenly spaced: (steps,) float64.
+        """Return levels l = ln(a / (1 - a)) / 2 that are evenly spaced, noisiest first.
 
-        A level is half the logarithm of the signal's variance over the noise's; a single one is
-        the noisiest.
+        l is half the logarithm of the signal-to-noise ratio (lambda in Lu et al. 2022). The levels
+        run from that of time T - 1 to that of time 0; a single level is the noisiest.
+
+        Returns:
+            (steps,) float64, increasing.
 
         Raises:
             ValueError: ``steps`` is not between 1 and T.
@@ -56,10 +66,22 @@ class LinearSchedule:
 
 
 def karras_sigmas(steps: int, *, sigma_min: float, sigma_max: float, rho: float) -> list[float]:
-    """Noise levels from ``sigma_max`` to ``sigma_min``, then 0 (Karras et al. 2022, eq. 5).
+    """Return the noise levels of EDM and a final 0 (Karras et al. 2022, eq. 5, arXiv 2206.00364).
+
+    With n steps,
+
+        sigma_i = (sigma_max^(1/rho) + i / (n - 1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho,
+
+    for i = 0 .. n - 1. A single step goes from ``sigma_max`` to 0.
+
+    Args:
+        steps: number n of evaluations of the denoiser, 1 or more.
+        sigma_min: noise level of the last evaluation, above 0.
+        sigma_max: noise level of the first evaluation.
+        rho: exponent; larger values put more levels near ``sigma_min``.
 
     Returns:
-        ``steps + 1`` levels; a single step goes from ``sigma_max`` to 0.
+        n + 1 decreasing levels, the last 0.
     """
     if steps == 1:
         return [sigma_max, 0.0]

@@ -1,4 +1,4 @@
-"""Where pixels lie: grids, windows, the lattice of cells, and places on the ground."""
+"""Where pixels lie: grids, windows, the lattice of cells, and the box on the Earth's surface."""
 
 from rs_superres.grid.grid import SNAP, AxisMapping, Grid, Shape, Window, Zoom, exact_scale
 from rs_superres.grid.lattice import AxisSupport, CellPart, Cells, Lattice, axis_support

@@ -1,4 +1,4 @@
-"""Where on the Earth a grid lies, and how large its pixels are there."""
+"""Where a grid lies on the Earth, and the size of its pixels in metres."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from rasterio.warp import transform, transform_bounds
 from rs_superres.grid.grid import Grid
 
 DEGREE = 111_320.0
-"""Metres of a degree of latitude, and of longitude at the equator."""
+"""Length in metres of a degree of latitude, and of a degree of longitude at the equator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A box in degrees (WGS 84); one across the antimeridian ends east of 180."""
+    """A box of longitudes and latitudes in degrees (WGS 84).
+
+    A box across the antimeridian has an ``east`` above 180, so ``west`` is at most ``east``.
+    """
 
     west: float
     south: float
@@ -25,22 +28,31 @@ class Place:
     north: float
 
     def near(self, other: Place, metres: float) -> bool:
-        """Whether two boxes overlap, or lie within a distance of each other."""
-        up = metres / DEGREE
+        """Return True if two boxes overlap or are less than a distance apart on both axes.
+
+        A degree of longitude is taken as cos(latitude) x :data:`DEGREE` metres, at the middle
+        latitude of this box.
+        """
+        latitude_gap = metres / DEGREE
         latitude = math.radians((self.south + self.north) / 2)
-        across = up / max(0.01, math.cos(latitude))
-        # Between the middles, the short way around.
+        longitude_gap = latitude_gap / max(0.01, math.cos(latitude))
+        # Between the two middles, the short way around the Earth.
         apart = ((self.west + self.east - other.west - other.east) / 2 + 180) % 360 - 180
-        widths = (self.east - self.west + other.east - other.west) / 2
+        half_widths = (self.east - self.west + other.east - other.west) / 2
         return (
-            abs(apart) < widths + across
-            and self.south < other.north + up
-            and other.south < self.north + up
+            abs(apart) < half_widths + longitude_gap
+            and self.south < other.north + latitude_gap
+            and other.south < self.north + latitude_gap
         )
 
 
 def place_of(grid: Grid) -> Place | None:
-    """The box that a grid covers; None where it is nowhere on a map, or not on this planet."""
+    """Return the box on the Earth that a grid covers.
+
+    Returns:
+        The box, or None if the grid has no transform or no CRS, if the CRS is local, or if the
+        coordinates cannot be converted to longitude and latitude.
+    """
     if grid.transform is None or grid.crs is None:
         return None
     try:
@@ -52,7 +64,11 @@ def place_of(grid: Grid) -> Place | None:
 
 
 def pixel_size(grid: Grid) -> float | None:
-    """The side of a square as large as a pixel in the middle of a grid, metres; None if unknown."""
+    """Return the size of a grid's middle pixel in metres: the square root of its area.
+
+    Returns:
+        The size, or None where :func:`place_of` would give None or the pixel has no area.
+    """
     if grid.transform is None or grid.crs is None:
         return None
     column, row = grid.shape.width / 2, grid.shape.height / 2
@@ -64,10 +80,11 @@ def pixel_size(grid: Grid) -> float | None:
         return None
     if not all(map(math.isfinite, (*longitudes, *latitudes))):
         return None
-    narrower = math.cos(math.radians(latitudes[0]))
-    (across, up), (across_down, up_down) = (
-        (((east - longitudes[0] + 180) % 360 - 180) * narrower, north - latitudes[0])
+    shrinking = math.cos(math.radians(latitudes[0]))  # of a degree of longitude, from the equator
+    # The pixel's two sides as (east, north) vectors in degrees of latitude.
+    (row_east, row_north), (column_east, column_north) = (
+        (((east - longitudes[0] + 180) % 360 - 180) * shrinking, north - latitudes[0])
         for east, north in zip(longitudes[1:], latitudes[1:], strict=True)
     )
-    area = abs(across * up_down - up * across_down) * DEGREE**2
+    area = abs(row_east * column_north - row_north * column_east) * DEGREE**2
     return math.sqrt(area) if area > 0 else None

@@ -1,15 +1,15 @@
-"""Consistency: a result, brought back to the source's grid, is the source.
+"""Consistency: the correction that makes a result downsample to its source.
 
-A is the linear kernel by which the model's low resolution was made (its card says which): one
-matrix for the rows, one for the columns. The result y is moved to the nearest image whose A y lies
-within the card's noise level of the source x,
+Let A be the linear kernel that made the low-resolution images in training, as the model's card
+states: one matrix for the rows and one for the columns. The result y is moved to the nearest image
+whose A y lies within the card's noise level of the source x,
 
-    y + A^T (A A^T)^-1 r,   r = x - A y less what the noise level grants,
+    y + A^T (A A^T)^-1 r,    r = x - A y, reduced in magnitude by up to the noise level.
 
-which never leads away from a truth whose A is x. The entries of (A A^T)^-1 fall by two thirds a
-source cell, so each row is solved among its :data:`NEAR` neighbours alone: the projection is
-local, and the same wherever a scene is cut. Of a difference one part in fifty is left,
-of a constant one less.
+If the source is A of some truth, this never leads away from the truth. Along an axis, the entries
+of (A A^T)^-1 fall by two thirds per source pixel, so each of its rows is computed from :data:`NEAR`
+neighbours on either side. That makes the correction local, and the same wherever a scene is cut
+into cells. About a fiftieth of a difference remains, and less of a constant one.
 """
 
 from __future__ import annotations
@@ -25,45 +25,47 @@ from scipy.sparse import csr_array
 from rs_superres.config import ConsistencyConfig
 from rs_superres.grid import AxisMapping, Zoom
 from rs_superres.image.degradation import kernel_weights
-from rs_superres.types import Doubles
+from rs_superres.types import Doubles, Valid
 
 SUPPORT = 2
-"""Source cells on either side of a cell's centre that its kernel takes."""
+"""Radius of the kernel in source pixels, from the centre of a source pixel."""
 
 NEAR = 3
-"""Source cells on either side that the inverse is solved among."""
+"""Source pixels on either side that a row of the inverse is computed from."""
 
 STRIP = 64
-"""Rows of the result that are corrected at once: they stay in the processor's cache."""
+"""Rows of the result that are corrected at once, so that they stay in the processor's cache."""
 
 REACH = SUPPORT + NEAR + SUPPORT
-"""Source cells from an output pixel to the farthest that its correction depends on."""
+"""Distance in source pixels from an output pixel to the farthest one that its correction reads."""
 
 
 def reach(zoom: Zoom) -> int:
-    """Output pixels around a window whose values the corrections in it depend on."""
+    """Return the margin, in output pixels, that the corrections within a window depend on."""
     return math.ceil(REACH / min(zoom.rows.step, zoom.columns.step)) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Along:
-    """One axis of the projection."""
+class _AxisOperators:
+    """Downsampling and its right inverse along one axis."""
 
-    back: csr_array
-    """(cells, pixels): A; nothing for cells that the pixels do not cover."""
-    forth: csr_array
-    """(pixels, cells): A^T (A A^T)^-1; nothing from those cells either."""
+    down: csr_array
+    """A, (source pixels, output pixels); zero for source pixels that the output does not cover."""
+    up: csr_array
+    """A^T (A A^T)^-1, (output pixels, source pixels); zero for the same source pixels."""
 
 
 class Projection:
-    """The projection of one window of a result.
+    """The consistency correction of one window of a result.
+
+    Corrections are valid from :func:`reach` output pixels inside the window's border on. Nearer to
+    it they lack source pixels, unless the border is the scene's.
 
     Args:
-        config: kernel and noise level.
-        axes: the output among the source, rows and columns.
-        pixels: the window's rows and columns; its correction is sound :func:`reach` away
-            from its border.
-        cells: rows and columns of the source that are given.
+        config: the kernel and the noise level.
+        axes: the axis mappings of rows and columns.
+        pixels: the window's rows and columns, in output pixels.
+        source_pixels: the rows and columns of the source that :meth:`__call__` receives.
     """
 
     def __init__(
@@ -71,95 +73,116 @@ class Projection:
         config: ConsistencyConfig,
         axes: tuple[AxisMapping, AxisMapping],
         pixels: tuple[range, range],
-        cells: tuple[range, range],
+        source_pixels: tuple[range, range],
     ) -> None:
         self._noise = config.noise
         self._rows, self._columns = (
-            _along(config, *one) for one in zip(axes, pixels, cells, strict=True)
+            _operators(config, *axis) for axis in zip(axes, pixels, source_pixels, strict=True)
         )
 
-    def __call__(self, made: Doubles, source: Doubles, width: float) -> Doubles:
-        """Correct a result.
+    def __call__(self, result: Doubles, source: Doubles, width: float) -> Doubles:
+        """Correct a window of a result in place.
 
         Args:
-            made: (band, y, x) digital numbers of the pixels, which are overwritten.
-            source: (band, y, x) of the cells.
-            width: digital numbers of the value range, of which the noise level is a share.
+            result: (band, y, x) digital numbers of the window; overwritten.
+            source: (band, y, x) digital numbers of the source pixels.
+            width: width of the value range in digital numbers; the noise level is a share of it.
+
+        Returns:
+            ``result``, corrected.
         """
-        rows, columns, granted = self._rows, self._columns, self._noise * width
-        for y, x in zip(made, source, strict=True):
-            far = x - (columns.back @ (rows.back @ y).T).T
-            if granted:
-                far -= far.clip(-granted, granted)
-            lifted = rows.forth @ far
+        rows, columns, tolerance = self._rows, self._columns, self._noise * width
+        for y, x in zip(result, source, strict=True):
+            difference = x - (columns.down @ (rows.down @ y).T).T
+            if tolerance:
+                difference -= difference.clip(-tolerance, tolerance)
+            lifted = rows.up @ difference
             for start in range(0, len(y), STRIP):
                 strip = slice(start, start + STRIP)
-                y[strip] += (columns.forth @ lifted[strip].T).T
-        return made
+                y[strip] += (columns.up @ lifted[strip].T).T
+        return result
 
 
-@lru_cache(maxsize=64)  # cells of the lattice above and beside each other share theirs
-def _along(config: ConsistencyConfig, axis: AxisMapping, pixels: range, cells: range) -> _Along:
-    """A and its inverse along one axis."""
-    back = csr_array(footprints(config, axis, pixels, cells))
-    inverse = _near_inverse((back @ back.T).toarray())
-    return _Along(back=back, forth=csr_array(back.T @ csr_array(inverse)))
+@lru_cache(maxsize=64)  # the cells in a row or column of the lattice share an axis
+def _operators(
+    config: ConsistencyConfig, axis: AxisMapping, pixels: range, source_pixels: range
+) -> _AxisOperators:
+    """Return A and its right inverse along one axis."""
+    down = csr_array(footprints(config, axis, pixels, source_pixels))
+    inverse = _near_inverse((down @ down.T).toarray())
+    return _AxisOperators(down=down, up=csr_array(down.T @ csr_array(inverse)))
 
 
 def footprints(
-    config: ConsistencyConfig, axis: AxisMapping, pixels: range, cells: range
+    config: ConsistencyConfig, axis: AxisMapping, pixels: range, source_pixels: range
 ) -> Doubles:
-    """A along one axis, (cell, pixel); zeros for cells that the result does not cover.
+    """Return the downsampling matrix A along one axis.
 
-    A kernel that stands out of the scene is made of what is inside, as where low resolution is
-    made of an image.
+    A row holds the weights of the output pixels that make up a source pixel. At the scene's edge,
+    the kernel is truncated and renormalised, as when an image is downsampled. A row is zero if the
+    output does not cover the source pixel, or if its kernel extends beyond ``pixels`` although the
+    scene continues there.
+
+    Args:
+        config: the kernel.
+        axis: the map from output pixels to source positions.
+        pixels: output pixels, the matrix's columns.
+        source_pixels: source pixels, the matrix's rows.
+
+    Returns:
+        (source pixels, output pixels) weights; each row sums to 1 or is zero.
     """
-    centres = np.array([axis.edge(cell + 0.5) for cell in cells])
-    places = np.arange(pixels.start, pixels.stop) + 0.5
-    apart = np.abs(places - centres[:, None])
-    reach = SUPPORT / axis.step
+    centres = np.array([axis.edge(pixel + 0.5) for pixel in source_pixels])
+    positions = np.arange(pixels.start, pixels.stop) + 0.5
+    distances = np.abs(positions - centres[:, None])
+    radius = SUPPORT / axis.step
     before, *inside, after = _inside(axis, range(pixels.start - 1, pixels.stop + 1))
-    covered, number = axis.covered(), np.arange(cells.start, cells.stop)
-    whole = (number >= covered.start) & (number < covered.stop)
-    whole &= (centres - reach >= places[0] - 1) | (not before)
-    whole &= (centres + reach <= places[-1] + 1) | (not after)
-    out = np.zeros((len(cells), len(pixels)))
-    if whole.any():
-        out[whole] = kernel_weights(
-            config.kernel, centres[whole], 1 / axis.step, places, mtf=config.mtf
+    covered, index = axis.covered(), np.arange(source_pixels.start, source_pixels.stop)
+    complete = (index >= covered.start) & (index < covered.stop)
+    complete &= (centres - radius >= positions[0] - 1) | (not before)
+    complete &= (centres + radius <= positions[-1] + 1) | (not after)
+    out = np.zeros((len(source_pixels), len(pixels)))
+    if complete.any():
+        out[complete] = kernel_weights(
+            config.kernel, centres[complete], 1 / axis.step, positions, mtf=config.mtf
         )
-        out[(apart >= reach) | ~np.array(inside)] = 0.0
-        out[whole] /= out[whole].sum(axis=1, keepdims=True)
+        out[(distances >= radius) | ~np.array(inside)] = 0.0
+        out[complete] /= out[complete].sum(axis=1, keepdims=True)
     return out
 
 
-def _inside(axis: AxisMapping, pixels: range) -> npt.NDArray[np.bool_]:
-    """Which pixels the output has, and have their centre in the source."""
-    number = np.arange(pixels.start, pixels.stop)
+def _inside(axis: AxisMapping, pixels: range) -> Valid:
+    """Return which output pixels exist and have their centre in the source."""
+    index = np.arange(pixels.start, pixels.stop)
     under = axis.under(pixels.start, len(pixels))
     inside: npt.NDArray[np.bool_] = (
-        (number >= 0) & (number < axis.size) & (under >= 0) & (under < axis.source)
+        (index >= 0) & (index < axis.size) & (under >= 0) & (under < axis.source)
     )
     return inside
 
 
 def _near_inverse(gram: Doubles) -> Doubles:
-    """The inverse of a banded matrix, row by row solved among :data:`NEAR` neighbours."""
+    """Return the approximate inverse of a banded matrix A A^T.
+
+    Each row is solved for among its :data:`NEAR` neighbours on either side; the other entries are
+    zero. Rows and columns of ``gram`` that are zero stay zero.
+    """
     count, offsets = len(gram), np.arange(-NEAR, NEAR + 1)
     index = np.arange(count)[:, None] + offsets
-    there = (index >= 0) & (index < count)
+    present = (index >= 0) & (index < count)
     index = index.clip(0, count - 1)
-    there &= gram[index, index] > 0
+    present &= gram[index, index] > 0
     near = np.where(
-        there[:, :, None] & there[:, None, :],
+        present[:, :, None] & present[:, None, :],
         gram[index[:, :, None], index[:, None, :]],
         np.eye(len(offsets)),
     )
     middle = np.zeros((count, len(offsets), 1))
     middle[:, NEAR] = 1.0
-    solved = np.linalg.solve(near, middle)[..., 0] * (there & there[:, [NEAR]])
-    # What the dropped entries leave of a constant is made good, evenly, lest it stay as a bias.
-    inner = there.all(axis=1)
+    solved = np.linalg.solve(near, middle)[..., 0] * (present & present[:, [NEAR]])
+    # Without the dropped entries, part of a constant difference would remain as a bias. Spread what
+    # is missing from the row's sum smoothly over its entries.
+    inner = present.all(axis=1)
     missing = 1 / gram[inner].sum(axis=1) - solved[inner].sum(axis=1)
     smooth = np.hanning(len(offsets) + 2)[1:-1]
     solved[inner] += missing[:, None] * smooth / smooth.sum()

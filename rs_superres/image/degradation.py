@@ -1,7 +1,7 @@
-"""How low resolution is made from high, as pure functions on arrays.
+"""Downsampling: how low-resolution images are made from high-resolution ones.
 
-Every way of shrinking is separable and linear: a matrix for the rows and one for the columns,
-whose entries say how much each pixel counts in each cell.
+All kernels are separable and linear. Along each axis, a matrix holds the weight of every
+high-resolution pixel in every low-resolution pixel.
 """
 
 from __future__ import annotations
@@ -16,48 +16,62 @@ from PIL import Image
 
 from rs_superres.config import Kernel
 from rs_superres.image.radiometry import quantise
-from rs_superres.image.resampling import keys
-from rs_superres.types import Values
+from rs_superres.image.resampling import cubic_kernel
+from rs_superres.types import Doubles, Values
 
-Pixels = npt.NDArray[np.uint8]
-Matrix = npt.NDArray[np.float64]
+ByteImage = npt.NDArray[np.uint8]
+"""A (band, y, x) image of dtype uint8."""
+
 Positions = npt.NDArray[np.floating]
 Number = TypeVar("Number", bound=np.generic)
 
 
 def low_resolution_side(side: int, scale: float) -> int:
-    """The side h of the low-resolution image: round-half-up(side / scale), at most that.
+    """Return the side of the low-resolution image: round-half-up(side / scale), or 1 less.
 
-    One less where round-half-up(h x scale) would exceed ``side``: then the truth that the
-    result is compared with, its first round-half-up(h x scale) pixels, always exists.
+    It is 1 less if the super-resolved side, round-half-up(result x scale), would exceed ``side``.
+    So the image always has enough pixels to compare a result with; see :func:`truth_side`.
+
+    Args:
+        side: side of the high-resolution image in pixels.
+        scale: the factor between the two, above 1.
     """
-    h = _half_up(side / _exact(scale))
-    return h - 1 if _half_up(h * _exact(scale)) > side else h
+    low = _half_up(side / _exact(scale))
+    return low - 1 if _half_up(low * _exact(scale)) > side else low
 
 
 def truth_side(side: int, scale: float) -> int:
-    """How many pixels of a side the result is compared with."""
+    """Return how many of a side's pixels a super-resolved result has, and is compared with.
+
+    Args:
+        side: side of the high-resolution image in pixels.
+        scale: the factor between high and low resolution, above 1.
+    """
     return _half_up(low_resolution_side(side, scale) * _exact(scale))
 
 
 def _exact(scale: float) -> Fraction:
-    """The decimal as it is written: 9.7 is not the binary number just below it."""
+    """Return a scale as the decimal that was written: the double 9.7 is slightly less."""
     return Fraction(str(scale))
 
 
 def _half_up(value: Fraction) -> int:
-    """The nearest whole number, halves upwards."""
+    """Round to the nearest integer, and halves up."""
     return math.floor(value + Fraction(1, 2))
 
 
 def compared(
     image: npt.NDArray[Number], scale: float
 ) -> tuple[npt.NDArray[Number], tuple[int, int]]:
-    """What the restored image is compared with, and the shape of its low resolution.
+    """Crop an image to the truth of a scale, and return the shape of its low resolution.
 
     Args:
-        image: (band, y, x).
-        scale: the magnification.
+        image: (band, y, x) high-resolution image.
+        scale: the factor between high and low resolution, above 1.
+
+    Returns:
+        The cropped image, (band, y, x), with which a result is compared; and the (y, x) shape of
+        the low-resolution image to make from it.
     """
     height, width = image.shape[1:]
     truth = image[:, : truth_side(height, scale), : truth_side(width, scale)]
@@ -65,86 +79,102 @@ def compared(
 
 
 def gaussian_deviation(mtf: float) -> float:
-    """The deviation, in cells, of a Gaussian blur by its modulation transfer at Nyquist.
+    """Return the standard deviation of the Gaussian blur with an MTF at the Nyquist frequency.
 
-    A Gaussian of deviation d passes a wave of f cycles a cell by exp(-2 pi^2 d^2 f^2); Nyquist is
-    f = 1/2.
+    A Gaussian of standard deviation d passes a wave of f cycles per low-resolution pixel with the
+    factor exp(-2 pi^2 d^2 f^2). At Nyquist, f = 1/2, so d = sqrt(-2 ln(mtf)) / pi.
 
     Args:
-        mtf: above 0 and below 1; satellites' are about 0.1 to 0.4.
+        mtf: the factor at Nyquist, above 0 and below 1; about 0.1 to 0.4 for satellites.
+
+    Returns:
+        The standard deviation in low-resolution pixels.
     """
     return math.sqrt(-2 * math.log(mtf)) / math.pi
 
 
 def kernel_matrix(
-    kernel: Kernel, cells: int, pixels: int, *, phase: float = 0.0, mtf: float = 0.25
-) -> Matrix:
-    """Weights that make ``cells`` values of ``pixels`` along one axis, over the same extent.
+    kernel: Kernel, outputs: int, inputs: int, *, phase: float = 0.0, mtf: float = 0.25
+) -> Doubles:
+    """Return the matrix that resamples ``inputs`` pixels to ``outputs`` pixels of the same extent.
 
     Args:
-        kernel: how pixels are weighed; see :func:`kernel_weights`.
-        cells: entries of the result.
-        pixels: entries of what is weighed.
-        phase: by how much of a cell the cells stand shifted along the axis, -0.5 to 0.5.
-        mtf: of the Gaussian, its modulation transfer at the cells' Nyquist frequency.
+        kernel: the kernel; see :func:`kernel_weights`.
+        outputs: number of pixels to make, such as the low-resolution side.
+        inputs: number of pixels that they are made from.
+        phase: shift of the output pixels along the axis, -0.5 to 0.5 of an output pixel.
+        mtf: modulation transfer of a Gaussian kernel at the outputs' Nyquist frequency.
 
     Returns:
-        (cells, pixels), each row with the sum 1.
+        (outputs, inputs) weights; each row sums to 1.
     """
-    step = pixels / cells
-    centres = (np.arange(cells) + 0.5 + phase) * step
-    return kernel_weights(kernel, centres, step, np.arange(pixels) + 0.5, mtf=mtf)
+    step = inputs / outputs
+    centres = (np.arange(outputs) + 0.5 + phase) * step
+    return kernel_weights(kernel, centres, step, np.arange(inputs) + 0.5, mtf=mtf)
 
 
 def kernel_weights(
-    kernel: Kernel, centres: Positions, step: float, pixels: Positions, *, mtf: float = 0.25
-) -> Matrix:
-    """How much each pixel counts in each cell.
+    kernel: Kernel, centres: Positions, step: float, inputs: Positions, *, mtf: float = 0.25
+) -> Doubles:
+    """Return the weight of each input pixel in each output pixel along one axis.
+
+    All coordinates count in input pixels, from a common origin.
 
     Args:
-        kernel: ``bicubic`` is Keys' cubic (a = -1/2), as wide as a cell where it shrinks and as a
-            pixel where it enlarges, which is what Pillow does; ``area`` the mean of what a cell
-            covers; ``gaussian`` a sensor's blur.
-        centres: (cells,) of the cells.
-        step: a cell's size.
-        pixels: (pixels,) centres of the pixels, whose size is 1.
-        mtf: of the Gaussian, its modulation transfer at the cells' Nyquist frequency.
+        kernel: ``bicubic`` is Keys' cubic (a = -1/2), as wide as an output pixel when shrinking and
+            as an input pixel when enlarging, as in Pillow; ``area`` is the mean over the extent of
+            an output pixel; ``gaussian`` is the blur of a sensor.
+        centres: (outputs,) centres of the output pixels.
+        step: size of an output pixel.
+        inputs: (inputs,) centres of the input pixels.
+        mtf: modulation transfer of a Gaussian kernel at the outputs' Nyquist frequency.
 
     Returns:
-        (cells, pixels), each row with the sum 1.
+        (outputs, inputs) weights; each row sums to 1.
     """
-    apart = np.abs(pixels - centres[:, None])
+    apart = np.abs(inputs - centres[:, None])
     distance = apart / max(step, 1.0)
     match kernel:
         case "bicubic":
-            weights = keys(distance)
+            weights = cubic_kernel(distance)
         case "area":
-            # What cell and pixel share.
+            # The length that the output pixel and the input pixel share.
             weights = np.minimum((step + 1) / 2 - apart, min(step, 1.0)).clip(0)
         case "gaussian":
             weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
         case _:
             assert_never(kernel)
-    normalised: Matrix = weights / weights.sum(axis=1, keepdims=True)
+    normalised: Doubles = weights / weights.sum(axis=1, keepdims=True)
     return normalised
 
 
 def resampled(image: Values, shape: tuple[int, int]) -> Values:
-    """An image of any dtype by bicubic on another grid over its extent, rounded to its dtype.
+    """Resample an image of any dtype by antialiased bicubic to another grid over its extent.
 
     Args:
-        image: (band, y, x).
-        shape: (Y, X) of the result.
+        image: (band, y, x) digital numbers.
+        shape: (y, x) shape of the result, finer or coarser.
+
+    Returns:
+        (band, *shape), rounded and clipped to the dtype of ``image``.
     """
     rows, columns = (
-        kernel_matrix("bicubic", out, given)
-        for out, given in zip(shape, image.shape[1:], strict=True)
+        kernel_matrix("bicubic", outputs, inputs)
+        for outputs, inputs in zip(shape, image.shape[1:], strict=True)
     )
     return quantise(rows @ image.astype(np.float64) @ columns.T, image.dtype.name, None)
 
 
-def bicubic(image: Pixels, shape: tuple[int, int]) -> Pixels:
-    """Pillow's bicubic resampling, antialiased where it shrinks: (band, y, x) to (band, *shape)."""
+def bicubic(image: ByteImage, shape: tuple[int, int]) -> ByteImage:
+    """Resample an 8-bit image with Pillow's bicubic, which is antialiased when shrinking.
+
+    Args:
+        image: (band, y, x).
+        shape: (y, x) shape of the result.
+
+    Returns:
+        (band, *shape).
+    """
     return np.stack(
         [
             np.asarray(Image.fromarray(band).resize(shape[::-1], Image.Resampling.BICUBIC))

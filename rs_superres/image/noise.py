@@ -1,8 +1,8 @@
-"""Noise as a function of place: any window of the field can be drawn alone.
+"""Normal noise as a function of key and position, so that any window can be drawn by itself.
 
-Each pixel's draws are a hash of (key, row, column, channel): the finaliser of SplitMix64 (Steele
-et al. 2014), chained, then Box and Muller's transform. Neighbouring windows therefore agree about
-the noise, whatever was drawn before, elsewhere, or on another machine.
+Each draw is a hash of (key, row, column, channel): the finaliser of SplitMix64 (Steele et al.
+2014), chained, followed by the Box-Muller transform. So overlapping windows hold the same noise,
+regardless of what was drawn before or on which machine.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def _mix(x: _U64) -> _U64:
-    """SplitMix64's finaliser: every input bit reaches every output bit."""
+    """Apply the finaliser of SplitMix64, in which every input bit affects every output bit."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
 def _chain(state: _U64, value: npt.NDArray[np.int64]) -> _U64:
-    """A state that has absorbed one more number."""
+    """Return the hash state after it has absorbed one more number."""
     return _mix(state + _GOLDEN * (value.astype(np.uint64) + np.uint64(1)))
 
 
 def normal_field(
     key: Iterable[int], *, row: int, column: int, shape: tuple[int, int, int]
 ) -> npt.NDArray[np.float32]:
-    """Standard normal noise of a window of the infinite field.
+    """Return standard normal noise in a window of an infinite field.
 
     Args:
-        key: what names the field: seed, sample, step, band group.
+        key: integers that identify the field: seed, sample, step, band group.
         row: first row of the window; may be negative.
-        column: first column.
-        shape: (channels, height, width).
+        column: first column of the window; may be negative.
+        shape: (channels, height, width) of the window.
 
     Returns:
-        (channels, height, width).
+        (channels, height, width) noise. It is part of every result's definition, so it must not
+        change between versions.
     """
     channels, height, width = shape
     state = np.zeros(1, dtype=np.uint64)
@@ -51,7 +52,8 @@ def normal_field(
     out = np.empty((channels, height, width), dtype=np.float32)
     for first in range(0, channels, 2):
         bits = _chain(pixels, np.array([first], dtype=np.int64))
-        # Halves of the 64 bits as uniforms; the first never 0, so its logarithm is finite.
+        # The two halves of the 64 bits are uniform draws. The first is above 0, so that its
+        # logarithm is finite.
         radius = ((bits >> np.uint64(32)).astype(np.float64) + 1) / 2**32
         radius = np.sqrt(-2 * np.log(radius))
         angle = (bits & np.uint64(0xFFFFFFFF)).astype(np.float64) * (2 * np.pi / 2**32)

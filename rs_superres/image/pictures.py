@@ -1,4 +1,4 @@
-"""Pictures of arrays for people: 8-bit stretches, and images side by side."""
+"""Pictures for people: arrays stretched to 8 bits, images side by side, and PNG files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,22 @@ from rs_superres.system.files import write_file
 from rs_superres.types import Valid, Values
 
 STRETCH = (1.0, 99.0)
-"""Percentiles of the source's values that become black and white."""
+"""Percentiles of the source's valid values that are shown as black and white."""
 
 _GAP = 8
 
 
 def stretched(values: Values, limits: tuple[float, float]) -> npt.NDArray[np.uint8]:
-    """Values as 8-bit greys: (band, y, x) to (y, x, 3); one band becomes grey."""
+    """Stretch values linearly to 8 bits and clip them.
+
+    Args:
+        values: (band, y, x) digital numbers. Three bands become red, green and blue; of any other
+            number of bands, the first becomes grey. NaN becomes black.
+        limits: the digital numbers that become black and white.
+
+    Returns:
+        (y, x, 3) picture.
+    """
     low, high = limits
     grey = (values.astype(np.float64) - low) * (255 / max(high - low, 1e-12))
     picture = np.nan_to_num(np.clip(grey, 0, 255)).round().astype(np.uint8)
@@ -29,7 +38,15 @@ def stretched(values: Values, limits: tuple[float, float]) -> npt.NDArray[np.uin
 
 
 def limits_of(values: Values, valid: Valid) -> tuple[float, float]:
-    """The stretch of a source: black and white from its valid values."""
+    """Return the digital numbers to show as black and white; see :data:`STRETCH`.
+
+    Args:
+        values: digital numbers of the source, of any shape.
+        valid: which of them are valid, of the same shape.
+
+    Returns:
+        0 and 255 for uint8, 0 and 1 without valid values, else percentiles of the valid values.
+    """
     if values.dtype == np.uint8:
         return 0.0, 255.0
     chosen = values[valid].astype(np.float64)
@@ -40,7 +57,7 @@ def limits_of(values: Values, valid: Valid) -> tuple[float, float]:
 
 
 def side_by_side(*pictures: npt.NDArray[np.uint8]) -> Image.Image:
-    """Pictures (y, x, 3) of one height in a row."""
+    """Put pictures of the same height, (y, x, 3) each, next to each other with white gaps."""
     total = sum(p.shape[1] for p in pictures) + _GAP * (len(pictures) - 1)
     sheet = Image.new("RGB", (total, pictures[0].shape[0]), "white")
     left = 0
@@ -51,10 +68,10 @@ def side_by_side(*pictures: npt.NDArray[np.uint8]) -> Image.Image:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a picture, whole or not at all.
+    """Write a picture as PNG, atomically.
 
     Raises:
-        RasterError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     file = io.BytesIO()
     image.save(file, format="PNG")

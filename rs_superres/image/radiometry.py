@@ -1,6 +1,7 @@
-"""Digital numbers and network values: ranges, holes, and the way back to a dtype.
+"""Digital numbers and network values: value ranges, holes, and rounding to a dtype.
 
-Arrays are (band, y, x).
+Network values are digital numbers scaled so that the value range becomes [-1, 1]. Arrays are
+(band, y, x).
 """
 
 from __future__ import annotations
@@ -17,65 +18,92 @@ from rs_superres.types import Floats, Valid
 Real = TypeVar("Real", np.float32, np.float64)
 
 SINGLE = ("uint8", "int8", "uint16", "int16", "float32")
-"""The dtypes that single precision carries whole."""
+"""Dtypes whose values float32 represents exactly."""
 
 DOUBLE = ("uint32", "int32", "float64")
-"""Those that it does not: their base is interpolated in double precision."""
+"""Dtypes whose values float32 does not represent exactly.
+
+Their cubic interpolation is computed in float64, and the networks only add detail to it.
+"""
 
 DTYPES = SINGLE + DOUBLE
-"""The dtypes of rasters that are super-resolved."""
+"""Dtypes of rasters that can be super-resolved."""
 
 FILL_RADIUS = 16
-"""Pixels: how far into a hole its valid neighbours are continued."""
+"""Distance in source pixels up to which holes are filled from valid pixels."""
 
-GREATEST = 1e12
-"""Network values at most: the squares of larger ones are beyond single precision, and no numbers
-wherever weights of 0 meet them."""
+LARGEST_NETWORK_VALUE = 1e12
+"""Network values are clipped to this magnitude.
+
+The squares of much larger ones overflow float32 to infinity, and infinity times a weight of 0 is
+NaN.
+"""
 
 PERCENTILES = (0.5, 99.5)
-"""Of a scene's values: what maps to -1 and 1 where nothing else says so."""
+"""Percentiles of a scene's valid values that map to -1 and 1 by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
-    """The digital numbers that map to the network's -1 and 1; the map goes on beyond them."""
+    """The digital numbers that map to the network values -1 (``low``) and 1 (``high``).
+
+    The map is linear and not clipped at these two.
+    """
 
     low: float
     high: float
 
     @property
     def centre(self) -> float:
-        """The digital number that maps to 0."""
+        """The digital number that maps to the network value 0."""
         return (self.low + self.high) / 2
 
     @property
     def half(self) -> float:
-        """How many digital numbers one network value is."""
+        """Half the width of the range: the digital numbers per unit of network values."""
         return (self.high - self.low) / 2
 
     def to_network(self, values: npt.NDArray[np.generic]) -> Floats:
-        """Digital numbers to network values."""
-        # What stands in a hole may be a signalling NaN, or beyond all numbers.
+        """Convert digital numbers of any dtype and shape to network values, in float32.
+
+        The result is clipped to :data:`LARGEST_NETWORK_VALUE`; NaN stays NaN.
+        """
+        # Invalid pixels can hold anything, such as signalling NaNs and values that overflow.
         with np.errstate(invalid="ignore", over="ignore"):
             scaled = (values.astype(np.float64) - self.low) / self.half - 1
-            return scaled.clip(-GREATEST, GREATEST).astype(np.float32)
+            return scaled.clip(-LARGEST_NETWORK_VALUE, LARGEST_NETWORK_VALUE).astype(np.float32)
 
     def from_network(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Network values to digital numbers, in float64 and not rounded."""
+        """Convert network values of any shape to digital numbers, in float64 and not rounded."""
         return (values.astype(np.float64) + 1) * self.half + self.low
 
     @classmethod
     def of_samples(cls, values: npt.NDArray[np.generic]) -> ValueRange:
-        """The range of a scene's sampled valid values (any shape, perhaps none)."""
+        """Return the value range of a scene; see :data:`PERCENTILES`.
+
+        Args:
+            values: a sample of the scene's valid digital numbers, of any shape; may be empty.
+
+        Returns:
+            The range; 0 to 1 for no values, and v to v + 1 if both percentiles are v.
+        """
         if values.size == 0:
             return cls(0.0, 1.0)
         low, high = (float(p) for p in np.percentile(values.astype(np.float64), PERCENTILES))
-        # A constant scene: any width serves, the constant maps to -1.
         return cls(low, high) if high > low else cls(low, low + 1.0)
 
 
 def valid_by_value(values: npt.NDArray[np.generic], nodata: float | None) -> Valid:
-    """Which values are valid by themselves: neither nodata nor infinite nor no number."""
+    """Return which values are valid: all but nodata, NaN and infinities.
+
+    Args:
+        values: digital numbers of any shape.
+        nodata: the nodata value, which is compared in the dtype of ``values``; None if there is
+            none.
+
+    Returns:
+        True for valid values, of the shape of ``values``.
+    """
     valid = np.ones(values.shape, dtype=np.bool_)
     if nodata is not None:
         valid &= values != values.dtype.type(nodata)
@@ -87,14 +115,19 @@ def valid_by_value(values: npt.NDArray[np.generic], nodata: float | None) -> Val
 def fill_holes(
     values: npt.NDArray[Real], valid: Valid, radius: int = FILL_RADIUS
 ) -> npt.NDArray[Real]:
-    """Continue valid values into holes, ring by ring; beyond ``radius`` the middle value, 0.
+    """Fill holes from their valid neighbours, from the edge inwards, and the rest with 0.
 
-    What is filled depends on the valid pixels within ``radius`` alone, never on what a hole held.
+    Ring by ring, each pixel becomes the mean of its known neighbours among the 3 x 3 pixels around
+    it. A filled pixel depends on valid pixels within ``radius`` only, never on what a hole held.
 
     Args:
-        values: (band, y, x), 0 in the middle of their range; anything, NaN too, where not valid.
-        valid: (band, y, x).
-        radius: rings that are filled.
+        values: (band, y, x) values whose range has its middle at 0; anything, such as NaN, where
+            they are not valid.
+        valid: (band, y, x) validity.
+        radius: number of rings to fill, which is the distance in pixels.
+
+    Returns:
+        (band, y, x) of the same dtype; ``values`` itself if all are valid.
     """
     if valid.all():
         return values
@@ -112,7 +145,10 @@ def fill_holes(
 
 
 def _box_sum(x: npt.NDArray[Real]) -> npt.NDArray[Real]:
-    """Sum over 3 x 3 pixels, zero outside; the order of additions is the same everywhere."""
+    """Sum 3 x 3 pixels, with zeros outside the array.
+
+    The additions have the same order at every pixel, so a window's sums equal the scene's.
+    """
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
     tall = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     out: npt.NDArray[Real] = tall[..., :-2] + tall[..., 1:-1] + tall[..., 2:]
@@ -120,42 +156,63 @@ def _box_sum(x: npt.NDArray[Real]) -> npt.NDArray[Real]:
 
 
 def limits(dtype: str, bits: int | None = None) -> tuple[float, float]:
-    """The least and the greatest digital number of a dtype, of so many bits."""
+    """Return the smallest and largest finite digital number of a raster.
+
+    Args:
+        dtype: NumPy's name of the dtype.
+        bits: number of bits of an unsigned integer, if fewer than the dtype has.
+    """
     if np.dtype(dtype).kind == "f":
-        greatest = float(np.finfo(dtype).max)
-        return -greatest, greatest
+        largest = float(np.finfo(dtype).max)
+        return -largest, largest
     return np.iinfo(dtype).min, np.iinfo(dtype).max if bits is None else 2**bits - 1
 
 
 def quantise(
     values: npt.NDArray[np.float64], dtype: str, nodata: float | None, bits: int | None = None
 ) -> npt.NDArray[np.generic]:
-    """Round half to even and clip to the dtype, never landing on nodata.
+    """Convert valid values to the raster's dtype, so that none becomes nodata.
+
+    Integers are rounded, halves to even, and all values are clipped to :func:`limits`. An integer
+    that would equal nodata becomes the next one on the side of its unrounded value, or the next one
+    inside the dtype if nodata is a limit. A float that would equal nodata becomes the next float
+    towards 0, or towards 1 if nodata is 0.
 
     Args:
-        values: digital numbers of valid pixels.
-        dtype: numpy's name of the raster's dtype.
-        nodata: its nodata value; a value that rounds to it takes the neighbour on its own side.
-        bits: how many bits an unsigned integer has, where fewer than its dtype's.
+        values: digital numbers of valid pixels, of any shape.
+        dtype: NumPy's name of the raster's dtype.
+        nodata: the raster's nodata value; None if there is none.
+        bits: number of bits of an unsigned integer, if fewer than the dtype has.
+
+    Returns:
+        Values of the given dtype, of the shape of ``values``.
     """
     kind = np.dtype(dtype)
-    least, most = limits(dtype, bits)
+    smallest, largest = limits(dtype, bits)
     if kind.kind == "f":
-        out = values.clip(least, most).astype(kind)
+        out = values.clip(smallest, largest).astype(kind)
         if nodata is not None:
-            taken = out == kind.type(nodata)
-            out[taken] = np.nextafter(kind.type(nodata), kind.type(0 if nodata else 1))
+            hits = out == kind.type(nodata)
+            out[hits] = np.nextafter(kind.type(nodata), kind.type(0 if nodata else 1))
         return out
-    rounded = np.clip(np.rint(values), least, most)
-    if nodata is not None:  # one that the dtype does not hold is landed on by nothing
+    rounded = np.clip(np.rint(values), smallest, largest)
+    if nodata is not None:  # no value equals a nodata that the dtype cannot hold
         side = np.where(values >= nodata, 1, -1)
-        side = np.where(nodata == least, 1, np.where(nodata == most, -1, side))
+        side = np.where(nodata == smallest, 1, np.where(nodata == largest, -1, side))
         rounded = np.where(rounded == nodata, nodata + side, rounded)
     return rounded.astype(kind)
 
 
 def eroded(valid: Valid, radius: int) -> Valid:
-    """Where all within a radius is valid, (y, x)."""
+    """Return where all pixels of the surrounding square are valid.
+
+    Args:
+        valid: (y, x) validity. Beyond the edges, the edge pixels are repeated.
+        radius: half the side of the square in pixels, without the centre.
+
+    Returns:
+        (y, x) validity; ``valid`` itself if all pixels are valid.
+    """
     if valid.all():
         return valid
     out: Valid = scipy.ndimage.minimum_filter(valid, size=2 * radius + 1, mode="nearest")

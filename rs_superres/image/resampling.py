@@ -1,7 +1,7 @@
-"""Interpolation of bands in float64, where no network is at work: nearest, linear and cubic.
+"""Linear and cubic interpolation of bands in float64, without a network.
 
-Arrays are (band, y, x); a patch says which source cells an array holds along an axis, and where
-the output's pixels stand among them.
+``nets.prior`` has the same two interpolations as torch tensors with gradients, in the precision of
+the network. They are separate on purpose, and ``tests/image/test_resampling.py`` compares them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ from rs_superres.types import Doubles, Values
 
 
 def linear(values: Values, rows: AxisSupport, columns: AxisSupport) -> Doubles:
-    """Bilinear interpolation; each position needs the cells before and after it."""
+    """Interpolate bilinearly at the positions of two axes.
+
+    Each position needs the source pixels before and after it.
+
+    Args:
+        values: (band, y, x) values of the source pixels that ``rows`` and ``columns`` describe.
+        rows: source rows, and the positions to interpolate at.
+        columns: source columns, and the positions to interpolate at.
+
+    Returns:
+        (band, row positions, column positions).
+    """
     out = values.astype(np.float64)
     for axis, along in ((1, rows), (2, columns)):
         place = along.positions - along.start
@@ -24,21 +35,37 @@ def linear(values: Values, rows: AxisSupport, columns: AxisSupport) -> Doubles:
 
 
 def cubic(values: Values, rows: AxisSupport, columns: AxisSupport) -> Doubles:
-    """Cubic convolution (Keys 1981, a = -1/2); each position needs two cells on either side."""
+    """Interpolate by cubic convolution (Keys 1981, a = -1/2) at the positions of two axes.
+
+    Each position needs two source pixels on either side.
+
+    Args:
+        values: (band, y, x) values of the source pixels that ``rows`` and ``columns`` describe.
+        rows: source rows, and the positions to interpolate at.
+        columns: source columns, and the positions to interpolate at.
+
+    Returns:
+        (band, row positions, column positions).
+    """
     out = values.astype(np.float64)
     for axis, along in ((1, rows), (2, columns)):
         place = along.positions - along.start
         first = np.floor(place).astype(np.int64)
         taps = (
-            out.take(first + k, axis) * np.expand_dims(keys(np.abs(place - first - k)), 2 - axis)
+            out.take(first + k, axis)
+            * np.expand_dims(cubic_kernel(np.abs(place - first - k)), 2 - axis)
             for k in (-1, 0, 1, 2)
         )
         out = sum(taps, start=np.zeros(()))
     return out
 
 
-def keys(distance: Doubles) -> Doubles:
-    """The cubic convolution kernel (Keys 1981, a = -1/2) at absolute distances, in cells."""
+def cubic_kernel(distance: Doubles) -> Doubles:
+    """Return the cubic convolution kernel (Keys 1981, a = -1/2) at distances of 0 or more.
+
+    It is 3/2 d^3 - 5/2 d^2 + 1 up to a distance d of 1 pixel, -1/2 d^3 + 5/2 d^2 - 4 d + 2 from
+    there to 2 pixels, and 0 beyond.
+    """
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))

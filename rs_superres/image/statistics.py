@@ -1,4 +1,4 @@
-"""Means and deviations of values that come in pieces."""
+"""Means, standard deviations and PSNR, some of them for values that come in parts."""
 
 from __future__ import annotations
 
@@ -13,50 +13,53 @@ from rs_superres.types import Doubles, Values
 
 @dataclass
 class Moments:
-    """Count, sum and sum of squares."""
+    """Mean and standard deviation of numbers that come in parts, from running sums."""
 
     count: float = 0.0
+    """Number of values."""
     total: float = 0.0
+    """Sum of the values."""
     squares: float = 0.0
+    """Sum of the squared values."""
 
     def add(self, values: npt.NDArray[np.floating]) -> None:
-        """More values, of any shape."""
+        """Add an array of values of any shape."""
         self.count += values.size
         self.total += float(values.sum())
         self.squares += float((values**2).sum())
 
     @property
     def mean(self) -> float:
-        """0 of none."""
+        """Mean of the values so far; 0 if there are none."""
         return self.total / self.count if self.count else 0.0
 
     @property
     def rms(self) -> float:
-        """0 of none."""
+        """Root mean square of the values so far; 0 if there are none."""
         return float(np.sqrt(self.squares / self.count)) if self.count else 0.0
 
     @property
     def deviation(self) -> float:
-        """About the mean."""
+        """Standard deviation of the values so far about their mean (divisor n); 0 if none."""
         return float(np.sqrt(max(self.rms**2 - self.mean**2, 0.0)))
 
     @property
     def error(self) -> float:
-        """Standard error of the mean, of independent values."""
+        """Standard error of the mean, for independent values; 0 for fewer than 2 values."""
         return self.deviation / float(np.sqrt(self.count - 1)) if self.count > 1 else 0.0
 
 
 class RunningStatistics:
-    """Mean and deviation of arrays, element by element, as they come (Welford 1962)."""
+    """Mean and standard deviation of arrays, element by element, as they come (Welford 1962)."""
 
     mean: Doubles
-    """Of those so far."""
+    """Mean of the arrays so far; undefined before the first :meth:`add`."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def add(self, sample: Doubles) -> None:
-        """One more."""
+        """Add an array; all arrays have the same shape."""
         self.count += 1
         if self.count == 1:
             self.mean, self._squares = sample.copy(), np.zeros_like(sample)
@@ -66,18 +69,21 @@ class RunningStatistics:
         self._squares += apart * (sample - self.mean)
 
     def deviation(self) -> Doubles:
-        """The standard deviation, unbiased in its square; 0 of a single sample."""
+        """Return the standard deviation of the arrays so far (divisor n - 1); 0 for one array."""
         out: Doubles = np.sqrt(self._squares / max(self.count - 1, 1))
         return out
 
 
 def psnr(image: Values, truth: Values, peak: float = 255.0) -> float:
-    """Peak signal-to-noise ratio over all bands together, dB; infinite for equal images.
+    """Return the peak signal-to-noise ratio in dB, 10 log10(peak^2 / MSE), over all bands together.
 
     Args:
-        image: any shape.
-        truth: the same shape.
-        peak: the width of the value range.
+        image: an array of any shape.
+        truth: an array of the same shape.
+        peak: width of the value range.
+
+    Returns:
+        The ratio; infinity for equal arrays.
 
     Raises:
         ValueError: the shapes differ.

@@ -1,4 +1,4 @@
-"""The manner in which networks compute: on which device, how precisely, by how many threads."""
+"""The device, the precision and the threads that networks compute with."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from rs_superres.system.settings import ScopedSetting
 from rs_superres.system.threads import fixed_threads
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-"""What networks compute in; ``auto`` is bf16 where the device multiplies it itself."""
+"""The precision of networks; ``auto`` is bf16 if the device multiplies it in hardware, else fp32.
+"""
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def _convolved() -> str:
-    """What convolutions of float32 are computed in on NVIDIA's GPUs."""
+def _get_convolution_precision() -> str:
+    """Return the precision in which NVIDIA GPUs convolve float32."""
     return str(torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined] # no stubs
 
 
-def _convolve(precision: str) -> None:
-    """Set it."""
+def _set_convolution_precision(precision: str) -> None:
+    """Set the precision in which NVIDIA GPUs convolve float32."""
     torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined] # no stubs
 
 
-# By default such convolutions round to the ten bits of TF32, which is not the CPU's picture.
-_convolutions = ScopedSetting(_convolved, _convolve)
+# By default these convolutions round to the 10 mantissa bits of TF32, unlike those on a CPU.
+_convolution_precision = ScopedSetting(_get_convolution_precision, _set_convolution_precision)
 
 
 def resolve_device(name: str) -> torch.device:
-    """``auto`` is the first GPU if there is one.
+    """Return the device of a name; ``auto`` is the first CUDA GPU, or the CPU without one.
 
     Raises:
-        InputError: no such device, or it is not there.
+        InputError: the name is not that of a device, or this machine does not have the device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -45,30 +46,30 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(f"device {name!r}, expected auto, cpu, cuda, cuda:1 or mps") from error
-    there = {
+    available = {
         "cpu": True,
         "cuda": device.type == "cuda" and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not there.get(device.type, False):
-        raise InputError(f"device {name!r} is not on this machine; use --device cpu")
+    if not available.get(device.type, False):
+        raise InputError(f"device {name!r} is not on this machine; use device=cpu")
     return device
 
 
 def resolve_precision(name: Precision, device: torch.device) -> Precision:
-    """The precision that ``auto`` stands for on a device of this machine."""
+    """Return a precision with ``auto`` replaced by bf16 or fp32, whichever suits the device."""
     if name == "auto":
         return "bf16" if _multiplies_bf16(device) else "fp32"
     return name
 
 
 def _multiplies_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies bf16 itself; where it only emulates, float32 is faster."""
+    """Return True if a device multiplies bf16 in hardware; if it emulates it, fp32 is faster."""
     match device.type:
         case "cuda":
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
         case "cpu":
-            # torch has no public names for these, and they may go.
+            # torch has no public names for these checks and may remove them.
             checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
             return any(getattr(torch.cpu, name, bool)() for name in checks)
         case _:
@@ -77,30 +78,34 @@ def _multiplies_bf16(device: torch.device) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeSettings:
-    """How a network is to compute."""
+    """The settings that the networks of a run compute with."""
 
     steps: int
-    """Evaluations of the denoiser."""
+    """Number of evaluations of the denoiser; 0 uses the operator alone."""
     device: torch.device
-    """What computes."""
+    """The device that the networks are on."""
     precision: Precision = "auto"
-    """What it computes in."""
+    """The precision of convolutions and matrix products."""
     extra_margin: int = 0
-    """Output pixels around a cell that are wanted sound too; a model whose tiles have a size of
-    their own gives as many as its margin holds."""
+    """Output pixels around a cell that must be valid too, for the consistency correction. A model
+    with tiles of a fixed size provides at most its own margin."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of convolutions and products."""
+        """The torch dtype of convolutions and matrix products, with ``auto`` resolved."""
         return _DTYPES[resolve_precision(self.precision, self.device)]
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """How networks are called: by a fixed number of threads, for their results alone."""
+        """Set up torch for network calls while the block runs.
+
+        The block uses a fixed number of threads, records no gradients, and runs in mixed precision
+        unless the precision is fp32. NVIDIA GPUs convolve float32 in float32, not in TF32.
+        """
         mixed = self.dtype != torch.float32
         with (
             fixed_threads(),
-            _convolutions.held("ieee") if self.device.type == "cuda" else nullcontext(),
+            _convolution_precision.held("ieee") if self.device.type == "cuda" else nullcontext(),
             torch.inference_mode(),
             torch.autocast(self.device.type, dtype=self.dtype, enabled=mixed),
         ):

@@ -1,4 +1,4 @@
-"""Files and folders that appear complete or not at all."""
+"""Writing files and folders atomically: a reader finds the complete new one, or the old one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
     the complete new one. If the block fails, the temporary file is removed.
 
     Args:
-        path: the final name; an existing file is replaced.
+        path: the final name; an existing file is replaced. Its folder must exist.
+
+    Yields:
+        A hidden path in the same folder. The block must create the file.
 
     Raises:
-        OSError: the file cannot be written; ``path`` is unchanged.
+        OSError: the file cannot be written or renamed, and ``path`` is unchanged; or ``path`` is
+            complete, but its folder cannot be synced.
     """
-    # A name of its own: on a cluster, a worker that was given up may still write the same file.
+    # A random name, because two processes may write the same file: a worker that a cluster has
+    # given up on can still be running.
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         yield temporary
@@ -37,10 +42,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a small file atomically; text is encoded as UTF-8.
+    """Write a small file atomically; see :func:`atomic_write`.
+
+    Args:
+        path: the final name; an existing file is replaced.
+        content: bytes, or text that is encoded as UTF-8.
 
     Raises:
-        WriteError: the file cannot be written; an earlier file of that name is unchanged.
+        WriteError: the file cannot be written.
     """
     try:
         with atomic_write(path) as temporary:
@@ -53,15 +62,25 @@ def write_file(path: Path, content: str | bytes) -> None:
 def atomic_folder(out: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes ``out`` once the block has filled it.
 
-    An existing folder ``out`` is replaced; it is put back if the new one cannot take its name.
+    If the block fails, the temporary folder is removed and ``out`` is unchanged. Unlike
+    :func:`atomic_write`, nothing is synced to disk, and for a moment between two renames there is
+    no folder ``out``.
+
+    Args:
+        out: the final name. An existing folder is replaced; it is put back if the new one cannot be
+            renamed. If that fails too, it remains under a hidden name that ends in ``.replaced``.
+            Missing parent folders are created.
 
     Raises:
-        OSError: the folder cannot be made or renamed.
+        OSError: the folder cannot be created or renamed.
     """
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    replaced = out.with_name(f".{out.name}.{os.getpid()}.replaced")
+    # Random names, not process numbers: a killed run leaves its folder behind, and in a container
+    # the next run often has the same process number.
+    unique = uuid4().hex
+    partial = out.with_name(f".{out.name}.{unique}.partial")
+    replaced = out.with_name(f".{out.name}.{unique}.replaced")
     partial.mkdir()
     try:
         yield partial
@@ -74,8 +93,9 @@ def atomic_folder(out: Path) -> Iterator[Path]:
                 replaced.rename(out)
             raise
     finally:
-        for leftover in (partial, replaced):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
+    # Outside the finally clause, so that an old folder that could not be put back is kept.
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

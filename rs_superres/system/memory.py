@@ -1,4 +1,4 @@
-"""The machine at hand: its memory, what this process takes of it, and what is too much."""
+"""Memory of the machine and of this process, in bytes. Needs a POSIX system."""
 
 from __future__ import annotations
 
@@ -15,81 +15,82 @@ CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-"""Where a container's limit stands, by version 2 and version 1 of cgroups."""
+"""Files that hold a container's memory limit, for versions 2 and 1 of Linux control groups."""
 
 
 LARGE = 16 << 20
-"""Bytes of a block that goes back to the system as soon as it is free, where memory is short."""
+"""Size in bytes from which freed blocks are returned, after :func:`return_large_blocks`."""
 
 _MMAP_THRESHOLD = -3
-"""M_MMAP_THRESHOLD of glibc's mallopt."""
+"""The parameter M_MMAP_THRESHOLD of glibc's ``mallopt``."""
 
 
 def return_large_blocks() -> None:
-    """Let large blocks of memory go back to the system at once, in this process from now on.
+    """Make freed blocks of :data:`LARGE` bytes or more return to the system at once.
 
-    glibc keeps blocks of up to 32 MB for later ones once such have been free; with threads and
-    sizes that differ, a third more memory than is used stays with the process, and coming and going
-    costs a tenth of the time. Other libraries of C are left as they are.
+    The setting lasts until this process ends. Without it, glibc keeps freed blocks of up to 32 MB
+    for reuse. With several threads and blocks of different sizes, the process then holds a third
+    more memory than it uses. Returning the blocks costs about a tenth of the computing time. C
+    libraries other than glibc are left as they are.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, LARGE)
 
 
 def memory() -> int:
-    """The machine's memory in bytes; a container's limit counts as the machine's."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    """Return the machine's memory in bytes, or the container's limit if that is lower."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in CGROUP_LIMITS:
         try:
-            found.append(int(path.read_text()))
+            limits.append(int(path.read_text()))
         except (OSError, ValueError):
-            continue  # no such file, or "max"
-    return min(found)
+            continue  # the file does not exist, or says "max"
+    return min(limits)
 
 
-def check_memory(needed: int, what: str, instead: str) -> None:
-    """Refuse what takes more than half the memory at once, before any of it is taken.
+def check_memory(needed: int, what: str, advice: str) -> None:
+    """Refuse to allocate more than half of the machine's memory at once.
 
     Args:
-        needed: bytes.
-        what: would take them.
-        instead: what the caller can do.
+        needed: bytes to be allocated.
+        what: what needs them; the message begins with it.
+        advice: what the caller can do instead; the message ends with it.
 
     Raises:
-        InputError: it is too much.
+        InputError: ``needed`` is more than half of :func:`memory`.
     """
     if needed > memory() / 2:
         raise InputError(
             f"{what} would take {needed / 1e9:.1f} GB at once, more than half of this machine's "
-            f"{memory() / 1e9:.1f} GB; {instead}"
+            f"{memory() / 1e9:.1f} GB; {advice}"
         )
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds; where the system does not tell, its highest."""
-    return _told("VmRSS") or peak()
+    """Return the bytes of memory that this process holds now; its peak if that is unknown."""
+    return _process_status("VmRSS") or peak()
 
 
 def forget_peak() -> None:
-    """Let :func:`peak` begin anew, where the system can."""
+    """Make :func:`peak` start again from the memory that is held now; only Linux can."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
 def peak() -> int:
-    """Bytes of memory that this process held at most so far, or since it was forgotten."""
-    # Linux's getrusage begins with what the parent process had.
-    told = _told("VmHWM")
-    if told:
-        return told
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most
+    """Return the most bytes that this process has held, since it began or :func:`forget_peak`."""
+    # Not getrusage on Linux: its figure starts from the peak of the parent process.
+    highest = _process_status("VmHWM")
+    if highest:
+        return highest
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return highest if sys.platform == "darwin" else 1024 * highest  # bytes on macOS, else KiB
 
 
-def _told(name: str) -> int:
-    """A figure of Linux's about this process, in bytes; 0 where there is none."""
+def _process_status(field: str) -> int:
+    """Return a field of /proc/self/status in bytes; 0 if the system does not have it."""
     try:
         lines = Path("/proc/self/status").read_text("ascii").splitlines()
     except (OSError, ValueError):
         return 0
-    return next((1024 * int(x.split()[1]) for x in lines if x.startswith(f"{name}:")), 0)
+    return next((1024 * int(x.split()[1]) for x in lines if x.startswith(f"{field}:")), 0)

@@ -1,4 +1,4 @@
-"""A setting of the whole process that calls side by side hold for a while."""
+"""Overriding a process-wide setting for the duration of a block, from several threads."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ Value = TypeVar("Value")
 
 
 class ScopedSetting(Generic[Value]):
-    """A setting that is as it was when nobody holds it any more.
+    """A process-wide setting that several threads can override at once.
 
-    Each call sets it, and the last of those that overlap puts back what stood before the first.
+    Every block writes its value when it begins, so the latest one applies to all. When the last of
+    the overlapping blocks ends, the value from before the first one is restored.
 
     Args:
-        ask: what it is now; asked before every setting.
-        put: sets it.
+        read: returns the current value. It is called before each write of an override.
+        write: sets the value.
     """
 
-    def __init__(self, ask: Callable[[], Value], put: Callable[[Value], None]) -> None:
-        self._ask, self._put = ask, put
+    def __init__(self, read: Callable[[], Value], write: Callable[[Value], None]) -> None:
+        self._read, self._write = read, write
         self._lock = threading.Lock()
-        self._before: list[Value] = []
-        """For each call that goes on, what stood before the first of them."""
+        self._originals: list[Value] = []
+        """The value from before the first of the active blocks, once per active block."""
 
     @contextmanager
     def held(self, value: Value) -> Iterator[None]:
-        """Hold a value while the block runs."""
+        """Override the setting with ``value`` while the block runs."""
         with self._lock:
-            now = self._ask()
-            self._put(value)
-            self._before.append(self._before[0] if self._before else now)
+            current = self._read()
+            self._write(value)
+            self._originals.append(self._originals[0] if self._originals else current)
         try:
             yield
         finally:
             with self._lock:
-                before = self._before.pop()
-                if not self._before:
-                    self._put(before)
+                original = self._originals.pop()
+                if not self._originals:
+                    self._write(original)

@@ -1,4 +1,4 @@
-"""The preconditioning of Karras et al., against what it is made to hold."""
+"""The preconditioning of Karras et al. (2022) has the properties it is derived from."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rs_superres.diffusion.preconditioning import Preconditioning, training_sigm
 
 @given(st.floats(1e-3, 100))
 def test_preconditioning_identities(level: float) -> None:
-    """Karras et al. 2022, appendix B.6: unit inputs, unit targets, and the least c_out."""
+    """Karras et al. 2022, appendix B.6: unit inputs, unit targets, and the smallest c_out."""
     sigma = torch.tensor(level, dtype=torch.float64)
     c = Preconditioning.at(sigma)
     one = torch.ones_like(sigma)
     torch.testing.assert_close(c.inner**2 * (1 + sigma**2), one)
     # The target of F is ((1 - skip) clean - skip noise) / out.
     torch.testing.assert_close((1 - c.skip) ** 2 + c.skip**2 * sigma**2, c.out**2)
-    # The derivative of that sum by skip vanishes: skip is the best linear estimate.
+    # The derivative of that sum with respect to skip is 0: skip is the best linear estimate.
     torch.testing.assert_close(c.skip * (1 + sigma**2), one)
     torch.testing.assert_close(c.noise.exp(), sigma)
 

@@ -1,4 +1,4 @@
-"""Samplers and preconditioning, by what must hold for any network."""
+"""Samplers, with networks for which the exact result is known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rs_superres.diffusion.samplers import ddim, ddpm, dpm_solver, euler
+from rs_superres.diffusion.samplers import ddim, dpm_solver, euler
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 
 SCHEDULE = LinearSchedule()
@@ -16,66 +16,51 @@ SIGNAL = SCHEDULE.signal()
 
 
 def images(seed: int) -> tuple[Tensor, Tensor]:
-    """A clean image in [-1, 1] and noise, (2, 3, 4, 5)."""
+    """Draw a clean image in [-1, 1] and standard normal noise, (2, 3, 4, 5) each."""
     generator = torch.Generator().manual_seed(seed)
     clean = 2 * torch.rand(2, 3, 4, 5, generator=generator) - 1
     return clean, torch.randn(2, 3, 4, 5, generator=generator)
 
 
 class PointMass:
-    """The exact network for data that is one image, counting its evaluations."""
+    """The exact network for data that consist of one image; it records its noise levels."""
 
     def __init__(self, clean: Tensor) -> None:
         self.clean = clean
-        self.told: list[float] = []
+        self.levels: list[float] = []
 
     def noise(self, x: Tensor, level: Tensor) -> Tensor:
         assert level.shape == (len(x), 1)
-        self.told.append(float(level[0]))
-        # The schedule's own a: 1 - g^2 has no digits left in float32 where a is nearly 1.
+        self.levels.append(float(level[0]))
+        # Look a up in the schedule: in float32, 1 - level^2 cancels where a is nearly 1.
         a = SIGNAL[(SIGNAL.sqrt() - level[0]).abs().argmin()]
         return (x - a.sqrt() * self.clean) / (1 - a).sqrt()
 
     def denoised(self, x: Tensor, sigma: float) -> Tensor:
         assert x.shape == self.clean.shape
-        self.told.append(sigma)
+        self.levels.append(sigma)
         return self.clean
 
 
 @pytest.mark.parametrize("steps", [1, 3, 8])
-def test_euler_lands_on_a_point_mass(steps: int) -> None:
+def test_euler_reaches_a_point_mass(steps: int) -> None:
     clean, noise = images(0)
     exact = PointMass(clean)
     sigmas = karras_sigmas(steps, sigma_min=0.02, sigma_max=8, rho=7)
     torch.testing.assert_close(euler(exact.denoised, noise * 8, sigmas), clean)
-    assert exact.told == sigmas[:-1]
+    assert exact.levels == sigmas[:-1]
 
 
 @pytest.mark.parametrize("steps", [1, 7, 50])
-def test_ddim_lands_on_a_point_mass(steps: int) -> None:
+def test_ddim_reaches_a_point_mass(steps: int) -> None:
     clean, noise = images(1)
     exact = PointMass(clean)
     torch.testing.assert_close(ddim(exact.noise, noise, SCHEDULE, steps), clean, rtol=0, atol=1e-3)
-    assert exact.told == [float(SIGNAL[t].sqrt()) for t in SCHEDULE.subsequence(steps)]
+    assert exact.levels == [float(SIGNAL[t].sqrt()) for t in SCHEDULE.subsequence(steps)]
 
 
-@pytest.mark.parametrize("steps", [1, 7, 50])
-def test_ddpm_lands_on_a_point_mass(steps: int) -> None:
-    clean, noise = images(2)
-    exact, drawn = PointMass(clean), []
-
-    def draw(i: int) -> Tensor:
-        drawn.append(i)
-        return torch.randn(clean.shape, generator=torch.Generator().manual_seed(i))
-
-    out = ddpm(exact.noise, noise, SCHEDULE, steps, draw)
-    torch.testing.assert_close(out, clean, rtol=0, atol=1e-3)
-    assert len(exact.told) == steps
-    assert drawn == list(range(steps - 1))  # the last step adds none
-
-
-def test_euler_follows_the_flow_of_gaussian_data() -> None:
-    """For data of deviation 1, x / sqrt(1 + sigma^2) is constant along the exact flow."""
+def test_euler_is_first_order_on_gaussian_data() -> None:
+    """For data of standard deviation 1, x / sqrt(1 + sigma^2) is constant along the exact ODE."""
     _, noise = images(3)
     exact = noise / math.sqrt(1 + 8**2)
     errors = []
@@ -84,11 +69,11 @@ def test_euler_follows_the_flow_of_gaussian_data() -> None:
         out = euler(lambda x, sigma: x / (1 + sigma**2), noise, sigmas)
         errors.append(float((out - exact).norm() / exact.norm()))
     assert errors[1] < 0.04
-    assert errors[0] / errors[1] == pytest.approx(2, rel=0.2)  # a method of first order
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.2)
 
 
 class Gaussian:
-    """The exact network for data of one mean and deviation, and the exact end of the flow."""
+    """The exact network for normally distributed data, and the exact solution of the ODE."""
 
     def __init__(self, mean: float, deviation: float) -> None:
         self.mean, self.deviation, self.evaluations = mean, deviation, 0
@@ -100,14 +85,14 @@ class Gaussian:
         return (x - g * self.mean) * s / (g**2 * self.deviation**2 + s**2)
 
     def end(self, x: Tensor) -> Tensor:
-        """(x - g mean) / deviation of x is constant along the flow."""
+        """The solution: (x - g mean) / (standard deviation of x) is constant along the ODE."""
         a = SIGNAL[-1].double()
         scale = self.deviation / (a * self.deviation**2 + 1 - a).sqrt()
         return self.mean + (x - a.sqrt() * self.mean) * scale
 
 
 @pytest.mark.parametrize("deviation", [0.1, 0.3, 0.6])
-def test_dpm_solver_follows_the_flow_of_gaussian_data(deviation: float) -> None:
+def test_dpm_solver_is_second_order_on_gaussian_data(deviation: float) -> None:
     x = images(6)[1].double()
     errors = []
     for steps in (20, 40, 80):
@@ -116,20 +101,20 @@ def test_dpm_solver_follows_the_flow_of_gaussian_data(deviation: float) -> None:
         assert exact.evaluations == steps
         errors.append(float((out - exact.end(x)).norm() / (exact.end(x) - 0.3).norm()))
     assert errors[0] < 0.03
-    assert errors[0] / errors[1] > 3  # a method of second order
+    assert errors[0] / errors[1] > 3
     assert errors[1] / errors[2] > 2
     by_ddim = ddim(exact.noise, x, SCHEDULE, 50)
     assert errors[0] < float((by_ddim - exact.end(x)).norm() / (exact.end(x) - 0.3).norm()) / 2
 
 
-def test_dpm_solver_and_ddim_lead_to_the_same_image() -> None:
+def test_dpm_solver_and_ddim_converge_to_the_same_image() -> None:
     x, exact = images(7)[1].double(), Gaussian(-0.2, 0.4)
     ours, theirs = (f(exact.noise, x, SCHEDULE, 2000) for f in (dpm_solver, ddim))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=5e-3)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7])
-def test_dpm_solver_lands_on_a_point_mass(steps: int) -> None:
+def test_dpm_solver_reaches_a_point_mass(steps: int) -> None:
     clean, noise = images(8)
 
     def exact(x: Tensor, level: Tensor) -> Tensor:

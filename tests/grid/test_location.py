@@ -1,4 +1,4 @@
-"""Where on the Earth a grid lies: known pixels on the ground, judged by the ellipsoid."""
+"""Where a grid lies on the Earth, checked with known positions and pixel sizes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def grid(crs: str | None, transform: Affine | None, height: int = 40, width: int
     return Grid(Shape(height, width), transform, crs)
 
 
-def around(crs: str, longitude: float, latitude: float, turned: Affine) -> Grid:
-    """A grid in a CRS whose first corner is a place on the Earth."""
+def grid_at(crs: str, longitude: float, latitude: float, pixel: Affine) -> Grid:
+    """A grid in a CRS whose upper left corner has the given longitude and latitude."""
     (x,), (y,) = transform(WGS84, crs, [longitude], [latitude])
-    return grid(crs, Affine.translation(x, y) @ turned)
+    return grid(crs, Affine.translation(x, y) @ pixel)
 
 
 NORTH_UP = Affine.scale(10, -10)
@@ -33,22 +33,22 @@ NORTH_UP = Affine.scale(10, -10)
     [
         ("EPSG:32633", 15, 50),
         ("EPSG:32660", 179.99, -17),  # across the antimeridian
-        ("EPSG:3035", -8, 40),  # equal area, far from its middle: turned by 12 degrees
+        ("EPSG:3035", -8, 40),  # equal area, far from its centre: north is off by 12 degrees
         ("EPSG:5070", -122, 45),
-        ("EPSG:3413", 0, 78),  # polar: north is anywhere
+        ("EPSG:3413", 0, 78),  # polar: any direction can be north
         ("EPSG:3031", 100, -78),
     ],
 )
 @pytest.mark.parametrize(
-    "turned",
+    "pixel",
     [NORTH_UP, Affine.scale(10, 10), Affine.rotation(30) @ NORTH_UP, Affine.scale(5, -20)],
     ids=["north-up", "south-up", "rotated", "oblong"],
 )
-def test_pixel_size_is_that_of_the_projection(
-    crs: str, longitude: float, latitude: float, turned: Affine
+def test_pixel_size_in_projected_crs(
+    crs: str, longitude: float, latitude: float, pixel: Affine
 ) -> None:
-    found = pixel_size(around(crs, longitude, latitude, turned))
-    assert found == pytest.approx(10, rel=0.03)
+    size = pixel_size(grid_at(crs, longitude, latitude, pixel))
+    assert size == pytest.approx(10, rel=0.03)
 
 
 def test_pixel_size_of_a_sheared_grid() -> None:
@@ -58,14 +58,14 @@ def test_pixel_size_of_a_sheared_grid() -> None:
 
 @pytest.mark.parametrize("latitude", [0, 45, -60, 80])
 def test_pixel_size_in_degrees(latitude: float) -> None:
-    """A thousandth of a degree: shorter from west to east by the cosine of the latitude."""
-    made = grid(WGS84, Affine(0.001, 0, 20, 0, -0.001, latitude + 0.02))
-    wanted = 0.001 * DEGREE * math.sqrt(math.cos(math.radians(latitude)))
-    assert pixel_size(made) == pytest.approx(wanted, rel=0.01)
+    """A degree of longitude is shorter by the cosine of the latitude."""
+    degrees = grid(WGS84, Affine(0.001, 0, 20, 0, -0.001, latitude + 0.02))
+    expected = 0.001 * DEGREE * math.sqrt(math.cos(math.radians(latitude)))
+    assert pixel_size(degrees) == pytest.approx(expected, rel=0.01)
 
 
-def test_pixel_size_in_feet_is_in_metres() -> None:
-    assert pixel_size(around("EPSG:2263", -74, 40.7, NORTH_UP)) == pytest.approx(3.048, rel=0.01)
+def test_pixel_size_of_a_crs_in_feet_is_in_metres() -> None:
+    assert pixel_size(grid_at("EPSG:2263", -74, 40.7, NORTH_UP)) == pytest.approx(3.048, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -79,18 +79,18 @@ def test_pixel_size_in_feet_is_in_metres() -> None:
     ],
     ids=["nothing", "no CRS", "no transform", "local", "not on this planet"],
 )
-def test_nowhere_on_a_map(nowhere: Grid) -> None:
+def test_grid_without_a_place_on_the_earth(nowhere: Grid) -> None:
     assert place_of(nowhere) is None
     assert pixel_size(nowhere) is None
 
 
-@pytest.mark.parametrize("turned", [NORTH_UP, Affine.rotation(30) @ NORTH_UP])
-def test_place_holds_the_corners(turned: Affine) -> None:
-    made = around("EPSG:32633", 15, 50, turned)
-    place = place_of(made)
+@pytest.mark.parametrize("pixel", [NORTH_UP, Affine.rotation(30) @ NORTH_UP])
+def test_place_contains_the_corners(pixel: Affine) -> None:
+    source = grid_at("EPSG:32633", 15, 50, pixel)
+    place = place_of(source)
     assert place is not None
-    assert made.transform is not None
-    xs, ys = zip(*(made.transform @ c for c in ((0, 0), (60, 0), (0, 40), (60, 40))), strict=True)
+    assert source.transform is not None
+    xs, ys = zip(*(source.transform @ c for c in ((0, 0), (60, 0), (0, 40), (60, 40))), strict=True)
     longitudes, latitudes = transform("EPSG:32633", WGS84, xs, ys)
     assert place.west <= min(longitudes) + 1e-9
     assert place.east >= max(longitudes) - 1e-9
@@ -107,7 +107,8 @@ KILOMETRE = 1000 / DEGREE
     [
         (0, 0, True),
         (0.005, 0.005, True),
-        (0.01 + 1.99 * KILOMETRE, 0, True),  # half as many metres to a degree at 60 degrees
+        # At 60 degrees, a degree of longitude has half as many metres as one of latitude.
+        (0.01 + 1.99 * KILOMETRE, 0, True),
         (0.01 + 2.05 * KILOMETRE, 0, False),
         (-0.01 - 1.99 * KILOMETRE, 0, True),
         (-0.01 - 2.05 * KILOMETRE, 0, False),
@@ -126,12 +127,12 @@ def test_near(east: float, north: float, near: bool) -> None:
 
 
 def test_near_across_the_antimeridian() -> None:
-    across = place_of(around("EPSG:32660", 179.999, -17, NORTH_UP))
+    across = place_of(grid_at("EPSG:32660", 179.999, -17, NORTH_UP))
     assert across is not None
     assert across.west < 180 < across.east < across.west + 0.02
     assert across.near(across, 1000)
     for longitude, near in ((-179.99, True), (179.9, False), (179.995, True), (-179.9, False)):
-        other = place_of(around("EPSG:32601", longitude, -17, NORTH_UP))
+        other = place_of(grid_at("EPSG:32601", longitude, -17, NORTH_UP))
         assert other is not None
         assert across.near(other, 1000) is near, longitude
         assert other.near(across, 1000) is near, longitude

@@ -1,4 +1,4 @@
-"""A result comes back to its source: nearly, locally, and never away from the truth."""
+"""Consistency: results downsample to their source, locally, and never move away from a truth."""
 
 from __future__ import annotations
 
@@ -15,71 +15,77 @@ from rs_superres.image.degradation import kernel_matrix
 from tests.rasters import Array
 
 KERNELS = ("bicubic", "area", "gaussian")
-FIELD = 40
-"""Source cells of a side."""
-AROUND = 90
-"""Output pixels on either side that a field goes on for."""
+SIDE = 40
+"""Source pixels of a side of the test images."""
+PADDING = 90
+"""Mirrored output pixels on either side of the test images."""
 
 
-def zoom(scale: str, side: int = FIELD) -> Zoom:
+def zoom(scale: str, side: int = SIDE) -> Zoom:
     return Zoom.by_scale(Grid(Shape(side, side), None), scale)
 
 
 def project(
-    config: ConsistencyConfig, along: Zoom, made: Array, source: Array, pixels: range
+    config: ConsistencyConfig, along: Zoom, result: Array, source: Array, pixels: range
 ) -> Array:
-    """The projection of a square window of a field, as a cell of the lattice is projected."""
-    around = reach(along)
-    wide = range(pixels.start - around, pixels.stop + around)
-    cells = range(-12, along.rows.source + 12)
-    mirrored = np.pad(made, ((0, 0), (AROUND, AROUND), (AROUND, AROUND)), mode="symmetric")
-    beyond = np.pad(source, ((0, 0), (12, 12), (12, 12)), mode="symmetric")
-    part = np.s_[AROUND + wide.start : AROUND + wide.stop]
-    projection = Projection(config, (along.rows, along.columns), (wide, wide), (cells, cells))
-    out = projection(mirrored[:, part, part], beyond, width=255.0)
-    return out[:, around:-around, around:-around]
+    """Correct a square window of a result, as a cell of the lattice is corrected."""
+    margin = reach(along)
+    wide = range(pixels.start - margin, pixels.stop + margin)
+    source_pixels = range(-12, along.rows.source + 12)
+    padding = (0, 0), (PADDING, PADDING), (PADDING, PADDING)
+    mirrored = np.pad(result, padding, mode="symmetric")
+    mirrored_source = np.pad(source, ((0, 0), (12, 12), (12, 12)), mode="symmetric")
+    part = np.s_[PADDING + wide.start : PADDING + wide.stop]
+    projection = Projection(
+        config, (along.rows, along.columns), (wide, wide), (source_pixels, source_pixels)
+    )
+    out = projection(mirrored[:, part, part], mirrored_source, width=255.0)
+    return out[:, margin:-margin, margin:-margin]
 
 
-def fields(scale: str, seed: int = 0) -> tuple[Zoom, Array, Array]:
-    along, chance = zoom(scale), np.random.default_rng(seed)
+def images(scale: str, seed: int = 0) -> tuple[Zoom, Array, Array]:
+    """Draw a result and an unrelated source, two bands of normal noise each."""
+    along, generator = zoom(scale), np.random.default_rng(seed)
     side = along.output.shape.height
-    return along, chance.normal(size=(2, side, side)), chance.normal(size=(2, FIELD, FIELD))
+    return along, generator.normal(size=(2, side, side)), generator.normal(size=(2, SIDE, SIDE))
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("scale", ["1.25", "2", "3.7", "8"])
-def test_what_comes_back_is_the_source(kernel: Kernel, scale: str) -> None:
-    along, made, source = fields(scale)
+def test_corrected_results_downsample_to_the_source(kernel: Kernel, scale: str) -> None:
+    along, result, source = images(scale)
     side = along.output.shape.height
-    out = project(ConsistencyConfig(kernel=kernel), along, made, source, range(side))
-    back = kernel_matrix(kernel, FIELD, side)
-    before, after = (source - back @ y @ back.T for y in (made, out))
-    allowed = 0.09 if kernel == "gaussian" else 0.02  # the Gaussian's inverse reaches farther
-    assert after.std() < allowed * before.std()
+    out = project(ConsistencyConfig(kernel=kernel), along, result, source, range(side))
+    down = kernel_matrix(kernel, SIDE, side)
+    before, after = (source - down @ y @ down.T for y in (result, out))
+    remaining = 0.09 if kernel == "gaussian" else 0.02  # a Gaussian's inverse is wider
+    assert after.std() < remaining * before.std()
 
 
-def test_pillow_brings_it_back_too() -> None:
-    along, made, source = fields("2.5", seed=1)
+def test_pillow_downsamples_corrected_results_to_the_source() -> None:
+    along, result, source = images("2.5", seed=1)
     side = along.output.shape.height
-    out = project(ConsistencyConfig(), along, made, source, range(side))
+    out = project(ConsistencyConfig(), along, result, source, range(side))
 
     def error(image: Array) -> float:
         shrunk = Image.fromarray(image.astype(np.float32)).resize(
-            (FIELD, FIELD), Image.Resampling.BICUBIC
+            (SIDE, SIDE), Image.Resampling.BICUBIC
         )
         return float(np.std(np.asarray(shrunk) - source[0]))
 
-    assert error(made[0]) > 0.5
+    assert error(result[0]) > 0.5
     assert error(out[0]) < 0.02
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_it_never_leads_away_from_a_truth(kernel: Kernel) -> None:
-    """The projection of an image on all that come back to the source: the truth is one of them."""
-    along, made, truth = (*fields("3")[:2], np.random.default_rng(5).normal(size=(2, 120, 120)))
-    back = kernel_matrix(kernel, FIELD, 120)
-    out = project(ConsistencyConfig(kernel=kernel), along, made, back @ truth @ back.T, range(120))
-    assert ((out - truth) ** 2).mean() < ((made - truth) ** 2).mean()
+def test_corrected_results_are_nearer_to_a_truth_of_the_source(kernel: Kernel) -> None:
+    """Truth downsamples to the source, and projection approaches all images that do."""
+    along, result, _ = images("3")
+    truth = np.random.default_rng(5).normal(size=(2, 120, 120))
+    down = kernel_matrix(kernel, SIDE, 120)
+    source = down @ truth @ down.T
+    out = project(ConsistencyConfig(kernel=kernel), along, result, source, range(120))
+    assert ((out - truth) ** 2).mean() < ((result - truth) ** 2).mean()
 
 
 @settings(max_examples=25, deadline=None)
@@ -89,38 +95,40 @@ def test_it_never_leads_away_from_a_truth(kernel: Kernel) -> None:
     scale=st.sampled_from(("1.3", "2", "3.7")),
     kernel=st.sampled_from(KERNELS),
 )
-def test_any_window_alone_is_that_of_the_whole(
+def test_a_window_is_corrected_as_in_the_complete_scene(
     start: int, size: int, scale: str, kernel: Kernel
 ) -> None:
-    along, made, source = fields(scale)
+    along, result, source = images(scale)
     side = along.output.shape.height
     first = min(start, side - 1)
     pixels = range(first, min(side, first + size))
     config = ConsistencyConfig(kernel=kernel)
-    alone = project(config, along, made, source, pixels)
-    whole = project(config, along, made, source, range(side))
+    window = project(config, along, result, source, pixels)
+    scene = project(config, along, result, source, range(side))
     inside = np.s_[pixels.start : pixels.stop]
-    np.testing.assert_allclose(alone, whole[:, inside, inside], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(window, scene[:, inside, inside], rtol=0, atol=1e-12)
 
 
-def test_the_noise_level_is_granted() -> None:
-    along, made, source = fields("2")
+def test_differences_within_the_noise_level_are_left() -> None:
+    along, result, source = images("2")
     side = along.output.shape.height
     config = ConsistencyConfig(noise=0.5 / 255)
-    back = kernel_matrix("bicubic", FIELD, side)
-    near = back @ made @ back.T + 0.4 * np.sign(source)
-    np.testing.assert_allclose(project(config, along, made, near, range(side)), made, atol=1e-12)
-    far = project(config, along, made, source, range(side))
-    assert np.abs(source - back @ far @ back.T).max() == pytest.approx(0.5, abs=0.1)
+    down = kernel_matrix("bicubic", SIDE, side)
+    near = down @ result @ down.T + 0.4 * np.sign(source)
+    unchanged = project(config, along, result, near, range(side))
+    np.testing.assert_allclose(unchanged, result, atol=1e-12)
+    corrected = project(config, along, result, source, range(side))
+    assert np.abs(source - down @ corrected @ down.T).max() == pytest.approx(0.5, abs=0.1)
 
 
-def test_cells_that_the_result_does_not_cover_say_nothing() -> None:
-    inner = AxisMapping.stepping(20, 25, step=0.5, start=3.25)
-    told = footprints(ConsistencyConfig(), inner, range(-10, 40), range(20)).any(axis=1)
-    assert list(np.flatnonzero(told)) == list(inner.covered()) == list(range(4, 15))
+def test_footprints_are_zero_where_the_result_covers_no_source_pixel() -> None:
+    axis = AxisMapping.stepping(20, 25, step=0.5, start=3.25)
+    used = footprints(ConsistencyConfig(), axis, range(-10, 40), range(20)).any(axis=1)
+    assert list(np.flatnonzero(used)) == list(axis.covered()) == list(range(4, 15))
 
 
-def test_a_window_s_border_is_none_of_the_scene_s() -> None:
+def test_footprints_are_zero_where_the_window_cuts_the_kernel() -> None:
+    """Only the scene's edge truncates a kernel, not a window's border."""
     axis = AxisMapping.over_extent(30, 90)
-    told = footprints(ConsistencyConfig(), axis, range(30, 60), range(30)).any(axis=1)
-    assert list(np.flatnonzero(told)) == list(range(12, 18))
+    used = footprints(ConsistencyConfig(), axis, range(30, 60), range(30)).any(axis=1)
+    assert list(np.flatnonzero(used)) == list(range(12, 18))

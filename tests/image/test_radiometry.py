@@ -1,4 +1,4 @@
-"""Digital numbers to network values and back, holes, and the dtype's limits."""
+"""Digital numbers to network values and back, holes, and limits of dtypes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from hypothesis.extra import numpy as arrays
 
 from rs_superres.image.radiometry import (
     DTYPES,
-    GREATEST,
+    LARGEST_NETWORK_VALUE,
     SINGLE,
     ValueRange,
+    eroded,
     fill_holes,
     limits,
     quantise,
@@ -21,7 +22,7 @@ from rs_superres.image.radiometry import (
 )
 
 INTEGERS = tuple(d for d in DTYPES if np.dtype(d).kind in "iu")
-SHORT = tuple(d for d in SINGLE if np.dtype(d).kind in "iu")
+EXACT_INTEGERS = tuple(d for d in SINGLE if np.dtype(d).kind in "iu")
 ranges = st.builds(
     lambda low, width: ValueRange(low, low + width), st.floats(-3e4, 6e4), st.floats(1, 6e4)
 )
@@ -30,51 +31,56 @@ ranges = st.builds(
 # Ranges
 
 
-@given(found=ranges)
-def test_the_ends_map_to_one(found: ValueRange) -> None:
-    ends = np.array([found.low, (found.low + found.high) / 2, found.high])
-    np.testing.assert_allclose(found.to_network(ends), [-1, 0, 1], atol=1e-6)
-    np.testing.assert_allclose(
-        found.from_network(np.array([-1.0, 1.0])), [found.low, found.high], atol=1e-6
-    )
-    assert found.centre == ends[1]
-    assert found.from_network(np.array([0.0]))[0] == pytest.approx(found.centre)
-    assert found.centre + found.half == pytest.approx(found.high)
+@given(value_range=ranges)
+def test_the_ends_map_to_minus_one_and_one(value_range: ValueRange) -> None:
+    low, high = value_range.low, value_range.high
+    numbers = np.array([low, (low + high) / 2, high])
+    np.testing.assert_allclose(value_range.to_network(numbers), [-1, 0, 1], atol=1e-6)
+    ends = value_range.from_network(np.array([-1.0, 1.0]))
+    np.testing.assert_allclose(ends, [low, high], atol=1e-6)
+    assert value_range.centre == numbers[1]
+    assert value_range.from_network(np.array([0.0]))[0] == pytest.approx(value_range.centre)
+    assert value_range.centre + value_range.half == pytest.approx(high)
 
 
-@given(found=ranges, values=arrays.arrays(np.float64, 9, elements=st.floats(-1e5, 1e5)))
-def test_the_map_is_inverted_beyond_its_ends_too(
-    found: ValueRange, values: npt.NDArray[np.float64]
+@given(value_range=ranges, values=arrays.arrays(np.float64, 9, elements=st.floats(-1e5, 1e5)))
+def test_values_beyond_the_ends_are_converted_back(
+    value_range: ValueRange, values: npt.NDArray[np.float64]
 ) -> None:
-    back = found.from_network(found.to_network(values))
-    # Single precision between the two: 6e-8 of the largest network value, in digital numbers.
-    half = (found.high - found.low) / 2
-    reach = np.abs(found.to_network(values)).max() + 1
-    np.testing.assert_allclose(back, values, rtol=0, atol=2e-7 * half * reach)
+    network_values = value_range.to_network(values)
+    # float32 in between: an error of 6e-8 of the largest network value, in digital numbers.
+    largest = np.abs(network_values).max() + 1
+    np.testing.assert_allclose(
+        value_range.from_network(network_values),
+        values,
+        rtol=0,
+        atol=2e-7 * value_range.half * largest,
+    )
 
 
-def test_what_stands_in_a_hole_is_bounded_and_warns_of_nothing() -> None:
-    signalling = np.array([0x7F800001], dtype=np.uint32).view(np.float32)
-    hidden = np.array([np.inf, -np.inf, 1e300, -3e38, np.nan, 0.0])
-    wanted = np.array([GREATEST, -GREATEST, GREATEST, -GREATEST, np.nan, -1], dtype=np.float32)
-    for low, high in ((0.0, 2.0), (0.0, 1e-300)):
-        found = ValueRange(low, high)
-        np.testing.assert_array_equal(found.to_network(hidden), wanted)
-        assert np.isnan(found.to_network(signalling)).all()
+def test_odd_values_are_clipped_without_a_warning() -> None:
+    """Invalid pixels can hold anything."""
+    most = LARGEST_NETWORK_VALUE
+    odd = np.array([np.inf, -np.inf, 1e300, -3e38, np.nan, 0.0])
+    expected = np.array([most, -most, most, -most, np.nan, -1], dtype=np.float32)
+    signalling_nan = np.array([0x7F800001], dtype=np.uint32).view(np.float32)
+    for value_range in (ValueRange(0.0, 2.0), ValueRange(0.0, 1e-300)):
+        np.testing.assert_array_equal(value_range.to_network(odd), expected)
+        assert np.isnan(value_range.to_network(signalling_nan)).all()
 
 
-@pytest.mark.parametrize("dtype", SHORT)
-def test_every_integer_survives_the_way_there_and_back(dtype: str) -> None:
+@pytest.mark.parametrize("dtype", EXACT_INTEGERS)
+def test_every_integer_survives_conversion_and_back(dtype: str) -> None:
     limits = np.iinfo(dtype)
     numbers = np.arange(limits.min, limits.max + 1).astype(dtype)[None, None]
-    for found in (ValueRange(0.0, 255.0), ValueRange(100.5, 3071.25)):
-        back = quantise(found.from_network(found.to_network(numbers)), dtype, None)
+    for value_range in (ValueRange(0.0, 255.0), ValueRange(100.5, 3071.25)):
+        back = quantise(value_range.from_network(value_range.to_network(numbers)), dtype, None)
         np.testing.assert_array_equal(back, numbers)
 
 
 def test_range_of_samples() -> None:
-    found = ValueRange.of_samples(np.arange(0, 10_001, dtype=np.uint16))
-    assert (found.low, found.high) == (50, 9950)
+    many = ValueRange.of_samples(np.arange(0, 10_001, dtype=np.uint16))
+    assert (many.low, many.high) == (50, 9950)
     assert ValueRange.of_samples(np.array([], dtype=np.uint16)) == ValueRange(0.0, 1.0)
     constant = ValueRange.of_samples(np.full((3, 4), 7, dtype=np.int16))
     assert constant == ValueRange(7.0, 8.0)
@@ -99,13 +105,13 @@ def test_nodata_is_not_valid(dtype: str, nodata: float | None, valid: list[bool]
     assert valid_by_value(values, nodata).tolist() == valid
 
 
-def test_what_is_no_finite_number_is_not_valid() -> None:
+def test_nan_and_infinities_are_not_valid() -> None:
     values = np.array([[np.nan, np.inf], [-np.inf, -9999.0], [0.0, 1.0]], dtype=np.float32)
     for nodata in (None, float("nan")):
-        found = valid_by_value(values, nodata)
-        assert found.tolist() == [[False, False], [False, True], [True, True]]
+        valid = valid_by_value(values, nodata)
+        assert valid.tolist() == [[False, False], [False, True], [True, True]]
     assert valid_by_value(values, -9999.0).tolist()[1] == [False, False]
-    # As tags write a single's least value: with more digits than it has.
+    # Tags can hold a float32 with more digits than it has.
     for written in (-3.4028234663852886e38, 0.1):
         assert not valid_by_value(np.array([written], dtype=np.float32), written).any()
 
@@ -114,20 +120,20 @@ def test_what_is_no_finite_number_is_not_valid() -> None:
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_halves_go_to_even_and_the_rest_is_clipped(dtype: str) -> None:
+def test_halves_round_to_even_and_values_are_clipped(dtype: str) -> None:
     limits = np.iinfo(dtype)
     values = np.array([0.5, 1.5, 2.5, 3.4999, 1e10, -1e10])
-    wanted = [0, 2, 2, 3, limits.max, limits.min]
+    expected = [0, 2, 2, 3, limits.max, limits.min]
     out = quantise(values, dtype, None)
     assert out.dtype == dtype
-    assert out.tolist() == wanted
+    assert out.tolist() == expected
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-@pytest.mark.parametrize("where", ["least", "greatest", "within"])
-def test_integers_never_land_on_nodata(dtype: str, where: str) -> None:
+@pytest.mark.parametrize("where", ["smallest", "largest", "within"])
+def test_integers_never_become_nodata(dtype: str, where: str) -> None:
     limits = np.iinfo(dtype)
-    nodata = {"least": limits.min, "greatest": limits.max, "within": 5}[where]
+    nodata = {"smallest": limits.min, "largest": limits.max, "within": 5}[where]
     values = nodata + np.array([-1e10, -1, -0.5, -0.4, 0, 0.4, 0.5, 1, 1e10])
     out = quantise(values, dtype, float(nodata)).astype(np.int64)
     assert nodata not in out
@@ -141,32 +147,32 @@ def test_integers_never_land_on_nodata(dtype: str, where: str) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "bits"), [("uint8", 1), ("uint8", 4), ("uint16", 12)])
-def test_fewer_bits_hold_less(dtype: str, bits: int) -> None:
-    most = 2**bits - 1
-    values = np.array([-1.0, 0.4, most + 0.4, most + 0.6, 1e9])
-    assert quantise(values, dtype, None, bits).tolist() == [0, 0, most, most, most]
-    assert quantise(values, dtype, most, bits).tolist() == [0, 0, *[most - 1] * 3]
-    assert limits(dtype, bits) == (0, most)
+def test_fewer_bits_have_a_lower_limit(dtype: str, bits: int) -> None:
+    largest = 2**bits - 1
+    values = np.array([-1.0, 0.4, largest + 0.4, largest + 0.6, 1e9])
+    assert quantise(values, dtype, None, bits).tolist() == [0, 0, largest, largest, largest]
+    assert quantise(values, dtype, largest, bits).tolist() == [0, 0, *[largest - 1] * 3]
+    assert limits(dtype, bits) == (0, largest)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_limits_of_a_dtype_are_its_own(dtype: str) -> None:
-    least, most = limits(dtype)
-    assert np.array([least, most]).astype(dtype).tolist() == [least, most]
+def test_limits_are_those_of_the_dtype(dtype: str) -> None:
+    smallest, largest = limits(dtype)
+    assert np.array([smallest, largest]).astype(dtype).tolist() == [smallest, largest]
     if np.dtype(dtype).kind == "f":
-        assert -least == most == np.finfo(dtype).max
+        assert -smallest == largest == np.finfo(dtype).max
     else:
-        assert int(most) - int(least) + 1 == 2 ** (8 * np.dtype(dtype).itemsize)
+        assert int(largest) - int(smallest) + 1 == 2 ** (8 * np.dtype(dtype).itemsize)
 
 
 @pytest.mark.parametrize("nodata", [0.0, 1.0, -9999.0, 3.4028234663852886e38])
-def test_floats_never_land_on_nodata(nodata: float) -> None:
+def test_floats_never_become_nodata(nodata: float) -> None:
     values = np.array([nodata, 0.25, -7.5])
     out = quantise(values, "float32", nodata)
     assert out.dtype == np.float32
     assert out[0] != np.float32(nodata)
     assert np.isfinite(out[0])
-    # The nearest that there is, towards 0.
+    # The next float towards 0, or above 0 if nodata is 0.
     nearest = np.nextafter(np.float32(nodata), np.float32(0))
     assert out[0] == (nearest if nodata else np.finfo(np.float32).smallest_subnormal)
     assert out[1:].tolist() == [0.25, -7.5]
@@ -177,14 +183,14 @@ def test_nan_as_nodata_changes_nothing() -> None:
     assert quantise(np.array([0.5, -7.5]), "float32", float("nan")).tolist() == [0.5, -7.5]
 
 
-def test_floats_beyond_their_dtype_are_its_greatest() -> None:
-    greatest = float(np.finfo(np.float32).max)
-    beyond = quantise(np.array([1e39, -1e300, 3.0]), "float32", None)
-    assert beyond.tolist() == [greatest, -greatest, 3.0]
-    assert quantise(np.array([-1e39]), "float32", -greatest)[0] > -greatest  # never nodata
+def test_floats_are_clipped_to_their_dtype() -> None:
+    largest = float(np.finfo(np.float32).max)
+    clipped = quantise(np.array([1e39, -1e300, 3.0]), "float32", None)
+    assert clipped.tolist() == [largest, -largest, 3.0]
+    assert quantise(np.array([-1e39]), "float32", -largest)[0] > -largest  # not nodata
 
 
-def test_a_nodata_that_the_dtype_does_not_hold_changes_nothing() -> None:
+def test_nodata_outside_the_dtype_changes_nothing() -> None:
     assert quantise(np.array([0.4, 255.2]), "uint8", -9999.0).tolist() == [0, 255]
     assert quantise(np.array([0.4, 255.2]), "uint8", float("nan")).tolist() == [0, 255]
 
@@ -195,7 +201,7 @@ masks = arrays.arrays(np.bool_, (2, 9, 11), elements=st.booleans())
 
 
 @given(valid=masks, seed=st.integers(0, 99))
-def test_filling_depends_on_nothing_hidden(valid: npt.NDArray[np.bool_], seed: int) -> None:
+def test_filling_does_not_depend_on_invalid_values(valid: npt.NDArray[np.bool_], seed: int) -> None:
     generator = np.random.default_rng(seed)
     values = generator.normal(size=valid.shape).astype(np.float32)
     other = np.where(valid, values, np.float32(np.nan))
@@ -205,7 +211,7 @@ def test_filling_depends_on_nothing_hidden(valid: npt.NDArray[np.bool_], seed: i
     np.testing.assert_array_equal(filled[valid], values[valid])
     for i in range(2):
         if valid[i].any():
-            # Means of valid values and of means of them.
+            # All are means of valid values, or means of such means.
             low, high = values[i][valid[i]].min(), values[i][valid[i]].max()
             assert filled[i].min() >= low - 1e-5
             assert filled[i].max() <= high + 1e-5
@@ -214,7 +220,7 @@ def test_filling_depends_on_nothing_hidden(valid: npt.NDArray[np.bool_], seed: i
 
 
 @pytest.mark.parametrize("radius", [0, 1, 3, 16])
-def test_filling_reaches_its_radius_and_no_further(radius: int) -> None:
+def test_filling_reaches_exactly_its_radius(radius: int) -> None:
     valid = np.zeros((1, 50, 50), dtype=np.bool_)
     valid[:, 25, 25] = True
     values = np.full(valid.shape, 0.75, dtype=np.float32)
@@ -222,41 +228,50 @@ def test_filling_reaches_its_radius_and_no_further(radius: int) -> None:
     rows, columns = np.mgrid[:50, :50]
     near = np.maximum(np.abs(rows - 25), np.abs(columns - 25)) <= radius
     np.testing.assert_array_equal(filled[0], np.where(near, np.float32(0.75), 0))
-    assert np.array_equal(filled, fill_holes(values, valid)) == (radius == 16)  # as docs say
+    assert np.array_equal(filled, fill_holes(values, valid)) == (radius == 16)  # the default
 
 
 @given(row=st.integers(0, 20), column=st.integers(0, 20), seed=st.integers(0, 9))
-def test_filling_a_window_is_the_window_of_the_filled(row: int, column: int, seed: int) -> None:
-    """To the bit, where the window reaches the radius beyond what is compared."""
+def test_filling_a_window_equals_filling_the_scene(row: int, column: int, seed: int) -> None:
+    """The compared part lies the radius inside the window."""
     generator = np.random.default_rng(seed)
     values = generator.normal(size=(1, 40, 40)).astype(np.float32)
     valid = generator.random(values.shape) < 0.05
-    whole = fill_holes(values, valid, radius=5)
+    scene = fill_holes(values, valid, radius=5)
     window = np.s_[:, row : row + 20, column : column + 20]
     part = fill_holes(values[window], valid[window], radius=5)
-    np.testing.assert_array_equal(part[:, 5:-5, 5:-5], whole[window][:, 5:-5, 5:-5])
+    np.testing.assert_array_equal(part[:, 5:-5, 5:-5], scene[window][:, 5:-5, 5:-5])
 
 
-def test_filling_goes_ring_by_ring_by_means_of_neighbours() -> None:
+def test_each_ring_is_the_mean_of_known_neighbours() -> None:
     nan = np.nan
     values = np.array([[[2, nan, 4, nan, nan, nan, 8], [nan, nan, nan, 16, nan, nan, nan]]])
-    wanted = [[2, 3, 4, 10, 16, 8, 8], [2, 3, 10, 16, 16, 8, 8]]
-    np.testing.assert_allclose(fill_holes(values, np.isfinite(values))[0], wanted)
-    # A band's holes are its own.
+    expected = [[2, 3, 4, 10, 16, 8, 8], [2, 3, 10, 16, 16, 8, 8]]
+    np.testing.assert_allclose(fill_holes(values, np.isfinite(values))[0], expected)
+    # Bands are filled separately.
     two = np.concatenate((values, np.full_like(values, nan)))
     filled = fill_holes(two, np.isfinite(two))
-    np.testing.assert_allclose(filled, np.array([wanted, [[0] * 7] * 2]))
-    lonely = np.array([[[6, nan, nan, nan, 12.0]]])
-    np.testing.assert_allclose(fill_holes(lonely, np.isfinite(lonely)), [[[6, 6, 9, 12, 12]]])
+    np.testing.assert_allclose(filled, np.array([expected, [[0] * 7] * 2]))
+    line = np.array([[[6, nan, nan, nan, 12.0]]])
+    np.testing.assert_allclose(fill_holes(line, np.isfinite(line)), [[[6, 6, 9, 12, 12]]])
 
 
-def test_filling_in_double_precision_keeps_it() -> None:
+def test_filling_keeps_double_precision() -> None:
     values = np.array([[[1e9 + 0.125, np.nan, 1e9 + 0.125]]])
     filled = fill_holes(values, np.isfinite(values))
     assert filled.dtype == np.float64
     assert (filled == 1e9 + 0.125).all()
 
 
-def test_nothing_to_fill() -> None:
+def test_filling_returns_complete_values_themselves() -> None:
     values = np.ones((1, 4, 4), dtype=np.float32)
     assert fill_holes(values, np.ones(values.shape, dtype=np.bool_)) is values
+
+
+def test_eroded_keeps_pixels_whose_whole_square_is_valid() -> None:
+    valid = np.ones((7, 9), dtype=np.bool_)
+    assert eroded(valid, 2) is valid
+    valid[3, 2] = False
+    expected = np.ones((7, 9), dtype=np.bool_)
+    expected[1:6, 0:5] = False
+    np.testing.assert_array_equal(eroded(valid, 2), expected)

@@ -1,4 +1,4 @@
-"""Which devices and precisions there are."""
+"""Devices and precisions: which are accepted, what auto resolves to, what torch is set to."""
 
 from __future__ import annotations
 
@@ -11,17 +11,27 @@ from rs_superres.system.devices import ComputeSettings, resolve_device, resolve_
 CPU = torch.device("cpu")
 
 
-def test_devices() -> None:
+def test_known_devices() -> None:
     assert resolve_device("cpu") == CPU
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("abacus", "", "cpu:x", "meta", "cuda:99"):
-        with pytest.raises(InputError, match=f"device {name!r}") as caught:
-            resolve_device(name)
-        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["abacus", "", "cpu:x"])
+def test_unknown_devices_are_refused(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        resolve_device(name)
+    assert str(caught.value) == f"device {name!r}, expected auto, cpu, cuda, cuda:1 or mps"
+
+
+@pytest.mark.parametrize("name", ["meta", "cuda:99"])
+def test_missing_devices_are_refused(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        resolve_device(name)
+    assert str(caught.value) == f"device {name!r} is not on this machine; use device=cpu"
 
 
 @pytest.mark.parametrize("check", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])
-def test_auto_is_bf16_on_a_processor_that_multiplies_it(
+def test_auto_is_bf16_on_a_cpu_that_multiplies_bf16(
     check: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
@@ -33,22 +43,21 @@ def test_auto_is_bf16_on_a_processor_that_multiplies_it(
     assert resolve_precision("auto", torch.device("mps")) == "fp32"
 
 
-def test_auto_is_bf16_on_a_gpu_that_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_bf16_on_a_gpu_that_multiplies_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = torch.device("cuda")
-    for there, precision in ((True, "bf16"), (False, "fp32")):
+    for supported, precision in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(
             torch.cuda,
             "is_bf16_supported",
-            lambda including_emulation, there=there: there and not including_emulation,
+            lambda including_emulation, supported=supported: supported and not including_emulation,
         )
         assert resolve_precision("auto", cuda) == precision
     assert resolve_precision("fp16", cuda) == "fp16"
 
 
-def test_single_precision_is_single_on_a_gpu() -> None:
-    """By torch's default its convolutions would round to TF32 there."""
-    told = torch.backends.cudnn.conv  # type: ignore[attr-defined] # no stubs
-    before = told.fp32_precision
+def test_fp32_convolutions_do_not_round_to_tf32_on_a_gpu() -> None:
+    convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined] # no stubs
+    before = convolution.fp32_precision
     with ComputeSettings(steps=0, device=torch.device("cuda"), precision="fp32").computing():
-        assert told.fp32_precision == "ieee"
-    assert told.fp32_precision == before
+        assert convolution.fp32_precision == "ieee"
+    assert convolution.fp32_precision == before

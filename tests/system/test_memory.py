@@ -1,4 +1,4 @@
-"""The machine's memory, and what is refused before it is taken."""
+"""Memory of the machine and of this process, and the refusal of large allocations."""
 
 from __future__ import annotations
 
@@ -11,53 +11,62 @@ import numpy as np
 import pytest
 
 from rs_superres.errors import InputError
-from rs_superres.system.memory import check_memory, memory, peak, resident
+from rs_superres.system.memory import check_memory, forget_peak, memory, peak, resident
 
 
-def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_limit_applies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
     monkeypatch.setattr("rs_superres.system.memory.CGROUP_LIMITS", (tmp_path / "none", limit))
-    whole = memory()
-    assert whole > 10**8
+    physical = memory()
+    assert physical > 10**8
     limit.write_text("max\n")
-    assert memory() == whole
+    assert memory() == physical
     limit.write_text("50000000\n")
     assert memory() == 50_000_000
 
 
-def test_more_than_half_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_half_of_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rs_superres.system.memory.memory", lambda: 4 * 10**9)
     check_memory(2 * 10**9, "a block", "store it otherwise")
     with pytest.raises(InputError, match=r"a block would take 2\.1 GB .* 4\.0 GB; store it other"):
         check_memory(2_100_000_000, "a block", "store it otherwise")
 
 
-def test_memory_that_is_taken_shows() -> None:
+def test_allocated_memory_counts_as_resident_and_stays_in_the_peak() -> None:
     before = resident()
-    taken = np.ones(200_000_000, dtype=np.uint8)
-    assert resident() - before == pytest.approx(taken.nbytes, abs=50_000_000)
+    block = np.ones(200_000_000, dtype=np.uint8)
+    assert resident() - before == pytest.approx(block.nbytes, abs=50_000_000)
     assert peak() >= before + 150_000_000
-    del taken
+    del block
     assert peak() >= before + 150_000_000
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's way of keeping memory")
-def test_large_blocks_go_back_at_once() -> None:
-    """Blocks of 24 MB, freed but for small ones between: kept as a rule, given back when asked."""
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can forget the peak")
+def test_forget_peak_starts_again_from_what_is_held() -> None:
+    block = np.ones(200_000_000, dtype=np.uint8)
+    highest = peak()
+    del block
+    forget_peak()
+    assert peak() < highest - 150_000_000
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed blocks")
+def test_large_blocks_are_returned_at_once() -> None:
+    """Freed blocks of 24 MB with small ones between them, which glibc would keep."""
     code = """
 import numpy, sys
 from rs_superres.system.memory import resident, return_large_blocks
-if sys.argv[1] == "asked": return_large_blocks()
-del_ = numpy.ones(31 << 20, numpy.uint8); del del_  # glibc raises its threshold by what is freed
+if sys.argv[1] == "return": return_large_blocks()
+first = numpy.ones(31 << 20, numpy.uint8); del first  # glibc then keeps blocks of this size
 before = resident(); kept = []
 for _ in range(8):
     large = numpy.ones(24 << 20, numpy.uint8); kept.append(numpy.ones(100_000, numpy.uint8))
     del large; kept.append(numpy.ones(20 << 10, numpy.uint8))
 print(resident() - before)
 """
-    left = []
-    for way in ("asked", "not"):
-        run = subprocess.run([sys.executable, "-c", code, way], capture_output=True, check=True)
-        left.append(int(run.stdout))
-    assert left[0] < 5_000_000
-    assert left[1] > 15_000_000
+    held = {}
+    for mode in ("return", "keep"):
+        run = subprocess.run([sys.executable, "-c", code, mode], capture_output=True, check=True)
+        held[mode] = int(run.stdout)
+    assert held["return"] < 5_000_000
+    assert held["keep"] > 15_000_000
