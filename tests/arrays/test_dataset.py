@@ -96,7 +96,7 @@ def test_times_of_a_dataset(asked: Any) -> None:
     ("wish", "told"),
     [
         ({"rgb": ("a", "b", "d")}, "rgb names 'd', expected names of variables of one band .a, b."),
-        ({"rgb": ("a", "b")}, "--rgb names 2 bands, expected three"),
+        ({"rgb": ("a", "b")}, "rgb= lists 2 bands, expected three"),
         ({"nearest": ("photo",)}, "nearest names 'photo', expected"),
         ({"rgb": (1, 2, 3)}, "rgb or nearest goes by numbers .* names of variables: a, b"),
     ],
