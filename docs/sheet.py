@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rs_superres import zoo
-from rs_superres.demo import town
+from rs_superres.demo.synthetic_scene import render_scene
 from rs_superres.scene.image import EIGHT_BITS
 from rs_superres.training.pictures import sheet
 from rs_superres.training.validation import Truth, restored
@@ -19,7 +19,7 @@ OUT = Path(__file__).parent / "images" / "sheet.jpg"
 
 def main() -> None:
     """Cut the crops from the drawn town, restore them with the default model, save the sheet."""
-    drawn, model = town.render(SIDE, samples=4), zoo.load(zoo.DEFAULT)
+    drawn, model = render_scene(SIDE, samples=4), zoo.load(zoo.DEFAULT)
     corners = [(row, column) for row in range(0, 480, 160) for column in range(0, 640, 160)]
     trials = []
     for row, column in corners:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from rs_superres import zoo
-from rs_superres.demo import town
+from rs_superres.demo.synthetic_scene import render_scene
 from rs_superres.grid import Grid, Lattice, Shape, Zoom
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.raster import Band
@@ -84,7 +84,7 @@ def nearly_constant() -> Array:
 
 IMAGES = {
     "smooth": smooth,
-    "drawn town": lambda: town.render(160, samples=3)[:, :SIDE, 20 : 20 + SIDE],
+    "drawn town": lambda: render_scene(160, samples=3)[:, :SIDE, 20 : 20 + SIDE],
     "nearly constant": nearly_constant,
 }
 

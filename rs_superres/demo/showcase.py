@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rs_superres.demo.town import grid, render
+from rs_superres.demo.synthetic_scene import render_scene, scene_grid
 from rs_superres.engine import Options, Progress, upscale
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
@@ -38,7 +38,9 @@ class DemoReport:
     """dB against the truth: of cubic, the prior alone, and the default with its steps."""
 
 
-def run(folder: Path, *, overwrite: bool = False, progress: Progress | None = None) -> DemoReport:
+def run_demo(
+    folder: Path, *, overwrite: bool = False, progress: Progress | None = None
+) -> DemoReport:
     """Draw the scene, upscale it, and compare the result with the truth.
 
     Raises:
@@ -53,12 +55,12 @@ def run(folder: Path, *, overwrite: bool = False, progress: Progress | None = No
     for path in (scene, result, prior, picture):
         if path.exists() and not overwrite:
             raise InputError(f"{path} exists already; use --overwrite, or another folder with -o")
-    pixels = render(SIDE, samples=8)
-    write_image(scene, pixels, grid(SIDE))
+    pixels = render_scene(SIDE, samples=8)
+    write_image(scene, pixels, scene_grid(SIDE))
     options = Options(scale=SCALE, overwrite=overwrite)
     upscale(scene, prior, replace(options, steps=0))
     upscale(scene, result, options, progress=progress)
-    truth = render(round(SIDE * SCALE), samples=4)
+    truth = render_scene(round(SIDE * SCALE), samples=4)
     height, width = truth.shape[1:]
     shown = {"cubic": bicubic(pixels, (height, width))}
     for name, path in (("prior", prior), ("default", result)):

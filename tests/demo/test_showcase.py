@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from rs_superres import demo, engine
-from rs_superres.demo import town
+from rs_superres.demo.synthetic_scene import render_scene
 from rs_superres.errors import InputError
 from tests import rasters
 
@@ -30,7 +30,9 @@ def small(monkeypatch: pytest.MonkeyPatch, tiny: str) -> None:
 @pytest.mark.usefixtures("small")
 def test_run(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    outcome = demo.run(tmp_path / "demo", progress=lambda done, total: told.append((done, total)))
+    outcome = demo.run_demo(
+        tmp_path / "demo", progress=lambda done, total: told.append((done, total))
+    )
     assert told[-1] == (9, 9)
     assert {p.name for p in (tmp_path / "demo").iterdir()} == {
         "scene.tif",
@@ -46,17 +48,17 @@ def test_run(tmp_path: Path) -> None:
     with Image.open(outcome.picture) as picture:
         assert picture.size == (5 * 138 + 4 * 8, 128)
     assert list(outcome.psnr) == ["cubic", "prior", "default"]
-    truth = town.render(168, samples=4).astype(np.float64)
+    truth = render_scene(168, samples=4).astype(np.float64)
     error = np.mean((rasters.read(outcome.result) - truth) ** 2)
     assert outcome.psnr["default"] == pytest.approx(10 * np.log10(255**2 / error))
     assert 15 < outcome.psnr["cubic"] < 40
     with pytest.raises(InputError, match=r"scene\.tif exists already; use --overwrite"):
-        demo.run(tmp_path / "demo")
-    assert demo.run(tmp_path / "demo", overwrite=True) == outcome
+        demo.run_demo(tmp_path / "demo")
+    assert demo.run_demo(tmp_path / "demo", overwrite=True) == outcome
 
 
 @pytest.mark.usefixtures("small")
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot make the folder"):
-        demo.run(tmp_path / "file")
+        demo.run_demo(tmp_path / "file")

@@ -151,7 +151,7 @@ def _draw_river(image: Doubles, x: Doubles, y: Doubles) -> None:
     _paint(image, np.abs(y - bed) < 5.5, np.array([44.0, 62.0, 72.0]))
 
 
-def render(side: int, *, samples: int) -> npt.NDArray[np.uint8]:
+def render_scene(side: int, *, samples: int) -> npt.NDArray[np.uint8]:
     """The scene on ``side`` x ``side`` pixels, each the mean of samples x samples points.
 
     Returns:
@@ -171,7 +171,7 @@ def render(side: int, *, samples: int) -> npt.NDArray[np.uint8]:
     return pixels
 
 
-def grid(side: int) -> Grid:
+def scene_grid(side: int) -> Grid:
     """Where the scene lies: 120 m of UTM zone 33 north."""
     size = EXTENT / side
     return Grid(Shape(side, side), Affine(size, 0, ORIGIN[0], 0, -size, ORIGIN[1]), "EPSG:32633")
