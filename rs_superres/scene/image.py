@@ -21,7 +21,7 @@ EIGHT_BITS = ValueRange(0.0, 255.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Low:
+class LowResolution:
     """A low-resolution image, and how its bands go through the network."""
 
     values: Values
@@ -34,7 +34,9 @@ class Low:
     """The bands that go through the network together."""
 
 
-def enlarged(low: Low, zoom: Zoom, settings: ModelSettings) -> tuple[Values, Floats | None]:
+def upscale_onto_grid(
+    low: LowResolution, zoom: Zoom, settings: ModelSettings
+) -> tuple[Values, Floats | None]:
     """Super-resolve a low-resolution image onto the output grid of a zoom.
 
     Args:
@@ -57,7 +59,7 @@ def enlarged(low: Low, zoom: Zoom, settings: ModelSettings) -> tuple[Values, Flo
     return values, std
 
 
-def enlarge(
+def upscale_image(
     image: Values,
     shape: tuple[int, int],
     model: Model,
@@ -82,7 +84,7 @@ def enlarge(
     Raises:
         InputError: the model does not take this number of steps.
     """
-    low = Low(
+    low = LowResolution(
         values=image,
         valid=np.ones(image.shape, dtype=np.bool_),
         bands=(Band(dtype=image.dtype.name),) * len(image),
@@ -91,4 +93,4 @@ def enlarge(
     zoom = Zoom.onto(Grid(Shape(*image.shape[1:]), None), Shape(*shape))
     device = next(model.network.parameters()).device
     settings = ModelSettings(model=model, steps=steps, seed=seed, precision="fp32", device=device)
-    return enlarged(low, zoom, settings)[0]
+    return upscale_onto_grid(low, zoom, settings)[0]

@@ -13,14 +13,14 @@ from rs_superres import engine, zoo
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.raster import Band
 from rs_superres.scene.bands import BandGroup
-from rs_superres.scene.image import EIGHT_BITS, Low, enlarge, enlarged
+from rs_superres.scene.image import EIGHT_BITS, LowResolution, upscale_image, upscale_onto_grid
 from rs_superres.scene.recipe import ModelSettings
 from tests import rasters
 from tests.rasters import RGB, textured
 
 
-def low_of(image: rasters.Array) -> Low:
-    return Low(
+def low_of(image: rasters.Array) -> LowResolution:
+    return LowResolution(
         values=image,
         valid=np.ones(image.shape, dtype=np.bool_),
         bands=(Band(dtype=image.dtype.name),) * 3,
@@ -34,7 +34,7 @@ def test_an_image_is_upscaled_as_a_file_is(tmp_path: Path, tiny: str, steps: int
     source = rasters.write(tmp_path / "a.tif", image, colours=RGB)
     options = engine.Options(scale="2.5", model=tiny, steps=steps, seed=3, precision="fp32")
     engine.upscale(source, tmp_path / "out.tif", options)
-    result = enlarge(image, (100, 90), zoo.load(tiny), steps=steps, seed=3)
+    result = upscale_image(image, (100, 90), zoo.load(tiny), steps=steps, seed=3)
     np.testing.assert_array_equal(result, rasters.read(tmp_path / "out.tif"))
 
 
@@ -61,9 +61,9 @@ def test_mean_and_std_of_samples_are_those_of_a_file(tmp_path: Path, tiny: str) 
         precision="fp32",
         device=torch.device("cpu"),
     )
-    mean, deviation = enlarged(low_of(image), zoom, settings)
+    mean, deviation = upscale_onto_grid(low_of(image), zoom, settings)
     np.testing.assert_array_equal(mean, rasters.read(out))
     np.testing.assert_array_equal(deviation, rasters.read(std))
-    sample, no_deviation = enlarged(low_of(image), zoom, replace(settings, samples=1))
+    sample, no_deviation = upscale_onto_grid(low_of(image), zoom, replace(settings, samples=1))
     assert no_deviation is None
     assert (sample != mean).any()
