@@ -1,4 +1,4 @@
-"""Every kind of raster, from file to file: pixels, masks and metadata survive, as GDAL reads them."""
+"""Every kind of raster keeps its dtype, masks and metadata, from file to file and read by GDAL."""
 
 from __future__ import annotations
 
@@ -175,9 +175,8 @@ def test_nodata_and_a_mask_together(tmp_path: Path, run: Run) -> None:
     source = rasters.write(tmp_path / "a.tif", pixels, mask=mask, nodata=0)
     run(source)
     out = rasters.read(tmp_path / "out.tif")
-    np.testing.assert_array_equal(
-        rasters.masks(tmp_path / "out.tif"), nearest(rasters.masks(source))
-    )
+    valid = rasters.masks(tmp_path / "out.tif")
+    np.testing.assert_array_equal(valid, nearest(rasters.masks(source)))
     np.testing.assert_array_equal(out != 0, nearest((pixels > 0) & mask))
 
 
@@ -217,9 +216,8 @@ def test_a_nan_block_changes_nothing_far_from_it(
         run(source, out, value_range=(-50, 50), consistency=consistency)
     one, other = (rasters.read(tmp_path / n) for n in ("one.tif", "other.tif"))
     np.testing.assert_array_equal(np.isnan(other), nearest(np.isnan(pixels)))
-    far = round(
-        2.5 * (9 + 8 + 3 + farther)
-    )  # the hole, the reach of the tiny prior, that of cubic interpolation
+    # The hole, the reach of the tiny prior, and that of cubic interpolation, in source pixels.
+    far = round(2.5 * (9 + 8 + 3 + farther))
     np.testing.assert_array_equal(one[:, far:], other[:, far:])
     np.testing.assert_array_equal(one[:, :, far:], other[:, :, far:])
     assert np.isfinite(one).all()
@@ -510,9 +508,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
     server.stdout.close()
 
 
-def test_sources_in_archives_and_at_addresses(
-    tmp_path: Path, run: Run, served: tuple[Path, str]
-) -> None:
+def test_archives_and_addresses(tmp_path: Path, run: Run, served: tuple[Path, str]) -> None:
     folder, address = served
     source = rasters.write(folder / "a.tif", textured(1, 1, 20, 22))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -566,7 +562,7 @@ def test_sources_that_cannot_be_reached_are_refused(
         ("out", "a GeoTIFF is written"),
     ],
 )
-def test_results_that_are_no_local_geotiff_are_refused(
+def test_results_other_than_local_geotiffs_are_refused(
     tmp_path: Path, tiny: str, out: str, message: str
 ) -> None:
     source = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22))
