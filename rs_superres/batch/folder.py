@@ -33,11 +33,11 @@ def scenes(where: str, out: Path) -> list[SceneFile]:
         InputError: there are no scenes, or the results of two would have the same name.
     """
     pairs = _sources_and_names(where, out.absolute())
-    found = [SceneFile(source, name.with_suffix(".tif")) for source, name in pairs]
-    if not found:
+    files = [SceneFile(source, name.with_suffix(".tif")) for source, name in pairs]
+    if not files:
         raise InputError(f"no rasters in {where}, expected a folder, a pattern or a list of them")
     sources: dict[PurePath, str] = {}
-    for scene in found:
+    for scene in files:
         # Some file systems do not distinguish A.tif from a.tif.
         key = PurePath(str(scene.name).lower())
         if key in sources:
@@ -46,7 +46,7 @@ def scenes(where: str, out: Path) -> list[SceneFile]:
                 "give a list without it"
             )
         sources[key] = scene.source
-    return found
+    return files
 
 
 def _sources_and_names(where: str, out: Path) -> Iterator[tuple[str, PurePath]]:

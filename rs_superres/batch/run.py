@@ -101,7 +101,7 @@ class _Task:
 
 
 def jobs(
-    found: list[SceneFile],
+    files: list[SceneFile],
     out: Path,
     options: Options,
     *,
@@ -111,7 +111,7 @@ def jobs(
     """Create the jobs of a batch, with absolute paths.
 
     Args:
-        found: the scenes.
+        files: the scenes.
         out: the folder of results.
         options: the options of every scene. Its ``uncertainty`` and ``preview`` are folders here,
             in which files are named like the results.
@@ -133,7 +133,7 @@ def jobs(
             skip_existing=skip_existing,
             thumbnail=thumbnails,
         )
-        for number, scene in enumerate(found)
+        for number, scene in enumerate(files)
     ]
 
 

@@ -37,9 +37,9 @@ def facts(path: Path) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("place", TRANSFORMS)
-def test_the_grid_is_that_of_gdalinfo(tmp_path: Path, gdal_tools: Path, place: str) -> None:
-    path = rasters.write(tmp_path / "a.tif", textured(1, 3, 20, 30), transform=TRANSFORMS[place])
+@pytest.mark.parametrize("kind", TRANSFORMS)
+def test_the_grid_is_that_of_gdalinfo(tmp_path: Path, gdal_tools: Path, kind: str) -> None:
+    path = rasters.write(tmp_path / "a.tif", textured(1, 3, 20, 30), transform=TRANSFORMS[kind])
     report, expected = facts(path), rasters.gdalinfo(gdal_tools, path)
     assert (report["driver"], report["size"]) == (expected["driverShortName"], expected["size"])
     grid = report["grid"]
@@ -53,11 +53,11 @@ def test_the_grid_is_that_of_gdalinfo(tmp_path: Path, gdal_tools: Path, place: s
         assert grid["corners"][name] == pytest.approx(corner, abs=1e-3)
     assert (grid["crs"], grid["crs_code"]) == ("WGS 84 / UTM zone 33N", "EPSG:32633")
     assert grid["unit"] == "metre"
-    assert grid["south_up"] == (place == "south up")
-    assert grid["sheared"] == (place == "sheared")
-    if place == "turned":
+    assert grid["south_up"] == (kind == "south up")
+    assert grid["sheared"] == (kind == "sheared")
+    if kind == "turned":
         assert abs(grid["rotation"]) == pytest.approx(33)
-    if place == "north up":
+    if kind == "north up":
         assert grid["pixel_size"] == [10, 10]
         assert grid["rotation"] == 0
 
