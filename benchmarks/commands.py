@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import Rows, median
-from rs_superres.demo import town
+from rs_superres.demo.synthetic_scene import render_scene, scene_grid
 from rs_superres.engine import Options, Plan, plan, run
 from rs_superres.engine.compute import compute_here
 from rs_superres.grid import AxisSupport
@@ -37,7 +37,7 @@ def scene(folder: Path, megapixels: float) -> Path:
     side = round((megapixels * 1e6) ** 0.5 / SCALE)
     path = folder / f"scene-{side}.tif"
     if not path.exists():
-        write_image(path, town.render(side, samples=2), town.grid(side))
+        write_image(path, render_scene(side, samples=2), scene_grid(side))
     return path
 
 

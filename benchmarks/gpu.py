@@ -26,7 +26,7 @@ from benchmarks.networks import (
 )
 from benchmarks.timing import Rows, median
 from rs_superres import zoo
-from rs_superres.demo import town
+from rs_superres.demo.synthetic_scene import render_scene
 from rs_superres.diffusion.schedule import karras_sigmas
 from rs_superres.engine import Options, upscale
 from rs_superres.image.consistency import reach
@@ -127,7 +127,7 @@ def _asked(
     # Copied, since a network is moved where it is.
     inference = prepare(model.config, deepcopy(model.network), zoom, manner)
     cell = Cell(inference, zoom, side)
-    drawn = town.render(cell.along.count, samples=1)
+    drawn = render_scene(cell.along.count, samples=1)
     cell.image = (drawn / 127.5 - 1).astype(np.float32)
     noise = cell.noise() if steps else np.zeros(0, dtype=np.float32)
     cell.noise = partial(np.asarray, noise)

@@ -23,7 +23,7 @@ from rs_superres.image.degradation import compared, resampled
 from rs_superres.image.radiometry import ValueRange, quantise
 from rs_superres.image.statistics import psnr
 from rs_superres.raster import open_source
-from rs_superres.scene.image import enlarge
+from rs_superres.scene.image import upscale_image
 
 SIDE = 256
 Values = npt.NDArray[np.generic]
@@ -65,7 +65,7 @@ def ways(
         for first in range(0, len(low), size):
             # The last group is filled up with the last band: a triplet must be three.
             members = [min(first + i, len(low) - 1) for i in range(size)]
-            made = enlarge(
+            made = upscale_image(
                 normal[members], shape, model, steps=steps, value_range=ValueRange(-1.0, 1.0)
             )
             for band, values in zip(members, made, strict=True):

@@ -32,7 +32,7 @@ def command(out: Path, overwrite: bool, as_json: bool, quiet: bool) -> None:
 
     megapixels = (demo.SIDE * demo.SCALE) ** 2 / 1e6
     with shown("upscaled.tif", megapixels=megapixels, quiet=quiet or as_json) as progress:
-        outcome = demo.run(out, overwrite=overwrite, progress=progress)
+        outcome = demo.run_demo(out, overwrite=overwrite, progress=progress)
     if as_json:
         told = {
             "scene": str(outcome.scene),

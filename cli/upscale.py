@@ -72,9 +72,9 @@ def command(
         raise click.UsageError("--lattice goes with --dry-run")
     wanted = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
     if scheduler is not None:
-        from rs_superres.batch.cells import everywhere
+        from rs_superres.batch.cells import with_absolute_arguments
 
-        source, out, wanted = everywhere(source, out, wanted)
+        source, out, wanted = with_absolute_arguments(source, out, wanted)
     decided = engine.plan(source, out, wanted)
     for warning in decided.warnings():
         click.echo(f"rs-sr: warning: {warning}", err=True)

@@ -13,7 +13,7 @@ import numpy as np
 from affine import Affine
 
 from rs_superres import demo
-from rs_superres.demo import town
+from rs_superres.demo.synthetic_scene import EXTENT, ORIGIN, render_scene, scene_grid
 from tests import rasters
 from tests.rasters import RGB
 
@@ -66,30 +66,30 @@ SIDE = 40
 
 def write_scenes(folder: Path) -> None:
     """Every raster and polygon that the pages name: the drawn town, small, in many dresses."""
-    drawn, place = town.render(SIDE, samples=2), town.grid(SIDE).transform
+    drawn, place = render_scene(SIDE, samples=2), scene_grid(SIDE).transform
     for name in ("scene.tif", "huge.tif"):
         rasters.write(folder / name, drawn, colours=RGB, transform=place)
     alpha = np.full((1, SIDE, SIDE), 255, np.uint8)
     alpha[:, :5] = 0
     rgba = np.concatenate([drawn, alpha])
     rasters.write(folder / "ortho.tif", rgba, colours=(*RGB, "alpha"), transform=place)
-    fine = town.render(3 * SIDE, samples=1)
-    rasters.write(folder / "other.tif", fine, transform=town.grid(3 * SIDE).transform)
+    fine = render_scene(3 * SIDE, samples=1)
+    rasters.write(folder / "other.tif", fine, transform=scene_grid(3 * SIDE).transform)
     for name, image in (("images", fine), ("high", fine), ("low", drawn)):
         (folder / name).mkdir()
-        where = town.grid(image.shape[-1]).transform
+        where = scene_grid(image.shape[-1]).transform
         rasters.write(folder / name / "town.tif", image, colours=RGB, transform=where)
     _write_bands(folder, drawn)
     cover = rasters.write(folder / "cover.tif", drawn[:1] // 64)
     with rasters.opened(cover, "r+") as dataset:
         dataset.write_colormap(1, {n: (60 * n, 200 - 50 * n, 90, 255) for n in range(4)})
     (folder / "fields.geojson").write_text(json.dumps(_field()))
-    large = town.render(demo.SIDE, samples=1)
+    large = render_scene(demo.SIDE, samples=1)
     for name in ("scenes", "my-scenes", "imagery", "validation"):
         (folder / name).mkdir()
         # Two places, far from each other: a run of training holds out one of them.
         for east, scene in ((0, "a.tif"), (50_000, "b.tif")):
-            grid = town.grid(demo.SIDE)
+            grid = scene_grid(demo.SIDE)
             assert grid.transform is not None
             moved = Affine.translation(east, 0) @ grid.transform
             rasters.write(folder / name / scene, large, colours=RGB, transform=moved)
@@ -111,7 +111,7 @@ def _write_bands(folder: Path, drawn: rasters.Array) -> None:
 
 def _field() -> dict[str, object]:
     """A triangle in the town, in the town's CRS."""
-    (x, y), side = town.ORIGIN, town.EXTENT
+    (x, y), side = ORIGIN, EXTENT
     corners = [[x + 10, y - 10], [x + side / 2, y - 20], [x + 30, y - side / 2], [x + 10, y - 10]]
     return {
         "type": "Polygon",

@@ -1,7 +1,7 @@
-"""The located image, after odc-geo's ``gen_test_image_xy``: its values are its coordinates.
+"""An image whose values are its coordinates, after odc-geo's ``gen_test_image_xy``.
 
-Enlarged by an interpolation that is exact on ramps, each pixel of a result says where it believes
-to be; where that is not where it lies, something was shifted.
+Linear interpolation is exact on it. So each pixel of an upscaled result holds the coordinates that
+it was computed for, and any difference from its true coordinates is a shift.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Array = npt.NDArray[np.float64]
 
 
 def coordinates(height: int, width: int) -> Array:
-    """Pixel coordinates of pixel centres, (2, y, x): across, and down."""
+    """Pixel coordinates of pixel centres, (2, y, x): columns, then rows."""
     rows, columns = np.mgrid[:height, :width] + 0.5
     return np.stack((columns, rows))
 
 
 @dataclass
 class Bilinear:
-    """An inference that interpolates linearly, and insists on the halo that it asked for."""
+    """An inference that interpolates linearly, and checks that it gets the halo it needs."""
 
     halo: int = 1
     margin: int = 0
@@ -53,27 +53,27 @@ class Bilinear:
         noises: Sequence[Draw],
     ) -> Iterator[Floats]:
         for _ in noises:
-            beside = self.exact(image, rows, columns) - cubic(image, rows, columns)
-            yield beside.astype(np.float32)
+            residual = self.exact(image, rows, columns) - cubic(image, rows, columns)
+            yield residual.astype(np.float32)
 
     def exact(self, image: Floats, rows: AxisSupport, columns: AxisSupport) -> Array:
-        """The interpolation in double precision."""
+        """Interpolate in double precision: (3, rows, columns)."""
         assert image.dtype == np.float32
         assert image.shape == (3, rows.count, columns.count)
         out = image.astype(np.float64)
-        for axis, along in ((1, rows), (2, columns)):
-            place = along.positions - along.start
-            first = np.floor(place).astype(np.int64)
+        for axis, support in ((1, rows), (2, columns)):
+            positions = support.positions - support.start
+            first = np.floor(positions).astype(np.int64)
             assert first.min() >= self.halo
-            assert first.max() + 1 < along.count - self.halo
-            t = np.expand_dims(place - first, (0, 3 - axis))
+            assert first.max() + 1 < support.count - self.halo
+            t = np.expand_dims(positions - first, (0, 3 - axis))
             out = out.take(first, axis) * (1 - t) + out.take(first + 1, axis) * t
         return out
 
 
 @dataclass
 class Noise:
-    """An inference that returns the noise that it is handed."""
+    """An inference that returns the noise that it is given."""
 
     halo: int = 0
     margin: int = 0
@@ -83,15 +83,15 @@ class Noise:
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Draw]
     ) -> Iterator[Floats]:
         for noise in noises:
-            drawn = noise()
-            assert drawn.shape == (len(image), len(rows.positions), len(columns.positions))
-            yield drawn
+            values = noise()
+            assert values.shape == (len(image), len(rows.positions), len(columns.positions))
+            yield values
 
     residual = __call__
 
 
 class Counted:
-    """Another inference whose calls are counted; it fails when it was asked too often."""
+    """Counts the calls of another inference, and fails after a given number of them."""
 
     def __init__(self, inner: Inference, limit: int | None = None) -> None:
         self.inner, self.limit, self.calls = inner, limit, 0
@@ -109,20 +109,20 @@ class Counted:
 
 
 class StoppedError(Exception):
-    """Stands for whatever ends a run half-way."""
+    """Raised to interrupt a run, in place of any other cause."""
 
 
 def expected(zoom: Zoom) -> Array:
-    """Where the output's pixels lie by the two transforms: source pixel coordinates, (2, y, x).
+    """Source coordinates of the output's pixel centres by the two transforms, (2, y, x).
 
-    Beyond the centres of the border's pixels the source goes on as its mirror image, so the value
-    stays that of the border.
+    Beyond the centres of the outermost pixels, the source is continued by its mirror image, so the
+    interpolated coordinate stays that of the border.
     """
     assert zoom.source.transform is not None
     assert zoom.output.transform is not None
-    between = ~zoom.source.transform @ zoom.output.transform
+    to_source = ~zoom.source.transform @ zoom.output.transform
     rows, columns = np.mgrid[: zoom.output.shape.height, : zoom.output.shape.width] + 0.5
-    across = between.a * columns + between.b * rows + between.c
-    down = between.d * columns + between.e * rows + between.f
+    x = to_source.a * columns + to_source.b * rows + to_source.c
+    y = to_source.d * columns + to_source.e * rows + to_source.f
     size = zoom.source.shape
-    return np.stack((across.clip(0.5, size.width - 0.5), down.clip(0.5, size.height - 0.5)))
+    return np.stack((x.clip(0.5, size.width - 0.5), y.clip(0.5, size.height - 0.5)))

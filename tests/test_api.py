@@ -80,7 +80,7 @@ def test_a_model_is_loaded_once(
         ((BOX,), {"scale": 1}, "scale 1, expected a number above 1"),
         ((BOX,), {"scale": None}, "one of --scale, --res and --like is needed"),
         ((BOX,), {"resolution": 3, "scale": None}, "--res needs a raster with an affine transform"),
-        ((BOX,), {"rgb": (1, 2, 5)}, "--rgb names band 5, the array has bands 1 to 3"),
+        ((BOX,), {"rgb": (1, 2, 5)}, "rgb= lists band 5, the array has bands 1 to 3"),
         ((BOX,), {"nodata": 256}, "nodata 256, expected a value that uint8 holds"),
         ((BOX,), {"value_range": (3, 2)}, "value range 3,2, expected the lower one first"),
         ((BOX,), {"classes": "expand"}, "classes='expand' needs a colour table"),

@@ -14,7 +14,7 @@ import rasterio
 import torch
 
 from rs_superres import zoo
-from rs_superres.demo import town
+from rs_superres.demo.synthetic_scene import render_scene, scene_grid
 from rs_superres.raster import write_image
 
 
@@ -42,7 +42,7 @@ def test_gdal_writes_what_we_write(
 ) -> None:
     """Compression, predictor, overviews: the yardstick does as much."""
     path = tmp_path / "scene.tif"
-    write_image(path, town.render(160, samples=1), town.grid(160))
+    write_image(path, render_scene(160, samples=1), scene_grid(160))
     monkeypatch.setattr(commands, "scene", lambda *_: path)
     found: list[object] = []
     for tool in (None, shutil.which("gdal_translate")):

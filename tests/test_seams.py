@@ -1,8 +1,7 @@
-"""The shipped model's result shows no tile: by its gradients and by its texture.
+"""Results of the shipped model show no seams between cells.
 
-Each image is computed in cells and, as the reference, in one piece. What a seam would change is
-the gradient across the cells' lines; what dropping too little of a cell would change is the
-texture beside them.
+Each image is computed in small cells and, for comparison, in a single one. A seam would change the
+gradient across the lines between cells. Too small a margin would change the texture near them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import pytest
 import torch
 
 from rs_superres import zoo
-from rs_superres.demo import town
+from rs_superres.demo.synthetic_scene import render_scene
 from rs_superres.grid import Grid, Lattice, Shape, Zoom
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.raster import Band
@@ -34,14 +33,14 @@ SIDE, SCALE, CELL = 96, 2.5, 64
 
 @dataclass(frozen=True)
 class Pair:
-    """One image enlarged in cells of 64 x 64 pixels, and in one piece."""
+    """Two results of one image: in cells of 64 x 64 pixels, and in a single cell."""
 
-    cells: Array
-    whole: Array
+    small_cells: Array
+    one_cell: Array
 
 
-def enlarged(model: zoo.Model, values: Array, *, steps: int) -> Pair:
-    """Both ways of enlarging an image (3, y, x) to 240 x 240."""
+def upscale_twice(model: zoo.Model, values: Array, *, steps: int) -> Pair:
+    """Upscale an image, (3, y, x), by 2.5 in small cells and in a single one."""
     zoom = Zoom.by_scale(Grid(Shape(*values.shape[1:]), None), SCALE)
     band = Band(dtype="uint8")
     inference = prepare(
@@ -50,7 +49,7 @@ def enlarged(model: zoo.Model, values: Array, *, steps: int) -> Pair:
         zoom,
         ComputeSettings(steps=steps, device=torch.device("cpu"), precision="fp32"),
     )
-    out = []
+    results = []
     for side in (CELL, 512):
         recipe = CellRecipe(
             zoom=zoom,
@@ -61,12 +60,9 @@ def enlarged(model: zoo.Model, values: Array, *, steps: int) -> Pair:
             seed=0,
             masked=False,
         )
-        out.append(_whole(recipe, values))
-    return Pair(*out)
-
-
-def _whole(recipe: CellRecipe, values: Array) -> Array:
-    return compute_window(recipe, ArrayReader(values), recipe.zoom.output.window).values
+        result = compute_window(recipe, ArrayReader(values), zoom.output.window)
+        results.append(result.values)
+    return Pair(*results)
 
 
 def smooth() -> Array:
@@ -84,7 +80,7 @@ def nearly_constant() -> Array:
 
 IMAGES = {
     "smooth": smooth,
-    "drawn town": lambda: town.render(160, samples=3)[:, :SIDE, 20 : 20 + SIDE],
+    "synthetic scene": lambda: render_scene(160, samples=3)[:, :SIDE, 20 : 20 + SIDE],
     "nearly constant": nearly_constant,
 }
 
@@ -96,11 +92,11 @@ def model() -> zoo.Model:
 
 @pytest.fixture(scope="module", params=IMAGES)
 def pair(request: pytest.FixtureRequest, model: zoo.Model) -> Pair:
-    return enlarged(model, IMAGES[request.param](), steps=model.config.sampler.steps)
+    return upscale_twice(model, IMAGES[request.param](), steps=model.config.sampler.steps)
 
 
 def gradients(image: Array) -> list[Array]:
-    """Mean absolute difference across each line between pixels, of rows and of columns."""
+    """Mean absolute difference across each line between rows, and between columns."""
     values = image.astype(np.float64)
     return [
         np.abs(np.diff(values, axis=1)).mean(axis=(0, 2)),
@@ -109,7 +105,7 @@ def gradients(image: Array) -> list[Array]:
 
 
 def high_pass(image: Array) -> list[Array]:
-    """Variance of each row's and each column's second differences along itself."""
+    """Variance of the second differences along each row, and along each column."""
     values = image.astype(np.float64)
     return [
         np.diff(values, n=2, axis=2).var(axis=(0, 2)),
@@ -117,42 +113,43 @@ def high_pass(image: Array) -> list[Array]:
     ]
 
 
-def on_lines(figures: list[Array], shift: int = 0) -> float:
-    """The mean of a figure on the cells' lines, or on lines shifted from them."""
-    return float(np.mean([f[CELL - 1 + shift : len(f) : CELL].mean() for f in figures]))
+def on_lines(measures: list[Array], shift: int = 0) -> float:
+    """Mean of a measure on the lines between cells, or on lines shifted from them."""
+    return float(np.mean([m[CELL - 1 + shift : len(m) : CELL].mean() for m in measures]))
 
 
-def test_the_gradient_across_cell_lines_is_that_of_the_result_in_one_piece(pair: Pair) -> None:
-    # Against the same lines of the whole, since an image's own lines differ by more than a seam.
-    ratio = on_lines(gradients(pair.cells)) / on_lines(gradients(pair.whole))
+def test_the_gradient_across_cell_lines_is_that_of_one_cell(pair: Pair) -> None:
+    # The same lines are compared, because lines of one image differ by more than a seam.
+    ratio = on_lines(gradients(pair.small_cells)) / on_lines(gradients(pair.one_cell))
     assert abs(ratio - 1) < 0.02
 
 
-@pytest.mark.parametrize("figure", [gradients, high_pass])
-def test_cell_lines_are_like_any_other(pair: Pair, figure: Any) -> None:
-    figures = figure(pair.cells)
-    shifted = [on_lines(figures, shift) for shift in range(1, CELL - 1)]
+@pytest.mark.parametrize("measure", [gradients, high_pass])
+def test_cell_lines_are_like_any_other(pair: Pair, measure: Any) -> None:
+    measures = measure(pair.small_cells)
+    shifted = [on_lines(measures, shift) for shift in range(1, CELL - 1)]
     low, high = np.percentile(shifted, (1, 99))
-    found, whole = on_lines(figures), on_lines(figure(pair.whole))
-    # Three lines of one image may be unlike its others with no cell near: on a smooth image
-    # rounding alone makes the figure. Then they must be what they are in one piece.
-    assert low <= found <= high or abs(found / whole - 1) < 0.005
+    value, in_one_cell = on_lines(measures), on_lines(measure(pair.one_cell))
+    # Three lines of an image may differ from its other lines even without cells: in a smooth image,
+    # rounding alone decides the measure. Then the lines must be as in a single cell.
+    assert low <= value <= high or abs(value / in_one_cell - 1) < 0.005
 
 
-def test_cells_agree_with_the_whole(pair: Pair) -> None:
-    difference = pair.cells.astype(np.int16) - pair.whole.astype(np.int16)
+def test_small_cells_agree_with_one_cell(pair: Pair) -> None:
+    difference = pair.small_cells.astype(np.int16) - pair.one_cell.astype(np.int16)
     assert np.abs(difference).max() <= 1
     assert np.mean(difference != 0) < 0.02
 
 
 def test_a_constant_stays_constant(model: zoo.Model) -> None:
     for value in (0, 100, 255):
-        values = np.full((3, 40, 40), value, dtype=np.uint8)  # 100 x 100: two cells each way
-        made = enlarged(model, values, steps=model.config.sampler.steps).cells
-        assert np.abs(made.astype(np.int16) - value).max() <= 1, value
+        values = np.full((3, 40, 40), value, dtype=np.uint8)  # the result has 2 x 2 cells
+        result = upscale_twice(model, values, steps=model.config.sampler.steps).small_cells
+        assert np.abs(result.astype(np.int16) - value).max() <= 1, value
 
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_the_prior_alone_is_the_same_in_any_cells(model: zoo.Model, image: str) -> None:
-    made = enlarged(model, IMAGES[image](), steps=0)
-    assert np.abs(made.cells.astype(np.int16) - made.whole.astype(np.int16)).max() <= 1
+    pair = upscale_twice(model, IMAGES[image](), steps=0)
+    difference = pair.small_cells.astype(np.int16) - pair.one_cell.astype(np.int16)
+    assert np.abs(difference).max() <= 1

@@ -1,1 +1,8 @@
-"""Folders of scenes, and scenes on many workers: the only package that knows dask."""
+"""Upscale folders of scenes, or one scene on many workers, with dask.
+
+- ``folder``: the scenes of a batch, and the names of their results.
+- ``cluster``: connect to a cluster, and run tasks on its workers.
+- ``job``: one scene of a batch, on one worker. ``run``: all of them, with retries.
+- ``report``: what a batch did, as JSON and as a web page.
+- ``cells``: one scene, each worker computing some of its cells.
+"""

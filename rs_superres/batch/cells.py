@@ -1,7 +1,8 @@
-"""One scene on many workers: each computes cells of the lattice into the shared store."""
+"""Compute one scene on many workers, each of which puts finished cells into one cell store."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,98 +12,121 @@ from pathlib import Path
 from distributed import Client
 
 from rs_superres import engine
-from rs_superres.batch.cluster import completed, device_of_worker, memory_of_worker
-from rs_superres.batch.job import anywhere, model_of
+from rs_superres.batch.cluster import as_completed, device_of_worker, memory_of_worker
+from rs_superres.batch.job import load_once, with_absolute_paths
 from rs_superres.engine import Plan
 from rs_superres.engine.compute import Compute, compute_one
 from rs_superres.engine.store import CellStore
 from rs_superres.errors import ClusterError, RasterError, SuperResError
 from rs_superres.grid import Window
 
-_planned: dict[tuple[object, ...], Plan] = {}
+logger = logging.getLogger(__name__)
+
+_plans: dict[tuple[object, ...], Plan] = {}
 _planning = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    """Computes cells on a worker, which plans the run for itself: no network travels."""
+    """Computes cells on a worker.
+
+    Each worker plans the run itself, so that no network has to be sent to it.
+    """
 
     sources: tuple[str, ...]
+    """Absolute paths, or anything else that GDAL opens."""
     out: Path
+    """Absolute path of the result."""
     options: engine.Options
+    """Options of the run, with absolute paths."""
     checksum: str
-    """Of the client's plan, which the worker's must equal."""
+    """Checksum of the client's plan; the worker's plan must have the same."""
 
     def __call__(self, cell: Window) -> None:
-        decided = self.plan()
-        compute_one(decided, CellStore(decided.scratch), cell)
+        """Compute a cell and put it into the store."""
+        plan = self.plan()
+        compute_one(plan, CellStore(plan.scratch), cell)
 
     def plan(self) -> Plan:
-        """The plan, made once in a process.
+        """Plan the run, once in each process.
 
         Raises:
-            RasterError: it is not that of the client.
+            RasterError: the plan is not the client's.
         """
         key = self.checksum, self.sources, self.out, self.options.scratch
         with _planning:
-            if key not in _planned:
+            if key not in _plans:
                 options = replace(
                     self.options,
                     device=device_of_worker(self.options.device),
                     memory=memory_of_worker(self.options.memory),
-                    model=model_of(self.options.model),
+                    model=load_once(self.options.model),
                 )
-                decided = engine.plan(self.sources, self.out, options)
-                if decided.checksum != self.checksum:
+                plan = engine.plan(self.sources, self.out, options)
+                if plan.checksum != self.checksum:
                     raise RasterError(
-                        "a worker sees another source, model, version or kind of device than this "
-                        "machine; name a device that all have (--device cpu), and give "
-                        "all the same files"
+                        "a worker has another source, model, version or kind of device than this "
+                        "machine; give all machines the same files, and choose a device that all "
+                        "have, such as device=cpu"
                     )
-                _planned.clear()
-                _planned[key] = decided
-            return _planned[key]
+                _plans.clear()
+                _plans[key] = plan
+            return _plans[key]
 
 
 def compute_on(client: Client) -> Compute:
-    """The way to compute cells on a cluster; see :data:`Compute`."""
+    """Create a function that computes cells on a cluster; see :data:`Compute`.
+
+    Args:
+        client: a client of the cluster.
+    """
 
     def compute(
-        decided: Plan, store: CellStore, cells: Sequence[Window], finished: Callable[[], None]
+        plan: Plan, store: CellStore, cells: Sequence[Window], finished: Callable[[], None]
     ) -> None:
         task = _Task(
-            sources=decided.sources,
-            out=decided.out,
-            # Of this machine's plan: ``auto`` may stand for another on a worker.
-            options=replace(decided.options, precision=decided.precision),
-            checksum=decided.checksum,
+            sources=plan.sources,
+            out=plan.out,
+            # The precision of the plan, because ``auto`` may mean another one on a worker.
+            options=replace(plan.options, precision=plan.precision),
+            checksum=plan.checksum,
         )
-        for cell, future in completed(client, task, deque(cells), lambda: None):
+        logger.debug("computing %d cells of %s on the cluster", len(cells), plan.out)
+        for cell, future in as_completed(client, task, deque(cells), lambda: None):
             error = future.exception()
             if isinstance(error, SuperResError):
                 raise error
             if error is not None:
                 raise ClusterError(
                     f"no worker finished the cell at row {cell.row}, column {cell.column}: "
-                    f"{type(error).__name__}; finished cells are kept, the same command goes on "
-                    "from them"
+                    f"{type(error).__name__}; finished cells are kept, give the same command "
+                    "again to resume"
                 ) from error
             if not store.has(cell):
                 raise ClusterError(
-                    f"the workers' cells do not arrive in {store.folder}: workers and this machine "
-                    "need one file system; name a shared folder with --scratch"
+                    f"the workers' cells do not arrive in {store.folder}; workers and this machine "
+                    "need a file system in common, choose a folder on it with scratch="
                 )
             finished()
 
     return compute
 
 
-def everywhere(
+def with_absolute_arguments(
     sources: Sequence[str], out: Path, options: engine.Options
 ) -> tuple[tuple[str, ...], Path, engine.Options]:
-    """Sources, result and options with paths that hold in any folder."""
+    """Make all paths of a run absolute, for workers that run in another folder.
+
+    Args:
+        sources: paths, or anything else that GDAL opens, which stays as it is.
+        out: path of the result.
+        options: the options of the run.
+
+    Returns:
+        Sources, result and options.
+    """
     return (
         tuple(str(Path(s).absolute()) if Path(s).exists() else s for s in sources),
         out.absolute(),
-        anywhere(options),
+        with_absolute_paths(options),
     )

@@ -1,4 +1,4 @@
-"""Clusters: one of this machine's own processes, or one that is there; tasks on them."""
+"""Connect to a dask cluster, of this machine or elsewhere, and run tasks on its workers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,40 +22,52 @@ from rs_superres.system.devices import Precision, resolve_device, resolve_precis
 from rs_superres.system.memory import memory
 from rs_superres.system.threads import THREADS, cores
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 WORKER_MEMORY = 2 * 10**9
-"""Bytes that a worker of the local cluster is reckoned to need on a CPU."""
+"""Bytes that a worker of the local cluster is assumed to need on a CPU."""
 
 SHARE = 0.9
-"""Of a worker's memory that is used: dask ends a worker at 0.95 of it."""
+"""Share of a worker's memory that a run may use: dask ends a worker at 0.95 of it."""
 
 PATIENCE = 10
-"""Seconds: how long a scheduler is waited for."""
+"""Seconds to wait for a scheduler."""
 
 AHEAD = 8
-"""Tasks that are handed out at least, so that no worker waits and an adaptive cluster grows."""
+"""Smallest number of tasks on the cluster: no worker waits, and an adaptive cluster grows."""
+
+LOST = (
+    "the connection to the dask scheduler was lost; finished cells and scenes are kept, give the "
+    "same command again to resume (a batch with skip_existing=True)"
+)
+"""Message of the error when a scheduler no longer answers."""
 
 
 def local_workers() -> int:
-    """As many workers as this machine bears: one a GPU, else by cores and memory."""
+    """Number of workers for this machine: one for each GPU, else by cores and memory."""
     gpus = torch.cuda.device_count()
     return gpus or max(1, min(cores() // THREADS, memory() // WORKER_MEMORY))
 
 
 @contextmanager
 def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Client]:
-    """A client of a cluster; one of this machine's own is started and ended with the block.
+    """Connect to a cluster; a cluster of this machine is started and ended with the block.
 
     Args:
-        scheduler: its address, the file that tells it, or ``local:N``; ``local`` where None.
-        workers: of a cluster on this machine.
+        scheduler: the scheduler's address, the path of its scheduler file, or ``local:N`` for N
+            workers of this machine; ``local`` if None.
+        workers: number of workers, for a cluster of this machine only.
+
+    Yields:
+        A client of the cluster.
 
     Raises:
-        InputError: no such thing as a scheduler is named.
-        ClusterError: it cannot be reached.
+        InputError: ``scheduler`` is none of these.
+        ClusterError: the scheduler cannot be reached.
     """
-    _quieten()
+    _silence_dask()
     settings = {
         "distributed.comm.timeouts.connect": PATIENCE,
         "distributed.scheduler.allowed-failures": 3,
@@ -62,29 +75,30 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Cli
     }
     with dask.config.set(settings):
         if scheduler is None or scheduler.partition(":")[0] == "local":
-            with _local(workers or _count(scheduler)) as client:
+            with _local_cluster(workers or _number_of_workers(scheduler)) as client:
                 yield client
             return
-        where: dict[str, Any] = {"address": scheduler}
+        address: dict[str, Any] = {"address": scheduler}
         if Path(scheduler).is_file():
-            where = {"scheduler_file": scheduler}
+            address = {"scheduler_file": scheduler}
         elif ":" not in scheduler:
             raise InputError(
-                f"scheduler {scheduler!r}, expected an address as tcp://HOST:8786, an existing "
-                "scheduler file, or local:N"
+                f"scheduler {scheduler!r}, expected an address such as tcp://HOST:8786, an "
+                "existing scheduler file, or local:N"
             )
         try:
-            client = Client(**where, timeout=PATIENCE, set_as_default=False)
+            client = Client(**address, timeout=PATIENCE, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise ClusterError(f"no dask scheduler answers at {scheduler}") from error
+        logger.debug("connected to %s with %d workers", scheduler, len(client.nthreads()))
         try:
             yield client
         finally:
             client.close(timeout=PATIENCE)
 
 
-def _count(scheduler: str | None) -> int:
-    """How many workers ``local:N`` asks for."""
+def _number_of_workers(scheduler: str | None) -> int:
+    """Number of workers that ``local:N`` asks for."""
     number = (scheduler or "local").partition(":")[2]
     if number and not (number.isdecimal() and int(number)):
         raise InputError(f"scheduler {scheduler!r}, expected local:N, N workers of this machine")
@@ -92,8 +106,8 @@ def _count(scheduler: str | None) -> int:
 
 
 @contextmanager
-def _local(workers: int) -> Iterator[Client]:
-    """A cluster of processes on this machine."""
+def _local_cluster(workers: int) -> Iterator[Client]:
+    """Start a cluster of processes on this machine, and end it with the block."""
     with (
         LocalCluster(
             n_workers=workers,
@@ -105,18 +119,23 @@ def _local(workers: int) -> Iterator[Client]:
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
+        logger.debug("started %d workers on this machine", workers)
         yield client
 
 
-def _quieten() -> None:
-    """Keep dask's own words away: what goes wrong is told as an error."""
-    # distributed gives some of its loggers, the client's among them, a level of their own.
+def _silence_dask() -> None:
+    """Silence dask's loggers: our errors say what went wrong."""
+    # distributed gives some of its loggers, such as the client's, a level of their own.
     for name in ("distributed", "distributed.client", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def dashboard(client: Client) -> str | None:
-    """The address of the scheduler's dashboard; None where it has none, or none is installed."""
+    """Address of the scheduler's dashboard; None if it has none, or bokeh is not installed.
+
+    Args:
+        client: a client of the cluster.
+    """
     if importlib.util.find_spec("bokeh") is None:
         return None
     services = client.scheduler_info().get("services", {})
@@ -124,76 +143,105 @@ def dashboard(client: Client) -> str | None:
 
 
 def processors_of_workers(client: Client) -> int:
-    """How many processors each worker may use: its share of this machine, elsewhere one call's."""
+    """Number of processor cores that each worker may use.
+
+    On a cluster of this machine, the workers share its cores. On another cluster, a worker uses
+    those of one network call.
+
+    Args:
+        client: a client of the cluster.
+    """
     if client.cluster is None:
         return THREADS
     return max(THREADS, cores() // max(1, len(client.nthreads())))
 
 
-def precision_of_workers(client: Client, asked: Precision, device: str) -> Precision:
-    """What all workers are to compute in: where ``auto`` is not the same for all of them, fp32.
+def precision_of_workers(client: Client, precision: Precision, device: str) -> Precision:
+    """Find the precision that all workers compute in.
 
-    One for all, since a result shall not depend on the worker that made it.
+    All workers must use the same, so that a result does not depend on the worker that computed it.
+
+    Args:
+        client: a client of the cluster.
+        precision: the precision that the caller chose. ``auto`` becomes that of the workers, or
+            fp32 if it differs between them.
+        device: the device that the caller chose.
+
+    Raises:
+        ClusterError: the scheduler is lost.
     """
-    if asked != "auto":
-        return asked
-    found = set(client.run(_own_precision, device).values())
-    return found.pop() if len(found) == 1 else "fp32"
+    if precision != "auto":
+        return precision
+    answers = set(client.run(_resolve_auto, device).values())
+    if not answers:
+        # A task waits for the first worker, and makes an adaptive cluster start one.
+        logger.debug("waiting for the first worker")
+        future = client.submit(_resolve_auto, device, pure=False)
+        try:
+            answers = {future.result()}
+        except CancelledError as error:
+            raise ClusterError(LOST) from error
+    logger.debug("the workers' precisions are %s", ", ".join(sorted(answers)))
+    return answers.pop() if len(answers) == 1 else "fp32"
 
 
-def _own_precision(device: str) -> Precision:
-    """What ``auto`` stands for on a worker; that a device is not there each scene will tell."""
+def _resolve_auto(device: str) -> Precision:
+    """Find the precision that ``auto`` means on this worker."""
     try:
         return resolve_precision("auto", resolve_device(device))
     except InputError:
-        return "fp32"
+        return "fp32"  # The worker lacks the device, which the outcome of each scene says.
 
 
-def memory_of_worker(asked: int | None) -> int | None:
-    """What a worker may take of memory: what was asked for, and its own limit leaves it.
-
-    dask ends a worker that comes near its limit.
-    """
-    limit = getattr(get_worker().memory_manager, "memory_limit", None)
-    granted = [] if asked is None else [asked]
-    return min([*granted, int(SHARE * limit)]) if limit else asked
-
-
-def device_of_worker(asked: str) -> str:
-    """The device that a worker takes: on a machine with several GPUs its own one."""
-    name, count = get_worker().name, torch.cuda.device_count()
-    if asked == "auto" and count > 1 and isinstance(name, int):
-        return f"cuda:{name % count}"
-    return asked
-
-
-def completed(
-    client: Client,
-    function: Callable[[T], Any],
-    pending: deque[T],
-    tick: Callable[[], None],
-) -> Iterator[tuple[T, Future[Any]]]:
-    """Run a function over items on the cluster, handing out no more than it is about to need.
+def memory_of_worker(requested: int | None) -> int | None:
+    """Bytes that this worker may use, within the limit at which dask would end it.
 
     Args:
-        client: of the cluster.
-        function: what is done; it and its items travel to the workers.
-        pending: the items; what is added meanwhile is done too.
+        requested: bytes that the caller allows; None for no limit of the caller's.
+    """
+    limit = getattr(get_worker().memory_manager, "memory_limit", None)
+    if not limit:
+        return requested
+    usable = int(SHARE * limit)
+    return usable if requested is None else min(requested, usable)
+
+
+def device_of_worker(requested: str) -> str:
+    """The device that this worker uses: for ``auto`` on a machine with several GPUs, one of them.
+
+    Args:
+        requested: the device that the caller chose.
+    """
+    name, count = get_worker().name, torch.cuda.device_count()
+    if requested == "auto" and count > 1 and isinstance(name, int):
+        return f"cuda:{name % count}"
+    return requested
+
+
+def as_completed(
+    client: Client, function: Callable[[T], Any], pending: deque[T], tick: Callable[[], None]
+) -> Iterator[tuple[T, Future[Any]]]:
+    """Run a function over items on the cluster, and submit only as many as it soon needs.
+
+    Args:
+        client: a client of the cluster.
+        function: is called with one item on a worker; both are sent there.
+        pending: the items. The caller may add more while this runs.
         tick: called several times a second.
 
     Yields:
-        Items and their futures as they come.
+        Items and their futures, in the order in which they finish.
 
     Raises:
         ClusterError: the scheduler is lost.
     """
     done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
     running: dict[Future[Any], T] = {}
-    room, asked = AHEAD, 0.0
+    room, last_count = AHEAD, 0.0
     try:
         while pending or running:
-            if time.monotonic() - asked > 2:
-                room, asked = max(AHEAD, 2 * _threads(client)), time.monotonic()
+            if time.monotonic() - last_count > 2:
+                room, last_count = max(AHEAD, 2 * _threads(client)), time.monotonic()
             while pending and len(running) < room:
                 item = pending.popleft()
                 future = client.submit(function, item, pure=False)
@@ -209,17 +257,12 @@ def completed(
             yield running.pop(future), future
     finally:
         if running and client.status == "running":
+            logger.debug("cancelling %d tasks", len(running))
             client.cancel(list(running), force=True)
 
 
-LOST = (
-    "the dask scheduler was lost; what is finished stays, and the same command goes on from it "
-    "(batch: with --skip-existing)"
-)
-
-
 def _threads(client: Client) -> int:
-    """How many tasks the cluster runs at once.
+    """Number of tasks that the cluster runs at once.
 
     Raises:
         ClusterError: the scheduler is lost.
@@ -232,8 +275,8 @@ def _threads(client: Client) -> int:
         raise ClusterError(LOST) from error
 
 
-def given_up() -> bool:
-    """Whether nobody waits any more for the task that this thread of a worker is at."""
+def is_abandoned() -> bool:
+    """Whether no client waits any more for the task that this thread of a worker runs."""
     worker = get_worker()
     task = worker.state.tasks.get(worker.get_current_task())
     return task is None or task.state in {"cancelled", "released", "forgotten"}

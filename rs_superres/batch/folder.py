@@ -1,4 +1,4 @@
-"""Which scenes a batch is made of, and what each result is called."""
+"""Find the scenes of a batch, and name the result of each."""
 
 from __future__ import annotations
 
@@ -16,59 +16,61 @@ class SceneFile:
     """One scene of a batch."""
 
     source: str
-    """A path that holds in any folder, or what else GDAL opens."""
+    """An absolute path, or anything else that GDAL opens."""
     name: PurePath
-    """Of the result, within the folder of results."""
+    """Name of the result within the folder of results."""
 
 
-def scenes(what: str, out: Path) -> list[SceneFile]:
-    """The scenes of a folder, of a pattern, or of a list with one a line.
+def scenes(where: str, out: Path) -> list[SceneFile]:
+    """Find the scenes of a folder, of a pattern, or of a list.
 
     Args:
-        what: ``DIR``, searched to any depth; a pattern as ``a/**/*.tif``; or ``LIST.txt``.
+        where: a folder, which is searched to any depth; a pattern such as ``a/**/*.tif``; or a
+            text file ``LIST.txt`` with one path a line.
         out: the folder of results, which is not searched.
 
     Raises:
-        InputError: there are none, or two whose results would have one name.
+        InputError: there are no scenes, or the results of two would have the same name.
     """
-    found = [SceneFile(s, n.with_suffix(".tif")) for s, n in _found(what, out.absolute())]
-    if not found:
-        raise InputError(f"{what} names no rasters, expected a folder, a pattern or a list of them")
-    taken: dict[PurePath, str] = {}
-    for scene in found:
-        # Some file systems hold A.tif and a.tif for one.
+    pairs = _sources_and_names(where, out.absolute())
+    files = [SceneFile(source, name.with_suffix(".tif")) for source, name in pairs]
+    if not files:
+        raise InputError(f"no rasters in {where}, expected a folder, a pattern or a list of them")
+    sources: dict[PurePath, str] = {}
+    for scene in files:
+        # Some file systems do not distinguish A.tif from a.tif.
         key = PurePath(str(scene.name).lower())
-        if key in taken:
+        if key in sources:
             raise InputError(
-                f"{taken[key]} and {scene.source} would both become {scene.name}; rename one, or "
+                f"{sources[key]} and {scene.source} would both become {scene.name}; rename one, or "
                 "give a list without it"
             )
-        taken[key] = scene.source
-    return found
+        sources[key] = scene.source
+    return files
 
 
-def _found(what: str, out: Path) -> Iterator[tuple[str, PurePath]]:
-    """Sources, and their names within what they were found in."""
-    path = Path(what)
+def _sources_and_names(where: str, out: Path) -> Iterator[tuple[str, PurePath]]:
+    """Find sources, and their names relative to the folder that is searched."""
+    path = Path(where)
     if path.is_dir():
         files = [p for p in rasters_below(path.absolute()) if not p.is_relative_to(out)]
-        return _placed(files, path.absolute())
+        return _named(files, path.absolute())
     if path.suffix.lower() == ".txt" and path.is_file():
         return _listed(path)
-    matched = [Path(p).absolute() for p in sorted(glob.glob(what, recursive=True))]  # noqa: PTH207
-    files = [p for p in matched if p.is_file() and not p.is_relative_to(out)]
-    fixed = Path(what).absolute().parts
-    depth = next((i for i, part in enumerate(fixed) if glob.has_magic(part)), len(fixed) - 1)
-    return _placed(files, Path(*fixed[:depth]))
+    matches = [Path(p).absolute() for p in sorted(glob.glob(where, recursive=True))]  # noqa: PTH207
+    files = [p for p in matches if p.is_file() and not p.is_relative_to(out)]
+    parts = Path(where).absolute().parts
+    fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+    return _named(files, Path(*parts[:fixed]))
 
 
-def _placed(files: Sequence[Path], base: Path) -> Iterator[tuple[str, PurePath]]:
-    """Files with their names below a folder."""
+def _named(files: Sequence[Path], base: Path) -> Iterator[tuple[str, PurePath]]:
+    """Pair files with their names relative to a folder."""
     return ((str(p), PurePath(p.relative_to(base))) for p in files)
 
 
 def _listed(path: Path) -> Iterator[tuple[str, PurePath]]:
-    """The lines of a list: paths relative to it, or what else GDAL opens."""
+    """Read a list: paths relative to its folder, or anything else that GDAL opens."""
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
@@ -80,6 +82,6 @@ def _listed(path: Path) -> Iterator[tuple[str, PurePath]]:
         if line.startswith("/vsi") or "://" in line:
             yield line, PurePath(PurePath(line).name)
             continue
-        whole = folder / line
-        inside = whole.is_relative_to(folder) and ".." not in whole.parts
-        yield str(whole), PurePath(whole.relative_to(folder) if inside else whole.name)
+        source = folder / line
+        inside = source.is_relative_to(folder) and ".." not in source.parts
+        yield str(source), PurePath(source.relative_to(folder) if inside else source.name)

@@ -1,9 +1,10 @@
-"""One scene of a batch, from end to end, on whichever worker it falls to."""
+"""Upscale one scene of a batch on a worker, and describe what became of it."""
 
 from __future__ import annotations
 
 import base64
 import io
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -24,13 +25,16 @@ from rs_superres.image.pictures import limits_of, stretched
 from rs_superres.raster import FAILURES, check_whole, one_line, read_small, read_tags
 from rs_superres.system.threads import THREADS
 
-Status = Literal["done", "skipped", "failed"]
+logger = logging.getLogger(__name__)
 
-Told = Callable[[int, int, int], None]
-"""Told finished cells, of how many, and the pixels of the whole result."""
+Status = Literal["done", "skipped", "failed"]
+"""What became of a scene; ``skipped`` if its result existed and was up to date."""
+
+JobProgress = Callable[[int, int, int], None]
+"""Called with the number of finished cells, of all cells, and of pixels of the entire result."""
 
 THUMBNAIL = 160
-"""Pixels: the longer side of a picture in the report."""
+"""Longer side of the pictures in a batch's report, in pixels."""
 
 _models: dict[tuple[str, str], zoo.Model] = {}
 _loading = threading.Lock()
@@ -38,61 +42,88 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is asked of a worker."""
+    """One scene that a worker upscales."""
 
     number: int
+    """Index of the scene in the batch."""
     name: str
+    """Name of the result within the folder of results."""
     source: str
+    """An absolute path, or anything else that GDAL opens."""
     out: Path
+    """Absolute path of the result."""
     options: engine.Options
+    """Options of the run, with absolute paths."""
     skip_existing: bool = False
+    """Whether to keep a result that exists and is up to date."""
     thumbnail: bool = False
+    """Whether the outcome has a picture of the result."""
     attempt: int = 1
+    """How many times the scene has been tried, this one included."""
     processors: int = THREADS
-    """That the worker may use: it has but its share of the machine."""
+    """Processor cores that the worker may use: its share of the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneOutcome:
-    """What became of a scene."""
+    """What became of a scene of a batch."""
 
     name: str
+    """Name of the result within the folder of results."""
     source: str
+    """The scene's path, or anything else that GDAL opens."""
     out: str
+    """Absolute path of the result."""
     status: Status
+    """Whether the scene was upscaled, skipped, or failed."""
     error: str | None = None
-    may_pass: bool = False
+    """Why the scene failed, in one line; None if it did not."""
+    transient: bool = False
     """Whether another attempt may succeed."""
     warnings: tuple[str, ...] = ()
+    """What a user should know before using the result."""
     size: tuple[int, int] | None = None
-    """Of the result: width, height."""
+    """Width and height of the result in pixels; None if the scene failed."""
     seconds: float = 0.0
+    """Duration of the last attempt."""
     attempts: int = 1
+    """How many times the scene was tried."""
     thumbnail: str | None = field(default=None, repr=False)
-    """The result, small: a PNG in base 64."""
+    """A small picture of the result: a PNG in base64."""
 
     @property
     def pixels(self) -> int:
-        """Of the result."""
+        """Pixels of the result; 0 if the scene failed."""
         return self.size[0] * self.size[1] if self.size else 0
 
 
-def model_of(name: str | zoo.Model) -> zoo.Model:
-    """A model, loaded once in a process as long as its weights stay the same."""
-    if isinstance(name, zoo.Model):
-        return name
+def load_once(model: str | zoo.Model) -> zoo.Model:
+    """Load a model, or return the one in memory if its weights have not changed.
+
+    Args:
+        model: a model's name or folder; a loaded model is returned as it is.
+
+    Raises:
+        SuperResError: the model cannot be loaded.
+    """
+    if isinstance(model, zoo.Model):
+        return model
     with _loading:
-        key = (name, zoo.checksum(name))
+        key = (model, zoo.checksum(model))
         if key not in _models:
             _models.clear()
-            _models[key] = zoo.load(name)
+            _models[key] = zoo.load(model)
         return _models[key]
 
 
-def anywhere(options: engine.Options) -> engine.Options:
-    """Options whose paths hold in any folder."""
+def with_absolute_paths(options: engine.Options) -> engine.Options:
+    """Make all paths of options absolute, for workers that run in another folder.
 
-    def whole(path: Path | None) -> Path | None:
+    Args:
+        options: the options of a run.
+    """
+
+    def absolute(path: Path | None) -> Path | None:
         return None if path is None else path.absolute()
 
     model = options.model
@@ -100,92 +131,104 @@ def anywhere(options: engine.Options) -> engine.Options:
         model = str(Path(model).absolute())
     return replace(
         options,
-        like=whole(options.like),
-        aoi=whole(options.aoi),
-        scratch=whole(options.scratch),
-        uncertainty=whole(options.uncertainty),
-        preview=whole(options.preview),
+        like=absolute(options.like),
+        aoi=absolute(options.aoi),
+        scratch=absolute(options.scratch),
+        uncertainty=absolute(options.uncertainty),
+        preview=absolute(options.preview),
         model=model,
     )
 
 
-def upscaled(job: Job, told: Told) -> SceneOutcome:
-    """Upscale a scene; what goes wrong is part of the outcome."""
+def upscale_scene(job: Job, progress: JobProgress) -> SceneOutcome:
+    """Upscale a scene; errors become part of the outcome.
+
+    Args:
+        job: the scene.
+        progress: called after each cell.
+    """
     started = time.monotonic()
-    blank = SceneOutcome(
+    failed = SceneOutcome(
         name=job.name, source=job.source, out=str(job.out), status="failed", attempts=job.attempt
     )
     try:
-        outcome = _upscaled(job, blank, told)
+        outcome = _upscale(job, failed, progress)
     except (SuperResError, OSError, MemoryError) as error:
-        may_pass = isinstance(error, OSError | MemoryError)
-        outcome = replace(blank, error=one_line(error), may_pass=may_pass)
-    except Exception as error:  # noqa: BLE001 (one bad scene never stops the rest)
-        outcome = replace(blank, error=f"{type(error).__name__}: {one_line(error)}")
+        transient = isinstance(error, OSError | MemoryError)
+        outcome = replace(failed, error=one_line(error), transient=transient)
+    except Exception as error:  # noqa: BLE001 (one bad scene must not stop the others)
+        outcome = replace(failed, error=f"{type(error).__name__}: {one_line(error)}")
     return replace(outcome, seconds=time.monotonic() - started)
 
 
-def _upscaled(job: Job, blank: SceneOutcome, told: Told) -> SceneOutcome:
+def _upscale(job: Job, outcome: SceneOutcome, progress: JobProgress) -> SceneOutcome:
+    """Upscale a scene, or skip it if its result is up to date, and complete its outcome."""
     options = job.options
     for path in (job.out, options.uncertainty, options.preview):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-    there = job.skip_existing and job.out.exists()
-    decided = engine.plan(
+    exists = job.skip_existing and job.out.exists()
+    plan = engine.plan(
         job.source,
         job.out,
-        replace(options, overwrite=options.overwrite or there, model=model_of(options.model)),
+        replace(options, overwrite=options.overwrite or exists, model=load_once(options.model)),
     )
-    why = unlike(decided) if there else None
-    if why is not None and not options.overwrite:
-        raise InputError(f"{job.out} exists already, but {why}; use --overwrite to make it anew")
-    status: Status = "skipped" if there and why is None else "done"
+    reason = reason_to_replace(plan) if exists else None
+    if reason is not None and not options.overwrite:
+        raise InputError(f"{job.out} exists already, but {reason}; overwrite=True replaces it")
+    status: Status = "skipped" if exists and reason is None else "done"
+    logger.debug("%s: %s", job.source, reason or ("up to date" if exists else "no result yet"))
     if status == "done":
-        pixels = decided.window.height * decided.window.width
+        pixels = plan.window.height * plan.window.width
         engine.run(
-            decided,
-            progress=lambda done, total: told(done, total, pixels),
+            plan,
+            progress=lambda done, total: progress(done, total, pixels),
             compute=partial(compute_here, processors=job.processors),
         )
     if options.preview is not None and not options.preview.exists():
-        save_preview(decided, job.out, options.preview)  # of a result that was there
+        save_preview(plan, job.out, options.preview)  # of a skipped result
     return replace(
-        blank,
+        outcome,
         status=status,
-        warnings=tuple(decided.warnings()),
-        size=(decided.window.width, decided.window.height),
+        warnings=tuple(plan.warnings()),
+        size=(plan.window.width, plan.window.height),
         thumbnail=_thumbnail(job.out) if job.thumbnail else None,
     )
 
 
-def unlike(decided: engine.Plan) -> str | None:
-    """Why the file under a result's name is not what a plan would make; None where it is.
+def reason_to_replace(plan: engine.Plan) -> str | None:
+    """Say why an existing result is not what a plan would give; None if it is up to date.
+
+    Args:
+        plan: the plan of the scene; its result exists.
 
     Raises:
-        OSError: the source is gone.
+        OSError: the source no longer exists.
     """
     try:
-        found = read_tags(decided.out)
-        expected = decided.tags()
-        if found.get(SETTINGS_TAG) != expected[SETTINGS_TAG]:
-            own = {k: v for k, v in expected.items() if k != SETTINGS_TAG}
-            changed = [k for k, v in own.items() if found.get(k) != v]
+        tags, expected = read_tags(plan.out), plan.tags()
+        if tags.get(SETTINGS_TAG) != expected[SETTINGS_TAG]:
+            changed = [
+                name
+                for name, value in expected.items()
+                if name != SETTINGS_TAG and tags.get(name) != value
+            ]
             return f"it was made with other settings ({', '.join(changed) or 'grid or format'})"
-        written = decided.out.stat().st_mtime_ns
-        files = [Path(f) for f in decided.description.files]
+        written = plan.out.stat().st_mtime_ns
+        files = [Path(f) for f in plan.description.files]
         if any(f.is_file() and f.stat().st_mtime_ns > written for f in files):
-            return "its source was changed since"
-        check_whole(decided.out)
-        beside = decided.options.uncertainty
-        if beside is not None and not beside.exists():
-            return f"the deviation of its samples, {beside}, is missing"
+            return "its source has changed since"
+        check_whole(plan.out)
+        uncertainty = plan.options.uncertainty
+        if uncertainty is not None and not uncertainty.exists():
+            return f"the standard deviation of its samples, {uncertainty}, is missing"
     except (RasterError, *FAILURES) as error:
         return f"it is damaged ({one_line(error)})"
     return None
 
 
 def _thumbnail(path: Path) -> str:
-    """A small picture of a raster: a PNG in base 64."""
+    """Draw a small picture of a raster: a PNG in base64."""
     pixels = read_small(path, THUMBNAIL)
     valid = np.isfinite(pixels) if pixels.dtype.kind == "f" else np.ones(pixels.shape, np.bool_)
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What a batch did: for machines as JSON, for people as a page that needs no other file."""
+"""Report what a batch did, as JSON and as a web page in one file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ table { border-collapse: collapse }
 td, th { padding: .3em .8em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
 td.number { text-align: right } tr.failed td { background: #fbe9e7 }
 """
+"""Style sheet of the page."""
 
 
 def facts(outcomes: list[SceneOutcome], seconds: float) -> dict[str, Any]:
-    """The report as plain values, thumbnails apart."""
+    """The report as plain values by name, without thumbnails, ready for JSON.
+
+    Args:
+        outcomes: the outcomes of all scenes.
+        seconds: duration of the batch.
+    """
     counts = Counter(o.status for o in outcomes)
     scenes = [
-        {k: v for k, v in asdict(o).items() if k not in {"thumbnail", "may_pass"}}
+        {k: v for k, v in asdict(o).items() if k not in {"thumbnail", "transient"}}
         | {"pixels": o.pixels, "seconds": round(o.seconds, 2)}
         for o in outcomes
     ]
@@ -37,38 +43,48 @@ def facts(outcomes: list[SceneOutcome], seconds: float) -> dict[str, Any]:
 
 
 def page(outcomes: list[SceneOutcome], seconds: float) -> str:
-    """The report as HTML."""
-    told = facts(outcomes, seconds)
+    """The report as HTML.
+
+    Args:
+        outcomes: the outcomes of all scenes.
+        seconds: duration of the batch.
+    """
+    report = facts(outcomes, seconds)
     rows = "\n".join(_row(o) for o in outcomes)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>rs-sr batch</title>'
         f"<style>{STYLE}</style></head><body><h1>rs-sr batch</h1>"
-        f"<p>{told['done']} done, {told['skipped']} skipped, {told['failed']} failed; "
-        f"{told['pixels'] / 1e6:.1f} Mpx in {told['seconds']:.0f} s</p><table>"
+        f"<p>{report['done']} done, {report['skipped']} skipped, {report['failed']} failed; "
+        f"{report['pixels'] / 1e6:.1f} Mpx in {report['seconds']:.0f} s</p><table>"
         "<tr><th></th><th>scene</th><th>status</th><th>size</th><th>seconds</th><th>attempts</th>"
-        f"<th>what was said</th></tr>\n{rows}\n</table></body></html>\n"
+        f"<th>messages</th></tr>\n{rows}\n</table></body></html>\n"
     )
 
 
 def _row(o: SceneOutcome) -> str:
-    """A scene's row."""
+    """The table row of a scene."""
     picture = (
         "" if o.thumbnail is None else f'<img alt="" src="data:image/png;base64,{o.thumbnail}">'
     )
     size = "" if o.size is None else f"{o.size[0]} × {o.size[1]}"
-    said = "<br>".join(escape(w) for w in [*([o.error] if o.error else []), *o.warnings])
+    messages = "<br>".join(escape(w) for w in [*([o.error] if o.error else []), *o.warnings])
     return (
         f'<tr class="{o.status}"><td>{picture}</td><td>{escape(o.name)}</td><td>{o.status}</td>'
         f'<td class="number">{size}</td><td class="number">{o.seconds:.1f}</td>'
-        f'<td class="number">{o.attempts}</td><td>{said}</td></tr>'
+        f'<td class="number">{o.attempts}</td><td>{messages}</td></tr>'
     )
 
 
 def write(path: Path, outcomes: list[SceneOutcome], seconds: float) -> None:
-    """Write the page, and beside it the JSON.
+    """Write the report as a page, and next to it as JSON.
+
+    Args:
+        path: the page; the JSON file has the same name with the ending ``.json``.
+        outcomes: the outcomes of all scenes.
+        seconds: duration of the batch.
 
     Raises:
-        RasterError: one cannot be written.
+        WriteError: a file cannot be written.
     """
     texts = {
         path: page(outcomes, seconds),

@@ -15,7 +15,7 @@ from rs_superres.evaluation.protocol import Case, over, without_holes
 from rs_superres.evaluation.tiles import FEWEST, SkippedFile, tile_windows
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.raster import is_raster, open_source, same_crs
-from rs_superres.scene.image import Low
+from rs_superres.scene.image import LowResolution
 
 AROUND = 64
 """Cells around a tile that are read of the low resolution: beyond what a network looks at."""
@@ -54,7 +54,7 @@ class SensorPair:
         return Case(
             name=self.name,
             scale=scale,
-            low=Low(values=values, valid=valid, bands=here.bands, groups=here.groups),
+            low=LowResolution(values=values, valid=valid, bands=here.bands, groups=here.groups),
             zoom=zoom,
             truth=without_holes(truth, true, there.middles),
             valid=np.asarray((true & over(zoom, valid)).all(axis=0)),

@@ -16,7 +16,7 @@ from rs_superres.grid import AxisMapping, AxisSupport, Grid, Shape, Zoom
 from rs_superres.image.degradation import bicubic, compared, kernel_matrix, resampled
 from rs_superres.image.radiometry import fill_holes, quantise
 from rs_superres.image.resampling import cubic
-from rs_superres.scene.image import Low
+from rs_superres.scene.image import LowResolution
 from rs_superres.types import Doubles, Valid, Values
 
 
@@ -27,7 +27,7 @@ class Case:
     name: str
     scale: float
     """As it was asked for; of pairs the ratio of their pixel sizes."""
-    low: Low
+    low: LowResolution
     zoom: Zoom
     """The low resolution's grid, and the truth's over it."""
     truth: Values
@@ -70,7 +70,7 @@ def shrunk(
     return Case(
         name=name,
         scale=scale,
-        low=Low(
+        low=LowResolution(
             values=degraded(truth, shape, kernel),
             valid=low_valid,
             bands=bands.bands,

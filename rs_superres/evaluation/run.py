@@ -14,7 +14,7 @@ from rs_superres.evaluation.protocol import Case, interpolated
 from rs_superres.evaluation.reliability import Pool
 from rs_superres.evaluation.results import BICUBIC, Evaluation, Row, middle_and_ends
 from rs_superres.evaluation.scores import scores
-from rs_superres.scene.image import enlarged
+from rs_superres.scene.image import upscale_onto_grid
 from rs_superres.types import Values
 
 Progress = Callable[[int, int], None]
@@ -85,10 +85,10 @@ def _made(
     """The models' results of a case: method, seed and (band, y, x)."""
     for name, way in decided.ways.items():
         for seed in range(decided.seeds(way)):
-            image, spread = enlarged(case.low, case.zoom, replace(way, seed=seed))
+            image, spread = upscale_onto_grid(case.low, case.zoom, replace(way, seed=seed))
             work.add(case.pixels * way.samples)
             if spread is not None and seed == 0:
-                prior, _ = enlarged(case.low, case.zoom, replace(way, steps=0, samples=1))
+                prior, _ = upscale_onto_grid(case.low, case.zoom, replace(way, steps=0, samples=1))
                 work.add(case.pixels)
                 pool = pools.setdefault((name, case.scale), Pool())
                 pool.add(case, image, spread.astype(np.float64), prior)
@@ -106,6 +106,6 @@ def _examples(decided: EvaluationPlan, found: Evaluation) -> Iterator[Example]:
             case = subjects[names[place]].case(scale, decided.kernel)
             images = {BICUBIC: interpolated(case)}
             for name, way in decided.ways.items():
-                images[name] = enlarged(case.low, case.zoom, way)[0]
+                images[name] = upscale_onto_grid(case.low, case.zoom, way)[0]
             told = {m: found.figures(m, scale, "psnr", tiles=True)[case.name][0] for m in images}
             yield example(kind, case, images, told)

@@ -1,11 +1,15 @@
 """One cell of a scene, from source pixels to digital numbers.
 
-- ``bands``: what each band is used for, and which bands go through the network together.
-- ``recipe``: everything that decides a cell's pixels.
-- ``reader``, ``halo``: source pixels around a cell, by window.
-- ``inference``, ``samples``: the networks at one scale, and the samples that they draw.
-- ``cell``: a cell computed; ``image``: a whole array computed in memory.
-- ``survey``: what the tool sees in a raster, for ``rs-sr info``.
+Read the modules in this order to follow a pixel:
 
-The package imports none of them by itself: ``survey`` needs no torch, and ``rs-sr info`` is fast.
+- ``bands``: what each band is used for, and which bands go through the network together.
+- ``recipe``: everything that decides the pixels of a cell, except the source's values.
+- ``reader`` and ``halo``: the source pixels that a cell reads.
+- ``inference``: a network at one scale, from network values to network values.
+- ``samples``: all samples of a cell, from digital numbers to digital numbers.
+- ``cell``: the finished cell. ``image``: an array in memory, computed in the same way.
+
+``survey`` describes a raster for ``rs-sr info``.
+
+The package imports none of these modules: ``survey`` needs no torch, so ``rs-sr info`` starts fast.
 """

@@ -1,7 +1,7 @@
-"""Band roles: which bands of a source a result has, and how each of them is carried.
+"""Which bands of a source a result has, how each is computed, and which are computed together.
 
-Decided once for a scene, by the colour interpretation and by what the caller asks for; the number
-of bands says nothing.
+The roles are decided once for a scene, by the colour interpretation of the bands and by the
+caller's options, never by the number of bands.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ Classes = Literal["expand", "nearest"]
 
 
 MOST_BANDS = 4096
-"""Of one result: ten times a hyperspectral image's; a header can claim 65,535 of a few bytes."""
+"""Largest number of bands of a result, ten times that of a hyperspectral image.
+
+The limit is needed because a file of a few bytes can claim to have 65,535 bands.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,54 +46,68 @@ class BandOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandRoles:
-    """How each band of a result comes about; its bands go by their index from 0."""
+    """What each band of a result is used for; bands are given by their index in it, from 0."""
 
     selection: Selection
-    """Which bands of the source they are."""
+    """The bands of the source that the result has."""
     triplet: tuple[int, ...] = ()
-    """Red, green and blue: one joint group for the network; empty where there is none."""
+    """Red, green and blue, which go through the network together; empty if there are none."""
     single: tuple[int, ...] = ()
-    """Those that go through the network alone, as grey."""
+    """Bands that go through the network alone, as grey."""
     nearest: tuple[int, ...] = ()
-    """Those that are carried by nearest neighbour."""
+    """Bands that are resampled by nearest neighbour."""
     alpha: tuple[int, ...] = ()
-    """Those that are interpolated linearly."""
+    """Bands that are interpolated linearly."""
 
     def __str__(self) -> str:
-        """The roles in words, bands numbered from 1 as they stand in the result."""
+        """Describe the roles in words; bands are numbered from 1, in the result's order."""
         parts = {
             "joint": self.triplet,
             "alone": self.single,
             "nearest": self.nearest,
             "alpha": self.alpha,
         }
-        told = [
+        words = [
             f"{name} {','.join(str(i + 1) for i in members)}"
             for name, members in parts.items()
             if members
         ]
-        return "; ".join(told)
+        return "; ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class BandGroup:
+    """Bands that go through the network together: an RGB triplet, or one band as grey."""
+
+    bands: tuple[int, ...]
+    """Indices of the bands in the result, from 0: three, or one."""
+    value_range: ValueRange
+    """The digital numbers that map to the network's -1 and 1."""
 
 
 def decide(source: Description, wish: BandOptions) -> BandRoles:
     """Decide the roles of a result's bands.
 
+    Args:
+        source: describes the source and all its bands.
+        wish: the caller's options; bands are numbered as in the source, from 1.
+
     Raises:
-        InputError: a band that is not there or is named twice, or one that cannot be
-            super-resolved and for which nothing else was asked.
+        InputError: an option lists a band that does not exist, or lists a band twice; or a band
+            cannot be super-resolved and no option says what to do with it.
     """
     count = len(source.bands)
     for option, numbers in (
-        ("--bidx", wish.bands),
-        ("--rgb", wish.rgb),
-        ("--nearest", wish.nearest),
+        ("bidx=", wish.bands),
+        ("rgb=", wish.rgb),
+        ("nearest=", wish.nearest),
     ):
         _check_numbers(option, numbers, count, source.path)
     order = wish.bands or tuple(range(1, count + 1))
     if len(order) > MOST_BANDS:
         raise InputError(
             f"{source.path}: {len(order)} bands, expected at most {MOST_BANDS} at once; choose "
-            "some by --bidx"
+            "fewer with bidx="
         )
     selection = Selection(bands=order, nodata=wish.nodata, expand=wish.classes == "expand")
     if selection.expand:
@@ -99,37 +116,39 @@ def decide(source: Description, wish: BandOptions) -> BandRoles:
         return BandRoles(selection=selection, triplet=(0, 1, 2), alpha=tuple(range(3, len(bands))))
     if source.band_masks and wish.nodata is None and all(b.nodata is None for b in source.bands):
         raise InputError(
-            f"{source.path} has a mask for each band, which a GeoTIFF does not hold; say "
-            "--nodata V, a value that stands for what is masked"
+            f"{source.path} has a mask for each band, which a GeoTIFF cannot hold; choose a value "
+            "for masked pixels with nodata=V"
         )
-    nearest = _positions("--nearest", wish.nearest, order)
+    nearest = _positions("nearest=", wish.nearest, order)
     if wish.classes == "nearest":
         kept = [i for i, number in enumerate(order) if _is_class(source.bands[number - 1])]
         nearest = tuple(sorted({*nearest, *kept}))
     for i, number in enumerate(order):
         if i not in nearest:
             _check_continuous(source.bands[number - 1], number, source.path)
-    triplet = _positions("--rgb", wish.rgb, order)
+    triplet = _positions("rgb=", wish.rgb, order)
     chosen = [source.bands[number - 1] for number in order]
     if any(i in nearest or chosen[i].is_alpha for i in triplet):
-        raise InputError("--rgb names a band that is alpha or carried by nearest neighbour")
-    return assigned(chosen, selection, triplet=triplet, nearest=nearest)
+        raise InputError(
+            "rgb= lists a band that is alpha or resampled by nearest neighbour, expected others"
+        )
+    return roles_by_colour(chosen, selection, triplet=triplet, nearest=nearest)
 
 
-def assigned(
+def roles_by_colour(
     bands: Sequence[Band],
     selection: Selection | None = None,
     *,
     triplet: tuple[int, ...] = (),
     nearest: tuple[int, ...] = (),
 ) -> BandRoles:
-    """The roles of bands by their colour interpretation.
+    """Decide the roles of bands by their colour interpretation.
 
     Args:
-        bands: those of the result.
-        selection: where they come from; all bands of a source where None.
-        triplet: indices of red, green and blue where the colours do not count.
-        nearest: indices of those that are carried by nearest neighbour.
+        bands: the bands of the result.
+        selection: the bands of the source that they are; all bands of a source if None.
+        triplet: indices of red, green and blue; if empty, the colour interpretation decides.
+        nearest: indices of the bands that are resampled by nearest neighbour.
     """
     colours = [None if i in nearest else b.interpretation for i, b in enumerate(bands)]
     if not triplet and all(colours.count(c) == 1 for c in ("red", "green", "blue")):
@@ -146,70 +165,65 @@ def assigned(
 
 
 def _is_class(band: Band) -> bool:
-    """Whether a band's values are names rather than amounts."""
+    """Whether a band's values are classes, which must not be interpolated."""
     return band.is_palette or band.bits == 1
 
 
 def _positions(option: str, numbers: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
-    """Where bands of the source stand in the result."""
+    """Find the indices in the result of bands that an option lists by their source number."""
     for number in numbers:
         if number not in order:
             raise InputError(
-                f"{option} names band {number}, which --bidx does not; bands go by their number "
-                "in the source"
+                f"{option} lists band {number}, which bidx= does not; number bands as in the source"
             )
     return tuple(order.index(number) for number in numbers)
 
 
 def _check_numbers(option: str, numbers: Sequence[int], count: int, path: str) -> None:
-    """Refuse bands that are not there, or named twice."""
+    """Refuse an option that lists bands that do not exist, or lists a band twice."""
     for number in numbers:
         if not 1 <= number <= count:
-            raise InputError(f"{option} names band {number}, {path} has bands 1 to {count}")
+            raise InputError(f"{option} lists band {number}, {path} has bands 1 to {count}")
     if len({*numbers}) < len(numbers):
-        raise InputError(f"{option} names a band twice, expected each once")
-    if option == "--rgb" and len(numbers) not in {0, 3}:
-        raise InputError(f"--rgb names {len(numbers)} bands, expected three")
+        raise InputError(f"{option} lists a band twice, expected each once")
+    if option == "rgb=" and len(numbers) not in {0, 3}:
+        raise InputError(f"rgb= lists {len(numbers)} bands, expected three")
 
 
 def _check_expansion(source: Description, wish: BandOptions, order: Sequence[int]) -> None:
-    """Refuse to expand what is not one band with a colour table."""
+    """Refuse to expand anything but one band with a colour table."""
     if wish.rgb or wish.nearest:
-        raise InputError("--classes expand makes bands of its own: leave out --rgb and --nearest")
+        raise InputError("classes=expand replaces the bands; leave out rgb= and nearest=")
     if len(order) != 1 or not source.bands[order[0] - 1].is_palette:
         raise InputError(
-            f"--classes expand needs one band with a colour table, {source.path} has "
-            f"{len(order)} bands; choose one by --bidx, or use --classes nearest"
+            f"classes=expand needs one band with a colour table, {source.path} has "
+            f"{len(order)} bands; choose one with bidx=, or use classes=nearest"
         )
 
 
 def _check_continuous(band: Band, number: int, path: str) -> None:
-    """Refuse a band that cannot be super-resolved, in a line that names the way out."""
-    # First, since GDAL gives 1-bit values a colour table of black and white.
+    """Refuse a band that cannot be super-resolved, and say which option accepts it."""
+    # Before the colour table, because GDAL gives 1-bit bands one of black and white.
     if band.bits == 1:
         raise InputError(
             f"band {number} of {path} holds 1-bit values: a mask, which cannot be super-resolved; "
-            "--classes nearest carries it by nearest neighbour"
+            "classes=nearest resamples it by nearest neighbour"
         )
     if band.is_palette:
         raise InputError(
             f"band {number} of {path} has a colour table: its values are classes, which cannot be "
-            "super-resolved; --classes expand turns them into colours, --classes nearest carries "
+            "super-resolved; classes=expand turns them into colours, classes=nearest resamples "
             "them by nearest neighbour"
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BandGroup:
-    """Bands that go through the network together: an RGB triplet, or one band as grey."""
-
-    bands: tuple[int, ...]
-    """Indices from 0: three, or one."""
-    value_range: ValueRange
-
-
 def needs_samples(bands: Sequence[Band], given: tuple[float, float] | None) -> bool:
-    """Whether value ranges come from the source's values."""
+    """Whether value ranges depend on the source's pixels, so that some must be read.
+
+    Args:
+        bands: the bands of the result.
+        given: the range that the caller gives; None if there is none.
+    """
     return given is None and bands[0].dtype != "uint8"
 
 
@@ -219,16 +233,21 @@ def band_groups(
     samples: Sequence[tuple[Values, Valid]],
     given: tuple[float, float] | None,
 ) -> Iterator[BandGroup]:
-    """The bands that go through the network, in groups, each with its value range.
+    """Find the groups of bands that go through the network, each with its value range.
 
     Args:
-        roles: of the bands.
-        bands: of source and result alike.
-        samples: digital numbers and validity of windows of the source.
-        given: the range that was asked for.
+        roles: the roles of the bands.
+        bands: the bands of the result.
+        samples: digital numbers and validity, (band, y, x) each, of windows of the source; needed
+            only if :func:`needs_samples`.
+        given: the range that the caller gives for all groups, low and high digital number; None
+            to find one for each group.
+
+    Yields:
+        The RGB triplet, if there is one, then each single band.
 
     Raises:
-        InputError: a range that is none.
+        InputError: the low end of the given range is not below its high end.
     """
     if given is not None and not given[0] < given[1]:
         low, high = given

@@ -1,7 +1,7 @@
-"""A scene, cell by cell: what a recipe makes of the source around each.
+"""Compute a cell of the output lattice, or any window of the output, from source pixels.
 
-A pixel's way: read with its surroundings, mapped to network values, holes filled, through the
-network, back to digital numbers, rounded. :func:`compute_cell` is that way from end to end.
+:func:`compute_cell` is the path of a pixel from end to end: read the source around the cell, draw
+the samples of each band group, round to the result's dtype, and mark what is invalid.
 """
 
 from __future__ import annotations
@@ -22,62 +22,79 @@ from rs_superres.types import Doubles, Floats, Indices, Valid, Values
 
 
 class CellResult(NamedTuple):
-    """A computed cell."""
+    """The computed pixels of a cell or of a window of the output."""
 
     values: Values
-    """(band, y, x) in the result's dtype."""
+    """(band, y, x) digital numbers in the result's dtype; nodata, NaN or 0 where invalid."""
     mask: Valid | None
-    """(y, x), if the result has one."""
+    """(y, x), True where the pixel is valid; None if the result has no mask."""
     std: Floats | None = None
-    """(band, y, x): standard deviation of the samples, digital numbers; NaN where not valid."""
+    """(band, y, x) standard deviation of the samples, digital numbers; NaN where invalid."""
 
 
 def compute_cell(recipe: CellRecipe, reader: Reader, cell: Window) -> CellResult:
-    """Compute one cell of the lattice."""
-    wanted = _wanted(recipe, cell)
-    if not wanted.any():
+    """Compute the pixels of one cell of the lattice.
+
+    A pixel is valid in a band if its centre lies in the output, in the source and in the area of
+    interest, and if the source pixel under its centre is valid in that band. A cell without a
+    valid pixel does not go through the network.
+
+    Args:
+        recipe: everything that decides the pixels, except the source's values.
+        reader: reads the source.
+        cell: the cell in output pixels, of the lattice's full cell size. It may extend beyond the
+            output grid; what lies there is invalid.
+
+    Returns:
+        Values, mask and standard deviation of all pixels of the cell.
+
+    Raises:
+        RasterError: the source cannot be read.
+    """
+    inside = _inside(recipe, cell)
+    if not inside.any():
         return blank_cell(recipe, cell)
-    around = HaloWindow.of(recipe, reader, cell)
-    under = _under(
-        recipe.zoom, cell, around.rows.start - FILL_RADIUS, around.columns.start - FILL_RADIUS
-    )
-    there = wanted & _at(around.valid, under)
-    if not there.any():
+    halo = HaloWindow.read(recipe, reader, cell)
+    rows, columns = _nearest_indices(recipe.zoom, cell, halo.window)
+    valid = inside & _take(halo.valid, rows, columns)
+    if not valid.any():
         return blank_cell(recipe, cell)
-    out, mask, std = blank_cell(recipe, cell)
+    values, mask, std = blank_cell(recipe, cell)
     for number, group in enumerate(recipe.groups):
-        found = draw_samples(recipe, around, number)
-        for at, i in enumerate(group.bands):
-            out[i] = quantise(found.mean[at], recipe.dtype, recipe.nodata, recipe.bands[i].bits)
+        samples = draw_samples(recipe, halo, number)
+        for mean, i in zip(samples.mean, group.bands, strict=True):
+            values[i] = quantise(mean, recipe.dtype, recipe.nodata, recipe.bands[i].bits)
         if std is not None and recipe.uncertainty_factor is not None:
-            std[list(group.bands)] = found.deviation() * recipe.uncertainty_factor
+            std[list(group.bands)] = samples.deviation() * recipe.uncertainty_factor
     for i in recipe.linear_bands:
-        out[i] = quantise(_interpolated(recipe, around, i), recipe.dtype, None)
+        values[i] = quantise(_interpolate(recipe, halo, i), recipe.dtype, None)
     for i in recipe.nearest_bands:
-        out[i] = _at(around.values[i], under)
-    out[~there] = _absent(recipe)
+        values[i] = _take(halo.values[i], rows, columns)
+    values[~valid] = _invalid_value(recipe)
     if std is not None:
         std[[*recipe.linear_bands, *recipe.nearest_bands]] = 0.0
-        std[~there] = np.nan
+        std[~valid] = np.nan
     if mask is not None:
-        # What nodata alone marks is marked in its own band: the mask is for what no band has.
-        told = [i for i in range(len(out)) if i not in recipe.linear_bands] or list(
-            recipe.linear_bands
-        )
-        mask = np.asarray(there[told].any(axis=0))
-    return CellResult(out, mask, std)
+        # A pixel that only some bands lack has the nodata value in those bands. The mask marks
+        # pixels that no band has. Alpha bands count only if there are no others.
+        others = [i for i in range(len(values)) if i not in recipe.linear_bands]
+        mask = np.asarray(valid[others or list(recipe.linear_bands)].any(axis=0))
+    return CellResult(values, mask, std)
 
 
 def compute_window(recipe: CellRecipe, reader: Reader, window: Window) -> CellResult:
     """Compute any window of the output, cell by cell.
 
     Args:
-        recipe: everything that decides the pixels.
+        recipe: everything that decides the pixels, except the source's values.
         reader: reads the source.
         window: output pixels.
 
     Returns:
-        The window's values, mask and standard deviation, as those of a cell.
+        Values, mask and standard deviation of the window's pixels.
+
+    Raises:
+        RasterError: the source cannot be read.
     """
     result = blank_cell(recipe, window)
     for cell, in_cell, in_window in recipe.lattice.parts(window):
@@ -88,64 +105,85 @@ def compute_window(recipe: CellRecipe, reader: Reader, window: Window) -> CellRe
 
 
 def holds_valid(recipe: CellRecipe, reader: Reader, cell: Window) -> bool:
-    """Whether a cell has a valid pixel: only such cells are computed, others cost a reading."""
-    wanted = _wanted(recipe, cell)
-    if not wanted.any():
+    """Find out whether a cell has a valid pixel, without computing it.
+
+    Only such cells go through the network. This reads the source pixels under the cell.
+
+    Args:
+        recipe: everything that decides the pixels, except the source's values.
+        reader: reads the source.
+        cell: the cell, in output pixels.
+
+    Raises:
+        RasterError: the source cannot be read.
+    """
+    inside = _inside(recipe, cell)
+    if not inside.any():
         return False
     rows = recipe.zoom.rows.under(cell.row, cell.height)
     columns = recipe.zoom.columns.under(cell.column, cell.width)
     top, left = int(rows[0]), int(columns[0])
-    under_cell = Window(top, left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1)
-    _, valid = reader.read_mirrored(under_cell)
-    under = _under(recipe.zoom, cell, top, left)
-    return bool((wanted & _at(valid, under)).any())
+    window = Window(top, left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1)
+    _, valid = reader.read_mirrored(window)
+    return bool((inside & _take(valid, *_nearest_indices(recipe.zoom, cell, window))).any())
 
 
 def is_blank(recipe: CellRecipe, values: Values, mask: Valid | None) -> bool:
-    """Whether a finished cell, as :func:`compute_cell` gave it, holds nothing valid."""
+    """Find out whether a finished cell has no valid pixel.
+
+    Args:
+        recipe: the recipe that the cell was computed by.
+        values: (band, y, x) of the cell's :class:`CellResult`.
+        mask: (y, x) of the same result.
+    """
     if mask is not None:
         return not mask.any()
-    absent = _absent(recipe)
-    if np.isnan(absent):
+    invalid = _invalid_value(recipe)
+    if np.isnan(invalid):
         return values.dtype.kind == "f" and bool(np.isnan(values).all())
-    return recipe.nodata is not None and bool((values == absent).all())
+    return recipe.nodata is not None and bool((values == invalid).all())
 
 
 def blank_cell(recipe: CellRecipe, cell: Window) -> CellResult:
-    """A cell in which nothing is valid, as :func:`compute_cell` gives it."""
+    """Create the result of a cell, or of any window of the output, without a valid pixel.
+
+    Args:
+        recipe: says which bands, dtype, nodata value and mask the result has.
+        cell: the cell, in output pixels.
+    """
     shape = len(recipe.bands), cell.height, cell.width
     return CellResult(
-        np.full(shape, _absent(recipe), dtype=recipe.dtype),
+        np.full(shape, _invalid_value(recipe), dtype=recipe.dtype),
         np.zeros(shape[1:], dtype=np.bool_) if recipe.masked else None,
         None if recipe.uncertainty_factor is None else np.full(shape, np.nan, dtype=np.float32),
     )
 
 
-def _absent(recipe: CellRecipe) -> float:
-    """What stands in an invalid pixel."""
+def _invalid_value(recipe: CellRecipe) -> float:
+    """The digital number of invalid pixels: nodata if there is one, else NaN or 0."""
     if recipe.nodata is not None:
         return recipe.nodata
     return float("nan") if np.dtype(recipe.dtype).kind == "f" else 0
 
 
-def _interpolated(recipe: CellRecipe, around: HaloWindow, i: int) -> Doubles:
-    """One band of a cell, interpolated linearly: (y, x)."""
-    r, margin, cell = FILL_RADIUS, recipe.inference.margin, around.cell
-    whole = linear(around.values[[i], r:-r, r:-r], around.rows, around.columns)
-    band: Doubles = whole[0, margin : margin + cell.height, margin : margin + cell.width]
-    return band
+def _interpolate(recipe: CellRecipe, halo: HaloWindow, band: int) -> Doubles:
+    """Interpolate one band linearly: (y, x) digital numbers of the cell, not rounded."""
+    r, margin, cell = FILL_RADIUS, recipe.inference.margin, halo.cell
+    values = linear(halo.values[[band], r:-r, r:-r], halo.rows, halo.columns)
+    without_margin: Doubles = values[0, margin : margin + cell.height, margin : margin + cell.width]
+    return without_margin
 
 
-def _wanted(recipe: CellRecipe, cell: Window) -> Valid:
-    """Whether each pixel's centre is in the output, the source and the area: (y, x)."""
+def _inside(recipe: CellRecipe, cell: Window) -> Valid:
+    """Find the pixels whose centre lies in the output, the source and the area: (y, x)."""
     zoom = recipe.zoom
-    under_rows = zoom.rows.under(cell.row, cell.height)
-    under_columns = zoom.columns.under(cell.column, cell.width)
+    source_rows = zoom.rows.under(cell.row, cell.height)
+    source_columns = zoom.columns.under(cell.column, cell.width)
     inside: Valid = np.logical_and.outer(
-        (under_rows >= 0) & (under_rows < zoom.rows.source),
-        (under_columns >= 0) & (under_columns < zoom.columns.source),
+        (source_rows >= 0) & (source_rows < zoom.rows.source),
+        (source_columns >= 0) & (source_columns < zoom.columns.source),
     )
-    # A lattice cell may stand out of the output; what lies there is the mirror image.
+    # A cell at the border may extend beyond the output, where the mirrored source is computed.
     inside &= np.logical_and.outer(
         np.arange(cell.row, cell.row + cell.height) < zoom.rows.size,
         np.arange(cell.column, cell.column + cell.width) < zoom.columns.size,
@@ -153,15 +191,23 @@ def _wanted(recipe: CellRecipe, cell: Window) -> Valid:
     return inside if recipe.area is None else inside & recipe.area.inside(cell)
 
 
-def _under(zoom: Zoom, cell: Window, top: int, left: int) -> tuple[Indices, Indices]:
-    """Rows and columns of the source under each output pixel's centre, in what begins there."""
-    rows = zoom.rows.under(cell.row, cell.height) - top
-    columns = zoom.columns.under(cell.column, cell.width) - left
+def _nearest_indices(zoom: Zoom, cell: Window, window: Window) -> tuple[Indices, Indices]:
+    """Find the source pixel under the centre of each output pixel.
+
+    Args:
+        zoom: the grids of source and output.
+        cell: output pixels.
+        window: the source pixels that indices count from.
+
+    Returns:
+        Row indices of the cell's rows, and column indices of its columns.
+    """
+    rows = zoom.rows.under(cell.row, cell.height) - window.row
+    columns = zoom.columns.under(cell.column, cell.width) - window.column
     return rows, columns
 
 
-def _at(values: npt.NDArray[Any], under: tuple[Indices, Indices]) -> npt.NDArray[Any]:
-    """What stands in these rows and columns: (..., y, x)."""
-    rows, columns = under
-    # Columns first: whole rows are copied then, many of them several times.
+def _take(values: npt.NDArray[Any], rows: Indices, columns: Indices) -> npt.NDArray[Any]:
+    """Take the pixels at all pairs of these rows and columns: (..., row, column)."""
+    # Columns first: the second take then copies entire rows, many of them several times.
     return values.take(columns, axis=-1).take(rows, axis=-2)

@@ -1,4 +1,4 @@
-"""The surroundings of a cell: what of the source its pixels depend on."""
+"""The source pixels that a cell is computed from: those under it, and a halo around them."""
 
 from __future__ import annotations
 
@@ -13,31 +13,55 @@ from rs_superres.types import Valid, Values
 
 @dataclass(frozen=True, slots=True)
 class HaloWindow:
-    """One cell of the lattice and the source around it."""
+    """The source pixels that one cell is computed from.
+
+    From the inside out: the pixels under the cell and its margin, the halo that the networks look
+    at, and a border of ``FILL_RADIUS`` pixels from which holes are filled.
+    """
 
     cell: Window
+    """The cell, in output pixels."""
     rows: AxisSupport
+    """Source rows that the networks see, and the output rows, margin included, among them."""
     columns: AxisSupport
+    """Source columns that the networks see, and the output columns among them."""
+    window: Window
+    """The source pixels of ``values``; it extends beyond the scene at the scene's border."""
     values: Values
-    """(band, y, x): the patch, and beyond it a border that holes are filled from."""
+    """(band, y, x) digital numbers, with the border that holes are filled from."""
     valid: Valid
+    """(band, y, x), True where ``values`` are valid."""
 
     @classmethod
-    def of(cls, recipe: CellRecipe, reader: Reader, cell: Window) -> HaloWindow:
-        """Read them."""
-        rows, columns = _patches(recipe, cell)
-        read = _with_border(rows, columns)
-        values, valid = reader.read_mirrored(read)
-        return cls(cell, rows, columns, values, valid)
+    def read(cls, recipe: CellRecipe, reader: Reader, cell: Window) -> HaloWindow:
+        """Read the source around a cell.
+
+        Args:
+            recipe: says how the grids lie, and how large halo and margin are.
+            reader: reads the source.
+            cell: the cell, in output pixels.
+
+        Raises:
+            RasterError: the source cannot be read.
+        """
+        rows, columns = _supports(recipe, cell)
+        window = _with_border(rows, columns)
+        values, valid = reader.read_mirrored(window)
+        return cls(cell, rows, columns, window, values, valid)
 
 
 def source_window(recipe: CellRecipe, cell: Window) -> Window:
-    """What of the source a cell asks its reader for; it may stand out of the scene."""
-    return _with_border(*_patches(recipe, cell))
+    """The source pixels that :meth:`HaloWindow.read` reads; they may extend beyond the scene.
+
+    Args:
+        recipe: says how the grids lie, and how large halo and margin are.
+        cell: the cell, in output pixels.
+    """
+    return _with_border(*_supports(recipe, cell))
 
 
-def _patches(recipe: CellRecipe, cell: Window) -> tuple[AxisSupport, AxisSupport]:
-    """What a cell and its margin ask of the source: rows, and columns."""
+def _supports(recipe: CellRecipe, cell: Window) -> tuple[AxisSupport, AxisSupport]:
+    """The source rows and columns that the networks need for a cell and its margin."""
     zoom, inference = recipe.zoom, recipe.inference
     rows = axis_support(
         zoom.rows, cell.row, cell.height, margin=inference.margin, halo=inference.halo
@@ -49,6 +73,6 @@ def _patches(recipe: CellRecipe, cell: Window) -> tuple[AxisSupport, AxisSupport
 
 
 def _with_border(rows: AxisSupport, columns: AxisSupport) -> Window:
-    """What patches cover, and the border around it that holes are filled from."""
+    """The window of these source rows and columns and the border that holes are filled from."""
     r = FILL_RADIUS
     return Window(rows.start - r, columns.start - r, rows.count + 2 * r, columns.count + 2 * r)

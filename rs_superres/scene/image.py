@@ -1,4 +1,4 @@
-"""Low resolution in memory, enlarged by the same computation as the tool's."""
+"""Upscale arrays in memory by the same computation as files: for training and evaluation."""
 
 from __future__ import annotations
 
@@ -17,36 +17,49 @@ from rs_superres.types import Floats, Valid, Values
 from rs_superres.zoo import Model
 
 EIGHT_BITS = ValueRange(0.0, 255.0)
+"""The value range of all 8-bit digital numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Low:
-    """An image of low resolution."""
+class LowResolution:
+    """A low-resolution image, and how its bands go through the network."""
 
     values: Values
-    """(band, y, x), the bands that go through the network."""
+    """(band, y, x) digital numbers of the bands that go through the network."""
     valid: Valid
-    """(band, y, x)."""
+    """(band, y, x), True where ``values`` are valid."""
     bands: tuple[Band, ...]
+    """A description of each band."""
     groups: tuple[BandGroup, ...]
+    """The bands that go through the network together."""
 
 
-def enlarged(low: Low, zoom: Zoom, way: ModelSettings) -> tuple[Values, Floats | None]:
-    """Super-resolve onto a zoom's output grid.
+def upscale_onto_grid(
+    low: LowResolution, zoom: Zoom, settings: ModelSettings
+) -> tuple[Values, Floats | None]:
+    """Super-resolve a low-resolution image onto the output grid of a zoom.
+
+    Args:
+        low: the image.
+        zoom: the image's grid, and the output grid.
+        settings: the model, and how it upscales.
 
     Returns:
-        (band, Y, X) in the dtype of ``low``; and, where there are several samples, their standard
-        deviation in digital numbers.
+        (band, Y, X) digital numbers in the dtype of ``low``, and the standard deviation of the
+        samples in the same shape and unit; None instead if there is only one sample.
+
+    Raises:
+        InputError: the model does not take the number of steps.
     """
-    # A factor of 1: an evaluation measures the factor that the model's card should state.
-    factor = 1.0 if way.samples > 1 else None
-    recipe = replace(way.recipe(zoom, low.bands), groups=low.groups, uncertainty_factor=factor)
+    # A factor of 1: evaluation measures the factor that the model's card should state.
+    factor = 1.0 if settings.samples > 1 else None
+    recipe = replace(settings.recipe(zoom, low.bands), groups=low.groups, uncertainty_factor=factor)
     reader = ArrayReader(low.values, low.valid)
     values, _, std = compute_window(recipe, reader, zoom.output.window)
     return values, std
 
 
-def enlarge(
+def upscale_image(
     image: Values,
     shape: tuple[int, int],
     model: Model,
@@ -55,20 +68,23 @@ def enlarge(
     seed: int = 0,
     value_range: ValueRange = EIGHT_BITS,
 ) -> Values:
-    """Super-resolve one group of bands onto a shape over the same extent, in single precision.
+    """Super-resolve an RGB or grey image to a shape, over the same extent and in float32.
 
     Args:
-        image: (3, y, x) of an RGB triplet, or (1, y, x); all valid.
-        shape: (Y, X) of the result.
-        model: as loaded.
-        steps: evaluations of the denoiser.
-        seed: names the noise field.
+        image: (3, y, x) RGB or (1, y, x) grey digital numbers, all valid.
+        shape: (Y, X), rows and columns of the result.
+        model: the model as it was loaded, on the device that computes.
+        steps: evaluations of the denoiser; 0 for the neural operator alone.
+        seed: random seed of the diffusion noise.
         value_range: the digital numbers that map to the network's -1 and 1.
 
     Returns:
-        (3 or 1, Y, X) in the dtype of ``image``.
+        (3 or 1, Y, X) digital numbers in the dtype of ``image``.
+
+    Raises:
+        InputError: the model does not take this number of steps.
     """
-    low = Low(
+    low = LowResolution(
         values=image,
         valid=np.ones(image.shape, dtype=np.bool_),
         bands=(Band(dtype=image.dtype.name),) * len(image),
@@ -76,5 +92,5 @@ def enlarge(
     )
     zoom = Zoom.onto(Grid(Shape(*image.shape[1:]), None), Shape(*shape))
     device = next(model.network.parameters()).device
-    way = ModelSettings(model=model, steps=steps, seed=seed, precision="fp32", device=device)
-    return enlarged(low, zoom, way)[0]
+    settings = ModelSettings(model=model, steps=steps, seed=seed, precision="fp32", device=device)
+    return upscale_onto_grid(low, zoom, settings)[0]

@@ -1,6 +1,7 @@
-"""A network ready for one scene: patches of the source in, cells of the result out.
+"""Run the networks of a model on one cell: source pixels in, output pixels out, network values.
 
-Both kinds of model answer the same call, so the engine knows neither.
+Both kinds of model, ``scene`` and ``paper``, have the interface :class:`Inference`, so that no
+other module distinguishes them.
 """
 
 from __future__ import annotations
@@ -29,221 +30,233 @@ from rs_superres.system.devices import ComputeSettings
 from rs_superres.types import Floats
 
 Noise = Callable[[], Floats]
-"""Draws the standard normal noise of one sample, shaped like the result."""
+"""Draws the standard normal noise of one sample: (3, y, x) of a cell and its margin."""
 
 
 class Inference(Protocol):
-    """A network at one scale."""
+    """A network, prepared for one scale."""
 
     halo: int
-    """Source cells around an output pixel that its value depends on."""
+    """Source pixels around an output pixel that its value depends on."""
     margin: int
-    """Output pixels computed around a cell and dropped."""
+    """Output pixels that are computed around a cell and dropped."""
     valid_margin: int
-    """Of those, the nearest to the cell, whose values are as good as the cell's."""
+    """Innermost pixels of the margin whose values are as good as those of the cell."""
 
     def __call__(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
-        """Compute one cell with its margin, a sample for each noise.
+        """Compute a cell and its margin, one sample for each noise.
 
         Args:
-            image: (3, y, x) network values of the patch.
-            rows: the patch's rows.
-            columns: the patch's columns.
-            noises: of the samples.
+            image: (3, y, x) network values of the source pixels of ``rows`` and ``columns``.
+            rows: the source rows of ``image``, and the output rows among them.
+            columns: the source columns of ``image``, and the output columns among them.
+            noises: draw the noise of each sample; not called if there are no steps.
 
         Yields:
-            (3, rows, columns) network values.
+            (3, Y, X) network values of the cell and its margin.
         """
         ...
 
     def residual(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
-        """What results have beside the cubic interpolation of the image; as ``__call__``."""
+        """Compute what the model adds to the cubic interpolation of its input.
+
+        Args:
+            image: (3, y, x) network values, as for :meth:`__call__`.
+            rows: source rows and output rows, as for :meth:`__call__`.
+            columns: source columns and output columns, as for :meth:`__call__`.
+            noises: draw the noise of each sample, as for :meth:`__call__`.
+
+        Yields:
+            (3, Y, X) network values: a sample minus the cubic interpolation of ``image``.
+        """
         ...
 
 
 def prepare(
-    config: ModelConfig, network: torch.nn.Module, zoom: Zoom, manner: ComputeSettings
+    config: ModelConfig, network: torch.nn.Module, zoom: Zoom, compute: ComputeSettings
 ) -> Inference:
-    """Make a loaded model ready for a scene.
+    """Prepare a loaded network for one scale.
+
+    Args:
+        config: the configuration of the model.
+        network: its network, which moves to the device.
+        zoom: the grids of source and output.
+        compute: device, precision and steps.
 
     Raises:
-        InputError: a number of steps that this model does not take.
+        InputError: the model does not take this number of steps.
+        TypeError: the network is of no kind that has an inference.
     """
-    steps = manner.steps
+    steps = compute.steps
     if steps < 0:
         raise InputError(f"{steps} steps, expected 0 or more")
     if steps and config.denoiser is None:
-        raise InputError(f"{steps} steps, but this model is a prior alone: use --steps 0")
-    network = network.to(manner.device)
-    if steps:  # the prior alone has no U-Net
+        raise InputError(f"{steps} steps, but this model is a prior alone; use steps=0")
+    network = network.to(compute.device)
+    if steps:  # the neural operator alone needs no U-Net
         network = with_fast_unet(network)
     if isinstance(network, SceneNetwork):
-        return _SceneInference(config, network, zoom, manner)
+        return _SceneInference(config, network, zoom, compute)
     if isinstance(network, NeurOpDiff | PaperPrior):
-        return _PaperInference(config, network, zoom, manner)
+        return _PaperInference(config, network, zoom, compute)
     raise TypeError(f"no inference for {type(network).__name__}")
 
 
-def _cell_size(zoom: Zoom) -> Tensor:
-    """An output pixel's size in half source pixels, (row, column)."""
+def _pixel_size(zoom: Zoom) -> Tensor:
+    """The size of an output pixel, (row, column), in halves of a source pixel."""
     return torch.tensor([2 * zoom.rows.step, 2 * zoom.columns.step], dtype=torch.float64)
 
 
-def _samples(patch: AxisSupport, device: torch.device) -> AxisSamples:
-    """A patch's positions among its own cells."""
-    return scene_samples(torch.from_numpy(patch.positions), patch.start).to(device)
+def _axis_samples(support: AxisSupport, device: torch.device) -> AxisSamples:
+    """The output positions of an axis, counted from the first source pixel that is read."""
+    return scene_samples(torch.from_numpy(support.positions), support.start).to(device)
 
 
 class _SceneInference:
-    """The shipped kind."""
+    """The inference of the kind ``scene``: local networks with stored contexts."""
 
     def __init__(
-        self,
-        config: ModelConfig,
-        network: SceneNetwork,
-        zoom: Zoom,
-        manner: ComputeSettings,
+        self, config: ModelConfig, network: SceneNetwork, zoom: Zoom, compute: ComputeSettings
     ) -> None:
-        self._network, self._manner = network, manner
-        steps, extra_margin = manner.steps, manner.extra_margin
-        self._scale = zoom.scale
-        self._folded = network.prior.folded(zoom.scale, _cell_size(zoom)).to(manner.dtype)
-        sampler = config.sampler
+        self._network, self._compute, self._scale = network, compute, zoom.scale
+        self._folded = network.prior.folded(zoom.scale, _pixel_size(zoom)).to(compute.dtype)
+        steps, sampler = compute.steps, config.sampler
+        self._flat = sampler.flat
         self._sigmas = (
-            []
-            if steps == 0
-            else karras_sigmas(
+            karras_sigmas(
                 steps,
                 sigma_min=sampler.sigma_min,
                 sigma_max=sampler.sigma_max,
                 rho=sampler.rho,
             )
+            if steps
+            else []
         )
-        self._flat = sampler.flat
         self.halo = network.prior.halo
-        # The U-Net's coarsest squares lie alike in all cells.
-        squares = network.denoiser.unet.multiple if steps and network.denoiser else 1
-        self.valid_margin = -(-extra_margin // squares) * squares
+        # The U-Net's coarsest level takes squares of this side for one pixel. A margin that is a
+        # multiple of it keeps the squares at the same output pixels in all cells.
+        side = network.denoiser.unet.multiple if steps and network.denoiser else 1
+        self.valid_margin = -(-compute.extra_margin // side) * side
         self.margin = self.valid_margin + (config.tiles.margin if steps else 0)
 
     def __call__(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         denoiser = self._network.denoiser
-        with self._manner.computing():
-            tensor = _batch(image, self._manner.device)
-            places = _samples(rows, tensor.device), _samples(columns, tensor.device)
-            prior = self._network.prior.grid(tensor, *places, self._folded)
-            kept = linear(detail_kept(tensor, self._flat), *places) if self._sigmas else prior
+        with self._compute.computing():
+            tensor = _to_batch(image, self._compute.device)
+            axes = _axis_samples(rows, tensor.device), _axis_samples(columns, tensor.device)
+            prior = self._network.prior.grid(tensor, *axes, self._folded)
+            kept = linear(detail_kept(tensor, self._flat), *axes) if self._sigmas else prior
         for noise in noises:
-            out = prior
+            sample = prior
             if self._sigmas and denoiser is not None:
-                with self._manner.computing():
-                    start = _channels_last(_batch(noise(), self._manner.device))
-                    out = denoiser.sample(prior, start, self._sigmas, self._scale, kept)
-            yield _array(out)
+                with self._compute.computing():
+                    start = _channels_last(_to_batch(noise(), self._compute.device))
+                    sample = denoiser.sample(prior, start, self._sigmas, self._scale, kept)
+            yield _to_array(sample)
 
     def residual(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
         if self._sigmas:
-            yield from _beside_cubic(self(image, rows, columns, noises), image, rows, columns)
+            yield from _minus_cubic(self(image, rows, columns, noises), image, rows, columns)
             return
-        with self._manner.computing():
-            tensor = _batch(image, self._manner.device)
-            places = _samples(rows, tensor.device), _samples(columns, tensor.device)
-            out = self._network.prior.detail(tensor, *places, self._folded)
+        with self._compute.computing():
+            tensor = _to_batch(image, self._compute.device)
+            axes = _axis_samples(rows, tensor.device), _axis_samples(columns, tensor.device)
+            detail = self._network.prior.detail(tensor, *axes, self._folded)
         for _ in noises:
-            yield _array(out)
+            yield _to_array(detail)
 
 
 class _PaperInference:
-    """The paper's kind: the cell and its margin are the whole image to its networks."""
+    """The inference of the kind ``paper``, whose networks take a cell with its margin for an image.
+
+    Its results depend on where the cells lie, because its networks use statistics of the image.
+    """
 
     def __init__(
         self,
         config: ModelConfig,
         network: NeurOpDiff | PaperPrior,
         zoom: Zoom,
-        manner: ComputeSettings,
+        compute: ComputeSettings,
     ) -> None:
         self._prior = network.prior if isinstance(network, NeurOpDiff) else network
-        self._network, self._manner = network, manner
-        self._cell = _cell_size(zoom)
+        self._network, self._compute = network, compute
+        self._pixel_size = _pixel_size(zoom)
         sampler = config.sampler
-        self._follow = {"ddim": ddim, "dpm-solver": dpm_solver}[sampler.method]
+        self._sample = {"ddim": ddim, "dpm-solver": dpm_solver}[sampler.method]
         self._schedule = LinearSchedule(
             timesteps=sampler.timesteps, beta_start=sampler.beta_start, beta_end=sampler.beta_end
         )
-        # Its networks saw nothing beyond the patch in training either: no halo.
+        # In training its networks saw nothing beyond the crop, so one pixel to interpolate from
+        # is enough.
         self.halo = 1
         self.margin = config.tiles.margin
-        self.valid_margin = min(manner.extra_margin, self.margin)
+        self.valid_margin = min(compute.extra_margin, self.margin)
 
     def __call__(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
-        network = self._network
-        with self._manner.computing():
-            tensor = _batch(image, self._manner.device)
-            places = _samples(rows, tensor.device), _samples(columns, tensor.device)
-            prior = paper_grid(self._prior, tensor, *places, self._cell, self._manner.dtype)
+        network, steps = self._network, self._compute.steps
+        with self._compute.computing():
+            tensor = _to_batch(image, self._compute.device)
+            axes = _axis_samples(rows, tensor.device), _axis_samples(columns, tensor.device)
+            prior = paper_grid(self._prior, tensor, *axes, self._pixel_size, self._compute.dtype)
         for noise in noises:
-            out = prior
-            if self._manner.steps and isinstance(network, NeurOpDiff):
-                with self._manner.computing():
-                    start = _channels_last(_batch(noise(), self._manner.device))
-                    out = self._follow(
-                        partial(_noise_in, network, prior),
-                        start,
-                        self._schedule,
-                        self._manner.steps,
-                    )
-            yield _array(out)
+            sample = prior
+            if steps and isinstance(network, NeurOpDiff):
+                with self._compute.computing():
+                    start = _channels_last(_to_batch(noise(), self._compute.device))
+                    predict = partial(_predict_noise, network, prior)
+                    sample = self._sample(predict, start, self._schedule, steps)
+            yield _to_array(sample)
 
     def residual(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
-        yield from _beside_cubic(self(image, rows, columns, noises), image, rows, columns)
+        yield from _minus_cubic(self(image, rows, columns, noises), image, rows, columns)
 
 
-def _noise_in(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> Tensor:
-    """The noise that a network finds in an image."""
+def _predict_noise(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> Tensor:
+    """Predict the noise in an image; arguments in the order that the samplers need."""
     return network.predict_noise(x, prior, level)
 
 
-def _beside_cubic(
-    results: Iterator[Floats], image: Floats, rows: AxisSupport, columns: AxisSupport
+def _minus_cubic(
+    samples: Iterator[Floats], image: Floats, rows: AxisSupport, columns: AxisSupport
 ) -> Iterator[Floats]:
-    """Results less the cubic interpolation of their image."""
+    """Subtract the cubic interpolation of ``image`` from each sample."""
     base = cubic(image, rows, columns)
-    for result in results:
-        yield (result - base).astype(np.float32)
+    for sample in samples:
+        yield (sample - base).astype(np.float32)
 
 
-def _array(out: Tensor) -> Floats:
-    """The one image of a batch, (c, h, w), as an array."""
-    made = out[0].float()
-    if made.is_cuda:
-        # Pageable memory would be copied to by way of a small buffer.
-        host = torch.empty(made.shape, pin_memory=True).copy_(made, non_blocking=True)
-        torch.cuda.current_stream(made.device).synchronize()
-        made = host
-    result: Floats = made.cpu().numpy()
-    return result
+def _to_array(batch: Tensor) -> Floats:
+    """Copy the only image of a batch, (1, c, h, w), to an array, (c, h, w)."""
+    image = batch[0].float()
+    if image.is_cuda:
+        # Into pinned memory: a copy into pageable memory goes through a small buffer.
+        pinned = torch.empty(image.shape, pin_memory=True).copy_(image, non_blocking=True)
+        torch.cuda.current_stream(image.device).synchronize()
+        image = pinned
+    array: Floats = image.cpu().numpy()
+    return array
 
 
 def _channels_last(image: Tensor) -> Tensor:
-    """The same image, laid out as convolutions are fastest."""
+    """Lay an image out in memory so that convolutions are fastest."""
     return image.contiguous(memory_format=torch.channels_last)
 
 
-def _batch(image: Floats, device: torch.device) -> Tensor:
-    """One image as a batch on a device: (1, 3, y, x)."""
+def _to_batch(image: Floats, device: torch.device) -> Tensor:
+    """Copy an image, (3, y, x), to a device as a batch, (1, 3, y, x)."""
     tensor = torch.from_numpy(np.ascontiguousarray(image))
     if device.type != "cuda":
         return tensor.to(device)[None]

@@ -1,4 +1,4 @@
-"""Readers of source pixels, by window."""
+"""Readers of source pixels by window, mirrored beyond the border of the scene."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from rs_superres.types import Valid, Values
 
 
 class Reader(Protocol):
-    """A source of pixels that extends beyond its border as its mirror image."""
+    """A source of pixels that continues beyond its border as its mirror image."""
 
     def read_mirrored(self, window: Window) -> tuple[Values, Valid]:
         """Read any window of the scene, mirrored beyond the scene's border.
 
+        Args:
+            window: source pixels; rows and columns may be negative or beyond the scene.
+
         Returns:
             Digital numbers and validity, (band, y, x) each.
+
+        Raises:
+            RasterError: the source cannot be read.
         """
         ...
 
@@ -30,17 +36,24 @@ class ArrayReader:
     values: Values
     """(band, y, x) digital numbers."""
     valid: Valid | None = None
-    """(band, y, x); derived from ``nodata`` and NaN if None."""
+    """(band, y, x), True where ``values`` are valid; found by ``nodata`` and NaN if None."""
     _: KW_ONLY
     nodata: float | None = None
-    """The value of invalid pixels."""
+    """The digital number of invalid pixels, if ``valid`` is None."""
     window: Window | None = None
-    """Where in the scene ``values`` lie; they are the entire scene if None."""
+    """The part of the scene that ``values`` hold, in source pixels; all of it if None."""
     shape: Shape | None = None
     """The scene's rows and columns; those of ``values`` if None."""
 
     def read(self, window: Window) -> tuple[Values, Valid]:
-        """Read a window that lies within the array: (band, y, x) each."""
+        """Read a window that lies within the array.
+
+        Args:
+            window: source pixels, counted from the scene's first pixel.
+
+        Returns:
+            Digital numbers and validity, (band, y, x) each.
+        """
         slices = (window if self.window is None else window.relative_to(self.window)).slices
         values = self.values[:, *slices]
         if self.valid is not None:
@@ -48,5 +61,12 @@ class ArrayReader:
         return values, valid_by_value(values, self.nodata)
 
     def read_mirrored(self, window: Window) -> tuple[Values, Valid]:
-        """Read any window whose pixels, or those it mirrors, are in the array; see Reader."""
+        """Read a window, mirrored beyond the scene's border; see :meth:`Reader.read_mirrored`.
+
+        Args:
+            window: source pixels. The array must hold them, or the pixels that they mirror.
+
+        Returns:
+            Digital numbers and validity, (band, y, x) each.
+        """
         return read_mirrored(self.read, window, self.shape or Shape(*self.values.shape[1:]))

@@ -1,4 +1,4 @@
-"""A scene's recipe, all that a cell of the result depends on, and the way that leads to it."""
+"""Everything that decides the pixels of a cell, except the source's values."""
 
 from __future__ import annotations
 
@@ -20,68 +20,79 @@ from rs_superres.zoo import Model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRecipe:
-    """All that a cell's pixels depend on but the source's."""
+    """Everything that decides the pixels of a cell, except the source's values."""
 
     zoom: Zoom
+    """The grids of source and output, and how they lie on each other."""
     lattice: Lattice
+    """The cells that the output grid is divided into."""
     bands: tuple[Band, ...]
-    """Of source and result alike."""
+    """The bands of the result, which are those of the source as it is read."""
     groups: tuple[BandGroup, ...]
+    """The bands that go through the network, group by group."""
     nearest_bands: tuple[int, ...] = ()
-    """Indices of the bands that are carried by nearest neighbour."""
+    """Indices of the bands that are resampled by nearest neighbour."""
     linear_bands: tuple[int, ...] = ()
     """Indices of the bands that are interpolated linearly."""
     inference: Inference
+    """The network, prepared for the scale."""
     seed: int
-    """Names the noise field."""
+    """Random seed of the diffusion noise."""
     masked: bool
     """Whether the result has a mask band."""
     area: Area | None = None
-    """The polygons that are wanted; all where None."""
+    """The area of interest, outside which pixels are invalid; None for the entire output."""
     consistency: ConsistencyConfig | None = None
-    """What brings the result back to the source, which it must equal there; None: it need not."""
+    """The kernel by which the result must downsample to its source; None to leave this out."""
     samples: int = 1
-    """Results that are drawn and averaged."""
+    """Number of samples that are drawn and averaged."""
     uncertainty_factor: float | None = None
-    """Factor on their standard deviation, which is given too; None: it is not."""
+    """Factor on the samples' standard deviation; None if the result has no uncertainty."""
 
     @property
     def dtype(self) -> str:
-        """Of source and result."""
+        """NumPy's name of the dtype of source and result."""
         return self.bands[0].dtype
 
     @property
     def nodata(self) -> float | None:
-        """Of the result: one value for all bands."""
+        """The nodata value of all bands of the result; None if it has none."""
         return nodata_of(self.bands)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
-    """How a model enlarges."""
+    """A model, and how it upscales."""
 
     model: Model
+    """The model as it was loaded."""
     steps: int
-    """Evaluations of the denoiser."""
+    """Evaluations of the denoiser for each sample; 0 for the neural operator alone."""
     seed: int = 0
-    """Names the noise field."""
+    """Random seed of the diffusion noise."""
     samples: int = 1
-    """Results that are drawn and averaged."""
+    """Number of samples that are drawn and averaged."""
     consistency: bool = True
-    """Whether the result, brought back, shall equal the low resolution."""
+    """Whether the result is corrected so that it downsamples to its source."""
     precision: Precision
-    """What it computes in."""
+    """The number format that the networks compute in."""
     device: torch.device
-    """What computes."""
+    """The device that the networks compute on."""
 
     def recipe(self, zoom: Zoom, bands: tuple[Band, ...]) -> CellRecipe:
-        """The recipe of a scene without groups, mask and area: those are for the caller to add.
+        """Create the recipe of a scene, without band groups, mask and area.
+
+        The caller adds those with :func:`dataclasses.replace`.
+
+        Args:
+            zoom: the grids of source and output.
+            bands: the bands of the result.
 
         Raises:
-            InputError: a number of steps that the model does not take.
+            InputError: the model does not take this number of steps.
         """
         config, network = self.model.config, self.model.network
-        manner = ComputeSettings(
+        compute = ComputeSettings(
             steps=self.steps,
             device=self.device,
             precision=self.precision,
@@ -92,7 +103,7 @@ class ModelSettings:
             lattice=Lattice.over(zoom.output.shape, config.tiles.size),
             bands=bands,
             groups=(),
-            inference=prepare(config, network, zoom, manner),
+            inference=prepare(config, network, zoom, compute),
             seed=self.seed,
             masked=False,
             consistency=config.consistency if self.consistency else None,

@@ -1,9 +1,15 @@
-"""The samples that are drawn of a cell, group by group: from source pixels to digital numbers."""
+"""Draw the samples of one cell and one band group: from source pixels to digital numbers.
+
+Each sample goes the same way: digital numbers to network values, holes filled, through the
+network, back to digital numbers, and, if the result must be consistent, corrected so that it
+downsamples to the source. :func:`draw_samples` gives their mean and standard deviation.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,43 +26,57 @@ from rs_superres.scene.recipe import CellRecipe
 from rs_superres.types import Doubles, Floats
 
 FARTHEST = 1e6
-"""Network values that the networks are shown at most, of rasters in double precision."""
+"""Largest network value that the networks get, for rasters that need double precision."""
 
-INSIDE = np.s_[:, FILL_RADIUS:-FILL_RADIUS, FILL_RADIUS:-FILL_RADIUS]
-"""What of the surroundings the networks are shown: not the border that holes are filled from."""
-
-Samples = tuple[Doubles, Iterator[Doubles]]
-"""The source of one group, holes filled, (band, y, x) of the patch; and the samples, one at a time,
-(band, y, x) of the cell and what is sound around it. Digital numbers, both."""
+WITHOUT_BORDER = np.s_[:, FILL_RADIUS:-FILL_RADIUS, FILL_RADIUS:-FILL_RADIUS]
+"""The part of a halo's values that the networks see: without the border that fills holes."""
 
 
-def draw_samples(recipe: CellRecipe, around: HaloWindow, number: int) -> RunningStatistics:
-    """All samples of one group: (band, y, x) of the cell, digital numbers."""
-    valid_margin = recipe.inference.valid_margin
-    width = 2 * recipe.groups[number].value_range.half
-    of_dtype = _double if recipe.dtype in DOUBLE else _single
-    source, samples = of_dtype(recipe, around, number)
-    inner = np.s_[
-        :,
-        valid_margin : valid_margin + around.cell.height,
-        valid_margin : valid_margin + around.cell.width,
-    ]
-    found = RunningStatistics()
-    project = _projection(recipe, around)
-    ends = [limits(recipe.dtype, recipe.bands[i].bits) for i in recipe.groups[number].bands]
-    least, most = np.array(ends, dtype=np.float64).T[..., None, None]
-    for sample in samples:
-        # Clipped before the correction too: what is clipped after it is lost to it.
-        made = sample if project is None else project(sample.clip(least, most), source, width)
-        found.add(made[inner])
-    return found
+class Samples(NamedTuple):
+    """The samples of one band group before they are made consistent, digital numbers."""
+
+    source: Doubles
+    """(band, y, x) source pixels that the networks see, with holes filled."""
+    results: Iterator[Doubles]
+    """One (band, y, x) array for each sample: the cell and its valid margin."""
 
 
-def _projection(recipe: CellRecipe, around: HaloWindow) -> Projection | None:
-    """What brings a cell and what is sound around it to the source; None where nothing shall."""
+def draw_samples(recipe: CellRecipe, halo: HaloWindow, number: int) -> RunningStatistics:
+    """Draw all samples of one band group for a cell.
+
+    Args:
+        recipe: everything that decides the pixels, except the source's values.
+        halo: the source around the cell.
+        number: index of the group in ``recipe.groups``; it is part of the noise's key.
+
+    Returns:
+        Mean and standard deviation over the samples: (band, y, x) of the cell, digital numbers,
+        not rounded. The bands are those of the group.
+    """
+    group, cell, valid_margin = recipe.groups[number], halo.cell, recipe.inference.valid_margin
+    draw = _draw_in_double if recipe.dtype in DOUBLE else _draw_in_single
+    source, results = draw(recipe, halo, number)
+    project = _projection(recipe, halo)
+    width = 2 * group.value_range.half
+    ends = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
+    lowest, highest = np.array(ends, dtype=np.float64).T[..., None, None]
+    rows = slice(valid_margin, valid_margin + cell.height)
+    columns = slice(valid_margin, valid_margin + cell.width)
+    statistics = RunningStatistics()
+    for result in results:
+        # Rounding clips the result to the dtype in the end. If a saturated sample were clipped only
+        # then, the correction would count on values that no result can hold, and the result would
+        # downsample less closely to its source. So the sample is clipped before the correction too.
+        sample = result if project is None else project(result.clip(lowest, highest), source, width)
+        statistics.add(sample[:, rows, columns])
+    return statistics
+
+
+def _projection(recipe: CellRecipe, halo: HaloWindow) -> Projection | None:
+    """Create the correction of a cell and its valid margin; None if consistency is off."""
     if recipe.consistency is None:
         return None
-    valid_margin, cell, zoom = recipe.inference.valid_margin, around.cell, recipe.zoom
+    valid_margin, cell, zoom = recipe.inference.valid_margin, halo.cell, recipe.zoom
     return Projection(
         recipe.consistency,
         (zoom.rows, zoom.columns),
@@ -65,51 +85,59 @@ def _projection(recipe: CellRecipe, around: HaloWindow) -> Projection | None:
             range(cell.column - valid_margin, cell.column + cell.width + valid_margin),
         ),
         (
-            range(around.rows.start, around.rows.start + around.rows.count),
-            range(around.columns.start, around.columns.start + around.columns.count),
+            range(halo.rows.start, halo.rows.start + halo.rows.count),
+            range(halo.columns.start, halo.columns.start + halo.columns.count),
         ),
     )
 
 
-def _single(recipe: CellRecipe, around: HaloWindow, number: int) -> Samples:
-    """Samples of a dtype that single precision carries whole: the networks give the values."""
+def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, number: int) -> Samples:
+    """Draw samples of a dtype that float32 holds exactly: the networks give the values."""
     group, inference = recipe.groups[number], recipe.inference
-    found, index = group.value_range, list(group.bands)
-    filled = fill_holes(found.to_network(around.values[index]), around.valid[index])
-    kept, noises = _kept(inference), _noises(recipe, around.cell, number)
-    results = inference(_image(filled), around.rows, around.columns, noises)
-    return (
-        found.from_network(filled[INSIDE]),
-        (_merged(group, found.from_network(one[:, kept, kept])) for one in results),
-    )
-
-
-def _double(recipe: CellRecipe, around: HaloWindow, number: int) -> Samples:
-    """Samples of the other dtypes: the networks supply what the cubic base lacks, no more."""
-    group, inference = recipe.groups[number], recipe.inference
-    found, index = group.value_range, list(group.bands)
-    exact = fill_holes(around.values[index].astype(np.float64) - found.centre, around.valid[index])
-    # Beyond these the base alone carries a value: single precision would make it infinite.
-    filled = (exact / found.half).clip(-FARTHEST, FARTHEST).astype(np.float32)
-    kept, noises = _kept(inference), _noises(recipe, around.cell, number)
-    base = found.centre + cubic(exact, *(_bordered(p, kept) for p in (around.rows, around.columns)))
-    residuals = inference.residual(_image(filled), around.rows, around.columns, noises)
-    return (
-        found.centre + exact[INSIDE],
-        (
-            base + found.half * _merged(group, one[:, kept, kept].astype(np.float64))
-            for one in residuals
+    value_range, index = group.value_range, list(group.bands)
+    filled = fill_holes(value_range.to_network(halo.values[index]), halo.valid[index])
+    kept, noises = _kept(inference), _noises(recipe, halo.cell, number)
+    outputs = inference(_network_input(filled), halo.rows, halo.columns, noises)
+    return Samples(
+        source=value_range.from_network(filled[WITHOUT_BORDER]),
+        results=(
+            _merge(group, value_range.from_network(output[:, kept, kept])) for output in outputs
         ),
     )
 
 
-def _image(filled: Floats) -> Floats:
-    """What the networks are shown of network values, (3, y, x): a single band three times."""
-    return np.broadcast_to(filled, (3, *filled.shape[1:]))[INSIDE]
+def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, number: int) -> Samples:
+    """Draw samples of a dtype that float32 rounds.
+
+    The values are a cubic interpolation in float64. The networks give only what they add to the
+    cubic interpolation of their own input.
+    """
+    group, inference = recipe.groups[number], recipe.inference
+    value_range, index = group.value_range, list(group.bands)
+    centred = halo.values[index].astype(np.float64) - value_range.centre
+    exact = fill_holes(centred, halo.valid[index])
+    # Float32 would make values far outside the range infinite. The cubic base alone carries them.
+    filled = (exact / value_range.half).clip(-FARTHEST, FARTHEST).astype(np.float32)
+    kept, noises = _kept(inference), _noises(recipe, halo.cell, number)
+    rows, columns = (_bordered(axis, kept) for axis in (halo.rows, halo.columns))
+    base = value_range.centre + cubic(exact, rows, columns)
+    residuals = inference.residual(_network_input(filled), halo.rows, halo.columns, noises)
+    return Samples(
+        source=value_range.centre + exact[WITHOUT_BORDER],
+        results=(
+            base + value_range.half * _merge(group, residual[:, kept, kept].astype(np.float64))
+            for residual in residuals
+        ),
+    )
+
+
+def _network_input(filled: Floats) -> Floats:
+    """The network's input, (3, y, x): a single band is repeated three times."""
+    return np.broadcast_to(filled, (3, *filled.shape[1:]))[WITHOUT_BORDER]
 
 
 def _noises(recipe: CellRecipe, cell: Window, number: int) -> list[Noise]:
-    """What draws the noise of each sample of a group, over the cell and its margin."""
+    """Functions that draw the noise of each sample of a group, for the cell and its margin."""
     margin = recipe.inference.margin
     return [
         partial(
@@ -123,19 +151,19 @@ def _noises(recipe: CellRecipe, cell: Window, number: int) -> list[Noise]:
     ]
 
 
-def _merged(group: BandGroup, made: Doubles) -> Doubles:
-    """What the network made of a group, (3, y, x): of a single band's three results the mean."""
-    return made if len(group.bands) == 3 else made.mean(axis=0, keepdims=True)
+def _merge(group: BandGroup, output: Doubles) -> Doubles:
+    """Turn a network's output, (3, y, x), into a group's bands: one band is the mean of three."""
+    return output if len(group.bands) == 3 else output.mean(axis=0, keepdims=True)
 
 
 def _kept(inference: Inference) -> slice:
-    """Rows, or columns, of what the networks compute that are in the cell or sound around it."""
+    """The rows, or columns, of a network's output that lie in the cell and its valid margin."""
     dropped = inference.margin - inference.valid_margin
     return slice(dropped, -dropped or None)
 
 
-def _bordered(along: AxisSupport, kept: slice) -> AxisSupport:
-    """A patch with the border that holes are filled from, and those positions that are kept."""
+def _bordered(support: AxisSupport, kept: slice) -> AxisSupport:
+    """Extend an axis by the border that fills holes, and keep only some of its positions."""
     return AxisSupport(
-        along.start - FILL_RADIUS, along.count + 2 * FILL_RADIUS, along.positions[kept]
+        support.start - FILL_RADIUS, support.count + 2 * FILL_RADIUS, support.positions[kept]
     )

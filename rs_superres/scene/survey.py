@@ -1,4 +1,4 @@
-"""What the tool sees in a raster, and what it would do with it."""
+"""Describe a raster and how it would be super-resolved, for ``rs-sr info``."""
 
 from __future__ import annotations
 
@@ -20,45 +20,48 @@ from rs_superres.scene.bands import BandGroup, BandOptions, band_groups, decide
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RasterReport:
-    """A raster as the tool sees it."""
+    """A raster, and how it would be super-resolved by default."""
 
     description: Description
+    """Everything that the raster's file says, except pixels."""
     groups: tuple[BandGroup, ...]
-    """Bands that go through the network together; none where the raster is refused."""
+    """Bands that go through the network together; empty if the raster is refused."""
     refusal: str | None
-    """Why it is not super-resolved; None where it is."""
+    """Why the raster cannot be super-resolved; None if it can."""
 
     def facts(self) -> dict[str, Any]:
-        """All of it by name, plain values that JSON takes."""
-        told = self.description
+        """The report as plain values by name, ready for JSON."""
+        description = self.description
         return {
-            "path": told.path,
-            "driver": told.driver,
-            "size": [told.grid.shape.width, told.grid.shape.height],
-            "grid": grid_facts(told.grid),
-            "control_points": len(told.control_points),
-            "control_crs": None if told.control_crs is None else _crs_name(told.control_crs),
-            "rational_polynomials": told.rational is not None,
-            "bands": [self._band(i, band) for i, band in enumerate(told.bands)],
+            "path": description.path,
+            "driver": description.driver,
+            "size": [description.grid.shape.width, description.grid.shape.height],
+            "grid": grid_facts(description.grid),
+            "control_points": len(description.control_points),
+            "control_crs": (
+                None if description.control_crs is None else _crs_name(description.control_crs)
+            ),
+            "rational_polynomials": description.rational is not None,
+            "bands": [self._band(i, band) for i, band in enumerate(description.bands)],
             "groups": [
                 {
                     "bands": [i + 1 for i in group.bands],
                     "network": "jointly" if len(group.bands) > 1 else "singly",
                     "value_range": [group.value_range.low, group.value_range.high],
-                    "rule": range_rule(told.bands[group.bands[0]]),
+                    "rule": range_rule(description.bands[group.bands[0]]),
                 }
                 for group in self.groups
             ],
-            "pages_not_read": list(told.pages),
-            "options": _options(told.grid),
+            "pages_not_read": list(description.pages),
+            "options": _options(description.grid),
             "model": _model(),
             "refused": self.refusal,
         }
 
     def _band(self, index: int, band: Band) -> dict[str, Any]:
-        """One band's facts."""
-        members = [group.bands for group in self.groups if index in group.bands]
-        through = "jointly" if members and len(members[0]) > 1 else "singly" if members else None
+        """Facts about one band, by its index."""
+        sizes = [len(group.bands) for group in self.groups if index in group.bands]
+        network = ("jointly" if sizes[0] > 1 else "singly") if sizes else None
         return {
             "band": index + 1,
             "dtype": band.dtype,
@@ -69,16 +72,19 @@ class RasterReport:
             "scale": band.scale,
             "offset": band.offset,
             "mask": mask_words(band, self.description.mask_flags[index]),
-            "network": "alpha" if band.is_alpha and not self.refusal else through,
+            "network": "alpha" if band.is_alpha and not self.refusal else network,
         }
 
 
 def survey(path: str) -> RasterReport:
-    """Look at a raster; a kind that is refused is described too.
+    """Describe a raster, even one that cannot be super-resolved.
+
+    Args:
+        path: a path, or anything else that GDAL opens.
 
     Raises:
-        RasterError: it cannot be opened.
-        InputError: it is a directory, or holds no bands of its own.
+        RasterError: the raster cannot be opened.
+        InputError: the path is a directory, or the file has no bands at the top level.
     """
     description, refusal = inspect(path)
     groups: tuple[BandGroup, ...] = ()
@@ -93,7 +99,11 @@ def survey(path: str) -> RasterReport:
 
 
 def grid_facts(grid: Grid) -> dict[str, Any]:
-    """Where a raster lies: the values are None where it does not say so."""
+    """Where a raster lies, as plain values by name; None for what its file does not say.
+
+    Args:
+        grid: the raster's grid.
+    """
     facts: dict[str, Any] = {
         "crs": None if grid.crs is None else _crs_name(grid.crs),
         "crs_code": None if grid.crs is None else _crs_code(grid.crs),
@@ -122,7 +132,12 @@ def grid_facts(grid: Grid) -> dict[str, Any]:
 
 
 def mask_words(band: Band, flags: tuple[str, ...]) -> str:
-    """What a band's mask comes from, in words."""
+    """Say in words what marks a band's invalid pixels.
+
+    Args:
+        band: the band.
+        flags: rasterio's names of the band's mask flags.
+    """
     if "alpha" in flags:
         words = "none; the alpha band goes through as a band"
     elif "nodata" in flags and band.nodata is not None:
@@ -130,14 +145,18 @@ def mask_words(band: Band, flags: tuple[str, ...]) -> str:
     elif "all_valid" in flags:
         words = "none"
     elif "per_dataset" in flags:
-        words = "one mask for all bands, in the file or beside it"
+        words = "one mask for all bands, in the file or in a .msk file"
     else:
-        words = "a mask of its own"
-    return f"{words}; what is not finite" if band.dtype.startswith("float") else words
+        words = "a mask of this band"
+    return f"{words}; NaN and infinite values" if band.dtype.startswith("float") else words
 
 
 def range_rule(band: Band) -> str:
-    """Where a value range comes from when none is given, in words."""
+    """Say in words how a band's value range is found if the caller gives none.
+
+    Args:
+        band: the band.
+    """
     if band.dtype == "uint8":
         return "all values of uint8" if band.bits is None else f"all values of {band.bits} bits"
     low, high = PERCENTILES
@@ -145,7 +164,7 @@ def range_rule(band: Band) -> str:
 
 
 def _options(grid: Grid) -> list[str]:
-    """The options of grid and place that a raster can be given."""
+    """The options of the output grid that a raster can be upscaled with."""
     mapped = grid.transform is not None and grid.crs is not None
     return (
         ["--scale", "--bounds", "--res", "--like", "--aoi"] if mapped else ["--scale", "--bounds"]
@@ -153,7 +172,7 @@ def _options(grid: Grid) -> list[str]:
 
 
 def _model() -> dict[str, Any]:
-    """The default model."""
+    """Facts about the default model."""
     config = zoo.config_of(zoo.DEFAULT)
     return {
         "name": zoo.DEFAULT,
@@ -163,18 +182,18 @@ def _model() -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | str | None:
-    """A number that JSON can hold: NaN and the infinities as words."""
+    """A number for JSON, which cannot hold NaN and infinity: they become words."""
     return value if value is None or math.isfinite(value) else str(value)
 
 
 def _crs_name(wkt: str) -> str:
     """The name of a CRS."""
-    named = re.match(r'\w+\[\s*"([^"]*)"', wkt)
-    return named[1] if named else "unnamed"
+    match = re.match(r'\w+\[\s*"([^"]*)"', wkt)
+    return match[1] if match else "unnamed"
 
 
 def _crs_code(wkt: str) -> str | None:
-    """A CRS's authority and code; None where it has none."""
+    """A CRS's authority and code, such as EPSG:32633; None if it has none."""
     try:
         authority = CRS.from_wkt(wkt).to_authority()
     except CRSError:
@@ -183,7 +202,7 @@ def _crs_code(wkt: str) -> str | None:
 
 
 def _crs_unit(wkt: str) -> str | None:
-    """The unit of a CRS's coordinates; None where it is unknown."""
+    """The unit of a CRS's coordinates; None if it is unknown."""
     try:
         name: str = CRS.from_wkt(wkt).units_factor[0]
     except CRSError:

@@ -13,7 +13,7 @@ from rs_superres.grid import Window
 from rs_superres.image.degradation import compared, resampled
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.image.statistics import psnr
-from rs_superres.scene.image import enlarge
+from rs_superres.scene.image import upscale_image
 from rs_superres.training.scenes import TrainingScene
 from rs_superres.types import Values
 from rs_superres.zoo import Model
@@ -103,7 +103,7 @@ def restored(truth: Truth, model: Model, scale: float, *, default: bool) -> Tria
     shape = whole.shape[1], whole.shape[2]
 
     def made(steps: int) -> Values:
-        return enlarge(low, shape, model, steps=steps, value_range=truth.value_range)
+        return upscale_image(low, shape, model, steps=steps, value_range=truth.value_range)
 
     return Trial(
         truth=whole,

@@ -1,4 +1,4 @@
-"""Cells of one scene on the workers of a cluster."""
+"""Cells of one scene are computed on the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from tests.rasters import RGB, textured
 def test_workers_compute_in_the_precision_of_the_plan(
     tmp_path: Path, tiny: str, here: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What ``auto`` stands for on a worker of another kind is not asked."""
+    """``auto`` is resolved on the client, even if it means another precision on a worker."""
     source = rasters.write(tmp_path / "a.tif", textured(1, 3, 40, 36), colours=RGB)
     monkeypatch.setattr("rs_superres.system.devices._multiplies_bf16", lambda _: here)
-    decided = engine.plan(source, tmp_path / "out.tif", engine.Options(scale=2, model=tiny))
+    plan = engine.plan(source, tmp_path / "out.tif", engine.Options(scale=2, model=tiny))
     sent: list[Any] = []
 
-    def completed(*given: Any) -> Iterator[tuple[Any, Any]]:
-        sent.append(given[1])
+    def as_completed(*args: Any) -> Iterator[tuple[Any, Any]]:
+        sent.append(args[1])
         return iter(())
 
-    monkeypatch.setattr(cells, "completed", completed)
+    monkeypatch.setattr(cells, "as_completed", as_completed)
     client: Any = None
     compute = cells.compute_on(client)
-    compute(decided, CellStore(decided.scratch), list(decided.cells), lambda: None)
+    compute(plan, CellStore(plan.scratch), list(plan.cells), lambda: None)
     (task,) = sent
-    assert task.options.precision == decided.precision == precision
+    assert task.options.precision == plan.precision == precision
     monkeypatch.setattr("rs_superres.system.devices._multiplies_bf16", lambda _: not here)
-    monkeypatch.setattr(cells, "device_of_worker", lambda asked: asked)
-    monkeypatch.setattr(cells, "memory_of_worker", lambda asked: asked)
-    assert task.plan().checksum == decided.checksum
+    monkeypatch.setattr(cells, "device_of_worker", lambda requested: requested)
+    monkeypatch.setattr(cells, "memory_of_worker", lambda requested: requested)
+    assert task.plan().checksum == plan.checksum

@@ -33,7 +33,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             psnr={"cubic": 21.04, "prior": 22.5, "default": 22.125},
         )
 
-    monkeypatch.setattr(demo, "run", run)
+    monkeypatch.setattr(demo, "run_demo", run)
     return asked
 
 

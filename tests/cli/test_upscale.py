@@ -84,7 +84,7 @@ def test_bands_and_their_roles(upscale: Call, out: Path, tmp_path: Path) -> None
     assert (facts["bands"], facts["band_roles"]) == (3, "joint 1,2,3")
     facts = told(upscale(*line, "--nearest", "4", source=four))
     assert facts["band_roles"] == "alone 1,2,3; nearest 4"
-    refused(upscale(*line, "--bidx", "5", source=four), "--bidx names band 5, ")
+    refused(upscale(*line, "--bidx", "5", source=four), "--bidx lists band 5, ")
     assert upscale("--scale", "2", "--nodata", "nan", "-q", source=four).exit_code == 1
     assert upscale("--scale", "2", "--nodata", "3", "-q", source=four).exit_code == 0
     with rasters.opened(out) as dataset:

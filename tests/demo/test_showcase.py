@@ -1,4 +1,4 @@
-"""The demonstration, a run from end to end."""
+"""The demonstration from end to end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from rs_superres import demo, engine
-from rs_superres.demo import town
-from rs_superres.errors import InputError
+from rs_superres.demo.synthetic_scene import render_scene
+from rs_superres.errors import InputError, WriteError
 from tests import rasters
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tiny: str) -> None:
-    """A demonstration of 48 pixels by the tiny model."""
+    """Run the demonstration on 48 x 48 pixels with the tiny model."""
 
     def upscale(source: Path, out: Path, options: engine.Options, **more: Any) -> engine.Report:
         return engine.upscale(source, out, replace(options, model=tiny), **more)
@@ -28,35 +28,37 @@ def small(monkeypatch: pytest.MonkeyPatch, tiny: str) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_run(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    outcome = demo.run(tmp_path / "demo", progress=lambda done, total: told.append((done, total)))
-    assert told[-1] == (9, 9)
+def test_files_and_scores(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    report = demo.run_demo(
+        tmp_path / "demo", progress=lambda done, total: calls.append((done, total))
+    )
+    assert calls[-1] == (9, 9)
     assert {p.name for p in (tmp_path / "demo").iterdir()} == {
         "scene.tif",
         "upscaled.tif",
         "upscaled-prior.tif",
         "before-after.png",
     }
-    with rasters.opened(outcome.scene) as scene, rasters.opened(outcome.result) as result:
+    with rasters.opened(report.scene) as scene, rasters.opened(report.result) as result:
         assert (scene.width, result.width) == (48, 168)
         assert scene.crs == result.crs
         assert result.bounds == pytest.approx(scene.bounds)
         assert result.tags()["SUPERRES_STEPS"] == "4"
-    with Image.open(outcome.picture) as picture:
+    with Image.open(report.picture) as picture:
         assert picture.size == (5 * 138 + 4 * 8, 128)
-    assert list(outcome.psnr) == ["cubic", "prior", "default"]
-    truth = town.render(168, samples=4).astype(np.float64)
-    error = np.mean((rasters.read(outcome.result) - truth) ** 2)
-    assert outcome.psnr["default"] == pytest.approx(10 * np.log10(255**2 / error))
-    assert 15 < outcome.psnr["cubic"] < 40
-    with pytest.raises(InputError, match=r"scene\.tif exists already; use --overwrite"):
-        demo.run(tmp_path / "demo")
-    assert demo.run(tmp_path / "demo", overwrite=True) == outcome
+    assert list(report.psnr) == ["cubic", "prior", "default"]
+    truth = render_scene(168, samples=4).astype(np.float64)
+    error = np.mean((rasters.read(report.result) - truth) ** 2)
+    assert report.psnr["default"] == pytest.approx(10 * np.log10(255**2 / error))
+    assert 15 < report.psnr["cubic"] < 40
+    with pytest.raises(InputError, match=r"scene\.tif exists; overwrite=True"):
+        demo.run_demo(tmp_path / "demo")
+    assert demo.run_demo(tmp_path / "demo", overwrite=True) == report
 
 
 @pytest.mark.usefixtures("small")
-def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot make the folder"):
-        demo.run(tmp_path / "file")
+    with pytest.raises(WriteError, match="cannot create the folder"):
+        demo.run_demo(tmp_path / "file")

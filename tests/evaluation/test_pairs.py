@@ -18,7 +18,7 @@ from rs_superres.evaluation.protocol import interpolated
 from rs_superres.evaluation.scores import scores
 from rs_superres.grid import AxisSupport, Grid, Shape, Zoom
 from rs_superres.image.resampling import cubic
-from rs_superres.scene.image import enlarged
+from rs_superres.scene.image import upscale_onto_grid
 from rs_superres.scene.recipe import ModelSettings
 from tests import rasters
 from tests.rasters import NORTH_UP, RGB, textured
@@ -42,7 +42,7 @@ def test_the_result_is_that_of_like(folders: tuple[Path, Path], tmp_path: Path, 
     ((pair,), skipped) = find_pairs(low, high, None)
     assert (pair.name, pair.scale, skipped) == ("a.tiff", 2.5, [])
     case = pair.case(pair.scale, ConsistencyConfig())
-    made, _ = enlarged(
+    made, _ = upscale_onto_grid(
         case.low,
         case.zoom,
         ModelSettings(model=zoo.load(tiny), steps=0, precision="fp32", device=torch.device("cpu")),

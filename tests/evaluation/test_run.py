@@ -15,7 +15,7 @@ from rs_superres.evaluation.results import BICUBIC
 from rs_superres.evaluation.run import run
 from rs_superres.image.degradation import bicubic
 from rs_superres.image.statistics import psnr
-from rs_superres.scene.image import enlarge
+from rs_superres.scene.image import upscale_image
 from tests import models, rasters
 from tests.rasters import RGB, textured
 
@@ -42,7 +42,7 @@ def test_means_over_the_images(data: Path, tiny: str) -> None:
     model, ours, theirs = zoo.load(tiny), [], []
     for image in IMAGES:
         low = bicubic(image, (24, image.shape[2] // 2))
-        ours.append(psnr(enlarge(low, image.shape[1:], model, steps=0), image))
+        ours.append(psnr(upscale_image(low, image.shape[1:], model, steps=0), image))
         theirs.append(psnr(bicubic(low, image.shape[1:]), image))
     for method, wanted in ((tiny, ours), (BICUBIC, theirs)):
         summary = found.summary(method, 2.0, "psnr")

@@ -1,4 +1,4 @@
-"""Band roles: what the colour interpretation says, and what is asked."""
+"""Band roles follow the colour interpretation and the caller's options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import pytest
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.raster import Band, Description, open_source
-from rs_superres.scene.bands import BandGroup, BandOptions, BandRoles, assigned, band_groups, decide
+from rs_superres.scene.bands import (
+    BandGroup,
+    BandOptions,
+    BandRoles,
+    band_groups,
+    decide,
+    roles_by_colour,
+)
 from tests import rasters
 from tests.rasters import textured
 
@@ -41,7 +48,7 @@ def members(roles: BandRoles) -> tuple[tuple[int, ...], ...]:
         (BandOptions(bands=(4, 3, 2)), ((), (0, 1, 2), (), ()), "alone 1,2,3"),
         (BandOptions(bands=(3, 2, 1)), ((0, 1, 2), (), (), ()), "joint 1,2,3"),
         (BandOptions(rgb=(4, 3, 2)), ((3, 2, 1), (0, 4), (), (5,)), "joint 4,3,2"),
-        # By their number in the source, whatever the order in which they are written.
+        # Options number bands as in the source, whatever their order in the result.
         (
             BandOptions(bands=(5, 4, 3, 2), rgb=(4, 3, 2), nearest=(5,)),
             ((1, 2, 3), (), (0,), ()),
@@ -51,41 +58,42 @@ def members(roles: BandRoles) -> tuple[tuple[int, ...], ...]:
         (BandOptions(nearest=(6,)), ((2, 1, 0), (3, 4), (5,), ()), "nearest 6"),
     ],
 )
-def test_roles(
+def test_options_and_colours_decide_the_roles(
     source: Description, wish: BandOptions, expected: tuple[tuple[int, ...], ...], words: str
 ) -> None:
-    found = decide(source, wish)
-    assert members(found) == expected
-    assert words in str(found)
-    assert found.selection.bands == (wish.bands or (1, 2, 3, 4, 5, 6))
-    everything = sorted(sum(members(found), ()))
-    assert everything == list(range(len(found.selection.bands)))
+    roles = decide(source, wish)
+    assert members(roles) == expected
+    assert words in str(roles)
+    assert roles.selection.bands == (wish.bands or (1, 2, 3, 4, 5, 6))
+    assert sorted(sum(members(roles), ())) == list(range(len(roles.selection.bands)))
 
 
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        (BandOptions(bands=(7,)), "--bidx names band 7, .* has bands 1 to 6"),
-        (BandOptions(bands=(0,)), "--bidx names band 0"),
-        (BandOptions(bands=(1, 1)), "--bidx names a band twice"),
-        (BandOptions(rgb=(1, 2)), "--rgb names 2 bands, expected three"),
-        (BandOptions(rgb=(1, 2, 9)), "--rgb names band 9"),
-        (BandOptions(bands=(1, 2), rgb=(1, 2, 3)), "--rgb names band 3, which --bidx does not"),
-        (BandOptions(bands=(1, 2), nearest=(3,)), "--nearest names band 3, which --bidx does not"),
-        (BandOptions(rgb=(1, 2, 6)), "--rgb names a band that is alpha or carried by nearest"),
-        (BandOptions(rgb=(1, 2, 3), nearest=(3,)), "--rgb names a band that is alpha or carried"),
-        (BandOptions(classes="expand"), "--classes expand needs one band with a colour table"),
+        (BandOptions(bands=(7,)), "bidx= lists band 7, .* has bands 1 to 6"),
+        (BandOptions(bands=(0,)), "bidx= lists band 0"),
+        (BandOptions(bands=(1, 1)), "bidx= lists a band twice"),
+        (BandOptions(rgb=(1, 2)), "rgb= lists 2 bands, expected three"),
+        (BandOptions(rgb=(1, 2, 9)), "rgb= lists band 9"),
+        (BandOptions(bands=(1, 2), rgb=(1, 2, 3)), "rgb= lists band 3, which bidx= does not"),
+        (BandOptions(bands=(1, 2), nearest=(3,)), "nearest= lists band 3, which bidx= does not"),
+        (BandOptions(rgb=(1, 2, 6)), "rgb= lists a band that is alpha or resampled by"),
+        (BandOptions(rgb=(1, 2, 3), nearest=(3,)), "rgb= lists a band that is alpha or resampled"),
+        (BandOptions(classes="expand"), "classes=expand needs one band with a colour table"),
         (
             BandOptions(classes="expand", bands=(1,)),
-            "--classes expand needs one band with a colour",
+            "classes=expand needs one band with a colour",
         ),
-        (BandOptions(classes="expand", rgb=(1, 2, 3)), "leave out --rgb and --nearest"),
+        (BandOptions(classes="expand", rgb=(1, 2, 3)), "leave out rgb= and nearest="),
         (BandOptions(nodata=300), "nodata 300, expected a value that uint8 holds"),
         (BandOptions(nodata=float("nan")), "nodata nan, expected a value that uint8 holds"),
         (BandOptions(nodata=1.5), "nodata 1.5, expected a value that uint8 holds"),
     ],
 )
-def test_wishes_that_cannot_be(source: Description, wish: BandOptions, message: str) -> None:
+def test_options_that_do_not_fit_are_refused(
+    source: Description, wish: BandOptions, message: str
+) -> None:
     with pytest.raises(InputError, match=message) as caught:
         decide(source, wish).selection.of(source)
     assert "\n" not in str(caught.value)
@@ -103,14 +111,14 @@ def described(source: Description, *bands: Band, **more: Any) -> Description:
     )
 
 
-def test_classes_are_refused_unless_asked(source: Description) -> None:
+def test_classes_are_refused_unless_an_option_accepts_them(source: Description) -> None:
     palette = Band(dtype="uint8", interpretation="palette", colours=((1, 2, 3, 255),))
     bit = Band(dtype="uint8", bits=1, interpretation="palette")
     plain = Band(dtype="uint8")
     both = described(source, plain, palette, bit)
-    with pytest.raises(InputError, match=r"band 2 .* colour table.*--classes expand.*nearest"):
+    with pytest.raises(InputError, match=r"band 2 .* colour table.*classes=expand.*nearest"):
         decide(both, BandOptions())
-    with pytest.raises(InputError, match=r"band 3 .* 1-bit values.*--classes nearest"):
+    with pytest.raises(InputError, match=r"band 3 .* 1-bit values.*classes=nearest"):
         decide(both, BandOptions(nearest=(2,)))
     assert members(decide(both, BandOptions(classes="nearest"))) == ((), (0,), (1, 2), ())
     assert members(decide(both, BandOptions(nearest=(2, 3)))) == ((), (0,), (1, 2), ())
@@ -124,7 +132,7 @@ def test_classes_are_refused_unless_asked(source: Description) -> None:
 
 def test_masks_of_bands_need_a_nodata_value(source: Description) -> None:
     masked = described(source, Band(dtype="uint8"), Band(dtype="uint8"), band_masks=True)
-    with pytest.raises(InputError, match=r"a mask for each band.*--nodata V"):
+    with pytest.raises(InputError, match=r"a mask for each band.*nodata=V"):
         decide(masked, BandOptions())
     assert decide(masked, BandOptions(nodata=0)).selection.nodata == 0
 
@@ -149,33 +157,33 @@ def test_groups_follow_the_colour_interpretation(
     colours: tuple[str, ...], groups: list[tuple[int, ...]]
 ) -> None:
     bands = [band("uint8", c) for c in colours]
-    found = list(band_groups(assigned(bands), bands, [], None))
-    assert [g.bands for g in found] == groups
-    assert {g.value_range for g in found} == {ValueRange(0.0, 255.0)}
+    result = list(band_groups(roles_by_colour(bands), bands, [], None))
+    assert [g.bands for g in result] == groups
+    assert {g.value_range for g in result} == {ValueRange(0.0, 255.0)}
 
 
-def test_ranges_are_of_valid_samples_by_group() -> None:
+def test_each_group_takes_its_range_from_valid_samples() -> None:
     bands = [band("uint16", c) for c in ("red", "green", "blue", "undefined")]
     values = np.stack([np.full((10, 10), v) for v in (100, 200, 300, 5000)]).astype(np.uint16)
     values[:, :5] = 65_535
     valid = values < 65_535
-    rgb, single = band_groups(assigned(bands), bands, [(values, valid)] * 2, None)
+    rgb, single = band_groups(roles_by_colour(bands), bands, [(values, valid)] * 2, None)
     assert (rgb.value_range.low, rgb.value_range.high) == (100, 300)
     assert single.value_range.low == 5000
-    assert list(band_groups(assigned(bands), bands, [], (1.0, 2.0))) == [
+    assert list(band_groups(roles_by_colour(bands), bands, [], (1.0, 2.0))) == [
         BandGroup((0, 1, 2), ValueRange(1.0, 2.0)),
         BandGroup((3,), ValueRange(1.0, 2.0)),
     ]
 
 
 @pytest.mark.parametrize("given_range", [(2.0, 1.0), (1.0, 1.0), (float("nan"), 1.0)])
-def test_ranges_that_are_none(given_range: tuple[float, float]) -> None:
+def test_ranges_without_extent_are_refused(given_range: tuple[float, float]) -> None:
     bands = [band("uint8")]
     with pytest.raises(InputError, match=r"value range .*, expected the lower one first"):
-        list(band_groups(assigned(bands), bands, [], given_range))
+        list(band_groups(roles_by_colour(bands), bands, [], given_range))
 
 
-def test_bytes_of_fewer_bits_have_their_own_range() -> None:
+def test_fewer_bits_have_a_smaller_range() -> None:
     bands = [band("uint8", bits=4), band("uint8")]
-    found = list(band_groups(assigned(bands), bands, [], None))
-    assert [g.value_range for g in found] == [ValueRange(0.0, 15.0), ValueRange(0.0, 255.0)]
+    groups = list(band_groups(roles_by_colour(bands), bands, [], None))
+    assert [g.value_range for g in groups] == [ValueRange(0.0, 15.0), ValueRange(0.0, 255.0)]

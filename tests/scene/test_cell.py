@@ -1,4 +1,4 @@
-"""A scene's recipe: nothing shifted, no tile seen, nothing leaking from under a mask."""
+"""Cells lie where they should, agree with each other, and nothing leaks from invalid pixels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rs_superres.image.noise import normal_field
 from rs_superres.image.radiometry import FILL_RADIUS
 from rs_superres.nets.build import scene_network
 from rs_superres.raster import Band
-from rs_superres.scene.bands import assigned, band_groups
+from rs_superres.scene.bands import band_groups, roles_by_colour
 from rs_superres.scene.cell import compute_cell, compute_window
 from rs_superres.scene.inference import Inference, prepare
 from rs_superres.scene.reader import ArrayReader
@@ -34,7 +34,7 @@ from tests.rasters import textured
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
-PLACE = Affine(2.0, 0.0, 300.0, 0.0, -2.0, 900.0)
+TRANSFORM = Affine(2.0, 0.0, 300.0, 0.0, -2.0, 900.0)
 CRS = "EPSG:32633"
 
 
@@ -42,11 +42,11 @@ def band(dtype: str, interpretation: str = "undefined", nodata: float | None = N
     return Band(dtype=dtype, nodata=nodata, interpretation=interpretation)
 
 
-def source(height: int, width: int, transform: Affine = PLACE) -> Grid:
+def source(height: int, width: int, transform: Affine = TRANSFORM) -> Grid:
     return Grid(Shape(height, width), transform, CRS)
 
 
-def recipe(
+def make_recipe(
     zoom: Zoom,
     bands: tuple[Band, ...],
     inference: Inference,
@@ -54,7 +54,7 @@ def recipe(
     side: int = 64,
     value_range: tuple[float, float] = (0.0, 255.0),
 ) -> CellRecipe:
-    roles = assigned(bands)
+    roles = roles_by_colour(bands)
     return CellRecipe(
         zoom=zoom,
         lattice=Lattice.over(zoom.output.shape, side),
@@ -67,10 +67,10 @@ def recipe(
     )
 
 
-def whole(made: CellRecipe, values: Array, valid: Mask | None = None) -> tuple[Array, Mask]:
+def compute_all(recipe: CellRecipe, values: Array, valid: Mask | None = None) -> tuple[Array, Mask]:
     """Compute an entire result, cell by cell: its values and its mask."""
     reader = ArrayReader(values, valid)
-    result = compute_window(made, reader, made.zoom.output.window)
+    result = compute_window(recipe, reader, recipe.zoom.output.window)
     assert result.mask is not None
     return result.values, result.mask
 
@@ -87,9 +87,9 @@ def whole(made: CellRecipe, values: Array, valid: Mask | None = None) -> tuple[A
 )
 def test_located_image_by_scale(height: int, width: int, scale: str, inference: Bilinear) -> None:
     zoom = Zoom.by_scale(source(height, width), scale)
-    made = recipe(zoom, (band("float32"),) * 2, inference, value_range=(0, 40))
-    out, there = whole(made, coordinates(height, width).astype(np.float32))
-    assert there.all()
+    recipe = make_recipe(zoom, (band("float32"),) * 2, inference, value_range=(0, 40))
+    out, valid = compute_all(recipe, coordinates(height, width).astype(np.float32))
+    assert valid.all()
     np.testing.assert_allclose(out, expected(zoom), rtol=0, atol=2e-5)
 
 
@@ -108,23 +108,23 @@ def test_located_image_on_any_grid(
     inference: Bilinear,
     turn: float,
 ) -> None:
-    """``--like``: pixels in the source are where they lie, those outside are masked."""
-    here = source(30, 34, PLACE @ Affine.rotation(turn))
-    assert here.transform is not None
-    there_transform = here.transform @ Affine.translation(*start) @ Affine.scale(*steps)
+    """On the grid of another raster, pixels lie where they should; those outside are masked."""
+    grid = source(30, 34, TRANSFORM @ Affine.rotation(turn))
+    assert grid.transform is not None
+    transform = grid.transform @ Affine.translation(*start) @ Affine.scale(*steps)
     try:
-        zoom = Zoom.by_grid(here, Grid(shape, there_transform, CRS))
+        zoom = Zoom.by_grid(grid, Grid(shape, transform, CRS))
     except InputError:
-        return  # it does not touch the source
-    made = recipe(zoom, (band("float32"),) * 2, inference, value_range=(0, 40))
-    out, there = whole(made, coordinates(30, 34).astype(np.float32))
+        return  # the grid does not touch the source
+    recipe = make_recipe(zoom, (band("float32"),) * 2, inference, value_range=(0, 40))
+    out, valid = compute_all(recipe, coordinates(30, 34).astype(np.float32))
     rows, columns = np.mgrid[: shape.height, : shape.width] + 0.5
     x, y = start[0] + steps[0] * columns, start[1] + steps[1] * rows
     inside = (x >= 0) & (x < 34) & (y >= 0) & (y < 30)
     certain = np.minimum.reduce([abs(x), abs(x - 34), abs(y), abs(y - 30)]) > 1e-6
-    np.testing.assert_array_equal(there[certain], inside[certain])
-    np.testing.assert_allclose(out[:, there], expected(zoom)[:, there], rtol=0, atol=2e-5)
-    assert np.isnan(out[:, ~there]).all()
+    np.testing.assert_array_equal(valid[certain], inside[certain])
+    np.testing.assert_allclose(out[:, valid], expected(zoom)[:, valid], rtol=0, atol=2e-5)
+    assert np.isnan(out[:, ~valid]).all()
 
 
 @settings(max_examples=20)
@@ -135,38 +135,38 @@ def test_located_image_on_any_grid(
 )
 def test_located_image_by_resolution(x: float, y: float, inference: Bilinear) -> None:
     zoom = Zoom.by_resolution(source(25, 31), x, y)
-    made = recipe(zoom, (band("uint16"),) * 2, inference, value_range=(0, 40_000))
-    out, there = whole(made, (1000 * coordinates(25, 31)).astype(np.uint16))
-    assert there.all()
-    # Half a digital number of rounding, on a ramp of a thousand a pixel.
+    recipe = make_recipe(zoom, (band("uint16"),) * 2, inference, value_range=(0, 40_000))
+    out, valid = compute_all(recipe, (1000 * coordinates(25, 31)).astype(np.uint16))
+    assert valid.all()
+    # Half a digital number of rounding, on a ramp of 1000 digital numbers a source pixel.
     np.testing.assert_allclose(out, 1000 * expected(zoom), rtol=0, atol=0.52)
 
 
 @pytest.mark.parametrize("margin", [0, 8])
 def test_noise_is_that_of_the_absolute_pixel(margin: int) -> None:
-    """In each cell, and in its margin beyond the scene's first pixel."""
+    """This holds in each cell, and in the margin beyond the scene's first pixel."""
     zoom = Zoom.by_scale(source(20, 30), "5")
     bands = (*(band("float32", c) for c in ("red", "green", "blue")), band("float32"))
-    made = recipe(zoom, bands, Noise(margin=margin), value_range=(-1, 1))
-    out, _ = whole(made, np.zeros((4, 20, 30), dtype=np.float32))
+    recipe = make_recipe(zoom, bands, Noise(margin=margin), value_range=(-1, 1))
+    out, _ = compute_all(recipe, np.zeros((4, 20, 30), dtype=np.float32))
     for group, members in enumerate(([0, 1, 2], [3])):
         field = normal_field((5, 0, 0, group), row=0, column=0, shape=(3, 100, 150))
-        wanted = field if len(members) == 3 else field.mean(axis=0, keepdims=True)
-        np.testing.assert_allclose(out[members], wanted, atol=1e-6)
+        noise = field if len(members) == 3 else field.mean(axis=0, keepdims=True)
+        np.testing.assert_allclose(out[members], noise, atol=1e-6)
 
 
-# No tile is seen
+# Cells leave no trace
 
 
 @cache
 def network_inference(zoom: Zoom, *, steps: int = 0, margin: int = 64) -> Inference:
-    """A small scene network with random weights, ready."""
-    made = models.config(tiles=TileConfig(size=64, margin=margin))
+    """A small scene network with random weights, prepared."""
+    config = models.config(tiles=TileConfig(size=64, margin=margin))
     torch.manual_seed(0)
-    network = scene_network(made).eval().requires_grad_(False)
+    network = scene_network(config).eval().requires_grad_(False)
     models.scramble(network, seed=3)
     return prepare(
-        made,
+        config,
         network,
         zoom,
         ComputeSettings(steps=steps, device=torch.device("cpu"), precision="fp32"),
@@ -185,55 +185,57 @@ BYTE_RGB = tuple(band("uint8", c) for c in ("red", "green", "blue"))
         st.builds(Shape, st.integers(9, 150), st.integers(9, 150)), min_size=3, max_size=3
     ),
 )
-def test_tiles_of_the_prior_agree_with_the_untiled_scene(
+def test_cells_of_the_prior_agree_with_the_scene_in_one_cell(
     scale: str, seed: int, cells: list[Shape]
 ) -> None:
     zoom = Zoom.by_scale(source(22, 27), scale)
     shape = zoom.output.shape
-    made = recipe(zoom, FLOAT_RGB, network_inference(zoom), value_range=(-1, 1))
+    recipe = make_recipe(zoom, FLOAT_RGB, network_inference(zoom), value_range=(-1, 1))
     values = 2 * textured(seed, 3, 22, 27, dtype="float32", high=1) - 1
-    untiled, _ = whole(replace(made, lattice=Lattice(shape, shape)), values)
-    assert np.ptp(untiled) > 0.5
+    one_cell, _ = compute_all(replace(recipe, lattice=Lattice(shape, shape)), values)
+    assert np.ptp(one_cell) > 0.5
     for cell in cells:
-        tiled, _ = whole(replace(made, lattice=Lattice(shape, cell)), values)
-        np.testing.assert_allclose(tiled, untiled, rtol=0, atol=1e-5)
+        out, _ = compute_all(replace(recipe, lattice=Lattice(shape, cell)), values)
+        np.testing.assert_allclose(out, one_cell, rtol=0, atol=1e-5)
 
 
-def test_the_prior_is_more_than_the_interpolation() -> None:
-    """What the test above compares is the network's work."""
+def test_the_prior_adds_to_the_interpolation() -> None:
+    """The test above therefore compares what the network computes."""
     zoom = Zoom.by_scale(source(22, 27), "2")
     values = 2 * textured(1, 3, 22, 27, dtype="float32", high=1) - 1
-    ours, plain = (
-        whole(recipe(zoom, FLOAT_RGB, inference, value_range=(-1, 1)), values)[0]
+    network, plain = (
+        compute_all(make_recipe(zoom, FLOAT_RGB, inference, value_range=(-1, 1)), values)[0]
         for inference in (network_inference(zoom), Bilinear())
     )
-    assert np.abs(ours - plain).mean() > 0.02
+    assert np.abs(network - plain).mean() > 0.02
 
 
-def test_tiles_of_the_denoiser_agree_where_the_margin_holds_its_reach() -> None:
-    """64 pixels hold two steps of the tiny denoiser, which reaches 31."""
+def test_cells_of_the_denoiser_agree_if_the_margin_covers_its_reach() -> None:
+    """A margin of 64 pixels covers two steps of the tiny denoiser, which reaches 31."""
     zoom = Zoom.by_scale(source(40, 44), "3")
     shape = zoom.output.shape
-    made = recipe(zoom, FLOAT_RGB, network_inference(zoom, steps=2, margin=64), value_range=(-1, 1))
+    recipe = make_recipe(
+        zoom, FLOAT_RGB, network_inference(zoom, steps=2, margin=64), value_range=(-1, 1)
+    )
     values = 2 * textured(2, 3, 40, 44, dtype="float32", high=1) - 1
     one, other = (
-        whole(replace(made, lattice=Lattice(shape, cell)), values)[0]
+        compute_all(replace(recipe, lattice=Lattice(shape, cell)), values)[0]
         for cell in (Shape(64, 64), Shape(128, 192))
     )
-    prior, _ = whole(replace(made, inference=network_inference(zoom)), values)
+    prior, _ = compute_all(replace(recipe, inference=network_inference(zoom)), values)
     assert np.abs(one - prior).mean() > 0.01
     np.testing.assert_allclose(one, other, rtol=0, atol=2e-4)
 
 
 @pytest.mark.parametrize("steps", [0, 2])
-def test_order_is_irrelevant(steps: int) -> None:
+def test_the_order_of_cells_is_irrelevant(steps: int) -> None:
     zoom = Zoom.by_scale(source(40, 44), "3.5")
-    made = recipe(zoom, BYTE_RGB, network_inference(zoom, steps=steps, margin=8))
+    recipe = make_recipe(zoom, BYTE_RGB, network_inference(zoom, steps=steps, margin=8))
     reader = ArrayReader(textured(3, 3, 40, 44))
-    cells = list(made.lattice.cells())
+    cells = list(recipe.lattice.cells())
     assert len(cells) > 4
-    forward = {cell: compute_cell(made, reader, cell)[0].tobytes() for cell in cells}
-    backward = {cell: compute_cell(made, reader, cell)[0].tobytes() for cell in cells[::-1]}
+    forward = {cell: compute_cell(recipe, reader, cell)[0].tobytes() for cell in cells}
+    backward = {cell: compute_cell(recipe, reader, cell)[0].tobytes() for cell in cells[::-1]}
     assert forward == backward
 
 
@@ -249,7 +251,7 @@ def holed(height: int = 30, width: int = 26) -> Mask:
 
 
 def nearest(zoom: Zoom, valid: Mask) -> Mask:
-    """The source's mask where each output pixel's centre stands, from the definition."""
+    """The source's mask under each output pixel's centre, by definition."""
     height, width = zoom.output.shape.height, zoom.output.shape.width
     rows = (2 * np.arange(height) + 1) * valid.shape[0] // (2 * height)
     columns = (2 * np.arange(width) + 1) * valid.shape[1] // (2 * width)
@@ -262,41 +264,41 @@ def test_the_mask_is_that_of_the_nearest_source_pixel(dtype: str, scale: str) ->
     zoom = Zoom.by_scale(source(30, 26), scale)
     values = textured(4, 3, 30, 26, dtype=dtype, high=100) + np.ones(1, dtype)
     valid = np.broadcast_to(holed(), values.shape)
-    wanted = nearest(zoom, holed())
     bands = tuple(band(dtype, c) for c in ("red", "green", "blue"))
-    out, there = whole(recipe(zoom, bands, Bilinear()), values, valid)
-    np.testing.assert_array_equal(there, wanted)
-    absent = out[:, ~wanted]
-    assert np.isnan(absent).all() if dtype == "float32" else (absent == 0).all()
-    assert (out[:, wanted] >= 1 - 1e-3).all()
+    out, mask = compute_all(make_recipe(zoom, bands, Bilinear()), values, valid)
+    np.testing.assert_array_equal(mask, nearest(zoom, holed()))
+    invalid = out[:, ~mask]
+    assert np.isnan(invalid).all() if dtype == "float32" else (invalid == 0).all()
+    assert (out[:, mask] >= 1 - 1e-3).all()
 
 
-def test_nodata_stands_where_nothing_is_and_nowhere_else() -> None:
+def test_invalid_pixels_and_no_others_are_nodata() -> None:
     zoom = Zoom.by_scale(source(30, 26), "2.5")
     values = textured(4, 2, 30, 26, high=3)  # many zeros: valid ones must not turn into nodata
     valid = np.stack((holed(), ~holed()))
     bands = (band("uint8", nodata=0),) * 2
-    out, _ = whole(recipe(zoom, bands, Bilinear()), values, valid)
+    out, _ = compute_all(make_recipe(zoom, bands, Bilinear()), values, valid)
     for i in range(2):
         np.testing.assert_array_equal(out[i] != 0, nearest(zoom, valid[i]))
 
 
-def test_zeros_are_values() -> None:
+def test_zeros_are_valid() -> None:
     zoom = Zoom.by_scale(source(30, 26), "2.5")
-    out, there = whole(recipe(zoom, BYTE_RGB, Bilinear()), np.zeros((3, 30, 26), dtype=np.uint8))
-    assert there.all()
+    zeros = np.zeros((3, 30, 26), dtype=np.uint8)
+    out, valid = compute_all(make_recipe(zoom, BYTE_RGB, Bilinear()), zeros)
+    assert valid.all()
     assert not out.any()
 
 
-def test_what_a_hole_holds_is_of_no_account() -> None:
+def test_values_in_a_hole_do_not_matter() -> None:
     zoom = Zoom.by_scale(source(30, 26), "3")
     values = textured(5, 3, 30, 26, dtype="float32")
     valid = np.broadcast_to(holed(), values.shape)
-    made = recipe(zoom, FLOAT_RGB, network_inference(zoom, steps=1, margin=8))
+    recipe = make_recipe(zoom, FLOAT_RGB, network_inference(zoom, steps=1, margin=8))
     results = []
     for hidden in (0.0, 1e30, np.nan, np.inf):
         values[:, *HOLE] = hidden
-        results.append(whole(made, values, valid)[0].tobytes())
+        results.append(compute_all(recipe, values, valid)[0].tobytes())
     assert len(set(results)) == 1
 
 
@@ -304,17 +306,17 @@ def test_a_hole_changes_nothing_beyond_its_reach() -> None:
     zoom = Zoom.by_scale(source(70, 60), "2")
     values = textured(6, 3, 70, 60)
     inference = network_inference(zoom)
-    made = recipe(zoom, BYTE_RGB, inference)
-    plain, _ = whole(made, values)
+    recipe = make_recipe(zoom, BYTE_RGB, inference)
+    plain, _ = compute_all(recipe, values)
     valid = np.ones((70, 60), dtype=np.bool_)
     valid[:10, :10] = False
-    out, there = whole(made, values, np.broadcast_to(valid, values.shape))
+    out, mask = compute_all(recipe, values, np.broadcast_to(valid, values.shape))
     reach = 2 * (10 + inference.halo + 1)
     assert reach < 2 * (10 + FILL_RADIUS)
     np.testing.assert_array_equal(out[:, reach:], plain[:, reach:])
     np.testing.assert_array_equal(out[:, :, reach:], plain[:, :, reach:])
-    assert (out[:, there] != plain[:, there]).any()
-    np.testing.assert_array_equal(there, nearest(zoom, valid))
+    assert (out[:, mask] != plain[:, mask]).any()
+    np.testing.assert_array_equal(mask, nearest(zoom, valid))
 
 
 def test_alpha_is_interpolated_and_changes_no_colour() -> None:
@@ -323,45 +325,46 @@ def test_alpha_is_interpolated_and_changes_no_colour() -> None:
     alpha = np.full((1, 30, 26), 255, dtype=np.uint8)
     alpha[0, *HOLE] = 0
     with_alpha = (*BYTE_RGB, band("uint8", "alpha"))
-    with_margin = recipe(zoom, with_alpha, Bilinear(margin=8))
-    out, there = whole(with_margin, np.concatenate((colours, alpha)))
-    plain, _ = whole(recipe(zoom, BYTE_RGB, Bilinear()), colours)
-    assert there.all()
+    with_margin = make_recipe(zoom, with_alpha, Bilinear(margin=8))
+    out, valid = compute_all(with_margin, np.concatenate((colours, alpha)))
+    plain, _ = compute_all(make_recipe(zoom, BYTE_RGB, Bilinear()), colours)
+    assert valid.all()
     np.testing.assert_array_equal(out[:3], plain)
-    ramp, _ = whole(recipe(zoom, (band("uint8"),), Bilinear()), alpha)
+    ramp, _ = compute_all(make_recipe(zoom, (band("uint8"),), Bilinear()), alpha)
     np.testing.assert_array_equal(out[3], ramp[0])
     assert 0 < np.isin(out[3], (0, 255), invert=True).sum() < out[3].size
 
 
-def test_nothing_valid_nothing_computed() -> None:
+def test_cells_without_a_valid_pixel_are_not_computed() -> None:
     zoom = Zoom.by_scale(source(20, 20), "2")
     values = np.full((3, 20, 20), 9, dtype=np.uint8)
-    out, there = whole(recipe(zoom, BYTE_RGB, Counted(Bilinear(), limit=0)), values, values > 9)
-    assert not there.any()
+    recipe = make_recipe(zoom, BYTE_RGB, Counted(Bilinear(), limit=0))
+    out, valid = compute_all(recipe, values, values > 9)
+    assert not valid.any()
     assert not out.any()
 
 
-def test_cells_may_stand_out_of_the_output() -> None:
-    """What lies there is marked invalid: no reader may take it for a pixel."""
+def test_pixels_of_a_cell_beyond_the_output_are_invalid() -> None:
     zoom = Zoom.by_scale(source(20, 20), "2")
-    made = recipe(zoom, BYTE_RGB, Bilinear())
-    _, mask, _ = compute_cell(made, ArrayReader(textured(8, 3, 20, 20)), Window(0, 0, 64, 64))
+    recipe = make_recipe(zoom, BYTE_RGB, Bilinear())
+    _, mask, _ = compute_cell(recipe, ArrayReader(textured(8, 3, 20, 20)), Window(0, 0, 64, 64))
     assert mask is not None
     assert mask[:40, :40].all()
     assert mask.sum() == 40 * 40
 
 
-def test_cells_stand_out_of_an_output_that_ends_within_the_source() -> None:
-    here = Grid(Shape(30, 20), PLACE @ Affine.scale(0.5), CRS)
-    zoom = Zoom.by_grid(source(40, 40), here)
-    made = recipe(zoom, BYTE_RGB, Bilinear())
-    _, mask, _ = compute_cell(made, ArrayReader(textured(8, 3, 40, 40)), Window(0, 0, 64, 64))
+def test_pixels_beyond_an_output_that_ends_within_the_source_are_invalid() -> None:
+    like = Grid(Shape(30, 20), TRANSFORM @ Affine.scale(0.5), CRS)
+    zoom = Zoom.by_grid(source(40, 40), like)
+    recipe = make_recipe(zoom, BYTE_RGB, Bilinear())
+    _, mask, _ = compute_cell(recipe, ArrayReader(textured(8, 3, 40, 40)), Window(0, 0, 64, 64))
     assert mask is not None
     assert mask[:30, :20].all()
     assert mask.sum() == 30 * 20
 
 
-def test_no_mask_unless_the_result_has_one() -> None:
+def test_a_result_without_a_mask_gets_none() -> None:
     zoom = Zoom.by_scale(source(20, 20), "2")
-    made = replace(recipe(zoom, BYTE_RGB, Bilinear()), masked=False)
-    assert compute_cell(made, ArrayReader(textured(8, 3, 20, 20)), Window(0, 0, 64, 64))[1] is None
+    recipe = replace(make_recipe(zoom, BYTE_RGB, Bilinear()), masked=False)
+    cell = Window(0, 0, 64, 64)
+    assert compute_cell(recipe, ArrayReader(textured(8, 3, 20, 20)), cell).mask is None

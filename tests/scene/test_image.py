@@ -1,4 +1,4 @@
-"""Enlarging in memory is what the tool does with files."""
+"""Arrays in memory are upscaled as files are."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rs_superres import engine, zoo
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.raster import Band
 from rs_superres.scene.bands import BandGroup
-from rs_superres.scene.image import EIGHT_BITS, Low, enlarge, enlarged
+from rs_superres.scene.image import EIGHT_BITS, LowResolution, upscale_image, upscale_onto_grid
 from rs_superres.scene.recipe import ModelSettings
 from tests import rasters
 from tests.rasters import RGB, textured
 
 
-def low_of(image: rasters.Array) -> Low:
-    return Low(
+def low_of(image: rasters.Array) -> LowResolution:
+    return LowResolution(
         values=image,
         valid=np.ones(image.shape, dtype=np.bool_),
         bands=(Band(dtype=image.dtype.name),) * 3,
@@ -29,31 +29,31 @@ def low_of(image: rasters.Array) -> Low:
 
 
 @pytest.mark.parametrize("steps", [0, 1])
-def test_it_is_the_engine_s(tmp_path: Path, tiny: str, steps: int) -> None:
+def test_an_image_is_upscaled_as_a_file_is(tmp_path: Path, tiny: str, steps: int) -> None:
     image = textured(1, 3, 40, 36)
     source = rasters.write(tmp_path / "a.tif", image, colours=RGB)
     options = engine.Options(scale="2.5", model=tiny, steps=steps, seed=3, precision="fp32")
     engine.upscale(source, tmp_path / "out.tif", options)
-    ours = enlarge(image, (100, 90), zoo.load(tiny), steps=steps, seed=3)
-    np.testing.assert_array_equal(ours, rasters.read(tmp_path / "out.tif"))
+    result = upscale_image(image, (100, 90), zoo.load(tiny), steps=steps, seed=3)
+    np.testing.assert_array_equal(result, rasters.read(tmp_path / "out.tif"))
 
 
-def test_samples_and_their_spread_are_the_engine_s(tmp_path: Path, tiny: str) -> None:
+def test_mean_and_std_of_samples_are_those_of_a_file(tmp_path: Path, tiny: str) -> None:
     image, model = textured(1, 3, 30, 34), zoo.load(tiny)
     source = rasters.write(tmp_path / "a.tif", image, colours=RGB)
-    out, spread = tmp_path / "out.tif", tmp_path / "std.tif"
+    out, std = tmp_path / "out.tif", tmp_path / "std.tif"
     options = engine.Options(
         scale="3",
         model=tiny,
         steps=1,
         samples=2,
-        uncertainty=spread,
+        uncertainty=std,
         consistency=False,
         precision="fp32",
     )
     engine.upscale(source, out, options)
     zoom = Zoom.onto(Grid(Shape(30, 34), None), Shape(90, 102))
-    way = ModelSettings(
+    settings = ModelSettings(
         model=model,
         steps=1,
         samples=2,
@@ -61,9 +61,9 @@ def test_samples_and_their_spread_are_the_engine_s(tmp_path: Path, tiny: str) ->
         precision="fp32",
         device=torch.device("cpu"),
     )
-    made, deviation = enlarged(low_of(image), zoom, way)
-    np.testing.assert_array_equal(made, rasters.read(out))
-    np.testing.assert_array_equal(deviation, rasters.read(spread))
-    once, nothing = enlarged(low_of(image), zoom, replace(way, samples=1))
-    assert nothing is None
-    assert (once != made).any()
+    mean, deviation = upscale_onto_grid(low_of(image), zoom, settings)
+    np.testing.assert_array_equal(mean, rasters.read(out))
+    np.testing.assert_array_equal(deviation, rasters.read(std))
+    sample, no_deviation = upscale_onto_grid(low_of(image), zoom, replace(settings, samples=1))
+    assert no_deviation is None
+    assert (sample != mean).any()

@@ -1,4 +1,4 @@
-"""Both kinds of networks answer one call, and say which steps they take."""
+"""Both kinds of model have one interface, and refuse steps that they cannot take."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ CPU = torch.device("cpu")
 ZOOM = Zoom.by_scale(Grid(Shape(30, 30), None), "2")
 
 
-def ready(kind: str, *, steps: int, denoiser: bool = True, **more: Any) -> Inference:
-    made = models.config(kind, denoiser=denoiser, tiles=TileConfig(size=32, margin=8))
+def prepared(kind: str, *, steps: int, denoiser: bool = True, **more: Any) -> Inference:
+    config = models.config(kind, denoiser=denoiser, tiles=TileConfig(size=32, margin=8))
     torch.manual_seed(1)
-    network = (scene_network if kind == "scene" else paper_network)(made).eval()
+    network = (scene_network if kind == "scene" else paper_network)(config).eval()
     if isinstance(network, SceneNetwork):
         models.scramble(network, seed=3)
     return prepare(
-        made,
+        config,
         network,
         ZOOM,
         ComputeSettings(steps=steps, **{"device": CPU, "precision": "fp32", **more}),
     )
 
 
-def asked(
+def arguments(
     inference: Inference,
 ) -> tuple[Floats, AxisSupport, AxisSupport, list[Callable[[], Floats]]]:
-    """What one cell asks of an inference."""
-    along = axis_support(ZOOM.rows, 16, 32, margin=inference.margin, halo=inference.halo)
-    image = (2 * textured(1, 3, along.count, along.count, dtype="float32", high=1) - 1).astype("f4")
-    shape = 3, along.positions.size, along.positions.size
-    return image, along, along, [lambda: normal_field((1,), row=0, column=0, shape=shape)]
+    """The arguments of an inference for one cell and one sample."""
+    axis = axis_support(ZOOM.rows, 16, 32, margin=inference.margin, halo=inference.halo)
+    image = (2 * textured(1, 3, axis.count, axis.count, dtype="float32", high=1) - 1).astype("f4")
+    shape = 3, axis.positions.size, axis.positions.size
+    return image, axis, axis, [lambda: normal_field((1,), row=0, column=0, shape=shape)]
 
 
-def cell(inference: Inference) -> Floats:
+def compute(inference: Inference) -> Floats:
     side = 32 + 2 * inference.margin
-    (out,) = inference(*asked(inference))
+    (out,) = inference(*arguments(inference))
     assert out.shape == (3, side, side)
     assert out.dtype == np.float32
     assert np.isfinite(out).all()
@@ -61,53 +61,45 @@ def cell(inference: Inference) -> Floats:
 
 @pytest.mark.parametrize("kind", ["scene", "paper"])
 @pytest.mark.parametrize("steps", [0, 1, 3])
-def test_both_kinds_answer_the_same_call(kind: str, steps: int) -> None:
-    inference = ready(kind, steps=steps)
+def test_both_kinds_have_one_interface(kind: str, steps: int) -> None:
+    inference = prepared(kind, steps=steps)
     assert inference.margin == (0 if (kind, steps) == ("scene", 0) else 8)
-    cell(inference)
+    compute(inference)
 
 
-def test_bf16_is_near_and_is_not_fp32() -> None:
-    exact, near = (cell(ready("scene", steps=0, precision=p)) for p in ("fp32", "bf16"))
+def test_bf16_differs_little_from_fp32() -> None:
+    exact, near = (compute(prepared("scene", steps=0, precision=p)) for p in ("fp32", "bf16"))
     assert 0 < np.abs(exact - near).max() < 0.05
 
 
 @pytest.mark.parametrize("kind", ["scene", "paper"])
 @pytest.mark.parametrize("steps", [0, 1])
-def test_the_residual_is_what_stands_beside_the_cubic(kind: str, steps: int) -> None:
-    made = models.config(kind, tiles=TileConfig(size=32, margin=8))
-    torch.manual_seed(1)
-    network = (scene_network if kind == "scene" else paper_network)(made).eval()
-    if isinstance(network, SceneNetwork):
-        models.scramble(network, seed=3)
-    inference = prepare(
-        made, network, ZOOM, ComputeSettings(steps=steps, device=CPU, precision="fp32")
-    )
-    call = asked(inference)
-    (residual,), (drawn,) = inference.residual(*call), inference(*call)
+def test_the_residual_is_the_output_minus_cubic_interpolation(kind: str, steps: int) -> None:
+    inference = prepared(kind, steps=steps)
+    args = arguments(inference)
+    (residual,), (sample,) = inference.residual(*args), inference(*args)
     assert np.abs(residual).max() > 1e-3
-    np.testing.assert_allclose(cubic(*call[:3]) + residual, drawn, atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(cubic(*args[:3]) + residual, sample, atol=1e-6, rtol=1e-6)
 
 
-def test_steps_that_a_model_does_not_take() -> None:
+def test_steps_that_a_model_cannot_take_are_refused() -> None:
     for kind in ("scene", "paper"):
         with pytest.raises(InputError, match="-1 steps, expected 0 or more"):
-            ready(kind, steps=-1)
+            prepared(kind, steps=-1)
         with pytest.raises(InputError, match="2 steps, but this model is a prior alone"):
-            ready(kind, steps=2, denoiser=False)
-        cell(ready(kind, steps=0, denoiser=False))
+            prepared(kind, steps=2, denoiser=False)
+        compute(prepared(kind, steps=0, denoiser=False))
 
 
-def test_a_network_of_neither_kind() -> None:
-    made = models.config()
+def test_a_network_of_neither_kind_is_refused() -> None:
     with pytest.raises(TypeError, match="no inference for Linear"):
-        prepare(made, nn.Linear(1, 1), ZOOM, ComputeSettings(steps=0, device=CPU))
+        prepare(models.config(), nn.Linear(1, 1), ZOOM, ComputeSettings(steps=0, device=CPU))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_takes_the_same_path() -> None:
+def test_a_gpu_computes_the_same_within_its_precision() -> None:
     device = torch.device("cuda")
-    exact = cell(ready("scene", steps=2))
+    exact = compute(prepared("scene", steps=2))
     for precision, tolerance in (("fp32", 1e-3), ("auto", 0.1)):
-        ours = cell(ready("scene", steps=2, device=device, precision=precision))
-        assert np.abs(ours - exact).max() < tolerance
+        out = compute(prepared("scene", steps=2, device=device, precision=precision))
+        assert np.abs(out - exact).max() < tolerance

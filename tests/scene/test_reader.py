@@ -1,4 +1,4 @@
-"""Pixels of an array, mirrored beyond its border."""
+"""An array is mirrored beyond its border."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def test_array_reader_mirrors(row: int, column: int, height: int, width: int) ->
     valid = values % 5 > 0
     read, mask = ArrayReader(values, valid).read_mirrored(Window(row, column, height, width))
     padded = np.pad(values, ((0, 0), (90, 90), (90, 90)), mode="symmetric")
-    place = np.s_[:, row + 90 : row + 90 + height, column + 90 : column + 90 + width]
-    np.testing.assert_array_equal(read, padded[place])
-    np.testing.assert_array_equal(mask, padded[place] % 5 > 0)
+    expected = padded[:, row + 90 : row + 90 + height, column + 90 : column + 90 + width]
+    np.testing.assert_array_equal(read, expected)
+    np.testing.assert_array_equal(mask, expected % 5 > 0)

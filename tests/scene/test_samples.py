@@ -1,7 +1,8 @@
-"""Several samples: their mean, and the file of their deviation."""
+"""Samples: their mean, their standard deviation, and what the correction does to them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,25 @@ import rasterio
 from rs_superres import engine
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError
+from rs_superres.grid import AxisSupport
+from rs_superres.image.consistency import reach
+from rs_superres.image.degradation import bicubic
 from rs_superres.image.noise import normal_field
+from rs_superres.scene import samples
 from rs_superres.scene.bands import BandOptions
+from rs_superres.scene.cell import compute_window
+from rs_superres.scene.inference import Noise as Draw
+from rs_superres.scene.reader import ArrayReader
+from rs_superres.types import Floats
 from tests import rasters
-from tests.located import Noise
+from tests.located import Bilinear, Noise
 from tests.rasters import RGB, Array, textured
 
 
-def planned(folder: Path, source: Path, model: str, **options: Any) -> Plan:
-    asked = Options(**{"scale": "2.5", "model": model, **options})
-    return engine.plan(source, folder / "out.tif", asked)
+def make_plan(folder: Path, source: Path, model: str, **options: Any) -> Plan:
+    return engine.plan(
+        source, folder / "out.tif", Options(**{"scale": "2.5", "model": model, **options})
+    )
 
 
 @pytest.fixture
@@ -31,36 +41,34 @@ def scene(tmp_path: Path) -> Path:
 
 
 def fields(seed: int, samples: int) -> Array:
-    """The noise of each sample, (sample, band, y, x)."""
+    """The noise of each sample: (sample, band, y, x)."""
     return np.stack(
         [normal_field((seed, k, 0, 0), row=0, column=0, shape=(3, 100, 90)) for k in range(samples)]
     )
 
 
-def test_mean_and_deviation_are_those_of_the_samples(
-    tmp_path: Path, tiny: str, scene: Path
-) -> None:
-    spread = tmp_path / "std.tif"
-    asked = {"steps": 1, "seed": 9, "samples": 5, "uncertainty": spread, "value_range": (-2, 2)}
-    plan = planned(tmp_path, scene, tiny, consistency=False, **asked)
+def test_mean_and_std_are_those_of_the_samples(tmp_path: Path, tiny: str, scene: Path) -> None:
+    std = tmp_path / "std.tif"
+    options = {"steps": 1, "seed": 9, "samples": 5, "uncertainty": std, "value_range": (-2, 2)}
+    plan = make_plan(tmp_path, scene, tiny, consistency=False, **options)
     engine.run(
         replace(plan, recipe=replace(plan.recipe, inference=Noise(), uncertainty_factor=1.5))
     )
-    drawn = 2.0 * fields(9, 5)
-    np.testing.assert_allclose(rasters.read(plan.out), drawn.mean(axis=0), atol=1e-6)
-    found = rasters.read(spread)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, 1.5 * drawn.std(axis=0, ddof=1), rtol=1e-5)
+    samples = 2.0 * fields(9, 5)
+    np.testing.assert_allclose(rasters.read(plan.out), samples.mean(axis=0), atol=1e-6)
+    deviation = rasters.read(std)
+    assert deviation.dtype == np.float32
+    np.testing.assert_allclose(deviation, 1.5 * samples.std(axis=0, ddof=1), rtol=1e-5)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tif", "out.tif", "std.tif"]
 
 
 def test_one_sample_is_the_first_of_several(tmp_path: Path, tiny: str, scene: Path) -> None:
-    plan = planned(tmp_path, scene, tiny, steps=1, value_range=(-2, 2), consistency=False)
+    plan = make_plan(tmp_path, scene, tiny, steps=1, value_range=(-2, 2), consistency=False)
     engine.run(replace(plan, recipe=replace(plan.recipe, inference=Noise())))
     np.testing.assert_allclose(rasters.read(plan.out), 2 * fields(0, 1)[0], atol=1e-6)
 
 
-def test_the_deviation_lies_as_the_result_does(tmp_path: Path, tiny: str) -> None:
+def test_the_std_file_has_the_grid_and_units_of_the_result(tmp_path: Path, tiny: str) -> None:
     values = textured(1, 5, 40, 36, dtype="uint16", high=3000) + 10
     values[:, 10:20, 5:9] = 0
     colours = (*RGB, "undefined", "undefined")
@@ -68,18 +76,18 @@ def test_the_deviation_lies_as_the_result_does(tmp_path: Path, tiny: str) -> Non
     with rasterio.open(source, "r+") as dataset:
         dataset.scales, dataset.offsets = (0.0001,) * 5, (-0.1,) * 5
         dataset.set_band_unit(1, "reflectance")
-    spread = tmp_path / "std.tif"
-    plan = planned(
+    uncertainty = tmp_path / "std.tif"
+    plan = make_plan(
         tmp_path,
         source,
         tiny,
         steps=1,
         samples=2,
-        uncertainty=spread,
+        uncertainty=uncertainty,
         bands=BandOptions(nearest=(5,)),
     )
     engine.run(plan)
-    with rasterio.open(plan.out) as out, rasterio.open(spread) as std:
+    with rasterio.open(plan.out) as out, rasterio.open(uncertainty) as std:
         assert (std.transform, std.crs, std.shape) == (out.transform, out.crs, out.shape)
         assert std.dtypes == ("float32",) * 5
         assert std.scales == (0.0001,) * 5
@@ -89,20 +97,53 @@ def test_the_deviation_lies_as_the_result_does(tmp_path: Path, tiny: str) -> Non
         pixels, valid = std.read(), out.read(1) != 0
     assert np.isnan(pixels[:, ~valid]).all()
     assert (pixels[:4, valid] > 0).mean() > 0.9
-    assert (pixels[4, valid] == 0).all()  # carried by nearest neighbour: nothing was drawn
+    assert (pixels[4, valid] == 0).all()  # resampled by nearest neighbour: no samples
 
 
-def test_mistakes(tmp_path: Path, tiny: str, scene: Path) -> None:
-    for options, told in (
+def test_options_that_do_not_go_together_are_refused(
+    tmp_path: Path, tiny: str, scene: Path
+) -> None:
+    for options, message in (
         ({"samples": 0}, "0 samples, expected 1 or more"),
         ({"samples": 2, "steps": 0}, "2 samples of the prior alone are all the same"),
-        ({"uncertainty": tmp_path / "s.tif"}, "--uncertainty needs --samples 2 or more"),
+        ({"uncertainty": tmp_path / "s.tif"}, "uncertainty.* needs .*samples"),
         ({"uncertainty": tmp_path / "out.tif", "samples": 2}, "expected different names"),
         ({"uncertainty": scene, "samples": 2}, "is the source"),
         ({"uncertainty": tmp_path / "s.png", "samples": 2}, "expected a name that ends in"),
     ):
-        with pytest.raises(InputError, match=told):
-            planned(tmp_path, scene, tiny, **{"steps": 1, **options})
+        with pytest.raises(InputError, match=message):
+            make_plan(tmp_path, scene, tiny, **{"steps": 1, **options})
     (tmp_path / "s.tif").touch()
-    with pytest.raises(InputError, match="exists already; use --overwrite"):
-        planned(tmp_path, scene, tiny, steps=1, samples=2, uncertainty=tmp_path / "s.tif")
+    with pytest.raises(InputError, match="exists"):
+        make_plan(tmp_path, scene, tiny, steps=1, samples=2, uncertainty=tmp_path / "s.tif")
+
+
+class Noisy(Bilinear):
+    """An inference that adds noise, which overshoots where the source is saturated."""
+
+    def __call__(
+        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Draw]
+    ) -> Iterator[Floats]:
+        for noise in noises:
+            yield (self.exact(image, rows, columns) + 0.5 * noise()).astype(np.float32)
+
+
+def test_saturated_samples_downsample_more_closely_to_their_source(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Samples are clipped to the dtype before the correction, not only when they are rounded."""
+    pixels = (4 * textured(1, 3, 40, 36).astype(int) - 400).clip(0, 255).astype(np.uint8)
+    assert 0.3 < np.isin(pixels, (0, 255)).mean() < 0.9
+    plan = make_plan(tmp_path, rasters.write(tmp_path / "a.tif", pixels, colours=RGB), tiny)
+    margin = reach(plan.zoom)
+    recipe = replace(plan.recipe, inference=Noisy(margin=margin, valid_margin=margin))
+
+    def residual() -> float:
+        out = compute_window(recipe, ArrayReader(pixels), plan.zoom.output.window).values
+        downsampled = bicubic(out.astype(np.uint8), (40, 36)).astype(np.float64)
+        return float(np.abs(downsampled - pixels).mean())
+
+    clipped = residual()
+    monkeypatch.setattr(samples, "limits", lambda *_: (-np.inf, np.inf))
+    unclipped = residual()
+    assert clipped < 0.75 * unclipped

@@ -1,4 +1,4 @@
-"""What the tool sees in a file; the judge is gdalinfo."""
+"""The report on a raster agrees with gdalinfo, and says what a run would do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rs_superres.scene.survey import survey
 from tests import rasters
 from tests.rasters import NORTH_UP, RGB, textured
 
-PLACES = {
+TRANSFORMS = {
     "north up": NORTH_UP,
     "turned": NORTH_UP @ Affine.rotation(33),
     "sheared": NORTH_UP @ Affine.shear(15, 5),
@@ -32,44 +32,45 @@ COEFFICIENTS = ("line_num_coeff", "line_den_coeff", "samp_num_coeff", "samp_den_
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """As JSON hands them on."""
-    found: dict[str, Any] = json.loads(json.dumps(survey(str(path)).facts(), allow_nan=False))
-    return found
+    """The facts about a file, after a round trip through JSON."""
+    values: dict[str, Any] = json.loads(json.dumps(survey(str(path)).facts(), allow_nan=False))
+    return values
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_grid_is_what_gdal_says(tmp_path: Path, gdal_tools: Path, place: str) -> None:
-    path = rasters.write(tmp_path / "a.tif", textured(1, 3, 20, 30), transform=PLACES[place])
-    found, told = facts(path), rasters.gdalinfo(gdal_tools, path)
-    assert (found["driver"], found["size"]) == (told["driverShortName"], told["size"])
-    grid = found["grid"]
+@pytest.mark.parametrize("kind", TRANSFORMS)
+def test_the_grid_is_that_of_gdalinfo(tmp_path: Path, gdal_tools: Path, kind: str) -> None:
+    path = rasters.write(tmp_path / "a.tif", textured(1, 3, 20, 30), transform=TRANSFORMS[kind])
+    report, expected = facts(path), rasters.gdalinfo(gdal_tools, path)
+    assert (report["driver"], report["size"]) == (expected["driverShortName"], expected["size"])
+    grid = report["grid"]
     for name, theirs in (
         ("upper_left", "upperLeft"),
         ("upper_right", "upperRight"),
         ("lower_right", "lowerRight"),
         ("lower_left", "lowerLeft"),
     ):
-        assert grid["corners"][name] == pytest.approx(told["cornerCoordinates"][theirs], abs=1e-3)
+        corner = expected["cornerCoordinates"][theirs]
+        assert grid["corners"][name] == pytest.approx(corner, abs=1e-3)
     assert (grid["crs"], grid["crs_code"]) == ("WGS 84 / UTM zone 33N", "EPSG:32633")
     assert grid["unit"] == "metre"
-    assert grid["south_up"] == (place == "south up")
-    assert grid["sheared"] == (place == "sheared")
-    if place == "turned":
+    assert grid["south_up"] == (kind == "south up")
+    assert grid["sheared"] == (kind == "sheared")
+    if kind == "turned":
         assert abs(grid["rotation"]) == pytest.approx(33)
-    if place == "north up":
+    if kind == "north up":
         assert grid["pixel_size"] == [10, 10]
         assert grid["rotation"] == 0
 
 
-def test_no_place_on_a_map(tmp_path: Path) -> None:
-    found = facts(
+def test_a_raster_without_georeference(tmp_path: Path) -> None:
+    report = facts(
         rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30), transform=None, crs=None)
     )
-    assert set(found["grid"].values()) == {None}
-    assert found["options"] == ["--scale", "--bounds"]
+    assert set(report["grid"].values()) == {None}
+    assert report["options"] == ["--scale", "--bounds"]
 
 
-def test_points_and_polynomials(tmp_path: Path) -> None:
+def test_control_points_and_rational_polynomials_are_reported(tmp_path: Path) -> None:
     path = rasters.write(
         tmp_path / "a.tif",
         textured(1, 1, 20, 30),
@@ -81,12 +82,12 @@ def test_points_and_polynomials(tmp_path: Path) -> None:
         ones = [1.0] * 20
         numbers = dict.fromkeys((f"{name}_{kind}" for name in NAMES for kind in KINDS), 1.0)
         dataset.rpcs = RPC(**numbers, **dict.fromkeys(COEFFICIENTS, ones))
-    found = facts(path)
-    assert (found["control_points"], found["control_crs"]) == (4, "WGS 84")
-    assert found["rational_polynomials"]
+    report = facts(path)
+    assert (report["control_points"], report["control_crs"]) == (4, "WGS 84")
+    assert report["rational_polynomials"]
 
 
-def test_bands_and_what_becomes_of_them(tmp_path: Path) -> None:
+def test_bands_and_their_roles_are_reported(tmp_path: Path) -> None:
     path = rasters.write(
         tmp_path / "a.tif", textured(1, 5, 20, 30), colours=(*RGB, "undefined", "alpha")
     )
@@ -95,33 +96,33 @@ def test_bands_and_what_becomes_of_them(tmp_path: Path) -> None:
         dataset.set_band_unit(4, "reflectance")
         dataset.scales = (1, 1, 1, 0.5, 1)
         dataset.offsets = (0, 0, 0, -3, 0)
-    found = facts(path)
-    assert [b["network"] for b in found["bands"]] == [*["jointly"] * 3, "singly", "alpha"]
-    fourth = found["bands"][3]
+    report = facts(path)
+    assert [b["network"] for b in report["bands"]] == [*["jointly"] * 3, "singly", "alpha"]
+    fourth = report["bands"][3]
     assert (fourth["description"], fourth["unit"]) == ("near infrared", "reflectance")
     assert (fourth["scale"], fourth["offset"], fourth["dtype"]) == (0.5, -3, "uint8")
-    assert [g["bands"] for g in found["groups"]] == [[1, 2, 3], [4]]
-    assert found["groups"][0]["value_range"] == [0, 255]
-    assert found["groups"][0]["rule"] == "all values of uint8"
-    assert found["refused"] is None
+    assert [g["bands"] for g in report["groups"]] == [[1, 2, 3], [4]]
+    assert report["groups"][0]["value_range"] == [0, 255]
+    assert report["groups"][0]["rule"] == "all values of uint8"
+    assert report["refused"] is None
 
 
-def test_value_range_is_that_of_a_run(tmp_path: Path) -> None:
+def test_the_value_range_is_that_of_a_run(tmp_path: Path) -> None:
     pixels = textured(1, 1, 40, 40, dtype="uint16", high=3000)
     [group] = facts(rasters.write(tmp_path / "a.tif", pixels))["groups"]
     assert group["value_range"] == pytest.approx(list(np.percentile(pixels, (0.5, 99.5))))
     assert group["rule"] == "percentiles 0.5 and 99.5 of sampled windows"
 
 
-def test_masks_in_words(tmp_path: Path) -> None:
+def test_masks_are_described_in_words(tmp_path: Path) -> None:
     pixels = textured(1, 1, 20, 30)
     files = {
         "none": rasters.write(tmp_path / "a.tif", pixels),
         "nodata value 7": rasters.write(tmp_path / "b.tif", pixels, nodata=7),
-        "one mask for all bands, in the file or beside it": rasters.write(
+        "one mask for all bands, in the file or in a .msk file": rasters.write(
             tmp_path / "c.tif", pixels, mask=pixels[0] > 9
         ),
-        "nodata value nan; what is not finite": rasters.write(
+        "nodata value nan; NaN and infinite values": rasters.write(
             tmp_path / "d.tif", pixels.astype(np.float32), nodata=math.nan
         ),
         "none; the alpha band goes through as a band": rasters.write(
@@ -135,13 +136,13 @@ def test_masks_in_words(tmp_path: Path) -> None:
 
 def test_refused_files_are_described(tmp_path: Path) -> None:
     path = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30).astype(np.complex64))
-    found = facts(path)
-    assert "has dtype complex64, supported are" in found["refused"]
-    assert (found["size"], found["groups"]) == ([30, 20], [])
-    assert found["bands"][0]["network"] is None
+    report = facts(path)
+    assert "has dtype complex64, supported are" in report["refused"]
+    assert (report["size"], report["groups"]) == ([30, 20], [])
+    assert report["bands"][0]["network"] is None
 
 
-def test_what_cannot_be_described(tmp_path: Path) -> None:
+def test_what_is_no_raster_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory"):
         survey(str(tmp_path))
     with pytest.raises(RasterError, match="cannot open"):

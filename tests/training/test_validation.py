@@ -12,7 +12,7 @@ from rs_superres import zoo
 from rs_superres.grid import Window
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.image.statistics import psnr
-from rs_superres.scene.image import enlarge
+from rs_superres.scene.image import upscale_image
 from rs_superres.training.pictures import loss_curve, sheet
 from rs_superres.training.scenes import find_scenes
 from rs_superres.training.validation import LEAST, Score, Truth, restored, scored, table, truths
@@ -82,7 +82,7 @@ def test_scores_are_on_the_command_s_pipeline(tiny: str, bands: int) -> None:
     trial = restored(window, model, 2.0, default=False)
     assert trial.low.shape == (bands, 32, 35)
     np.testing.assert_array_equal(trial.truth, window.values)
-    again = enlarge(trial.low, (64, 70), model, steps=0, value_range=window.value_range)
+    again = upscale_image(trial.low, (64, 70), model, steps=0, value_range=window.value_range)
     np.testing.assert_array_equal(trial.prior, again)
     assert score.prior == pytest.approx(psnr(again, window.values, 2000))
     assert score.bicubic == pytest.approx(psnr(trial.bicubic, window.values, 2000))

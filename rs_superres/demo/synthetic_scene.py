@@ -1,7 +1,8 @@
-"""A town that exists at every scale: a scene drawn from formulas, so that its truth is known.
+"""A synthetic scene, a town drawn from formulas, so that the truth is known at every pixel size.
 
-``radiance`` is defined on continuous ground coordinates. A pixel is its mean over the pixel's
-area, so the same place can be had at any pixel size: coarse to feed the tool, fine to judge it.
+:func:`radiance` gives the colour at any point of the ground. A pixel is its mean over the pixel's
+area. So one scene can be rendered with large pixels, to upscale it, and with small ones, to judge
+the result.
 """
 
 from __future__ import annotations
@@ -14,26 +15,28 @@ from rs_superres.grid import Grid, Shape
 from rs_superres.types import Doubles
 
 EXTENT = 120.0
-"""Metres: the side of the scene."""
+"""Length of each side of the scene, in metres."""
 
 ORIGIN = (500_000.0, 5_400_000.0)
-"""Easting and northing of its upper left corner, UTM zone 33 north (EPSG:32633)."""
+"""Easting and northing of the scene's upper left corner, UTM zone 33 north (EPSG:32633)."""
 
 _BLOCK, _ROAD = 40.0, 7.0
+"""Distance between two roads, and width of a road, in metres."""
+
+
+_FACTORS = (12.9898, 78.233, 37.719, 53.117)
+"""Factors of the hashed numbers, which make neighbouring ones unlike each other."""
 
 
 def _hash(*numbers: Doubles | float) -> Doubles:
-    """A number in [0, 1) for each tuple of whole numbers."""
+    """Hash each tuple of integers to a number in [0, 1)."""
     x = sum(np.asarray(n, dtype=np.float64) * f for n, f in zip(numbers, _FACTORS, strict=False))
     out: Doubles = np.mod(np.sin(x) * 43758.5453, 1.0)
     return out
 
 
-_FACTORS = (12.9898, 78.233, 37.719, 53.117)
-
-
 def _smooth_noise(x: Doubles, y: Doubles, wavelength: float) -> Doubles:
-    """Value noise: random numbers on a grid, interpolated smoothly."""
+    """Value noise in [0, 1): random numbers on a grid of ``wavelength`` metres, interpolated."""
     u, v = x / wavelength, y / wavelength
     i, j = np.floor(u), np.floor(v)
     s, t = u - i, v - j
@@ -44,21 +47,21 @@ def _smooth_noise(x: Doubles, y: Doubles, wavelength: float) -> Doubles:
 
 
 def _paint(image: Doubles, where: npt.NDArray[np.bool_], colour: Doubles) -> None:
-    """Set the colour, (3, ...) or (3,), of some of the points."""
+    """Set the colour, (3, ...) or (3,), of the points at which ``where`` is True."""
     if colour.ndim == 1:
         colour = np.broadcast_to(colour[:, None, None], image.shape)
     image[:, where] = colour[:, where]
 
 
 def radiance(x: Doubles, y: Doubles) -> Doubles:
-    """The scene's colour at points on the ground.
+    """Compute the scene's colour at points on the ground.
 
     Args:
-        x: metres to the right of the upper left corner.
-        y: metres below it; same shape, two dimensions.
+        x: metres to the right of the scene's upper left corner, in two dimensions.
+        y: metres below it, in the same shape.
 
     Returns:
-        (3, *x.shape) red, green, blue in 0 .. 255.
+        (3, *x.shape) red, green and blue from 0 to 255.
     """
     texture = 0.6 * _smooth_noise(x, y, 6.0) + 0.4 * _smooth_noise(x, y, 1.5)
     grass = np.array([92.0, 108.0, 72.0])
@@ -74,7 +77,7 @@ def radiance(x: Doubles, y: Doubles) -> Doubles:
 
 
 def _draw_field(image: Doubles, x: Doubles, y: Doubles, where: npt.NDArray[np.bool_]) -> None:
-    """A ploughed field: furrows of 2.4 m, a little turned."""
+    """Draw a ploughed field with furrows every 2.4 m, slightly rotated."""
     furrow = np.sin(2 * np.pi * (x * np.cos(0.3) + y * np.sin(0.3)) / 2.4)
     earth = np.array([142.0, 118.0, 88.0])[:, None, None]
     _paint(image, where, earth * (0.9 + 0.14 * furrow + 0.15 * _smooth_noise(x, y, 4.0)))
@@ -88,7 +91,7 @@ def _draw_houses(
     block_y: Doubles,
     where: npt.NDArray[np.bool_],
 ) -> None:
-    """Four houses a block: two roof planes lit differently, a ridge, a chimney, a shadow."""
+    """Draw four houses in each block: two roof planes, a ridge, a chimney and a shadow."""
     lot = (_BLOCK - _ROAD) / 2
     lot_x, lot_y = np.floor((u - _ROAD) / lot), np.floor((v - _ROAD) / lot)
     where = where & (lot_x >= 0) & (lot_y >= 0)
@@ -112,27 +115,27 @@ def _draw_houses(
 
 
 def _draw_trees(image: Doubles, x: Doubles, y: Doubles) -> None:
-    """Round crowns on a jittered grid, lit from the upper left."""
+    """Draw round trees on a jittered grid, lit from the upper left."""
     spacing = 9.0
     i, j = np.floor(x / spacing), np.floor(y / spacing)
     centre_x = (i + 0.3 + 0.4 * _hash(i, j, 11.0)) * spacing
     centre_y = (j + 0.3 + 0.4 * _hash(i, j, 12.0)) * spacing
     radius = 1.0 + 1.6 * _hash(i, j, 13.0)
-    there = _hash(i, j, 14.0) < 0.4
+    exists = _hash(i, j, 14.0) < 0.4
     distance = np.hypot(x - centre_x, y - centre_y) / radius
     _paint(
         image,
-        there & (np.hypot(x - centre_x - 0.8, y - centre_y - 0.8) < radius),
+        exists & (np.hypot(x - centre_x - 0.8, y - centre_y - 0.8) < radius),
         np.array([46.0, 54.0, 42.0]),
     )
     light = 1.05 - 0.25 * (x - centre_x + y - centre_y) / radius
     leaves = 0.8 + 0.4 * _smooth_noise(x, y, 0.8)
     crown = np.array([58.0, 88.0, 48.0])[:, None, None] * light * leaves
-    _paint(image, there & (distance < 1), crown)
+    _paint(image, exists & (distance < 1), crown)
 
 
 def _draw_roads(image: Doubles, u: Doubles, v: Doubles) -> None:
-    """A street grid: asphalt, pavements, a dashed centre line, and cars."""
+    """Draw a grid of roads with asphalt, pavements, a dashed centre line and cars."""
     for along, across in ((u, v), (v, u)):
         _paint(image, across < _ROAD, np.array([168.0, 164.0, 158.0]))
         _paint(image, (across > 1.0) & (across < _ROAD - 1.0), np.array([96.0, 96.0, 100.0]))
@@ -145,17 +148,21 @@ def _draw_roads(image: Doubles, u: Doubles, v: Doubles) -> None:
 
 
 def _draw_river(image: Doubles, x: Doubles, y: Doubles) -> None:
-    """Flat dark water with a light bank, winding through the lower right."""
+    """Draw a dark river with light banks that winds through the lower right."""
     bed = 100.0 + 5.0 * np.sin(x / 14.0) - 0.18 * (x - 60.0)
     _paint(image, np.abs(y - bed) < 6.5, np.array([176.0, 164.0, 132.0]))
     _paint(image, np.abs(y - bed) < 5.5, np.array([44.0, 62.0, 72.0]))
 
 
-def render(side: int, *, samples: int) -> npt.NDArray[np.uint8]:
-    """The scene on ``side`` x ``side`` pixels, each the mean of samples x samples points.
+def render_scene(side: int, *, samples: int) -> npt.NDArray[np.uint8]:
+    """Render the scene.
+
+    Args:
+        side: rows and columns of the image.
+        samples: points in each direction whose mean is a pixel.
 
     Returns:
-        (3, side, side).
+        (3, side, side) red, green and blue.
     """
     points = (np.arange(side * samples) + 0.5) * (EXTENT / (side * samples))
     rows = []
@@ -163,15 +170,19 @@ def render(side: int, *, samples: int) -> npt.NDArray[np.uint8]:
         stop = min(side, start + 64)
         y, x = np.meshgrid(points[start * samples : stop * samples], points, indexing="ij")
         colours = radiance(x, y)
-        cut = colours.reshape(3, stop - start, samples, side, samples)
-        rows.append(cut.mean(axis=(2, 4)))
+        by_pixel = colours.reshape(3, stop - start, samples, side, samples)
+        rows.append(by_pixel.mean(axis=(2, 4)))
     pixels: npt.NDArray[np.uint8] = (
         np.rint(np.concatenate(rows, axis=1)).clip(0, 255).astype(np.uint8)
     )
     return pixels
 
 
-def grid(side: int) -> Grid:
-    """Where the scene lies: 120 m of UTM zone 33 north."""
+def scene_grid(side: int) -> Grid:
+    """The grid of the scene, which covers 120 m x 120 m in UTM zone 33 north.
+
+    Args:
+        side: rows and columns of the image.
+    """
     size = EXTENT / side
     return Grid(Shape(side, side), Affine(size, 0, ORIGIN[0], 0, -size, ORIGIN[1]), "EPSG:32633")
