@@ -27,7 +27,13 @@ from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.grid import AxisSupport, Grid, Shape, Zoom, axis_support
 from rs_superres.image.consistency import reach
 from rs_superres.image.noise import normal_field
-from rs_superres.nets.build import NeurOpDiff, SceneNetwork, lay_out, paper_network, scene_network
+from rs_superres.nets.build import (
+    NeurOpDiff,
+    SceneNetwork,
+    paper_network,
+    scene_network,
+    to_channels_last,
+)
 from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import cubic, scene_samples
@@ -139,7 +145,7 @@ def against_paper(quick: bool) -> tuple[Rows, float]:
     plain = median(partial(plain_sample, few, network, steps), repeats) * STEPS / steps
     quick_network = paper_network(config).eval().requires_grad_(False)
     quick_network.load_state_dict(network.state_dict())
-    lay_out(quick_network)
+    to_channels_last(quick_network)
     rows: Rows = [("what", "plain, s/Mpx", "ours, s/Mpx", "ratio", "relative difference")]
     for precision in precisions():
         few, prior = (
@@ -185,7 +191,7 @@ def _priors(cell: Cell, network: NeurOpDiff, repeats: int, precision: Precision)
         denoiser=None,
     )
     scene = scene_network(stored).eval().requires_grad_(False)
-    lay_out(scene)
+    to_channels_last(scene)
     # Its cells have a halo: as large a cell as the shipped model's, told per pixel.
     inference = prepare(stored, scene, zoom_by(SCALE), manner(0, 0, precision))
     large = Cell(inference, zoom_by(SCALE), 768)

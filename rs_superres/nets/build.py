@@ -116,7 +116,7 @@ def unet(config: UNetConfig) -> UNet:
     )
 
 
-def lay_out(network: nn.Module) -> None:
+def to_channels_last(network: nn.Module) -> None:
     """Store the weights of all convolutions in the channels-last format, which is fastest.
 
     Only those: ``network.to(memory_format=...)`` would fail on the prior's contexts, which have

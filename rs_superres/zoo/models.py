@@ -127,7 +127,7 @@ def load(model: str, device: str = "cpu") -> Model:
         ModelError: its configuration or its weights cannot be used.
     """
     # Importing torch takes seconds, and listing models does not need it.
-    from rs_superres.nets.build import lay_out, paper_network, scene_network  # noqa: PLC0415
+    from rs_superres.nets.build import paper_network, scene_network, to_channels_last  # noqa: PLC0415
     from rs_superres.zoo.checkpoint import load_weights  # noqa: PLC0415
 
     path = find(model)
@@ -139,7 +139,7 @@ def load(model: str, device: str = "cpu") -> Model:
         raise ModelError(f"{path / 'config.toml'}: no network has these sizes: {error}") from error
     load_weights(network, path / "weights.safetensors")
     network.eval().requires_grad_(False).to(device)
-    lay_out(network)
+    to_channels_last(network)
     logger.debug("loaded model %s from %s to %s", path.resolve().name, path, device)
     return Model(
         name=path.resolve().name,
