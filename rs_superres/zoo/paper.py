@@ -76,8 +76,8 @@ LAYER_NAMES = {
     "attn.out": "attention.out",
     "conv": "conv",
 }
-"""The paper's names for layers within a block, downsampling or upsampling of the U-Net, and our names
-for them."""
+"""The paper's names for layers within a block, downsampling or upsampling of the U-Net, and our
+names for them."""
 
 UNUSED = re.compile(r"(srno\.)?encoder\.(sub|add)_mean\.(weight|bias)")
 """Layers of EDSR that are in the file, but that its forward pass does not use."""
