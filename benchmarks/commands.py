@@ -34,7 +34,7 @@ CREATION = ("COMPRESS=DEFLATE", "PREDICTOR=YES", "NUM_THREADS=ALL_CPUS",
 
 
 def scene(folder: Path, megapixels: float) -> Path:
-    """Write a drawn scene whose result has the given number of megapixels, if it is not there."""
+    """Return the path of a drawn scene whose result has the given size; write it if missing."""
     side = round((megapixels * 1e6) ** 0.5 / SCALE)
     path = folder / f"scene-{side}.tif"
     if not path.exists():

@@ -103,11 +103,11 @@ def read_paper_checkpoint(
     match _unpickle(path):
         case [dict() as raw, _, _, _, dict() as averaged]:
             if weights == "raw":
-                return _renamed(path, raw), "raw"
+                return _rename(path, raw), "raw"
             # The averaged weights are trainable parameters only; the rest is in the model state.
-            return _renamed(path, {**raw, **averaged}), "EMA"
+            return _rename(path, {**raw, **averaged}), "EMA"
         case {"model": dict() as prior}:
-            return _renamed(path, prior), "the only ones in the file"
+            return _rename(path, prior), "the only ones in the file"
     raise ModelError(
         f"{path}: not a NeurOp-Diff checkpoint: expected a list of 5 (model, optimizer, epoch, "
         "step, EMA), or a dict with the key 'model'"
@@ -137,7 +137,7 @@ def _unpickle(path: Path) -> Any:
         raise ModelError(f"{path}: {message}") from error
 
 
-def _renamed(path: Path, state: Mapping[Any, Any]) -> dict[str, Tensor]:
+def _rename(path: Path, state: Mapping[Any, Any]) -> dict[str, Tensor]:
     """Return a state dict under our names.
 
     Raises:
@@ -169,13 +169,13 @@ def _our_name(name: str) -> str | None:
     if stem.startswith("Unet."):
         layer = _unet_layer(stem.removeprefix("Unet."))
         return layer and f"unet.{layer}.{leaf}"
-    layer = _translated(stem.removeprefix("srno."), PRIOR_NAMES)
+    layer = _translate(stem.removeprefix("srno."), PRIOR_NAMES)
     return layer and f"{layer}.{leaf}"
 
 
 def _unet_layer(stem: str) -> str | None:
     """Return our name of a layer of the U-Net; None if it is unknown."""
-    end = _translated(stem, UNET_NAMES)
+    end = _translate(stem, UNET_NAMES)
     match = re.fullmatch(r"(downs|mid|ups)\.(\d+)\.(.+)", stem)
     if end or not match or match[3] not in LAYER_NAMES:
         return end
@@ -186,12 +186,12 @@ def _unet_layer(stem: str) -> str | None:
     return f"{part}.{number}.{LAYER_NAMES[match[3]]}"
 
 
-def _translated(stem: str, names: tuple[tuple[str, str], ...]) -> str | None:
+def _translate(stem: str, names: tuple[tuple[str, str], ...]) -> str | None:
     """Translate a name by the first pattern that matches all of it; None if none does."""
-    for theirs, ours in names:
-        match = re.fullmatch(theirs, stem)
+    for pattern, replacement in names:
+        match = re.fullmatch(pattern, stem)
         if match:
-            return match.expand(ours)
+            return match.expand(replacement)
     return None
 
 
