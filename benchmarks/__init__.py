@@ -1,1 +1,1 @@
-"""What the project measures of itself; see docs/performance.md."""
+"""Benchmarks of speed, memory and accuracy; docs/performance.md explains the results."""

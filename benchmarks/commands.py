@@ -1,4 +1,4 @@
-"""Whole commands: what they take beside the network, how they grow, and GDAL as the yardstick."""
+"""Measure complete runs: time outside the network, growth with size, and GDAL for comparison."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from rs_superres.system.threads import THREADS
 from rs_superres.types import Floats
 
 SCALE = 4
+"""Scale of all runs."""
 
 CREATION = ("COMPRESS=DEFLATE", "PREDICTOR=YES", "NUM_THREADS=ALL_CPUS",
             "OVERVIEW_RESAMPLING=AVERAGE", "BLOCKSIZE=512")  # fmt: skip
-"""Of results that are compared with GDAL's."""
+"""Creation options of results that are compared with GDAL's."""
 
 
 def scene(folder: Path, megapixels: float) -> Path:
-    """A drawn scene whose result has so many megapixels."""
+    """Return the path of a drawn scene whose result has the given size; write it if missing."""
     side = round((megapixels * 1e6) ** 0.5 / SCALE)
     path = folder / f"scene-{side}.tif"
     if not path.exists():
@@ -41,8 +42,8 @@ def scene(folder: Path, megapixels: float) -> Path:
     return path
 
 
-class Clocked:
-    """A network, and how long it was at work."""
+class TimedInference:
+    """An inference that counts the seconds it takes."""
 
     def __init__(self, inner: Inference) -> None:
         self.inner, self.seconds = inner, 0.0
@@ -51,86 +52,85 @@ class Clocked:
     def __call__(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
-        """The network's, on the clock."""
-        begun = time.perf_counter()
-        made = list(self.inner(image, rows, columns, noises))
-        self.seconds += time.perf_counter() - begun
-        yield from made
+        """Compute samples with the inner inference, and count the time."""
+        start = time.perf_counter()
+        results = list(self.inner(image, rows, columns, noises))
+        self.seconds += time.perf_counter() - start
+        yield from results
 
     def residual(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
-        """The network's."""
+        """Return the residual of the inner inference; its time is not counted."""
         return self.inner.residual(image, rows, columns, noises)
 
 
-class Cubic:
-    """A network that interpolates."""
+class CubicInference:
+    """An inference that interpolates, without a network."""
 
     halo, margin, valid_margin = 2, 0, 0
 
     def __call__(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
-        """The cubic interpolation."""
-        made = cubic(image, rows, columns).astype(np.float32)
-        yield from (made for _ in noises)
+        """Yield the cubic interpolation for each noise."""
+        result = cubic(image, rows, columns).astype(np.float32)
+        yield from (result for _ in noises)
 
     def residual(
         self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
     ) -> Iterator[Floats]:
-        """Nothing."""
-        yield from (made * 0 for made in self(image, rows, columns, noises))
+        """Yield zeros for each noise."""
+        yield from (result * 0 for result in self(image, rows, columns, noises))
 
 
-def _with(decided: Plan, inference: Inference) -> Plan:
-    """A plan with another network."""
-    return replace(decided, recipe=replace(decided.recipe, inference=inference))
+def _with_inference(plan: Plan, inference: Inference) -> Plan:
+    """Return a plan with another inference."""
+    return replace(plan, recipe=replace(plan.recipe, inference=inference))
 
 
 def overhead(folder: Path, quick: bool) -> Rows:
-    """(c): whole commands against the network alone."""
-    rows: Rows = [("result", "steps", "whole, s", "network, s", "beside the network", "Mpx/s")]
+    """Compare the time of complete runs with that of the network."""
+    rows: Rows = [("result", "steps", "total, s", "network, s", "outside the network", "Mpx/s")]
     megapixels, source = 4.0, scene(folder, 4)
     for steps in (0,) if quick else (0, 2):
-        shares = []
+        times = []
         for _ in range(1 if quick else 5):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             options = Options(scale=SCALE, steps=steps, overwrite=True)
-            decided = plan(source, folder / "overhead.tif", options)
-            clocked = Clocked(decided.recipe.inference)
-            # One cell at a time: seconds of cells side by side would be counted twice.
-            run(_with(decided, clocked), compute=partial(compute_here, processors=THREADS))
-            whole = time.perf_counter() - begun
-            shares.append((whole, clocked.seconds))
-        whole, network = sorted(shares)[len(shares) // 2]
+            run_plan = plan(source, folder / "overhead.tif", options)
+            inference = TimedInference(run_plan.recipe.inference)
+            # Compute one cell at a time: the seconds of parallel cells would be counted twice.
+            timed_plan = _with_inference(run_plan, inference)
+            run(timed_plan, compute=partial(compute_here, processors=THREADS))
+            total = time.perf_counter() - start
+            times.append((total, inference.seconds))
+        total, network = sorted(times)[len(times) // 2]
         rows.append(
             (
                 f"{megapixels:g} Mpx",
                 str(steps),
-                f"{whole:.2f}",
+                f"{total:.2f}",
                 f"{network:.2f}",
-                f"{1 - network / whole:.0%}",
-                f"{megapixels / whole:.2f}",
+                f"{1 - network / total:.0%}",
+                f"{megapixels / total:.2f}",
             )
         )
     return rows
 
 
 def interpolation(folder: Path, quick: bool) -> Rows:
-    """(d): the pipeline with a network that interpolates, against GDAL's cubic."""
+    """Time the pipeline with cubic interpolation as network, and GDAL's own cubic."""
     source, out, repeats = scene(folder, 4), folder / "cubic.tif", 1 if quick else 5
 
-    def ours(consistency: bool) -> None:
+    def upscale_by_cubic() -> None:
         options = Options(
-            scale=SCALE, steps=0, overwrite=True, consistency=consistency, creation=CREATION
+            scale=SCALE, steps=0, overwrite=True, consistency=False, creation=CREATION
         )
-        run(_with(plan(source, out, options), Cubic()))
+        run(_with_inference(plan(source, out, options), CubicInference()))
 
     rows: Rows = [("4 Mpx, cubic, COG", "s")]
-    rows.append(
-        ("ours, planning and checks included", f"{median(lambda: ours(False), repeats):.2f}")
-    )
+    rows.append(("rs-sr with planning and checks", f"{median(upscale_by_cubic, repeats):.2f}"))
     tool = shutil.which("gdal_translate")
     if tool is None:
         return [*rows, ("gdal_translate", "not installed")]
@@ -138,24 +138,24 @@ def interpolation(folder: Path, quick: bool) -> Rows:
     command = [tool, "-q", "-r", "cubic", "-outsize", size, size, "-of", "COG"]
     command += [part for option in CREATION for part in ("-co", option)]
     command += [str(source), str(out)]
-    spent = median(lambda: subprocess.run(command, check=True), repeats)  # noqa: S603 (GDAL's own)
-    return [*rows, ("gdal_translate", f"{spent:.2f}")]
+    seconds = median(lambda: subprocess.run(command, check=True), repeats)  # noqa: S603 (GDAL's)
+    return [*rows, ("gdal_translate", f"{seconds:.2f}")]
 
 
 def growth(folder: Path, sizes: Sequence[float]) -> Rows:
-    """(e) and (f): memory, disk and time of the command over the size of the result."""
+    """Measure time, memory and disk of the command for results of several sizes, Mpx."""
     rows: Rows = [("result", "s", "s/Mpx", "peak memory, MB", "peak disk, MB", "result, MB")]
     for megapixels in sizes:
         source, out = scene(folder, megapixels), folder / "growth.tif"
         tool = str(Path(sys.executable).with_name("rs-sr"))
         command = [tool, "upscale", str(source), "-o", str(out)]
         command += ["--scale", str(SCALE), "--steps", "0", "--overwrite"]
-        spent, memory, disk = _watched([*command, "-q"], folder)
+        seconds, memory, disk = _measure([*command, "-q"], folder)
         rows.append(
             (
                 f"{megapixels:g} Mpx",
-                f"{spent:.1f}",
-                f"{spent / megapixels:.2f}",
+                f"{seconds:.1f}",
+                f"{seconds / megapixels:.2f}",
                 f"{memory / 1e6:.0f}",
                 f"{disk / 1e6:.0f}",
                 f"{out.stat().st_size / 1e6:.0f}",
@@ -165,44 +165,48 @@ def growth(folder: Path, sizes: Sequence[float]) -> Rows:
     return rows
 
 
-def _watched(command: list[str], folder: Path) -> tuple[float, int, int]:
-    """Seconds, peak resident bytes, and peak bytes on disk beyond those at the start.
+def _measure(command: list[str], folder: Path) -> tuple[float, int, int]:
+    """Run a command, and measure its time, memory and disk.
 
-    Memory is looked at while the command runs: what the system tells of a child that has ended
-    includes what it was before it became another program, a copy of this process.
+    Memory is sampled while the command runs. The system's figure for a finished child would include
+    the copy of this process that it was before it started the command.
+
+    Returns:
+        Seconds, peak resident bytes, and peak bytes in ``folder`` on top of those at the start.
     """
-    before, memory, disk, done = _on_disk(folder), 0, 0, threading.Event()
-    begun = time.perf_counter()
+    before, memory, disk, done = _bytes_on_disk(folder), 0, 0, threading.Event()
+    start = time.perf_counter()
     process = subprocess.Popen(command)  # noqa: S603 (our own command)
 
-    def look() -> None:
+    def sample() -> None:
         nonlocal memory, disk
         while not done.wait(0.1):
-            memory = max(memory, _resident(process.pid))
-            disk = max(disk, _on_disk(folder) - before)
+            memory = max(memory, _peak_memory(process.pid))
+            disk = max(disk, _bytes_on_disk(folder) - before)
 
-    watching = threading.Thread(target=look)
-    watching.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     process.wait()
-    spent = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     done.set()
-    watching.join()
+    sampler.join()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed with {process.returncode}")
-    return spent, memory, disk
+    return seconds, memory, disk
 
 
-def _resident(pid: int) -> int:
-    """The most bytes that a process has held; 0 where it has ended."""
+def _peak_memory(pid: int) -> int:
+    """Return the peak resident bytes of a process; 0 if it has ended."""
     try:
-        told = Path(f"/proc/{pid}/status").read_text("ascii")
+        status = Path(f"/proc/{pid}/status").read_text("ascii")
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return next((1024 * int(t.split()[1]) for t in told.splitlines() if t.startswith("VmHWM")), 0)
+    lines = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return next((1024 * int(line.split()[1]) for line in lines), 0)
 
 
-def _on_disk(folder: Path) -> int:
-    """Bytes of all files in a folder."""
+def _bytes_on_disk(folder: Path) -> int:
+    """Return the bytes of all files in a folder; files may vanish meanwhile."""
     total = 0
     for path in folder.rglob("*"):
         try:

@@ -1,4 +1,4 @@
-"""One GPU: its ceilings, the shipped model beside them, whole commands, and the CPU's picture."""
+"""Measure a GPU: its ceilings, the shipped model, complete runs, and differences from the CPU."""
 
 from __future__ import annotations
 
@@ -42,126 +42,128 @@ PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How much is measured."""
+    """Sizes and repetitions of the measurements."""
 
     product: int = 8192
-    """Side of the matrices whose product is timed."""
+    """Side of the square matrices whose product is timed."""
     copied: int = 1 << 30
-    """Bytes that are copied on the device."""
+    """Bytes to copy on the device."""
     sides: tuple[int, ...] = (768, 2048)
-    """Of cells, output pixels."""
+    """Sides of the cells, output pixels."""
     compared: int = 512
-    """Side of the cell that the CPU computes too."""
+    """Side of the cell that the CPU computes for comparison, output pixels."""
     megapixels: float = 1024**2 * SCALE**2 / 1e6
-    """Of a command's result."""
+    """Size of the result of a complete run."""
     repeats: int = 5
+    """Repetitions of each measurement."""
 
 
 Tables = Iterator[tuple[str, Rows]]
-"""Headings and tables, as they are finished."""
+"""Pairs of a heading and a table."""
 
-HEAD = "what", "steps", "precision", "Mpx/s", "beside it"
+HEAD = "what", "steps", "precision", "Mpx/s", "remarks"
+"""Head of the tables about the model."""
 
 
 def on_gpu(folder: Path) -> Tables:
-    """(h): everything about the first GPU; one line where there is none."""
+    """Measure the first GPU; without one, yield a table that says so."""
     if torch.cuda.is_available():
-        yield from measured(folder, torch.device("cuda"), Sizes())
+        yield from measure(folder, torch.device("cuda"), Sizes())
     else:
-        rows: Rows = [("GPU",), ("none that torch can use on this machine: skipped",)]
-        yield "A GPU", rows
+        rows: Rows = [("GPU",), ("torch finds none on this machine: skipped",)]
+        yield "GPU", rows
 
 
-def measured(folder: Path, device: torch.device, sizes: Sizes) -> Tables:
-    """The same of any device: tried on a CPU at small sizes before a GPU is at hand."""
+def measure(folder: Path, device: torch.device, sizes: Sizes) -> Tables:
+    """Measure any device; tests use a CPU and small sizes."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     ceiling, bandwidth = _ceilings(device, sizes)
-    told: Rows = [
-        (f"product of {sizes.product}^3, bf16", "copy, read and written"),
+    ceilings: Rows = [
+        (f"product of {sizes.product}^3, bf16", "copy, read and write"),
         (f"{ceiling / 1e12:.1f} TFLOP/s", f"{bandwidth / 1e9:.0f} GB/s"),
     ]
-    yield f"{name}: what it can do", told
+    yield f"{name}: ceilings", ceilings
     model = zoo.load("aerial")
-    each = 0, model.config.steps
-    for steps in each:
+    step_counts = 0, model.config.steps
+    for steps in step_counts:
         rows = _networks(model, device, steps, sizes, ceiling)
         yield f"{name}: the shipped model, x{SCALE}, {steps} steps", [HEAD, *rows]
-    yield f"{name}: beside the CPU", [HEAD, *_differences(model, device, sizes)]
-    runs = [_command(folder, device, steps, sizes) for steps in each]
-    yield f"{name}: whole runs, x{SCALE}", [HEAD, *runs]
+    yield f"{name}: differences from the CPU", [HEAD, *_differences(model, device, sizes)]
+    runs = [_complete_run(folder, device, steps, sizes) for steps in step_counts]
+    yield f"{name}: complete runs, x{SCALE}", [HEAD, *runs]
 
 
 def _ceilings(device: torch.device, sizes: Sizes) -> tuple[float, float]:
-    """Operations a second of a bf16 product, and bytes a second of a copy, read and written."""
+    """Measure operations per second of a bf16 product, and bytes per second read and written."""
     side = sizes.product
     a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
-    many = torch.zeros(sizes.copied, dtype=torch.uint8, device=device)
-    into = torch.empty_like(many)
+    source = torch.zeros(sizes.copied, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
     with torch.inference_mode():
-        multiplied = _seconds(lambda: a @ b, device, 2 * sizes.repeats)
-        copied = _seconds(lambda: into.copy_(many), device, 2 * sizes.repeats)
-    return 2 * side**3 / multiplied, 2 * sizes.copied / copied
+        product_seconds = _seconds(lambda: a @ b, device, 2 * sizes.repeats)
+        copy_seconds = _seconds(lambda: target.copy_(source), device, 2 * sizes.repeats)
+    return 2 * side**3 / product_seconds, 2 * sizes.copied / copy_seconds
 
 
 def _seconds(work: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Median seconds of work on a device, after some that is not counted."""
+    """Return the median seconds of work on a device, after warming up."""
 
-    def whole() -> None:
+    def finish_work() -> None:
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    whole()
-    whole()
-    return median(whole, repeats)
+    finish_work()
+    finish_work()
+    return median(finish_work, repeats)
 
 
-def _asked(
+def _prepare_cell(
     model: zoo.Model, device: torch.device, steps: int, side: int, precision: Precision
 ) -> tuple[ComputeSettings, Cell]:
-    """How a cell is computed, and the cell, its noise drawn."""
+    """Return compute settings, and a cell of the drawn scene with its noise already drawn."""
     zoom = zoom_by(SCALE)
-    manner = ComputeSettings(
+    settings = ComputeSettings(
         steps=steps, device=device, precision=precision, extra_margin=reach(zoom)
     )
-    # Copied, since a network is moved where it is.
-    inference = prepare(model.config, deepcopy(model.network), zoom, manner)
+    # prepare() moves the network to the device in place, so give it a copy.
+    inference = prepare(model.config, deepcopy(model.network), zoom, settings)
     cell = Cell(inference, zoom, side)
-    drawn = render_scene(cell.along.count, samples=1)
-    cell.image = (drawn / 127.5 - 1).astype(np.float32)
+    scene_values = render_scene(cell.along.count, samples=1)
+    cell.image = (scene_values / 127.5 - 1).astype(np.float32)
     noise = cell.noise() if steps else np.zeros(0, dtype=np.float32)
     cell.noise = partial(np.asarray, noise)
-    return manner, cell
+    return settings, cell
 
 
-def resident(model: zoo.Model, manner: ComputeSettings, cell: Cell) -> Callable[[], Tensor]:
-    """The network alone, (1, 3, y, x): what it is given and what it gives stay on the device."""
-    network, sampler = (
-        with_fast_unet(deepcopy(model.network).to(manner.device)),
-        model.config.sampler,
-    )
+def network_alone(model: zoo.Model, settings: ComputeSettings, cell: Cell) -> Callable[[], Tensor]:
+    """Return a function that computes a cell, (1, 3, y, x), from and to the device's memory."""
+    network = with_fast_unet(deepcopy(model.network).to(settings.device))
+    sampler = model.config.sampler
     if not isinstance(network, SceneNetwork) or network.denoiser is None:
-        raise TypeError("the shipped model has both")
+        raise TypeError("the benchmark needs a prior and a denoiser")
     prior, denoiser = network.prior, network.denoiser
     size = torch.tensor((2 / SCALE, 2 / SCALE), dtype=torch.float64)
-    folded = prior.folded(SCALE, size).to(manner.dtype)
-    places = (cell.samples.to(manner.device),) * 2
-    image, noise = (torch.from_numpy(a)[None].to(manner.device) for a in (cell.image, cell.noise()))
+    folded = prior.folded(SCALE, size).to(settings.dtype)
+    grid = (cell.samples.to(settings.device),) * 2
+    image, noise = (
+        torch.from_numpy(a)[None].to(settings.device) for a in (cell.image, cell.noise())
+    )
     sigmas = karras_sigmas(
-        max(1, manner.steps),
+        max(1, settings.steps),
         sigma_min=sampler.sigma_min,
         sigma_max=sampler.sigma_max,
         rho=sampler.rho,
     )
 
     def compute() -> Tensor:
-        with manner.computing():
-            made = prior.grid(image, *places, folded)
-            if manner.steps == 0:
-                return made
-            kept = linear(detail_kept(image, sampler.flat), *places)
+        with settings.computing():
+            base = prior.grid(image, *grid, folded)
+            if settings.steps == 0:
+                return base
+            kept = linear(detail_kept(image, sampler.flat), *grid)
             start = noise.contiguous(memory_format=torch.channels_last)
-            return denoiser.sample(made, start, sigmas, SCALE, kept)
+            return denoiser.sample(base, start, sigmas, SCALE, kept)
 
     return compute
 
@@ -169,59 +171,63 @@ def resident(model: zoo.Model, manner: ComputeSettings, cell: Cell) -> Callable[
 def _networks(
     model: zoo.Model, device: torch.device, steps: int, sizes: Sizes, ceiling: float
 ) -> Rows:
-    """Cells, by the network alone and from the host's memory to the host's memory."""
+    """Time cells with the network alone, and from host memory to host memory."""
     rows: Rows = []
     for side, precision in product(sizes.sides, PRECISIONS):
-        manner, cell = _asked(model, device, steps, side, precision)
+        settings, cell = _prepare_cell(model, device, steps, side, precision)
         pixels = side**2 / 1e6
         operations = _operations(model, cell, steps)
-        alone = _seconds(resident(model, manner, cell), device, sizes.repeats)
+        alone = _seconds(network_alone(model, settings, cell), device, sizes.repeats)
         copied = _seconds(cell, device, sizes.repeats)
-        told = f"{operations / pixels / 1e12:.3f} MFLOP/px, {operations / alone / 1e12:.1f} TFLOP/s"
+        speed = (
+            f"{operations / pixels / 1e12:.3f} MFLOP/px, {operations / alone / 1e12:.1f} TFLOP/s"
+        )
         if precision == "bf16":
-            told += f", {operations / alone / ceiling:.1%} of the product's"
-        how = str(steps), precision
-        rows.append((f"cell of {side}, network alone", *how, f"{pixels / alone:.1f}", told))
-        rows.append((f"cell of {side}, with copies", *how, f"{pixels / copied:.1f}", ""))
+            speed += f", {operations / alone / ceiling:.1%} of the product's"
+        settings_columns = str(steps), precision
+        rows += [
+            (f"cell of {side}, network alone", *settings_columns, f"{pixels / alone:.1f}", speed),
+            (f"cell of {side}, with copies", *settings_columns, f"{pixels / copied:.1f}", ""),
+        ]
     return rows
 
 
 def _operations(model: zoo.Model, cell: Cell, steps: int) -> float:
-    """Operations of a cell; the denoiser's, which go by the pixel, counted on a small one."""
+    """Return the operations of a cell. The denoiser's are counted on a small cell and scaled."""
     network, small = model.network, 64
     operations, _ = prior_work(model.config, cell)
     if steps and isinstance(network, SceneNetwork) and network.denoiser is not None:
-        each, _ = denoiser_work(with_fast_unet(network.denoiser.unet), small)
-        operations += steps * each * (len(cell.along.positions) / small) ** 2
+        per_step, _ = denoiser_work(with_fast_unet(network.denoiser.unet), small)
+        operations += steps * per_step * (len(cell.along.positions) / small) ** 2
     return operations
 
 
 def _differences(model: zoo.Model, device: torch.device, sizes: Sizes) -> Rows:
-    """A drawn scene's cell against the CPU's in float32, digital numbers of 8 bits."""
+    """Compare a cell with that of the CPU in float32, in digital numbers of 8 bits."""
     rows: Rows = []
     for steps in (0, model.config.steps):
-        _, cell = _asked(model, CPU, steps, sizes.compared, "fp32")
-        exact = cell()
+        _, cell = _prepare_cell(model, CPU, steps, sizes.compared, "fp32")
+        reference = cell()
         for precision in PRECISIONS:
-            _, cell = _asked(model, device, steps, sizes.compared, precision)
-            what, most, typical = difference("beside the CPU's fp32", cell(), exact)
-            rows.append((what, str(steps), precision, "", f"rms {typical}, largest {most} DN"))
+            _, cell = _prepare_cell(model, device, steps, sizes.compared, precision)
+            what, largest, rms = difference("from the CPU in fp32", cell(), reference)
+            rows.append((what, str(steps), precision, "", f"rms {rms}, largest {largest} DN"))
     return rows
 
 
-def _command(folder: Path, device: torch.device, steps: int, sizes: Sizes) -> tuple[str, ...]:
-    """A whole run, from file to file, in this process: planning, reading, checks, writing."""
+def _complete_run(folder: Path, device: torch.device, steps: int, sizes: Sizes) -> tuple[str, ...]:
+    """Time a run from file to file in this process: planning, reading, checks, writing."""
     source = scene(folder, sizes.megapixels)
     options = Options(scale=SCALE, steps=steps, device=device.type, overwrite=True)
-    moments: list[float] = []
-    begun = time.perf_counter()
-    made = upscale(
+    cell_times: list[float] = []
+    start = time.perf_counter()
+    report = upscale(
         source,
         folder / f"{device.type}.tif",
         options,
-        progress=lambda *_: moments.append(time.perf_counter()),
+        progress=lambda *_: cell_times.append(time.perf_counter()),
     )
-    whole, computed = time.perf_counter() - begun, moments[-1] - begun
+    total, computed = time.perf_counter() - start, cell_times[-1] - start
     pixels = sizes.megapixels
-    told = f"{whole:.2f} s, {computed:.2f} s of them until its {made.cells} cells are computed"
-    return f"file to file, {pixels:.1f} Mpx", str(steps), "auto", f"{pixels / whole:.1f}", told
+    remark = f"{total:.2f} s, of these {computed:.2f} s until all {report.cells} cells are computed"
+    return f"file to file, {pixels:.1f} Mpx", str(steps), "auto", f"{pixels / total:.1f}", remark

@@ -1,9 +1,9 @@
-"""How bands that are no RGB triplet should go through the network: alone, or three at a time.
+"""Compare ways to send bands other than red, green and blue through the network.
 
-Scenes are shrunk by antialiased bicubic and enlarged again, by cubic interpolation, with each band
-alone, and with neighbouring bands as joint triplets. Told: mean PSNR over the bands (peak: the
-width of a band's value range), the mean spectral angle to the truth, and, where the bands of red
-and near infrared are named, the mean error of the NDVI.
+Scenes are downsampled by antialiased bicubic and enlarged again: by cubic interpolation, with each
+band alone, and with three neighbouring bands at a time. For each way, the script prints the mean
+PSNR over the bands (peak: width of a band's value range) and the mean spectral angle to the truth.
+With --red-nir it also prints the mean error of the NDVI.
 
     python benchmarks/multispectral.py --red-nir 4,8 scene.tif...
 """
@@ -26,11 +26,13 @@ from rs_superres.raster import open_source
 from rs_superres.scene.image import upscale_image
 
 SIDE = 256
+"""Side of the part of a scene that is compared, pixels."""
+
 Values = npt.NDArray[np.generic]
 
 
 def ndvi(image: Values, red: int, infrared: int) -> npt.NDArray[np.float64]:
-    """The vegetation index of an image; 0 where both bands are 0."""
+    """Return the vegetation index of a (band, y, x) image, (y, x); 0 where both bands are 0."""
     r, n = image[red].astype(np.float64), image[infrared].astype(np.float64)
     total = r + n
     index: npt.NDArray[np.float64] = np.zeros_like(total)
@@ -38,37 +40,44 @@ def ndvi(image: Values, red: int, infrared: int) -> npt.NDArray[np.float64]:
     return index
 
 
-def window_of(path: str) -> Values:
-    """The middle of a scene, all bands, whatever their colours: (band, y, x)."""
+def read_middle(path: str) -> Values:
+    """Read all bands of the middle of a scene, (band, y, x)."""
     with open_source(path) as source:
         shape = source.description.grid.shape
         height, width = min(SIDE, shape.height), min(SIDE, shape.width)
         row, column = (shape.height - height) // 2, (shape.width - width) // 2
         values, valid = source.read(Window(row, column, height, width))
     if not valid.all():
-        print(f"{path}: the middle holds invalid pixels, enlarged like any others here")
+        print(f"{path}: the middle contains invalid pixels; they are enlarged like valid ones")
     return values
 
 
-def ways(
+def enlargements(
     truth: Values, low: Values, model: zoo.Model, steps: int
 ) -> dict[str, Callable[[], Values]]:
-    """The enlargements that are compared."""
+    """Return the ways to enlarge that are compared, by name.
+
+    Args:
+        truth: (band, y, x) digital numbers.
+        low: (band, y, x) the downsampled truth.
+        model: the model.
+        steps: diffusion steps.
+    """
     shape = truth.shape[1], truth.shape[2]
 
     ranges = [ValueRange.of_samples(band) for band in low]
-    # Each band on its own range, so that a triplet is not ruled by its brightest band.
-    normal = np.stack([r.to_network(b) for r, b in zip(ranges, low, strict=True)])
+    # Each band has its own value range, so that the brightest does not dominate a triplet.
+    scaled = np.stack([r.to_network(b) for r, b in zip(ranges, low, strict=True)])
 
     def network(size: int) -> Values:
         out = np.empty(truth.shape, dtype=np.float64)
         for first in range(0, len(low), size):
-            # The last group is filled up with the last band: a triplet must be three.
+            # Repeat the last band if the last group is incomplete.
             members = [min(first + i, len(low) - 1) for i in range(size)]
-            made = upscale_image(
-                normal[members], shape, model, steps=steps, value_range=ValueRange(-1.0, 1.0)
+            enlarged = upscale_image(
+                scaled[members], shape, model, steps=steps, value_range=ValueRange(-1.0, 1.0)
             )
-            for band, values in zip(members, made, strict=True):
+            for band, values in zip(members, enlarged, strict=True):
                 out[band] = ranges[band].from_network(values)
         return quantise(out, truth.dtype.name, None)
 
@@ -80,34 +89,34 @@ def ways(
 
 
 def main() -> None:
-    """Compare on the scenes that are named."""
+    """Compare the ways on the given scenes and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenes", nargs="+")
     parser.add_argument("--scales", default="2,3")
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--model", default=zoo.DEFAULT)
-    parser.add_argument("--red-nir", help="numbers of the red and the near-infrared band, from 1")
-    given = parser.parse_args()
-    model = zoo.load(given.model)
-    for path in given.scenes:
-        whole = window_of(path)
-        for scale in map(float, given.scales.split(",")):
-            truth, small = compared(whole, scale)
+    parser.add_argument("--red-nir", help="numbers of the red and near-infrared bands, from 1")
+    arguments = parser.parse_args()
+    model = zoo.load(arguments.model)
+    for path in arguments.scenes:
+        scene = read_middle(path)
+        for scale in map(float, arguments.scales.split(",")):
+            truth, small = compared(scene, scale)
             low = resampled(truth, small)
-            for name, made in ways(truth, low, model, given.steps).items():
-                image = made()
-                peaks = [ValueRange.of_samples(b) for b in truth]
+            for name, enlarge_scene in enlargements(truth, low, model, arguments.steps).items():
+                image = enlarge_scene()
+                ranges = [ValueRange.of_samples(b) for b in truth]
                 mean = np.mean(
                     [
-                        psnr(i, t, p.high - p.low)
-                        for i, t, p in zip(image, truth, peaks, strict=True)
+                        psnr(i, t, r.high - r.low)
+                        for i, t, r in zip(image, truth, ranges, strict=True)
                     ]
                 )
                 flat = (v.reshape(len(v), -1) for v in (image, truth))
                 line = f"{path.rsplit('/', 1)[-1]:45} x{scale:g} {name:9} {mean:6.2f} dB "
                 line += f"{spectral_angle(*flat):7.3f} deg"
-                if given.red_nir:
-                    red, infrared = (int(n) - 1 for n in given.red_nir.split(","))
+                if arguments.red_nir:
+                    red, infrared = (int(n) - 1 for n in arguments.red_nir.split(","))
                     error = np.abs(ndvi(image, red, infrared) - ndvi(truth, red, infrared)).mean()
                     line += f"  NDVI {error:.5f}"
                 print(line, flush=True)

@@ -1,4 +1,4 @@
-"""Networks alone: the paper's release evaluated plainly, and ours."""
+"""Measure the networks alone: the paper's network evaluated plainly, and the fast paths."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.grid import AxisSupport, Grid, Shape, Zoom, axis_support
 from rs_superres.image.consistency import reach
 from rs_superres.image.noise import normal_field
-from rs_superres.nets.build import NeurOpDiff, SceneNetwork, lay_out, paper_network, scene_network
+from rs_superres.nets.build import (
+    NeurOpDiff,
+    SceneNetwork,
+    paper_network,
+    scene_network,
+    to_channels_last,
+)
 from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import cubic, scene_samples
@@ -36,14 +42,14 @@ from rs_superres.system.devices import ComputeSettings, Precision, resolve_preci
 from rs_superres.system.threads import fixed_threads
 
 SIDE, SCALE, STEPS = 256, 4, 50
-"""Of the paper's tile, margins included; output pixels, magnification, evaluations."""
+"""Side of the paper's cell with margins (output pixels), scale, and steps of its sampler."""
 
 CPU = torch.device("cpu")
 
 
 @cache
 def paper() -> tuple[ModelConfig, NeurOpDiff]:
-    """A network of the paper's size, its weights drawn."""
+    """Build a network of the paper's size with random weights."""
     config = ModelConfig(
         kind="paper",
         encoder=EncoderConfig(name="edsr-baseline"),
@@ -62,12 +68,12 @@ def paper() -> tuple[ModelConfig, NeurOpDiff]:
     torch.manual_seed(0)
     network = paper_network(config).eval().requires_grad_(False)
     if not isinstance(network, NeurOpDiff):
-        raise TypeError("a prior alone")
+        raise TypeError("the benchmark needs a denoiser")
     return config, network
 
 
 class Cell:
-    """One cell of a scene, and what a network is asked about it."""
+    """A cell of a scene of random values, with its noise, as input of an inference."""
 
     def __init__(self, inference: Inference, zoom: Zoom, side: int) -> None:
         self.inference = inference
@@ -76,48 +82,50 @@ class Cell:
             zoom.rows, 4 * side, side, margin=inference.margin, halo=inference.halo
         )
         count = self.along.count
-        smooth = np.random.default_rng(0).random((3, count, count), dtype=np.float32)
-        self.image = 2 * smooth - 1
+        uniform = np.random.default_rng(0).random((3, count, count), dtype=np.float32)
+        self.image = 2 * uniform - 1
         shape = 3, len(self.along.positions), len(self.along.positions)
         self.noise = partial(normal_field, (1,), row=0, column=0, shape=shape)
 
     def __call__(self) -> Tensor:
-        """(3, side and margins, the same)."""
-        (made,) = self.inference(self.image, self.along, self.along, [self.noise])
-        return torch.from_numpy(made)
+        """Compute one sample of the cell with its margins, (3, y, x) network values."""
+        (sample,) = self.inference(self.image, self.along, self.along, [self.noise])
+        return torch.from_numpy(sample)
 
     @property
     def samples(self) -> AxisSamples:
-        """Where its pixels stand."""
+        """Positions of the output pixels in the cell's image, along either axis."""
         return scene_samples(torch.from_numpy(self.along.positions), self.along.start)
 
     @property
-    def seconds(self) -> float:
-        """A megapixel of the cell takes so long, its margins included."""
+    def seconds_per_megapixel(self) -> float:
+        """Measure the seconds per megapixel of the cell; margins take time but do not count."""
         return median(self) / self.side**2 * 1e6
 
 
 def zoom_by(scale: float) -> Zoom:
-    """A zoom of a large scene."""
+    """Return the zoom of a large scene by a scale."""
     return Zoom.by_scale(Grid(Shape(4096, 4096), None), str(scale))
 
 
-def manner(steps: int, extra_margin: int = 0, precision: Precision = "fp32") -> ComputeSettings:
-    """On the CPU."""
+def cpu_settings(
+    steps: int, extra_margin: int = 0, precision: Precision = "fp32"
+) -> ComputeSettings:
+    """Return settings to compute on the CPU."""
     return ComputeSettings(steps=steps, device=CPU, precision=precision, extra_margin=extra_margin)
 
 
 def precisions() -> list[Precision]:
-    """Single precision, and what ``auto`` stands for where that is another."""
+    """Return fp32, and the precision that ``auto`` selects on this machine if it is another."""
     return list(dict.fromkeys(("fp32", resolve_precision("auto", CPU))))
 
 
 def plain_sample(cell: Cell, network: NeurOpDiff, steps: int) -> Tensor:
-    """As the release samples: the prior anew at every step."""
-    image, size = torch.from_numpy(cell.image)[None], torch.tensor((2 / SCALE, 2 / SCALE)).double()
+    """Sample as the paper's public code does, which computes the prior again at every step."""
+    image, pixel_size = torch.from_numpy(cell.image)[None], _pixel_size(SCALE)
 
     def predict(x: Tensor, level: Tensor) -> Tensor:
-        prior = network.prior.grid(image, cell.samples, cell.samples, size)
+        prior = network.prior.grid(image, cell.samples, cell.samples, pixel_size)
         return network.predict_noise(x, prior, level)
 
     with fixed_threads(), torch.inference_mode():
@@ -126,57 +134,70 @@ def plain_sample(cell: Cell, network: NeurOpDiff, steps: int) -> Tensor:
 
 
 def against_paper(quick: bool) -> tuple[Rows, float]:
-    """(a): the same weights and steps.
+    """Compare fast paths with the plain evaluation, with the same weights and steps.
 
     Returns:
-        The table, and seconds for a megapixel of the plain evaluation at 50 steps.
+        The table, and the seconds per megapixel of the plain evaluation with 50 steps.
     """
     config, network = paper()
     steps, repeats = (2, 1) if quick else (5, 3)
     zoom, side = zoom_by(SCALE), SIDE - 64
-    few = Cell(prepare(config, network, zoom, manner(steps)), zoom, side)
-    plain_made = plain_sample(few, network, steps)
-    plain = median(partial(plain_sample, few, network, steps), repeats) * STEPS / steps
-    quick_network = paper_network(config).eval().requires_grad_(False)
-    quick_network.load_state_dict(network.state_dict())
-    lay_out(quick_network)
-    rows: Rows = [("what", "plain, s/Mpx", "ours, s/Mpx", "ratio", "relative difference")]
+    cell = Cell(prepare(config, network, zoom, cpu_settings(steps)), zoom, side)
+    expected = plain_sample(cell, network, steps)
+    plain_seconds = median(partial(plain_sample, cell, network, steps), repeats) * STEPS / steps
+    fast_network = paper_network(config).eval().requires_grad_(False)
+    fast_network.load_state_dict(network.state_dict())
+    to_channels_last(fast_network)
+    rows: Rows = [("what", "plain, s/Mpx", "rs-sr, s/Mpx", "ratio", "relative difference")]
     for precision in precisions():
-        few, prior = (
-            Cell(prepare(config, quick_network, zoom, manner(n, 0, precision)), zoom, side)
+        cell, prior = (
+            Cell(prepare(config, fast_network, zoom, cpu_settings(n, 0, precision)), zoom, side)
             for n in (steps, 0)
         )
-        made = few()
-        ours_prior, ours_few = median(prior, repeats), median(few, repeats)
-        ours = ours_prior + (ours_few - ours_prior) * STEPS / steps
-        error = float((made - plain_made).norm() / plain_made.norm())
+        error = relative_difference(cell(), expected)
+        prior_seconds, cell_seconds = median(prior, repeats), median(cell, repeats)
+        # The prior is computed once, each step takes the same time.
+        seconds = prior_seconds + (cell_seconds - prior_seconds) * STEPS / steps
         what = f"{STEPS} steps of DDIM ({steps} timed), {precision}"
-        rows += [_ratio(what, plain, ours, error), *_priors(prior, network, repeats, precision)]
-    return rows, plain / (SIDE**2 / 1e6)
+        rows += [
+            _ratio(what, plain_seconds, seconds, f"{error:.1e}"),
+            *_priors(prior, network, repeats, precision),
+        ]
+    return rows, plain_seconds / (SIDE**2 / 1e6)
 
 
-def _ratio(what: str, plain: float, ours: float, error: float) -> tuple[str, ...]:
-    """A row of the table."""
-    each = 1e6 / SIDE**2
+def _pixel_size(scale: float) -> Tensor:
+    """Return (2,) size of an output pixel in half source pixels."""
+    return torch.tensor((2 / scale, 2 / scale)).double()
+
+
+def relative_difference(result: Tensor, expected: Tensor) -> float:
+    """Return the norm of a difference divided by the norm of the expected values."""
+    return float((result - expected).norm() / expected.norm())
+
+
+def _ratio(what: str, plain: float, fast: float, error: str) -> tuple[str, ...]:
+    """Format a row of the table from the seconds of a cell."""
+    per_megapixel = 1e6 / SIDE**2
     return (
         what,
-        f"{plain * each:.1f}",
-        f"{ours * each:.1f}",
-        f"{plain / ours:.1f}",
-        f"{error:.1e}",
+        f"{plain * per_megapixel:.1f}",
+        f"{fast * per_megapixel:.1f}",
+        f"{plain / fast:.1f}",
+        error,
     )
 
 
 def _priors(cell: Cell, network: NeurOpDiff, repeats: int, precision: Precision) -> Rows:
-    """The prior of the paper's size: with the contexts of its image, and with stored ones."""
-    image, size = torch.from_numpy(cell.image)[None], torch.tensor((2 / SCALE, 2 / SCALE)).double()
-    places = cell.samples, cell.samples
+    """Time priors of the paper's size, with the contexts of the image and with stored ones."""
+    image, pixel_size = torch.from_numpy(cell.image)[None], _pixel_size(SCALE)
+    grid = cell.samples, cell.samples
 
     def plain() -> Tensor:
         with fixed_threads(), torch.inference_mode():
-            return network.prior.grid(image, *places, size)[0]
+            return network.prior.grid(image, *grid, pixel_size)[0]
 
-    spent = median(plain, repeats)
+    plain_seconds = median(plain, repeats)
     config, _ = paper()
     stored = replace(
         config,
@@ -185,56 +206,57 @@ def _priors(cell: Cell, network: NeurOpDiff, repeats: int, precision: Precision)
         denoiser=None,
     )
     scene = scene_network(stored).eval().requires_grad_(False)
-    lay_out(scene)
-    # Its cells have a halo: as large a cell as the shipped model's, told per pixel.
-    inference = prepare(stored, scene, zoom_by(SCALE), manner(0, 0, precision))
+    to_channels_last(scene)
+    # This prior needs a halo, so time a cell as large as the shipped model's.
+    inference = prepare(stored, scene, zoom_by(SCALE), cpu_settings(0, 0, precision))
     large = Cell(inference, zoom_by(SCALE), 768)
-    with_stored = median(large, repeats) * SIDE**2 / 768**2
-    made = plain()
-    error = float((cell() - made).norm() / made.norm())
+    stored_seconds = median(large, repeats) * SIDE**2 / 768**2
+    error = f"{relative_difference(cell(), plain()):.1e}"
+    of_image, of_model = "prior, contexts of the image", "prior, stored contexts, cell of 768"
     return [
-        _ratio(f"prior, contexts of its image, {precision}", spent, median(cell, repeats), error),
-        (
-            *_ratio(f"prior, stored contexts, cell of 768, {precision}", spent, with_stored, 0)[:4],
-            "not the same",
-        ),
+        _ratio(f"{of_image}, {precision}", plain_seconds, median(cell, repeats), error),
+        _ratio(f"{of_model}, {precision}", plain_seconds, stored_seconds, "not comparable"),
     ]
 
 
 def shipped(quick: bool, plain: float) -> Rows:
-    """(b): the shipped model against the plain evaluation at 50 steps."""
+    """Compare the shipped model with the plain evaluation of the paper's network.
+
+    Args:
+        quick: measure x4 only.
+        plain: seconds per megapixel of the plain evaluation with 50 steps.
+    """
     model = zoo.load("aerial")
-    rows: Rows = [("precision", "scale", "steps", "s/Mpx", "Mpx/s", "paper's release over it, x4")]
+    rows: Rows = [("precision", "scale", "steps", "s/Mpx", "Mpx/s", "plain paper / this, x4")]
     for precision, scale in product(precisions(), (4,) if quick else (2, 4, 8)):
         zoom = zoom_by(scale)
         for steps in (0, model.config.steps):
             inference = prepare(
-                model.config, model.network, zoom, manner(steps, reach(zoom), precision)
+                model.config, model.network, zoom, cpu_settings(steps, reach(zoom), precision)
             )
-            spent = Cell(inference, zoom, model.config.tiles.size).seconds
-            told = f"{plain / spent:.0f}" if scale == SCALE else ""
-            what = precision, f"x{scale}", str(steps)
-            rows.append((*what, f"{spent:.2f}", f"{1 / spent:.2f}", told))
+            seconds = Cell(inference, zoom, model.config.tiles.size).seconds_per_megapixel
+            ratio = f"{plain / seconds:.0f}" if scale == SCALE else ""
+            case = precision, f"x{scale}", str(steps)
+            rows.append((*case, f"{seconds:.2f}", f"{1 / seconds:.2f}", ratio))
     return rows
 
 
 def accuracy() -> Rows:
-    """(g): fast paths against the plain modules in float32, digital numbers of 8 bits."""
+    """Compare fast paths with the plain modules in float32, in digital numbers of 8 bits."""
     model = zoo.load("aerial")
     network = model.network
     if not isinstance(network, SceneNetwork) or network.denoiser is None:
-        raise TypeError("the shipped model has both")
+        raise TypeError("the benchmark needs a prior and a denoiser")
     rows: Rows = [("path", "largest difference, DN", "root mean square, DN")]
     for scale in (2, 4, 8):
         zoom = zoom_by(scale)
-        cell = Cell(prepare(model.config, network, zoom, manner(0)), zoom, 128)
-        image, places = torch.from_numpy(cell.image)[None], (cell.samples, cell.samples)
-        size = torch.tensor((2 / scale, 2 / scale)).double()
+        cell = Cell(prepare(model.config, network, zoom, cpu_settings(0)), zoom, 128)
+        image, grid = torch.from_numpy(cell.image)[None], (cell.samples, cell.samples)
         with fixed_threads(), torch.inference_mode():
             contexts = network.prior.contexts_at(scale)
             operator = network.prior.operator
-            lifted = operator.lifted(network.prior.encoder(image), *places, size)
-            plain = cubic(image, *places)
+            lifted = operator.lifted(network.prior.encoder(image), *grid, _pixel_size(scale))
+            plain = cubic(image, *grid)
             plain = plain + operator(lifted, contexts).transpose(1, 2).reshape(plain.shape)
         rows.append(difference(f"prior, x{scale}", cell(), plain[0]))
     with fixed_threads(), torch.inference_mode():
@@ -246,42 +268,42 @@ def accuracy() -> Rows:
             rho=sampler.rho,
         )
         noise = torch.from_numpy(cell.noise())[None]
-        given = plain, noise, sigmas, 8.0, torch.ones_like(noise[:, :1])
-        made = with_fast_unet(network.denoiser).sample(*given)
-        rows.append(difference("denoiser, default steps", made, network.denoiser.sample(*given)))
+        arguments = plain, noise, sigmas, 8.0, torch.ones_like(noise[:, :1])
+        fast = with_fast_unet(network.denoiser).sample(*arguments)
+        exact = network.denoiser.sample(*arguments)
+        rows.append(difference("denoiser, default steps", fast, exact))
     return rows
 
 
-def difference(what: str, ours: Tensor, plain: Tensor) -> tuple[str, ...]:
-    """A row of the table."""
-    apart = 127.5 * (ours.double() - plain.double()).abs()
-    return what, f"{apart.max():.4f}", f"{apart.square().mean().sqrt():.5f}"
+def difference(what: str, result: Tensor, expected: Tensor) -> tuple[str, ...]:
+    """Format the largest and the RMS difference of network values, in digital numbers of 255."""
+    error = 127.5 * (result.double() - expected.double()).abs()
+    return what, f"{error.max():.4f}", f"{error.square().mean().sqrt():.5f}"
 
 
 def arithmetic() -> Rows:
-    """Operations and bytes of the shipped model for an output pixel, and the ceiling's share."""
-    model, best = zoo.load("aerial"), ceilings()
+    """Count operations and bytes per output pixel, and compare the speed with the ceiling."""
+    model, limits = zoo.load("aerial"), ceilings()
     network = model.network
     if not isinstance(network, SceneNetwork) or network.denoiser is None:
-        raise TypeError("the shipped model has both")
-    rows: Rows = [
-        ("x4, cell without its surroundings", "MFLOP/px", "kB/px", "GFLOP/s", "of the ceiling")
-    ]
+        raise TypeError("the benchmark needs a prior and a denoiser")
+    rows: Rows = [("x4, cell without halo", "MFLOP/px", "kB/px", "GFLOP/s", "of the ceiling")]
     zoom, side = zoom_by(SCALE), model.config.tiles.size
     for steps in (0, model.config.steps):
-        cell = Cell(prepare(model.config, network, zoom, manner(steps)), zoom, side)
+        cell = Cell(prepare(model.config, network, zoom, cpu_settings(steps)), zoom, side)
         flops, values = prior_work(model.config, cell)
         if steps:
-            more = denoiser_work(with_fast_unet(network.denoiser.unet), len(cell.along.positions))
-            flops, values = flops + steps * more[0], values + steps * more[1]
-        reached = flops / median(cell) / 1e9
+            unet = with_fast_unet(network.denoiser.unet)
+            per_step = denoiser_work(unet, len(cell.along.positions))
+            flops, values = flops + steps * per_step[0], values + steps * per_step[1]
+        speed = flops / median(cell) / 1e9
         rows.append(
             (
                 f"{steps} steps",
                 f"{flops / side**2 / 1e6:.3f}",
                 f"{4 * values / side**2 / 1e3:.2f}",
-                f"{reached:.0f}",
-                f"{reached / best['convolution']:.0%}",
+                f"{speed:.0f}",
+                f"{speed / limits['convolution']:.0%}",
             )
         )
     rows.append(
@@ -289,15 +311,15 @@ def arithmetic() -> Rows:
             "machine: product / convolution GFLOP/s, copy GB/s",
             "",
             "",
-            f"{best['product']:.0f} / {best['convolution']:.0f}",
-            f"{best['copy']:.0f}",
+            f"{limits['product']:.0f} / {limits['convolution']:.0f}",
+            f"{limits['copy']:.0f}",
         )
     )
     return rows
 
 
 def prior_work(config: ModelConfig, cell: Cell) -> tuple[float, float]:
-    """Operations, and values that layers read and write, of the prior on a cell."""
+    """Count the operations of the prior on a cell, and the values its layers read and write."""
     channels, width = config.encoder.channels, config.operator.width
     layers = [(3, channels), *((channels, channels) for _ in range(2 * config.encoder.blocks + 1))]
     sides = [cell.along.count - 2 - 2 * i for i in range(len(layers))]
@@ -310,16 +332,16 @@ def prior_work(config: ModelConfig, cell: Cell) -> tuple[float, float]:
 
 
 def denoiser_work(unet: torch.nn.Module, side: int) -> tuple[float, float]:
-    """The same of one evaluation of the denoiser."""
+    """Count operations, and values read and written, of one evaluation of the denoiser."""
     values = 0
 
-    def note(_: torch.nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+    def count(_: torch.nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal values
-        values += given[0].numel() + made.numel()
+        values += inputs[0].numel() + output.numel()
 
     for layer in unet.modules():
         if not list(layer.children()):
-            layer.register_forward_hook(note)
+            layer.register_forward_hook(count)
     image = torch.zeros(1, 3, side, side)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         unet(image, image, torch.zeros(1, 2))

@@ -1,9 +1,10 @@
-"""How fast, how large, how exact: one command, Markdown tables, ratios within one run.
+"""Measure speed, memory and accuracy with one command, and print Markdown tables.
 
     python -m benchmarks.performance [--only NAME] [--quick] [--large]
 
-The baseline is the paper's network evaluated by the modules that the golden tests hold to the
-public release: float32, plain layout, the prior anew at every step.
+The baseline ("plain") is the paper's network evaluated by the modules that the golden tests compare
+with the public code: float32, plain memory layout, the prior computed again at every step. Ratios
+compare times from one run.
 """
 
 from __future__ import annotations
@@ -29,26 +30,27 @@ NAMES = (
 
 
 def tables(names: list[str], folder: Path, quick: bool, large: bool) -> Iterator[tuple[str, Rows]]:
-    """Heading and table of each benchmark, as it is finished."""
+    """Run benchmarks, and yield the heading and the table of each."""
     plain = 0.0
     if {"paper", "shipped"} & set(names):
         rows, plain = networks.against_paper(quick)
         yield (
-            f"Weights of the paper's size, x{networks.SCALE}, {networks.SIDE} x {networks.SIDE}",
+            f"The paper's network, x{networks.SCALE}, {networks.SIDE} x {networks.SIDE}",
             rows,
         )
     if "shipped" in names:
         yield (
-            "The shipped model, network with its consistency surroundings",
+            "The shipped model, with the margin for consistency",
             networks.shipped(quick, plain),
         )
     if "overhead" in names:
-        yield "Whole command", commands.overhead(folder, quick)
+        yield "The whole command", commands.overhead(folder, quick)
     if "interpolation" in names:
-        yield "The pipeline without a network", commands.interpolation(folder, quick)
+        yield "The pipeline with cubic interpolation", commands.interpolation(folder, quick)
     if "growth" in names:
         sizes = [4.0] if quick else [4.0, 40.0]
-        yield "Growth, `--steps 0`", commands.growth(folder, [*sizes, 400.0] if large else sizes)
+        sizes += [400.0] if large else []
+        yield "Growth with size, `--steps 0`", commands.growth(folder, sizes)
     if "accuracy" in names:
         yield "Fast paths against plain modules in float32", networks.accuracy()
     if "arithmetic" in names:
@@ -58,16 +60,16 @@ def tables(names: list[str], folder: Path, quick: bool, large: bool) -> Iterator
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the chosen benchmarks and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", choices=NAMES, action="append", help="may be repeated")
+    parser.add_argument("--only", choices=NAMES, action="append", help="repeatable")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and sizes")
-    parser.add_argument("--large", action="store_true", help="400 megapixels too")
-    given = parser.parse_args()
+    parser.add_argument("--large", action="store_true", help="measure growth up to 400 megapixels")
+    arguments = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        names = given.only or list(NAMES)
-        for heading, rows in tables(names, Path(folder), given.quick, given.large):
+        names = arguments.only or list(NAMES)
+        for heading, rows in tables(names, Path(folder), arguments.quick, arguments.large):
             print(f"\n### {heading}\n\n{table(rows)}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Clocks, the machine, and what it can do at best."""
+"""Time functions, describe the machine, measure its ceilings and format tables."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from torch.nn.functional import conv2d
 from rs_superres.system.threads import THREADS, cores, fixed_threads
 
 Rows = list[tuple[str, ...]]
-"""A table, its head first."""
+"""Rows of a table; the first is the head."""
 
 
 def median(work: Callable[[], object], repeats: int = 5) -> float:
-    """Median wall time in seconds, after one call that is not counted."""
+    """Return the median wall time of some work in seconds, after one call to warm up."""
     work()
-    spent = []
+    times = []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         work()
-        spent.append(time.perf_counter() - begun)
-    return statistics.median(spent)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
 def machine() -> str:
-    """One line about where this runs."""
-    named = [
+    """Describe the machine, its load and torch in one line."""
+    models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         if line.startswith("model name")
     ]
     capability = torch.backends.cpu.get_cpu_capability()
+    processor = models[0] if models else platform.processor()
     return (
-        f"{named[0] if named else platform.processor()}, {cores()} cores, {THREADS} threads a call,"
-        f" {capability}, torch {torch.__version__}, load {Path('/proc/loadavg').read_text()[:4]}"
+        f"{processor}, {cores()} cores, {THREADS} threads a call, {capability}, "
+        f"torch {torch.__version__}, load {Path('/proc/loadavg').read_text()[:4]}"
     )
 
 
 def ceilings() -> dict[str, float]:
-    """Best of this machine: GFLOP/s of products and convolutions, GB/s of copies."""
+    """Measure this machine's GFLOP/s in products and convolutions, and its GB/s in copies."""
     a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
     image = torch.rand(1, 64, 200, 200).contiguous(memory_format=torch.channels_last)
     weight = torch.rand(64, 64, 3, 3).contiguous(memory_format=torch.channels_last)
@@ -57,7 +58,7 @@ def ceilings() -> dict[str, float]:
 
 
 def table(rows: Rows) -> str:
-    """Markdown."""
+    """Format rows as a Markdown table."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|" + "---|" * len(rows[0]))
     return "\n".join(lines)

@@ -1,6 +1,6 @@
-"""Write docs/cli.md: what each command says of itself under ``--help``.
+"""Write docs/cli.md from the ``--help`` of each command.
 
-Run from anywhere: ``.venv/bin/python docs/reference.py``. A test fails while the page is stale.
+Run ``.venv/bin/python docs/reference.py`` from any folder. A test fails if the page is outdated.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ OUT = Path(__file__).parent / "cli.md"
 WIDTH = 96
 HEAD = """# Command line
 
-Made from the commands' own `--help` by `docs/reference.py`. Every command exits with 0 only when all was done, with 1 for a failure told in one line (`--debug` for the traceback), with 2 for a wrong call.
+This page is generated from the commands' `--help` by `docs/reference.py`. Every command exits with 0 if everything was done, with 1 after an error, which it prints in one line (`--debug` prints the traceback), and with 2 if it was called wrongly.
 """  # noqa: E501 (a paragraph of Markdown)
 
 
-def commands(command: click.Command, name: str, above: click.Context) -> Iterator[click.Context]:
-    """The contexts of a command and of those below it, each within that of its group."""
-    context = click.Context(command, parent=above, info_name=name)
+def contexts(command: click.Command, name: str, parent: click.Context) -> Iterator[click.Context]:
+    """Yield the contexts of a command and, for a group, of all its subcommands."""
+    context = click.Context(command, parent=parent, info_name=name)
     yield context
     if isinstance(command, click.Group):
-        for below in command.list_commands(context):
-            inner = command.get_command(context, below)
-            if inner is not None:
-                yield from commands(inner, below, context)
+        for child in command.list_commands(context):
+            subcommand = command.get_command(context, child)
+            if subcommand is not None:
+                yield from contexts(subcommand, child, context)
 
 
 def reference() -> str:
-    """The page."""
+    """Return the page as Markdown."""
     [entry] = entry_points(group="console_scripts", name="rs-sr")
     main: click.Command = entry.load()
     top = click.Context(main, terminal_width=WIDTH, **main.context_settings)
-    parts = [
+    sections = [
         f"## {context.command_path.strip()}\n\n```text\n{context.get_help()}\n```\n"
-        for context in commands(main, "rs-sr", top)
+        for context in contexts(main, "rs-sr", top)
     ]
-    return "\n".join([HEAD, *parts])
+    return "\n".join([HEAD, *sections])
 
 
 if __name__ == "__main__":

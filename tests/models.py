@@ -1,4 +1,4 @@
-"""Tiny models, made on the spot: as slow as a test can bear, as random as a network can be."""
+"""Tiny models with random weights, for tests."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from rs_superres.zoo.checkpoint import save_weights
 def config(
     kind: str = "scene", *, denoiser: bool = True, tiles: TileConfig | None = None
 ) -> ModelConfig:
-    """A tiny model of a kind; its prior reaches 8 source pixels."""
+    """Configure a tiny model of a kind; its prior depends on 8 source pixels around a query."""
     scene = kind == "scene"
-    whole = ModelConfig(
+    complete = ModelConfig(
         kind="scene" if scene else "paper",
         encoder=EncoderConfig(name="edsr-baseline", channels=4, blocks=2),
         operator=OperatorConfig(width=8, heads=2, hidden=4, scales=(1.0, 8.0) if scene else ()),
@@ -42,35 +42,35 @@ def config(
         tiles=tiles or TileConfig(),
         trained=TrainedConfig(scales=(1.0, 8.0)),
     )
-    return whole if denoiser else replace(whole, denoiser=None)
+    return complete if denoiser else replace(complete, denoiser=None)
 
 
 def scramble(network: SceneNetwork, seed: int) -> None:
-    """Draw all weights, contexts too, so that no part of the network is idle.
+    """Draw all weights and contexts at random, so that every part of the network has an effect.
 
-    What the operator adds stays near a tenth of the value range: the result looks like its source.
+    The operator adds about a tenth of the value range, so results look like their sources.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in network.parameters():
-            spread = max(tensor[0].numel(), 4) ** -0.5
-            tensor.copy_(spread * torch.randn(tensor.shape, generator=generator))
+            std = max(tensor[0].numel(), 4) ** -0.5
+            tensor.copy_(std * torch.randn(tensor.shape, generator=generator))
         contexts = network.prior.contexts
         contexts.copy_(torch.randn(contexts.shape, generator=generator))
         network.prior.operator.output.weight.mul_(0.1)
         network.prior.operator.output.bias.mul_(0.1)
 
 
-def write(path: Path, made: ModelConfig, *, seed: int = 1) -> Path:
-    """A model folder."""
+def write(path: Path, model: ModelConfig, *, seed: int = 1) -> Path:
+    """Write a model folder with random weights, and return its path."""
     path.mkdir()
-    (path / "config.toml").write_text(to_toml(made))
-    (path / "card.md").write_text("# Made\n\nFor tests.\n")
-    if made.kind == "scene":
-        network = scene_network(made)
+    (path / "config.toml").write_text(to_toml(model))
+    (path / "card.md").write_text("# Tiny\n\nFor tests.\n")
+    if model.kind == "scene":
+        network = scene_network(model)
         scramble(network, seed)
         save_weights(network, path / "weights.safetensors")
     else:
         torch.manual_seed(seed)
-        save_weights(paper_network(made), path / "weights.safetensors")
+        save_weights(paper_network(model), path / "weights.safetensors")
     return path

@@ -1,1 +1,1 @@
-"""The networks: encoders, the operator, the priors, the U-Net. No file is opened here."""
+"""The networks: encoders, the neural operator, priors and the denoising U-Net. No file access."""

@@ -1,4 +1,9 @@
-"""From a configuration to the network that it describes."""
+"""The networks of a model as one module each, and how to build them from a configuration.
+
+:class:`SceneNetwork` holds the networks of the shipped models, :class:`NeurOpDiff` those of the
+paper. The functions build networks with random weights; :func:`rs_superres.zoo.load` reads the
+weights of a model.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +14,19 @@ from torch import Tensor, nn
 
 from rs_superres.config import EncoderConfig, ModelConfig, OperatorConfig, UNetConfig
 from rs_superres.nets.denoiser import ResidualDenoiser
-from rs_superres.nets.encoders import Edsr, Rdn
+from rs_superres.nets.encoders import Edsr, Encoder, Rdn
 from rs_superres.nets.galerkin import NeuralOperator
 from rs_superres.nets.prior import PaperPrior, ScenePrior
 from rs_superres.nets.unet import UNet
 
 
 class SceneNetwork(nn.Module):
-    """The shipped kind: a local prior, and a local denoiser unless it is the prior alone."""
+    """The networks of a shipped model, all local: a value depends on a limited neighbourhood.
+
+    Args:
+        prior: the neural operator with stored contexts.
+        denoiser: the residual denoiser; None for a model that is a prior alone.
+    """
 
     def __init__(self, prior: ScenePrior, denoiser: ResidualDenoiser | None) -> None:
         super().__init__()
@@ -24,19 +34,57 @@ class SceneNetwork(nn.Module):
         self.denoiser = denoiser
 
 
-def lay_out(network: nn.Module) -> None:
-    """Lay the convolutions' weights out as they are fastest, channels last.
+class NeurOpDiff(nn.Module):
+    """The networks of NeurOp-Diff (arXiv 2501.09054).
 
-    Theirs alone: the prior's contexts have five dimensions, and the whole network's ``to`` would
-    refuse those.
+    Args:
+        prior: the SRNO prior.
+        unet: the SR3 U-Net that the prior guides.
     """
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.weight.data = layer.weight.contiguous(memory_format=torch.channels_last)
+
+    def __init__(self, prior: PaperPrior, unet: UNet) -> None:
+        super().__init__()
+        self.prior = prior
+        self.unet = unet
+
+    def predict_noise(self, x: Tensor, prior: Tensor, level: Tensor) -> Tensor:
+        """Predict the noise e in x = g x_0 + sqrt(1 - g^2) e.
+
+        Args:
+            x: (b, 3, h, w) noisy image.
+            prior: (b, 3, h, w) result of the prior, about [-1, 1].
+            level: (b, 1) noise level g = sqrt(a_t), a_t the product of 1 - beta up to step t.
+
+        Returns:
+            (b, 3, h, w) noise, of about unit standard deviation.
+        """
+        noise: Tensor = self.unet(x, prior, level)
+        return noise
 
 
-def encoder(config: EncoderConfig) -> Edsr | Rdn:
-    """The encoder of a configuration."""
+def scene_network(config: ModelConfig) -> SceneNetwork:
+    """Build the networks of a model of the kind ``scene``, with random weights."""
+    features = config.encoder.channels
+    scales = config.operator.scales
+    prior = ScenePrior(encoder(config.encoder), operator(config.operator, features), scales)
+    if config.denoiser is None:
+        return SceneNetwork(prior, None)
+    return SceneNetwork(prior, ResidualDenoiser(unet(config.denoiser), scales))
+
+
+def paper_network(config: ModelConfig) -> NeurOpDiff | PaperPrior:
+    """Build the networks of a model of the kind ``paper``, with random weights.
+
+    Returns:
+        The prior alone if the configuration has no denoiser.
+    """
+    features = config.encoder.channels
+    prior = PaperPrior(encoder(config.encoder), operator(config.operator, features))
+    return prior if config.denoiser is None else NeurOpDiff(prior, unet(config.denoiser))
+
+
+def encoder(config: EncoderConfig) -> Encoder:
+    """Build an encoder."""
     match config.name:
         case "rdn":
             return Rdn(config.channels, config.blocks, config.layers, config.growth)
@@ -47,14 +95,14 @@ def encoder(config: EncoderConfig) -> Edsr | Rdn:
 
 
 def operator(config: OperatorConfig, features: int) -> NeuralOperator:
-    """The operator of a configuration."""
+    """Build a neural operator for an encoder with ``features`` channels."""
     return NeuralOperator(
         features=features, width=config.width, heads=config.heads, hidden=config.hidden
     )
 
 
 def unet(config: UNetConfig) -> UNet:
-    """The U-Net of a configuration."""
+    """Build a U-Net."""
     return UNet(
         channels=config.channels,
         multipliers=config.multipliers,
@@ -68,41 +116,12 @@ def unet(config: UNetConfig) -> UNet:
     )
 
 
-def scene_network(config: ModelConfig) -> SceneNetwork:
-    """A network of the shipped kind."""
-    features = config.encoder.channels
-    scales = config.operator.scales
-    prior = ScenePrior(encoder(config.encoder), operator(config.operator, features), scales)
-    if config.denoiser is None:
-        return SceneNetwork(prior, None)
-    return SceneNetwork(prior, ResidualDenoiser(unet(config.denoiser), scales))
+def to_channels_last(network: nn.Module) -> None:
+    """Store the weights of all convolutions in the channels-last format, which is fastest.
 
-
-def paper_network(config: ModelConfig) -> NeurOpDiff | PaperPrior:
-    """The paper's network, or its prior where there is no denoiser."""
-    features = config.encoder.channels
-    prior = PaperPrior(encoder(config.encoder), operator(config.operator, features))
-    return prior if config.denoiser is None else NeurOpDiff(prior, unet(config.denoiser))
-
-
-class NeurOpDiff(nn.Module):
-    """NeurOp-Diff (arXiv 2501.09054): an SRNO prior and the SR3 U-Net that it guides."""
-
-    def __init__(self, prior: PaperPrior, unet: UNet) -> None:
-        super().__init__()
-        self.prior = prior
-        self.unet = unet
-
-    def predict_noise(self, x: Tensor, prior: Tensor, level: Tensor) -> Tensor:
-        """The noise in ``x``: spec section 2.
-
-        Args:
-            x: (b, 3, h, w) noisy image.
-            prior: (b, 3, h, w) in [-1, 1].
-            level: (b, 1) g = sqrt(a).
-
-        Returns:
-            (b, 3, h, w).
-        """
-        noise: Tensor = self.unet(x, prior, level)
-        return noise
+    Only those: ``network.to(memory_format=...)`` would fail on the prior's contexts, which have
+    five dimensions.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.contiguous(memory_format=torch.channels_last)

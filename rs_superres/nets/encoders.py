@@ -1,25 +1,48 @@
-"""Feature encoders: a low-resolution image in, features of the same size out.
+"""Feature encoders: EDSR and RDN, with padding and without.
 
-The three that the paper's release can be configured with, built from sizes alone. Each has zero
-padding in every convolution, so a feature depends on the ``radius`` pixels around it and no more.
+They turn a low-resolution image into features of the same height and width. These are the encoders
+that NeurOp-Diff (arXiv 2501.09054) can be configured with, without mean shift and without their
+upsampling tails.
+
+Every convolution pads with zeros, so a feature depends on the pixels within ``radius`` of it. Each
+network also has a method ``valid``, which pads nothing and returns only the features that no
+padding reaches. It is for evaluation: it does less work and overwrites its own intermediate
+results. :func:`valid_features` applies it strip by strip.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import TypeAlias, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+STRIP = 448
+"""Largest number of feature rows computed at once by :func:`valid_features`. Each strip computes
+the encoder's radius in extra rows on both sides. A cell of 768 output pixels is a single strip at
+scales of about 1.8 and above (1.95 with diffusion steps)."""
+
 
 def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the size."""
+    """Build a 3x3 convolution that pads with zeros and keeps height and width."""
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
+def _valid(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """Apply a convolution without padding: a 3x3 kernel shortens height and width by 2."""
+    return F.conv2d(x, layer.weight, layer.bias)
+
+
+def _cropped(x: Tensor, border: int) -> Tensor:
+    """Return a view of an image without ``border`` pixels on each side."""
+    return x[:, :, border : x.shape[2] - border, border : x.shape[3] - border]
+
+
 class ResidualBlock(nn.Module):
-    """EDSR's block: convolution, ReLU, convolution, times ``scale``, plus the input."""
+    """The residual block of EDSR: x + scale * conv(relu(conv(x)))."""
 
     def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
@@ -28,13 +51,20 @@ class ResidualBlock(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to the same shape."""
-        inner: Tensor = self.second(torch.relu(self.first(x)))
-        return torch.add(x, inner, alpha=self.scale)
+        """Map (b, c, h, w) to (b, c, h, w)."""
+        branch: Tensor = self.second(torch.relu(self.first(x)))
+        return torch.add(x, branch, alpha=self.scale)
+
+    def valid(self, x: Tensor) -> Tensor:
+        """Map (b, c, h, w) to (b, c, h - 4, w - 4) without padding."""
+        branch = _valid(self.second, _valid(self.first, x).relu_())
+        if self.scale != 1:
+            branch.mul_(self.scale)
+        return branch.add_(_cropped(x, 2))
 
 
 class Edsr(nn.Module):
-    """EDSR (Lim et al. 2017) without mean shift and without its upsampling tail.
+    """EDSR (Lim et al. 2017, arXiv 1707.02921) without mean shift and upsampling tail.
 
     Args:
         channels: feature channels (64 in ``edsr-baseline``, 256 in ``edsr``).
@@ -51,7 +81,7 @@ class Edsr(nn.Module):
         self.tail = conv3x3(channels, channels)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(b, 3, h, w) in [-1, 1] to features (b, channels, h, w)."""
+        """Map an image (b, 3, h, w) in network values to features (b, channels, h, w)."""
         head: Tensor = self.head(image)
         x = head
         for block in self.blocks:
@@ -59,9 +89,22 @@ class Edsr(nn.Module):
         tail: Tensor = self.tail(x)
         return head + tail
 
+    def valid(self, image: Tensor) -> Tensor:
+        """Map (b, 3, h, w) to (b, channels, h - 2 radius, w - 2 radius) without padding."""
+        head = _valid(self.head, image)
+        x = head
+        for block in cast("Iterable[ResidualBlock]", self.blocks):
+            x = block.valid(x)
+        tail = _valid(self.tail, x)
+        return tail.add_(_cropped(head, self.radius - 1))
+
 
 class DenseBlock(nn.Module):
-    """RDN's residual dense block: each convolution sees all earlier outputs, then a 1x1 fusion."""
+    """The residual dense block of RDN.
+
+    Each convolution sees the block's input and all earlier outputs. A 1x1 convolution fuses them,
+    and the input is added.
+    """
 
     def __init__(self, channels: int, growth: int, layers: int) -> None:
         super().__init__()
@@ -69,16 +112,34 @@ class DenseBlock(nn.Module):
         self.fusion = nn.Conv2d(channels + layers * growth, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to the same shape."""
-        seen = x
+        """Map (b, c, h, w) to (b, c, h, w)."""
+        outputs = x
         for layer in self.layers:
-            seen = torch.cat((seen, torch.relu(layer(seen))), dim=1)
-        fused: Tensor = self.fusion(seen)
+            outputs = torch.cat((outputs, torch.relu(layer(outputs))), dim=1)
+        fused: Tensor = self.fusion(outputs)
         return x + fused
+
+    def valid(self, x: Tensor) -> Tensor:
+        """Map (b, c, h, w) to (b, c, h - 2 layers, w - 2 layers) without padding."""
+        outputs = x
+        for layer in cast("Iterable[nn.Conv2d]", self.layers):
+            new = _valid(layer, outputs).relu_()
+            outputs = torch.cat((_cropped(outputs, 1), new), dim=1)
+        fused: Tensor = self.fusion(outputs)
+        return fused.add_(_cropped(x, len(self.layers)))
 
 
 class Rdn(nn.Module):
-    """RDN (Zhang et al. 2018), configuration B by default, without its upsampling tail."""
+    """RDN (Zhang et al. 2018, arXiv 1802.08797) without its upsampling tail.
+
+    The default sizes are the paper's configuration B.
+
+    Args:
+        channels: feature channels (G0 in the paper).
+        blocks: residual dense blocks (D).
+        layers: convolutions of a block (C).
+        growth: channels that each of them adds (G).
+    """
 
     def __init__(
         self, channels: int = 64, blocks: int = 16, layers: int = 8, growth: int = 64
@@ -93,7 +154,7 @@ class Rdn(nn.Module):
         self.tail = conv3x3(channels, channels)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(b, 3, h, w) in [-1, 1] to features (b, channels, h, w)."""
+        """Map an image (b, 3, h, w) in network values to features (b, channels, h, w)."""
         shallow: Tensor = self.shallow(image)
         x: Tensor = self.entry(shallow)
         outputs = []
@@ -103,77 +164,39 @@ class Rdn(nn.Module):
         deep: Tensor = self.tail(self.fusion(torch.cat(outputs, dim=1)))
         return shallow + deep
 
+    def valid(self, image: Tensor) -> Tensor:
+        """Map (b, 3, h, w) to (b, channels, h - 2 radius, w - 2 radius) without padding."""
+        shallow = _valid(self.shallow, image)
+        x = _valid(self.entry, shallow)
+        outputs = []
+        for block in cast("Iterable[DenseBlock]", self.blocks):
+            x = block.valid(x)
+            outputs.append(x)
+        smallest = x.shape[2]
+        outputs = [_cropped(output, (output.shape[2] - smallest) // 2) for output in outputs]
+        deep = _valid(self.tail, self.fusion(torch.cat(outputs, dim=1)))
+        return deep.add_(_cropped(shallow, self.radius - 1))
 
-STRIP = 448
-"""Rows of features that are made at once, at most. A strip costs the encoder's radius in rows; a
-cell of 768 output pixels is one strip down to a magnification of about 1.8, with steps 1.95."""
+
+Encoder: TypeAlias = Edsr | Rdn
+"""Any of the encoders."""
 
 
-def interior(encoder: Edsr | Rdn, image: Tensor) -> Tensor:
-    """The features of the pixels at least the encoder's radius from the border.
+def valid_features(encoder: Encoder, image: Tensor) -> Tensor:
+    """Compute the features that depend on no padding, in strips of at most :data:`STRIP` rows.
 
     Args:
         encoder: the network.
-        image: (b, 3, h, w).
+        image: (b, 3, h, w) in network values, larger than twice the encoder's radius.
 
     Returns:
-        (b, channels, h - 2 radius, w - 2 radius), equal to the encoder's own up to rounding.
+        (b, channels, h - 2 radius, w - 2 radius). Equals the encoder's result without its border,
+        up to rounding.
     """
     image = image.contiguous(memory_format=torch.channels_last)
-    around = 2 * encoder.radius
-    rows = image.shape[2] - around
-    strips = max(1, -(-rows // STRIP))
-    edges = [rows * number // strips for number in range(strips + 1)]
-    made = [_strip(encoder, image[:, :, top : bottom + around]) for top, bottom in pairwise(edges)]
-    return made[0] if strips == 1 else torch.cat(made, dim=2)
-
-
-def _strip(encoder: Edsr | Rdn, image: Tensor) -> Tensor:
-    return _rdn(encoder, image) if isinstance(encoder, Rdn) else _edsr(encoder, image)
-
-
-def _edsr(encoder: Edsr, image: Tensor) -> Tensor:
-    head = _valid(encoder.head, image)
-    x = head
-    for block in encoder.blocks:
-        if isinstance(block, ResidualBlock):
-            inner = _valid(block.second, _valid(block.first, x).relu_())
-            if block.scale != 1:
-                inner.mul_(block.scale)
-            x = inner.add_(_cropped(x, 2))
-    tail = _valid(encoder.tail, x)
-    return tail.add_(_cropped(head, encoder.radius - 1))
-
-
-def _rdn(encoder: Rdn, image: Tensor) -> Tensor:
-    shallow = _valid(encoder.shallow, image)
-    x = _valid(encoder.entry, shallow)
-    outputs = []
-    for block in encoder.blocks:
-        if isinstance(block, DenseBlock):
-            x = _dense(block, x)
-            outputs.append(x)
-    smallest = outputs[-1].shape[2]
-    kept = [_cropped(x, (x.shape[2] - smallest) // 2) for x in outputs]
-    deep = _valid(encoder.tail, encoder.fusion(torch.cat(kept, dim=1)))
-    return deep.add_(_cropped(shallow, encoder.radius - 1))
-
-
-def _dense(block: DenseBlock, x: Tensor) -> Tensor:
-    seen = x
-    for layer in block.layers:
-        seen = torch.cat((_cropped(seen, 1), _valid(layer, seen).relu_()), dim=1)
-    out: Tensor = block.fusion(seen)
-    return out.add_(_cropped(x, len(block.layers)))
-
-
-def _valid(layer: nn.Module, x: Tensor) -> Tensor:
-    """A convolution where its kernel lies within the image."""
-    if not isinstance(layer, nn.Conv2d):
-        raise TypeError(f"{type(layer).__name__} is no convolution")
-    return F.conv2d(x, layer.weight, layer.bias)
-
-
-def _cropped(x: Tensor, border: int) -> Tensor:
-    """An image without its border; no copy."""
-    return x[:, :, border : x.shape[2] - border, border : x.shape[3] - border]
+    overlap = 2 * encoder.radius
+    rows = image.shape[2] - overlap
+    count = max(1, -(-rows // STRIP))
+    edges = [rows * i // count for i in range(count + 1)]
+    strips = [encoder.valid(image[:, :, top : end + overlap]) for top, end in pairwise(edges)]
+    return strips[0] if count == 1 else torch.cat(strips, dim=2)

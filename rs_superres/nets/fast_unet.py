@@ -1,8 +1,12 @@
-"""U-Nets as they are fastest to sample with: the same function, the same parameters.
+"""U-Nets that are faster to sample with: the same functions with the same parameters.
 
-A 3x3 convolution of an image that was doubled by nearest neighbour sees each source pixel up to
-four times. Its result is four convolutions of 2x2 pixels of the undoubled image, one for each place
-in a doubled pixel, with sums of the kernel's entries: 16 products for a source pixel, not 36.
+Two layers are replaced:
+
+- A stage overwrites its normalised input instead of allocating memory for the activation.
+- An upsampling convolves before it doubles. A 3x3 convolution of an image doubled by nearest
+  neighbour reads each pixel up to four times. The same result comes from four 2x2 convolutions of
+  the undoubled image, one for each position in a doubled pixel, with sums of the kernel's entries.
+  That takes 16 products for each pixel instead of 36.
 """
 
 from __future__ import annotations
@@ -14,46 +18,59 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rs_superres.nets.unet import Block, Stage, UNet, Upsample
+from rs_superres.nets.unet import Stage, Upsample
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def with_fast_unet(network: Network) -> Network:
-    """A copy of a network with a U-Net in it, for evaluation alone; parameters are shared."""
-    shared = {id(t): t for t in (*network.parameters(), *network.buffers())}
-    made = copy.deepcopy(network, shared)
-    for layer in made.modules():
-        if isinstance(layer, Block):
-            layer.first, layer.second = InPlace(layer.first), InPlace(layer.second)
-        if isinstance(layer, UNet):
-            layer.head = InPlace(layer.head)
-            for i, sampling in enumerate(layer.up):
-                if isinstance(sampling, Upsample):
-                    layer.up[i] = Phases(sampling)
-    return made
+    """Copy a network that contains a U-Net, with faster layers for evaluation.
+
+    Args:
+        network: on the device where it will run: the upsampling kernels do not move with the copy.
+
+    Returns:
+        A copy without dropout. It shares all parameters and buffers with ``network``.
+    """
+    # deepcopy returns what its memo already holds: so tensors are shared and only modules copied.
+    memo = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    clone = copy.deepcopy(network, memo)
+    _replace_layers(clone)
+    return clone
 
 
-class InPlace(Stage):
-    """A stage that overwrites what it has normalised."""
+def _replace_layers(module: nn.Module) -> None:
+    """Replace all stages and upsamplings under a module."""
+    for name, child in module.named_children():
+        if isinstance(child, Stage):
+            setattr(module, name, InPlaceStage(child))
+        elif isinstance(child, Upsample):
+            setattr(module, name, PhaseUpsample(child))
+        else:
+            _replace_layers(child)
+
+
+class InPlaceStage(nn.Module):
+    """Normalisation, Swish in place and 3x3 convolution, with the layers of a given stage."""
 
     def __init__(self, stage: Stage) -> None:
-        nn.Module.__init__(self)  # it takes the stage's own parts, and makes none
+        super().__init__()
         self.norm, self.conv = stage.norm, stage.conv
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, inputs, h, w) to (b, outputs, h, w)."""
+        """Map (b, inputs, h, w) to (b, outputs, h, w)."""
         out: Tensor = self.conv(F.silu(self.norm(x), inplace=True))
         return out
 
 
-class Phases(nn.Module):
-    """An upsampling whose convolution is done before the doubling."""
+class PhaseUpsample(nn.Module):
+    """Nearest-neighbour doubling and 3x3 convolution, as four 2x2 convolutions of the input."""
 
     def __init__(self, upsample: Upsample) -> None:
         super().__init__()
         weight, self.bias = upsample.conv.weight.detach(), upsample.conv.bias
-        # Rows and columns of the kernel that fall on the same source pixel, for either place.
+        # For an even and for an odd output row: which of the kernel's 3 rows read which of 2 input
+        # rows. The same holds for columns.
         sums = torch.tensor([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], dtype=torch.float64)
         sums = sums.to(weight.device)
         phases = torch.einsum("aiy,bjx,ocyx->abocij", sums, sums, weight.double())
@@ -63,12 +80,12 @@ class Phases(nn.Module):
         ]
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, 2 h, 2 w)."""
+        """Map (b, c, h, w) to (b, c, 2 h, 2 w); ``condition`` is ignored."""
         b, c, h, w = x.shape
         out = x.new_empty((b, c, 2 * h, 2 * w)).contiguous(memory_format=torch.channels_last)
         padded = F.pad(x, (1, 1, 1, 1))
-        for down, row in enumerate(self.weights):
-            for right, weight in enumerate(row):
-                seen = padded[:, :, down : down + h + 1, right : right + w + 1]
-                out[:, :, down::2, right::2] = F.conv2d(seen, weight, self.bias)
+        for row, weights in enumerate(self.weights):
+            for column, weight in enumerate(weights):
+                part = padded[:, :, row : row + h + 1, column : column + w + 1]
+                out[:, :, row::2, column::2] = F.conv2d(part, weight, self.bias)
         return out

@@ -1,12 +1,18 @@
-"""The operator as one scale needs it: everything constant folded, evaluated strip by strip.
+"""The neural operator at one scale, with everything constant folded into few matrices.
 
-With a given context a Galerkin block is pointwise: q times context is one matrix, and with the
-residual and the first linear map after it, still one. What enters the nonlinear layers is therefore
-linear in the lifted query and in the outputs of the layers before. The lifting in turn is linear in
-the features, and an offset is linear in the weight of the cell that it is measured from: so the
-share of a lifted query in every layer is a bilinear interpolation of one affine map for each corner
-of its cell, taken where the features are. Same function as :class:`NeuralOperator`, a tenth of the
-work.
+With given contexts a Galerkin block is pointwise, and q context is a linear map A x + a. So the
+input of each nonlinear layer is a linear map of the lifted query and of the outputs of the
+nonlinear layers before it:
+
+    h_1 = F_1 (A_1 + I) x + ...,    h_2 = F_2 (A_2 + I) (x + S_1 GELU(h_1)) + ...,    and so on,
+
+with F and S the two linear maps of a block. The lifted query x in turn is linear in the features,
+and each relative coordinate is linear in the weight of the feature pixel that it is measured from.
+So the share of x in each layer is a bilinear interpolation of four affine maps of the features,
+one for each corner, which are applied at the resolution of the features.
+
+The result equals that of :class:`rs_superres.nets.galerkin.NeuralOperator` up to rounding, for a
+tenth of the work.
 """
 
 from __future__ import annotations
@@ -24,51 +30,60 @@ from rs_superres.nets.galerkin import AxisSamples, NeuralOperator
 from rs_superres.system.threads import parallel_map
 
 CHUNK = 1 << 19
-"""Bytes of a layer evaluated at once: much less, and a product takes little beside its call and
-beside laying out its matrix; much more, and activations leave the processor's cache."""
+"""Bytes of one layer that a CPU thread evaluates at once. With much less, calling a product and
+laying out its matrix take longer than the product; with much more, activations leave the cache."""
 
 QUERIES = 1 << 18
-"""Queries evaluated at once on other devices: there a kernel must take long beside its launch.
-What lies between kernels is some hundred megabytes, beside what the features give along columns:
-features' rows x queries' columns x layers x width numbers, twice."""
+"""Queries that other devices evaluate at once, so many that a kernel runs long compared with its
+launch. Intermediate results take about a hundred megabytes, plus twice (feature rows x query
+columns x layers x width) numbers for what the features contribute along columns."""
 
 
 class Strip(NamedTuple):
-    """Rows of queries between the same two rows of cells."""
+    """Consecutive rows of queries that lie between the same two rows of features."""
 
     number: int
-    cell: int
-    """The first of these."""
+    """Number of the strip, from 0."""
+    feature_row: int
+    """The feature row before the queries; the one after them is the next."""
     rows: range
+    """The rows of queries."""
 
 
 class Piece(NamedTuple):
-    """Some queries."""
+    """A rectangle of queries that is evaluated at once."""
 
     strip: int
-    """The strip that they are of; where there are no strips, the piece's own number."""
+    """Number of its strip; without strips, the number of the piece."""
     rows: slice
+    """Rows of queries."""
     columns: slice
+    """Columns of queries."""
 
 
-Use = Callable[[Tensor, Piece], None]
-"""Takes the layers at some queries, (layers, n, width), row by row; it may overwrite them."""
+Visitor = Callable[[Tensor, Piece], None]
+"""Receives the layers at the n queries of a piece, (layers, n, width), row by row. It may overwrite
+them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldedLayers:
-    """Linear maps of a lifted query and of what the layers before add to it."""
+    """Inputs of nonlinear layers as linear maps of the features and of earlier layers.
+
+    Layers narrower than ``width`` are padded with zeros.
+    """
 
     corner: Tensor
-    """(2, 2, layers, features, width): what a cell's features give to each layer; the cell lies
-    before or after the query in row, and in column."""
+    """(2, 2, layers, features, width): map from a feature pixel to each layer. The pixel lies
+    before (0) or after (1) the query in row, and in column."""
     corner_bias: Tensor
-    """(2, 2, layers, 1, width): the same of where the cell lies, of the pixel's size, of biases."""
+    """(2, 2, layers, 1, width): what a corner adds whatever its features: relative coordinates,
+    pixel size and biases."""
     onward: tuple[tuple[Tensor, ...], ...]
-    """(width, width) each, of the first layers: what an activation gives to each layer after it."""
+    """For each block, (width, width) maps from its activation to each later layer."""
 
     def to(self, dtype: torch.dtype) -> FoldedLayers:
-        """The same, computed in another dtype."""
+        """Return the same layers, computed in another dtype."""
         return FoldedLayers(
             corner=self.corner.to(dtype),
             corner_bias=self.corner_bias.to(dtype),
@@ -80,93 +95,105 @@ class FoldedLayers:
         features: Tensor,
         rows: AxisSamples,
         columns: AxisSamples,
-        use: Use,
+        visitor: Visitor,
     ) -> None:
-        """Evaluate on the grid rows x columns, each query between two neighbouring cells.
+        """Evaluate the layers on the grid rows x columns, piece by piece.
 
         Args:
             features: (h, w, c).
-            rows: the grid's rows.
-            columns: the grid's columns.
-            use: called for every piece of the grid, perhaps by several threads.
+            rows: the grid's rows, each between two neighbouring feature rows.
+            columns: the grid's columns, each between two neighbouring feature columns.
+            visitor: called for every piece of the grid, possibly from several threads.
         """
-        visit = self.in_strips if features.is_cpu else self.in_ranges
-        visit(features.to(self.corner.dtype), rows, columns, use)
+        visit = self.visit_strips if features.is_cpu else self.visit_ranges
+        visit(features.to(self.corner.dtype), rows, columns, visitor)
 
-    def in_strips(
+    def visit_strips(
         self,
         features: Tensor,
         rows: AxisSamples,
         columns: AxisSamples,
-        use: Use,
+        visitor: Visitor,
     ) -> None:
-        """As :meth:`visit`, in small pieces by several threads."""
+        """Evaluate like :meth:`visit`, in small pieces on several CPU threads."""
         down = rows.weights()[:, 1, None, None].to(features)
         across = columns.weights()[:, 1, None].to(features)
-        most = max(1, CHUNK // (self.corner.shape[-1] * self.corner.element_size()))
+        queries = max(1, CHUNK // (self.corner.shape[-1] * self.corner.element_size()))
 
         def evaluate(strip: Strip) -> None:
             before, after = (
-                self._between_columns(features[strip.cell + side], side, columns.index, across)
+                self._between_columns(
+                    features[strip.feature_row + side], side, columns.index, across
+                )
                 for side in range(2)
             )
-            for piece in _pieces(strip, len(across), most):
+            for piece in _pieces(strip, len(across), queries):
                 part = piece.columns
                 layers = torch.lerp(before[:, :, part], after[:, :, part], down[piece.rows])
-                use(self._activated(layers.flatten(1, 2)), piece)
+                visitor(self._with_earlier_layers(layers.flatten(1, 2)), piece)
 
         parallel_map(_strips(rows), evaluate)
 
-    def in_ranges(
+    def visit_ranges(
         self,
         features: Tensor,
         rows: AxisSamples,
         columns: AxisSamples,
-        use: Use,
+        visitor: Visitor,
     ) -> None:
-        """As :meth:`visit`, in ranges of rows by few large kernels, the device never waited for."""
+        """Evaluate like :meth:`visit`, in ranges of rows with few large kernels.
+
+        Never waits for the device.
+        """
         down = rows.weights()[:, 1, None, None].to(features)
         across = columns.weights()[:, 1, None].to(features)
-        count, wide = features.shape[:2]
-        # All rows of features as one, in which the columns lie anew for each of them.
-        first = wide * torch.arange(count, device=features.device)[:, None]
-        index = (first + columns.index.T[:, None]).flatten(1).T
-        shape = -1, count, len(across), self.corner.shape[-1]
-        row, weight = features.flatten(0, 1), across.repeat(count, 1)
+        height, width = features.shape[:2]
+        # Treat all feature rows as one long row, and repeat the columns' indices for each of them.
+        starts = width * torch.arange(height, device=features.device)[:, None]
+        index = (starts + columns.index.T[:, None]).flatten(1).T
+        shape = -1, height, len(across), self.corner.shape[-1]
+        row, weight = features.flatten(0, 1), across.repeat(height, 1)
         sides = [self._between_columns(row, side, index, weight).view(shape) for side in range(2)]
-        most = max(1, QUERIES // len(columns.index))
-        for number, top in enumerate(range(0, len(down), most)):
-            part = slice(top, min(top + most, len(down)))
+        count = max(1, QUERIES // len(columns.index))
+        for number, top in enumerate(range(0, len(down), count)):
+            part = slice(top, min(top + count, len(down)))
             before, after = (
-                side.index_select(1, cells[part])
-                for side, cells in zip(sides, rows.index.T, strict=True)
+                side.index_select(1, feature_rows[part])
+                for side, feature_rows in zip(sides, rows.index.T, strict=True)
             )
             layers = torch.lerp(before, after, down[part])
-            whole = Piece(number, part, slice(0, len(columns.index)))
-            use(self._activated(layers.flatten(1, 2)), whole)
+            piece = Piece(number, part, slice(0, len(columns.index)))
+            visitor(self._with_earlier_layers(layers.flatten(1, 2)), piece)
 
     def _between_columns(self, row: Tensor, side: int, index: Tensor, weight: Tensor) -> Tensor:
-        """What a row of features, (w, c), gives to queries below or above it.
+        """Apply the corner maps to a row of features and interpolate between its columns.
 
         Args:
-            row: of the features.
-            side: 0 for queries below it, 1 for those above.
-            index: (columns, 2) the cells before and after each query.
-            weight: (columns, 1) of the cell after.
+            row: (w, c) features.
+            side: 0 for queries after (below) the row, 1 for queries before it.
+            index: (columns, 2) feature columns before and after each query.
+            weight: (columns, 1) weight of the column after.
 
         Returns:
             (layers, 1, columns, width).
         """
         corner, bias = self.corner[side].flatten(0, 1), self.corner_bias[side].flatten(0, 1)
-        made = torch.baddbmm(bias, row.expand(len(corner), -1, -1), corner)
+        at_pixels = torch.baddbmm(bias, row.expand(len(corner), -1, -1), corner)
         before, after = (
-            values.index_select(1, cells)
-            for values, cells in zip(made.chunk(2), index.T, strict=True)
+            values.index_select(1, pixels)
+            for values, pixels in zip(at_pixels.chunk(2), index.T, strict=True)
         )
         return torch.lerp(before, after, weight)[:, None]
 
-    def _activated(self, layers: Tensor) -> Tensor:
-        """From the shares of lifted queries, (layers, n, width), to whole layers, in place."""
+    def _with_earlier_layers(self, layers: Tensor) -> Tensor:
+        """Add to each layer, in place, what the activations of earlier layers contribute.
+
+        Args:
+            layers: (layers, n, width) shares of the lifted queries.
+
+        Returns:
+            ``layers``. Those of blocks now hold activations; the layers after them are complete.
+        """
         for i, matrices in enumerate(self.onward):
             activation = torch.ops.aten.gelu_(layers[i])
             for later, matrix in zip(layers[i + 1 :], matrices, strict=True):
@@ -176,17 +203,17 @@ class FoldedLayers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldedOperator:
-    """A neural operator at one scale, for grids of queries."""
+    """A neural operator at one scale, ready to be evaluated on grids."""
 
     layers: FoldedLayers
-    """One for each block, and the projection's hidden one."""
+    """The hidden layer of each block, then that of the projection."""
     output: Tensor
-    """(3, width): the projection's output."""
+    """(3, width): weight of the projection's output."""
     output_bias: Tensor
-    """(3,)."""
+    """(3,): bias of the projection's output."""
 
     def to(self, dtype: torch.dtype) -> FoldedOperator:
-        """The same, computed in another dtype."""
+        """Return the same operator, computed in another dtype."""
         return FoldedOperator(
             layers=self.layers.to(dtype),
             output=self.output.to(dtype),
@@ -194,40 +221,40 @@ class FoldedOperator:
         )
 
     def __call__(self, features: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
-        """Evaluate on the grid rows x columns, each query between two neighbouring cells.
+        """Evaluate the operator on the grid rows x columns.
 
         Args:
             features: (h, w, c).
-            rows: the grid's rows.
-            columns: the grid's columns.
+            rows: the grid's rows, each between two neighbouring feature rows.
+            columns: the grid's columns, each between two neighbouring feature columns.
 
         Returns:
-            (3, rows, columns) float32.
+            (3, rows, columns) float32, in network values.
         """
         shape = len(rows.index), len(columns.index), 3
         out = features.new_empty(shape, dtype=torch.float32)
 
         def project(layers: Tensor, piece: Piece) -> None:
             values = F.linear(torch.ops.aten.gelu_(layers[-1]), self.output, self.output_bias)
-            place = out[piece.rows, piece.columns]
-            place.copy_(values.view(place.shape))
+            part = out[piece.rows, piece.columns]
+            part.copy_(values.view(part.shape))
 
         self.layers.visit(features, rows, columns, project)
         return out.permute(2, 0, 1)
 
 
 def _strips(rows: AxisSamples) -> Iterator[Strip]:
-    """The strips of an axis."""
-    grouped = groupby(enumerate(rows.index[:, 0].tolist()), key=lambda row: row[1])
-    for strip, (cell, members) in enumerate(grouped):
-        numbers = [number for number, _ in members]
-        yield Strip(strip, cell, range(numbers[0], numbers[-1] + 1))
+    """Yield the strips of a grid's rows."""
+    groups = groupby(enumerate(rows.index[:, 0].tolist()), key=lambda row: row[1])
+    for number, (feature_row, members) in enumerate(groups):
+        queries = [query for query, _ in members]
+        yield Strip(number, feature_row, range(queries[0], queries[-1] + 1))
 
 
-def _pieces(strip: Strip, columns: int, most: int) -> Iterator[Piece]:
-    """A strip in pieces of at most ``most`` queries, or of one."""
-    height = min(len(strip.rows), max(1, most // 64))
-    width = max(1, most // height)
+def _pieces(strip: Strip, columns: int, queries: int) -> Iterator[Piece]:
+    """Divide a strip into pieces of at most ``queries`` queries."""
+    height = min(len(strip.rows), max(1, queries // 64))
+    width = max(1, queries // height)
     for top in strip.rows[::height]:
         rows = slice(top, min(top + height, strip.rows.stop))
         for left in range(0, columns, width):
@@ -235,24 +262,24 @@ def _pieces(strip: Strip, columns: int, most: int) -> Iterator[Piece]:
 
 
 Linear = tuple[Tensor, Tensor]
-"""Weight (outputs, inputs) and bias (outputs,)."""
+"""Weight (outputs, inputs) and bias (outputs,) of a linear map."""
 
 
-def fold(operator: NeuralOperator, contexts: Tensor, cell: Tensor) -> FoldedOperator:
+def fold(operator: NeuralOperator, contexts: Tensor, pixel_size: Tensor) -> FoldedOperator:
     """Fold an operator for one scale.
 
     Args:
         operator: the network.
-        contexts: (2, heads, head_dim, head_dim).
-        cell: (2,) an output pixel's size in half feature cells, (row, column).
+        contexts: (2, heads, head_dim, head_dim), one for each block.
+        pixel_size: (2,) size (row, column) of an output pixel in half feature pixels.
     """
     hidden = operator.hidden.weight, operator.hidden.bias
-    layers = fold_layers(operator, contexts, [hidden], cell)
+    layers = fold_layers(operator, contexts, [hidden], pixel_size)
     weight = operator.output.weight.detach()
-    missing = layers.corner.shape[-1] - weight.shape[1]
+    padding = layers.corner.shape[-1] - weight.shape[1]
     return FoldedOperator(
         layers=layers,
-        output=F.pad(weight, (0, missing)),
+        output=F.pad(weight, (0, padding)),
         output_bias=operator.output.bias.detach(),
     )
 
@@ -262,36 +289,36 @@ def fold_layers(
     operator: NeuralOperator,
     contexts: Sequence[Tensor] | Tensor,
     readers: Sequence[Linear],
-    cell: Tensor,
+    pixel_size: Tensor,
 ) -> FoldedLayers:
-    """Fold the first blocks of an operator, and linear maps of what comes out of them.
+    """Fold the first blocks of an operator, and linear maps that read their output.
 
     Args:
         operator: the network.
-        contexts: of the blocks that are folded, (heads, head_dim, head_dim) each.
-        readers: the linear maps.
-        cell: (2,) an output pixel's size in half feature cells, (row, column).
+        contexts: (heads, head_dim, head_dim) each; as many blocks are folded as are given.
+        readers: linear maps of the output of the last folded block.
+        pixel_size: (2,) size (row, column) of an output pixel in half feature pixels.
 
     Returns:
-        A layer for each block, then one for each reader.
+        The hidden layer of each folded block, then the result of each reader.
     """
-    widest = max(operator.lift.out_features, *(len(bias) for _, bias in readers))
+    width = max(operator.lift.out_features, *(len(bias) for _, bias in readers))
     layers, shifts, seconds = [], [], []
     for block, context in zip(operator.blocks, contexts, strict=False):
         weight, shift = (t.double() for t in block.folded(context))
-        first = _padded(block.first.weight, widest)
+        first = _padded(block.first.weight, width)
         layers.append(first @ (weight + torch.eye(len(weight)).to(weight)))
-        shifts.append(first @ shift + _padded(block.first.bias, widest))
-        second = _padded(block.second.weight.T, widest).T
+        shifts.append(first @ shift + _padded(block.first.bias, width))
+        second = _padded(block.second.weight.T, width).T
         seconds.append((second, block.second.bias.double()))
     for weight, bias in readers:
-        layers.append(_padded(weight, widest))
-        shifts.append(_padded(bias, widest))
+        layers.append(_padded(weight, width))
+        shifts.append(_padded(bias, width))
     for i, layer in enumerate(layers):
-        # What the biases of the blocks before have added to the query by then.
+        # Each earlier block has added the bias of its second map to the layer's input.
         shifts[i] = shifts[i] + sum(layer @ bias for _, bias in seconds[:i])
     dtype = operator.lift.weight.dtype
-    corner, corner_bias = _corners(operator, cell)
+    corner, corner_bias = _corners(operator, pixel_size)
     biases = [
         (corner_bias @ layer.T + shift)[:, :, None]
         for layer, shift in zip(layers, shifts, strict=True)
@@ -307,25 +334,26 @@ def fold_layers(
 
 
 def _padded(tensor: Tensor, length: int) -> Tensor:
-    """In double precision, with zeros for the channels that a layer has less than the widest."""
-    more = tensor.new_zeros((length - len(tensor), *tensor.shape[1:]))
-    return torch.cat((tensor, more)).double()
+    """Return a tensor in double precision, padded with zeros to ``length`` along its first axis."""
+    zeros = tensor.new_zeros((length - len(tensor), *tensor.shape[1:]))
+    return torch.cat((tensor, zeros)).double()
 
 
-def _corners(operator: NeuralOperator, cell: Tensor) -> Linear:
-    """The lifting as an affine map for each corner of a cell, in double precision.
+def _corners(operator: NeuralOperator, pixel_size: Tensor) -> Linear:
+    """Return the lifting as an affine map for each corner, in double precision.
 
-    A query at t between two cells lies 2 t from the one before and 2 t - 2 from the one after: that
-    is twice the weight of the cell after, and less twice the weight of the cell before.
+    A query at t between two pixels has the relative coordinates 2 t to the pixel before and
+    2 t - 2 to the pixel after: twice the weight of the pixel after, and minus twice the weight of
+    the pixel before.
 
     Returns:
-        (2, 2, features, width) and (2, 2, width).
+        Weights (2, 2, features, width) and biases (2, 2, width).
     """
     weight, bias = operator.lift.weight.double(), operator.lift.bias.double()
     width = len(bias)
     corner = weight[:, 8:-2].reshape(width, 2, 2, -1).permute(1, 2, 3, 0)
     offsets = weight[:, :8].reshape(width, 2, 2, 2)
     row, column = offsets[..., 0].sum(2).T, offsets[..., 1].sum(1).T
-    towards = torch.tensor((-2.0, 2.0), dtype=torch.float64).to(weight)[:, None]
-    rows, columns = towards * row.flip(0), towards * column.flip(0)
-    return corner, rows[:, None] + columns + bias + weight[:, -2:] @ cell.to(weight)
+    signs = torch.tensor((-2.0, 2.0), dtype=torch.float64).to(weight)[:, None]
+    rows, columns = signs * row.flip(0), signs * column.flip(0)
+    return corner, rows[:, None] + columns + bias + weight[:, -2:] @ pixel_size.to(weight)

@@ -1,9 +1,10 @@
 """The neural-operator prior: an image in, the same scene on any finer grid out.
 
-:class:`PaperPrior` is the paper's: its Galerkin context is the mean over the image at hand, which
-makes every pixel depend on all others. :class:`ScenePrior` is the one that we ship: its contexts
-are constants of the model, means over many training images at each scale, so a value depends on
-the pixels within the encoder's radius alone and tiles agree with the untiled scene.
+:class:`PaperPrior` is the prior of NeurOp-Diff. Its Galerkin context is a mean over the image, so
+every output pixel depends on all input pixels. :class:`ScenePrior` is the prior of the shipped
+models. Its contexts are constants of the model: means over many training images at each scale. So
+a value depends only on the pixels within the encoder's radius, and cells agree with a scene that
+is computed at once.
 """
 
 from __future__ import annotations
@@ -15,35 +16,38 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rs_superres.nets.encoders import Edsr, Rdn, interior
+from rs_superres.nets.encoders import Encoder, valid_features
 from rs_superres.nets.folded import FoldedOperator, fold
 from rs_superres.nets.galerkin import AxisSamples, NeuralOperator, paper_samples
 
 
-def interpolated(values: Tensor, scales: Sequence[float], scale: float) -> Tensor:
-    """One entry of a table over scales, linear in log(scale) and held beyond its ends.
+def interpolate_scales(values: Tensor, scales: Sequence[float], scale: float) -> Tensor:
+    """Interpolate a table over scales, linearly in log(scale).
 
     Args:
         values: (n, ...) the table.
-        scales: its n magnifications, increasing.
-        scale: the magnification sought.
+        scales: its n increasing scales.
+        scale: where to read it; clamped to the range of ``scales``.
+
+    Returns:
+        (...), one entry of the table.
     """
-    sought = min(max(scale, scales[0]), scales[-1])
-    after = max(1, bisect_left(scales, sought))
+    clamped = min(max(scale, scales[0]), scales[-1])
+    after = max(1, bisect_left(scales, clamped))
     low, high = scales[after - 1], scales[after]
-    return torch.lerp(values[after - 1], values[after], math.log(sought / low, high / low))
+    return torch.lerp(values[after - 1], values[after], math.log(clamped / low, high / low))
 
 
 class PaperPrior(nn.Module):
-    """SRNO as the paper's release computes it (spec section 1)."""
+    """The prior of NeurOp-Diff (arXiv 2501.09054): SRNO plus bilinear interpolation."""
 
-    def __init__(self, encoder: Edsr | Rdn, operator: NeuralOperator) -> None:
+    def __init__(self, encoder: Encoder, operator: NeuralOperator) -> None:
         super().__init__()
         self.encoder = encoder
         self.operator = operator
 
     def forward(self, image: Tensor, shape: tuple[int, int]) -> Tensor:
-        """The prior on a grid over the image's extent, with the paper's coordinates.
+        """Evaluate the prior on a grid over the image's extent, with the paper's coordinates.
 
         Args:
             image: (b, 3, h, w) in [-1, 1].
@@ -53,53 +57,70 @@ class PaperPrior(nn.Module):
             (b, 3, H, W), about [-1, 1].
         """
         size = torch.tensor(image.shape[2:], dtype=torch.float64)
-        cell = 2 * size / torch.tensor(shape, dtype=torch.float64)
+        pixel_size = 2 * size / torch.tensor(shape, dtype=torch.float64)
         rows, columns = (
-            paper_samples(n, cells).to(image.device)
-            for n, cells in zip(shape, image.shape[2:], strict=True)
+            paper_samples(queries, pixels).to(image.device)
+            for queries, pixels in zip(shape, image.shape[2:], strict=True)
         )
-        return self.grid(image, rows, columns, cell)
+        return self.grid(image, rows, columns, pixel_size)
 
-    def grid(self, image: Tensor, rows: AxisSamples, columns: AxisSamples, cell: Tensor) -> Tensor:
-        """The prior on the grid rows x columns: (b, 3, rows, columns).
+    def grid(
+        self, image: Tensor, rows: AxisSamples, columns: AxisSamples, pixel_size: Tensor
+    ) -> Tensor:
+        """Evaluate the prior on the grid rows x columns, as the paper defines it.
 
         Args:
             image: (b, 3, h, w) in [-1, 1].
             rows: the grid's rows.
             columns: the grid's columns.
-            cell: (2,) an output pixel's size in half source pixels.
+            pixel_size: (2,) size (row, column) of an output pixel in half source pixels.
+
+        Returns:
+            (b, 3, rows, columns), about [-1, 1].
         """
         features = self.encoder(image)
-        values = self.operator(self.operator.lifted(features, rows, columns, cell))
+        values = self.operator(self.operator.lifted(features, rows, columns, pixel_size))
         skip = linear(image, rows, columns)
         out: Tensor = values.transpose(1, 2).reshape(skip.shape) + skip
         return out
 
 
 def linear(image: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
-    """Bilinear interpolation on the grid rows x columns: (b, c, rows, columns)."""
+    """Interpolate an image bilinearly on the grid rows x columns.
+
+    Args:
+        image: (b, c, h, w).
+        rows: the grid's rows.
+        columns: the grid's columns.
+
+    Returns:
+        (b, c, rows, columns) in the dtype of ``image``, also under autocast.
+    """
     down, across = rows.weights().to(image), columns.weights().to(image)
-    # Mixed precision is for networks: this is what their results are added to.
+    # The networks' results are added to this, so it must not lose precision.
     with torch.autocast(image.device.type, enabled=False):
         tall = torch.einsum("bcrkw,rk->bcrw", image[:, :, rows.index], down)
         return torch.einsum("bchrk,rk->bchr", tall[:, :, :, columns.index], across)
 
 
 def scene_samples(positions: Tensor, origin: int = 0) -> AxisSamples:
-    """The samples of exact positions on an axis, without the paper's 1e-6 shift.
+    """Return the samples of exact positions on an axis, without the paper's shift by 1e-6.
 
     Args:
-        positions: (n,) float64 in cells, a cell's centre at its integer.
-        origin: the cell that the features' first row or column stands for.
+        positions: (n,) float64 in source pixels; the centre of pixel i is at i.
+        origin: the source pixel of the image's first row or column.
     """
     first = positions.floor()
-    near = torch.stack((first, first + 1), dim=1)
-    relative = 2 * (positions[:, None] - near)
-    return AxisSamples(index=near.long() - origin, relative=relative.float())
+    index = torch.stack((first, first + 1), dim=1)
+    relative = 2 * (positions[:, None] - index)
+    return AxisSamples(index=index.long() - origin, relative=relative.float())
 
 
 def cubic_weights(samples: AxisSamples) -> Tensor:
-    """Keys' cubic (a = -1/2) weights of the cells -1, 0, 1, 2 around each query: (n, 4)."""
+    """Return (n, 4) weights of the pixels -1, 0, 1, 2 around each query.
+
+    Cubic convolution (Keys 1981, eq. 15), a = -1/2; pixel 0 is the one before the query.
+    """
     t = samples.relative[:, 0] / 2
     distance = torch.stack((t + 1, t, 1 - t, 2 - t), dim=1)
     inner = (1.5 * distance - 2.5) * distance**2 + 1
@@ -108,29 +129,29 @@ def cubic_weights(samples: AxisSamples) -> Tensor:
 
 
 def cubic(image: Tensor, rows: AxisSamples, columns: AxisSamples) -> Tensor:
-    """Cubic convolution (Keys 1981) of an image on the grid rows x columns.
+    """Interpolate an image by cubic convolution (Keys 1981) on the grid rows x columns.
 
     Args:
-        image: (b, c, h, w); each query needs the cells -1 to 2 around it.
+        image: (b, c, h, w); it must hold the pixels -1 to 2 around each query.
         rows: the grid's rows.
         columns: the grid's columns.
 
     Returns:
-        (b, c, rows, columns) in the dtype of ``image``.
+        (b, c, rows, columns) in the dtype of ``image``, also under autocast.
     """
     down, across = (
         _cubic_matrix(samples, size).to(image)
         for samples, size in zip((rows, columns), image.shape[2:], strict=True)
     )
-    # Mixed precision is for networks: this is what their results are added to.
+    # The networks' results are added to this, so it must not lose precision.
     with torch.autocast(image.device.type, enabled=False):
         return (down @ image) @ across.T
 
 
 def _cubic_matrix(samples: AxisSamples, size: int) -> Tensor:
-    """Cubic convolution along an axis of ``size`` cells, as a matrix: (n, size).
+    """Return cubic convolution along an axis of ``size`` pixels as a matrix, (n, size).
 
-    Nearly all of it is zero, and as a product it is still several times faster than gathering.
+    The matrix is nearly all zeros, but a product with it is several times faster than gathering.
     """
     taps = torch.arange(-1, 3, device=samples.index.device)
     matrix = torch.zeros(len(samples.index), size, device=samples.index.device)
@@ -138,21 +159,21 @@ def _cubic_matrix(samples: AxisSamples, size: int) -> Tensor:
 
 
 class ScenePrior(nn.Module):
-    """The shipped prior: a local operator, the same for a tile as for the whole scene.
+    """The prior of the shipped models: a local operator plus cubic interpolation.
 
     Args:
-        encoder: its ``radius`` is the halo that a window needs (plus the 2 cells of the cubic).
+        encoder: the feature encoder; its radius determines :attr:`halo`.
         operator: evaluated with the stored contexts.
-        scales: the magnifications at which contexts are stored, increasing.
+        scales: increasing scales at which contexts are stored.
     """
 
     contexts: Tensor
     """(scales, 2, heads, head_dim, head_dim): the mean context of each block at each scale."""
     context_scales: Tensor
-    """(scales,) the magnifications."""
+    """(scales,): the scales."""
 
     def __init__(
-        self, encoder: Edsr | Rdn, operator: NeuralOperator, scales: tuple[float, ...]
+        self, encoder: Encoder, operator: NeuralOperator, scales: tuple[float, ...]
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -161,7 +182,8 @@ class ScenePrior(nn.Module):
         heads, d = operator.heads, operator.head_dim
         self.register_buffer("contexts", torch.zeros(len(scales), 2, heads, d, d))
         self.register_buffer("context_scales", torch.tensor(scales))
-        nn.init.zeros_(operator.output.weight)  # begins as the cubic interpolation
+        # The untrained prior is the cubic interpolation.
+        nn.init.zeros_(operator.output.weight)
         nn.init.zeros_(operator.output.bias)
 
     @property
@@ -170,28 +192,33 @@ class ScenePrior(nn.Module):
         return self.encoder.radius + 2
 
     def contexts_at(self, scale: float) -> Tensor:
-        """(2, heads, head_dim, head_dim), linear in log(scale) between the stored ones."""
-        return interpolated(self.contexts, self.scales, scale)
+        """Return the contexts at a scale, interpolated linearly in log(scale).
 
-    def folded(self, scale: float, cell: Tensor) -> FoldedOperator:
-        """The operator at one scale, ready for grids.
+        Returns:
+            (2, heads, head_dim, head_dim).
+        """
+        return interpolate_scales(self.contexts, self.scales, scale)
+
+    def folded(self, scale: float, pixel_size: Tensor) -> FoldedOperator:
+        """Fold the operator for one scale, for use by :meth:`grid`.
 
         Args:
-            scale: the magnification.
-            cell: (2,) an output pixel's size in half source pixels, (row, column).
+            scale: the factor between source and result pixels.
+            pixel_size: (2,) size (row, column) of an output pixel in half source pixels.
         """
-        return fold(self.operator, self.contexts_at(scale), cell)
+        return fold(self.operator, self.contexts_at(scale), pixel_size)
 
     def grid(
         self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedOperator
     ) -> Tensor:
-        """The prior on the grid rows x columns, by the folded operator.
+        """Evaluate the prior on the grid rows x columns, with the folded operator.
 
         Args:
             image: (b, 3, h, w) in network values.
-            rows: the grid's rows; each at least :attr:`halo` from the image's border.
+            rows: the grid's rows. If they are at least :attr:`halo` from the image's border, the
+                values do not depend on where the image ends.
             columns: the grid's columns, likewise.
-            folded: of the scale.
+            folded: the operator for the grid's scale.
 
         Returns:
             (b, 3, rows, columns) in network values.
@@ -201,16 +228,26 @@ class ScenePrior(nn.Module):
     def detail(
         self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedOperator
     ) -> Tensor:
-        """What :meth:`grid` adds to the cubic interpolation, by itself: (b, 3, rows, columns)."""
+        """Compute the result of :meth:`grid` minus the cubic interpolation.
+
+        Args:
+            image: (b, 3, h, w) in network values.
+            rows: the grid's rows; see :meth:`grid`.
+            columns: the grid's columns, likewise.
+            folded: the operator for the grid's scale.
+
+        Returns:
+            (b, 3, rows, columns) in network values.
+        """
         r = self.encoder.radius
-        with_halo = all(
-            r <= int(along.index.min()) and int(along.index.max()) < size - r
-            for along, size in zip((rows, columns), image.shape[2:], strict=True)
+        has_halo = all(
+            r <= int(samples.index.min()) and int(samples.index.max()) < size - r
+            for samples, size in zip((rows, columns), image.shape[2:], strict=True)
         )
-        if with_halo:
-            features = interior(self.encoder, image)
-            rows, columns = rows.moved(-r), columns.moved(-r)
-        else:  # training: crops too small for a halo, zeros around them
+        if has_halo:
+            features = valid_features(self.encoder, image)
+            rows, columns = rows.shifted(-r), columns.shifted(-r)
+        else:  # training crops are too small for a halo: pad them with zeros
             features = self.encoder(image)
         with torch.autocast(image.device.type, enabled=False):
             return torch.stack(
@@ -222,25 +259,23 @@ class ScenePrior(nn.Module):
         image: Tensor,
         rows: AxisSamples,
         columns: AxisSamples,
-        cell: Tensor,
+        pixel_size: Tensor,
         contexts: Tensor | None = None,
     ) -> Tensor:
-        """What the operator adds to the cubic interpolation, unfolded.
-
-        The path that training differentiates; contexts are those of the image when None.
+        """Compute the prior minus the cubic interpolation, with gradients, for training.
 
         Args:
             image: (b, 3, h, w) in network values.
             rows: the grid's rows.
             columns: the grid's columns.
-            cell: (2,) an output pixel's size in half source pixels.
-            contexts: (2, heads, head_dim, head_dim).
+            pixel_size: (2,) size (row, column) of an output pixel in half source pixels.
+            contexts: (2, heads, head_dim, head_dim); None takes them from the images.
 
         Returns:
-            (b, 3, rows, columns).
+            (b, 3, rows, columns) in network values.
         """
         features = self.encoder(image)
-        lifted = self.operator.lifted_first(features, rows, columns, cell)
+        lifted = self.operator.lifted_by_products(features, rows, columns, pixel_size)
         values: Tensor = self.operator(lifted, contexts)
         shape = len(image), 3, len(rows.index), len(columns.index)
         return values.transpose(1, 2).reshape(shape)

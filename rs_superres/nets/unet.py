@@ -1,9 +1,9 @@
-"""The denoising U-Net: SR3's (Saharia et al. 2021) as NeurOp-Diff sizes it, and our local one.
+"""The denoising U-Net of SR3 (Saharia et al. 2021, arXiv 2104.07636), and a local variant.
 
-One class serves both (spec section 3). The paper's normalises over groups of channels and the
-whole image and attends at the coarse levels. With ``norm_groups=0`` and no attention, what remains
-is local: each pixel is normalised over its own channels, and a value depends on the pixels within
-:attr:`UNet.radius` alone.
+:class:`UNet` is both. NeurOp-Diff (arXiv 2501.09054) uses it with group normalisation over the
+image and with attention at the coarse levels. The shipped models use ``norm_groups=0`` and no
+attention. Then each pixel is normalised over its own channels, and a value depends only on the
+pixels within :attr:`UNet.radius`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rs_superres.nets.encoders import conv3x3
 
 
 class ChannelNorm(nn.Module):
-    """Layer normalisation of each pixel over its channels: no statistic over the image."""
+    """Layer normalisation over the channels of each pixel, without statistics over the image."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -27,19 +27,19 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to the same shape."""
+        """Map (b, c, h, w) to the same shape."""
         last = x.permute(0, 2, 3, 1)
         out = F.layer_norm(last, self.weight.shape, self.weight, self.bias)
         return out.permute(0, 3, 1, 2)
 
 
 def normalisation(channels: int, groups: int) -> nn.Module:
-    """GroupNorm, or :class:`ChannelNorm` where ``groups`` is 0."""
+    """Build a GroupNorm, or a :class:`ChannelNorm` if ``groups`` is 0."""
     return nn.GroupNorm(groups, channels) if groups else ChannelNorm(channels)
 
 
 class Stage(nn.Module):
-    """Normalisation, Swish, dropout, 3x3 convolution."""
+    """Normalisation, Swish, dropout and 3x3 convolution."""
 
     def __init__(self, inputs: int, outputs: int, groups: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -48,13 +48,13 @@ class Stage(nn.Module):
         self.conv = conv3x3(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, inputs, h, w) to (b, outputs, h, w)."""
+        """Map (b, inputs, h, w) to (b, outputs, h, w)."""
         out: Tensor = self.conv(self.dropout(F.silu(self.norm(x))))
         return out
 
 
 class SelfAttention(nn.Module):
-    """One-head attention over all pixels, added to its input."""
+    """Self-attention with one head over all pixels, added to its input."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to the same shape."""
+        """Map (b, c, h, w) to the same shape."""
         q, k, v = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, dim=2)
         attended = F.scaled_dot_product_attention(q, k, v)
         out: Tensor = self.out(attended.transpose(1, 2).reshape(x.shape))
@@ -71,7 +71,18 @@ class SelfAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """SR3's residual block: two stages, a shift by the condition between them, maybe attention."""
+    """The residual block of SR3.
+
+    second(first(x) + shift(condition)) + skip(x), then attention if ``attend``.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        condition: channels of the embedded conditions.
+        groups: groups of GroupNorm; 0 for :class:`ChannelNorm`.
+        dropout: dropout rate of the second stage.
+        attend: whether self-attention follows.
+    """
 
     def __init__(
         self,
@@ -91,40 +102,44 @@ class Block(nn.Module):
         self.attention = SelfAttention(outputs, groups) if attend else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """(b, inputs, h, w), (b, condition) to (b, outputs, h, w)."""
+        """Map (b, inputs, h, w) and (b, condition) to (b, outputs, h, w)."""
         inner = self.first(x) + self.shift(condition)[:, :, None, None]
         out: Tensor = self.attention(self.second(inner) + self.skip(x))
         return out
 
 
 class Downsample(nn.Module):
-    """Halve the size by a strided convolution."""
+    """Halve height and width with a 3x3 convolution of stride 2."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, h / 2, w / 2)."""
+        """Map (b, c, h, w) to (b, c, h / 2, w / 2); ``condition`` is ignored."""
         out: Tensor = self.conv(x)
         return out
 
 
 class Upsample(nn.Module):
-    """Double the size by nearest neighbour, then a convolution."""
+    """Double height and width by nearest neighbour, then apply a 3x3 convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = conv3x3(channels, channels)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, 2 h, 2 w)."""
+        """Map (b, c, h, w) to (b, c, 2 h, 2 w); ``condition`` is ignored."""
         out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return out
 
 
 class ConditionEmbedding(nn.Module):
-    """Sines and cosines of each condition, then two linear maps (spec section 3)."""
+    """Embedding of a few numbers, such as the noise level.
+
+    Each condition g becomes sin and cos of g exp(-ln(1e4) i / n), i = 0 ... n - 1, with n half the
+    number of channels. Linear, Swish and linear layers follow.
+    """
 
     def __init__(self, channels: int, conditions: int) -> None:
         super().__init__()
@@ -133,7 +148,7 @@ class ConditionEmbedding(nn.Module):
         self.second = nn.Linear(4 * channels, channels)
 
     def forward(self, conditions: Tensor) -> Tensor:
-        """(b, conditions) to (b, channels)."""
+        """Map (b, conditions) to (b, channels)."""
         steps = torch.arange(self.frequencies, device=conditions.device) / self.frequencies
         angles = conditions[:, :, None] * torch.exp(-math.log(1e4) * steps)
         waves = torch.cat((angles.sin(), angles.cos()), dim=2).flatten(1)
@@ -142,19 +157,19 @@ class ConditionEmbedding(nn.Module):
 
 
 class UNet(nn.Module):
-    """A convolutional U-Net of (noisy image, prior), told of a few numbers.
+    """A convolutional U-Net of a noisy image and the prior, conditioned on a few numbers.
 
     Args:
         channels: channels of the finest level.
-        multipliers: channels of each level over those of the finest.
-        blocks: residual blocks of a level on the way down; one more on the way up.
-        norm_groups: groups of GroupNorm; 0 for normalisation of each pixel by itself.
-        attention_levels: levels that attend, 0 the finest.
-        middle_attention: whether the first of the two middle blocks attends.
-        conditions: how many numbers the network is told.
-        dropout: in the second stage of each block, while training.
-        patch: side of the squares of pixels that the finest level takes for one, each a channel:
-            most of the work is done on that many squared fewer pixels.
+        multipliers: channels of each level, from the finest, as multiples of ``channels``.
+        blocks: residual blocks of each level on the way down; one more on the way up.
+        norm_groups: groups of GroupNorm; 0 normalises each pixel over its channels.
+        attention_levels: levels with self-attention; 0 is the finest.
+        middle_attention: whether the first of the two middle blocks has self-attention.
+        conditions: how many numbers the network is conditioned on.
+        dropout: dropout rate of the second stage of each block, in training.
+        patch: side of the squares of pixels that become channels of one pixel at the finest level.
+            Nearly all work is then done on patch^2 times fewer pixels.
         inputs: channels of the noisy image and the prior together.
         outputs: channels of the result.
     """
@@ -214,16 +229,16 @@ class UNet(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Side of the squares that the coarsest level takes for a pixel: inputs hold whole ones."""
+        """Input pixels per pixel of the coarsest level; inputs must be multiples of it in size."""
         return int(self.patch * 2 ** (self.levels - 1))
 
     @property
     def radius(self) -> int:
-        """How far an input pixel reaches into the output, where nothing is global."""
+        """Distance in pixels within which an output depends on inputs, for a local U-Net."""
         coarsest = 2 ** (self.levels - 1)
         per_level = sum(2 * (2 * self.blocks + 1) * 2**level for level in range(self.levels))
-        # Each level below adds three of its pixels: the convolutions of both samplings, and what
-        # halving an odd place rounds away.
+        # Each level below adds three of its pixels: two for the convolutions of down- and
+        # upsampling, one for the rounding when an odd position is halved.
         reach = 2 + per_level + 4 * coarsest + 3 * (coarsest - 1)
         return int(self.patch * reach + self.patch - 1)
 
@@ -231,8 +246,8 @@ class UNet(nn.Module):
         """Run the network.
 
         Args:
-            noisy: (b, c, h, w).
-            prior: (b, inputs - c, h, w).
+            noisy: (b, c, h, w) noisy image; h and w are multiples of :attr:`multiple`.
+            prior: (b, inputs - c, h, w) in network values.
             conditions: (b, conditions).
 
         Returns:

@@ -15,7 +15,7 @@ import torch
 from rs_superres import zoo
 from rs_superres.errors import InputError
 from rs_superres.image.pictures import save
-from rs_superres.nets.build import SceneNetwork, lay_out, scene_network
+from rs_superres.nets.build import SceneNetwork, scene_network, to_channels_last
 from rs_superres.system.devices import Precision, resolve_device
 from rs_superres.system.settings import ScopedSetting
 from rs_superres.training import pictures, validation
@@ -219,7 +219,7 @@ def _network(config: TrainConfig, start: str | None, device: torch.device) -> Sc
     network = scene_network(config.model(None))
     if start is not None:
         load_weights(network, zoo.find(start) / "weights.safetensors")
-    lay_out(network)
+    to_channels_last(network)
     network.to(device)
     return network
 

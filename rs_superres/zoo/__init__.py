@@ -1,4 +1,4 @@
-"""Models by name or folder: their configuration, weights and card."""
+"""Load models by name or folder, and read their configuration, card and checksum."""
 
 from rs_superres.zoo.models import DEFAULT, Model, card, checksum, config_of, find, load, names
 

@@ -1,7 +1,8 @@
-"""Weights on disk: safetensors for our networks, and the way in for the paper's checkpoints."""
+"""Write and read weights as safetensors, and import checkpoints of the paper's public code."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,32 +19,38 @@ from rs_superres.nets.build import paper_network
 from rs_superres.system.files import atomic_folder, atomic_write
 from rs_superres.zoo.paper import paper_config, read_paper_checkpoint
 
+logger = logging.getLogger(__name__)
+
 CONFIG, WEIGHTS, CARD = "config.toml", "weights.safetensors", "card.md"
-"""The files of a model folder."""
+"""Names of the files in a model folder."""
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
-    """Write the state of a network, whole or not at all.
+    """Write the parameters and buffers of a network, atomically.
 
     Args:
-        module: parameters and buffers on any device, in any memory format.
-        path: replaced if it is there.
+        module: the network, on any device and in any memory format.
+        path: the safetensors file to write; an existing file is replaced.
     """
-    # Plain layout: safetensors refuses channels-last, and the bytes must not depend on it.
+    # safetensors refuses the channels-last format, and the bytes must not depend on the format.
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
     }
     with atomic_write(path) as temporary:
-        # Not safetensors' save_file, which makes files that only their owner can read.
+        # safetensors' save_file would write a file that only its owner can read.
         temporary.write_bytes(save(tensors))
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Read weights into a network that they fit exactly.
+    """Read weights into a network.
+
+    Args:
+        module: the network; unchanged if this raises.
+        path: a safetensors file with exactly the network's tensors.
 
     Raises:
-        ModelError: no such file, not safetensors, truncated, or a tensor too many, too few or of
-            another shape, or tables of other scales.
+        ModelError: the file does not exist or is damaged, a tensor is missing, unknown or of
+            another shape, or a table is for other scales than the configuration's.
     """
     try:
         tensors = load_file(path)
@@ -56,22 +63,27 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def _check(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse tensors that are not exactly those of a network."""
+    """Raise a ModelError unless tensors are exactly those of a network."""
     expected = module.state_dict()
-    for what, names in (
+    for problem, names in (
         ("lacks tensor", expected.keys() - tensors.keys()),
         ("has an unknown tensor", tensors.keys() - expected.keys()),
     ):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise ModelError(f"{path}: {what} {min(names)}{more}")
+            raise ModelError(f"{path}: {problem} {min(names)}{more}")
     for name, tensor in expected.items():
         if tensor.shape != tensors[name].shape:
             shapes = f"{tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}"
             raise ModelError(f"{path}: tensor {name} has the shape {shapes}")
         if name.endswith("_scales") and not torch.equal(tensor.cpu(), tensors[name]):
-            found, told = (", ".join(f"{s:g}" for s in t.tolist()) for t in (tensors[name], tensor))
-            raise ModelError(f"{path}: {name} are {found}, expected those of {CONFIG}: {told}")
+            actual, configured = (
+                ", ".join(f"{scale:g}" for scale in scales.tolist())
+                for scales in (tensors[name], tensor)
+            )
+            raise ModelError(
+                f"{path}: {name} are {actual}, expected those of {CONFIG}: {configured}"
+            )
 
 
 def import_checkpoint(
@@ -82,25 +94,29 @@ def import_checkpoint(
     norm_groups: int = 16,
     overwrite: bool = False,
 ) -> Path:
-    """Turn a public checkpoint into a model folder; nothing in the file is executed.
+    """Convert a checkpoint of NeurOp-Diff's public code to a model folder.
+
+    No code in the file is executed.
 
     Args:
-        source: the ``.pth`` file: the whole model, or the prior alone.
-        out: the folder to make.
-        weights: the averaged weights, which the paper samples with, or the raw ones.
-        norm_groups: groups of the U-Net's GroupNorm, which the file does not tell.
-        overwrite: replace ``out`` where it is a model folder.
+        source: a ``.pth`` file with the complete model, or with the prior alone.
+        out: the model folder to create.
+        weights: ``ema`` for the averaged weights, with which the paper samples; ``raw`` for the
+            others.
+        norm_groups: groups of the U-Net's GroupNorm, which the file does not record.
+        overwrite: replace ``out`` if it is a model folder.
 
     Returns:
         ``out``.
 
     Raises:
-        ModelError: not such a checkpoint, sizes that do not fit, or ``out`` cannot be made.
+        ModelError: the file is not such a checkpoint, its sizes do not fit together, or ``out``
+            exists or cannot be written.
     """
     _check_target(out, overwrite)
-    tensors, which = read_paper_checkpoint(source, weights)
+    tensors, description = read_paper_checkpoint(source, weights)
     config = paper_config(source, tensors, norm_groups)
-    # On the meta device the network takes no memory: it only says what fits.
+    # On the meta device the network only has shapes; load_state_dict then assigns the tensors.
     with torch.device("meta"):
         network = paper_network(config)
     _check(network, tensors, source)
@@ -108,28 +124,37 @@ def import_checkpoint(
     try:
         with atomic_folder(out) as folder:
             (folder / CONFIG).write_text(to_toml(config), encoding="utf-8")
-            (folder / CARD).write_text(_card(source.name, which, config, network), encoding="utf-8")
+            card = _card(source.name, description, config, network)
+            (folder / CARD).write_text(card, encoding="utf-8")
             save_weights(network, folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"cannot write the model folder {out}: {error}") from error
+    logger.debug("imported %s (weights: %s) to %s", source, description, out)
     return out
 
 
 def _check_target(out: Path, overwrite: bool) -> None:
-    """Refuse a folder that is there, or that holds more than a model and so is not ours to drop."""
+    """Raise a ModelError unless ``out`` is free, or is a model folder that may be replaced."""
     if not os.path.lexists(out):
         return
     if not overwrite:
-        raise ModelError(f"{out} exists; choose another folder, or overwrite it")
+        raise ModelError(f"{out} exists; overwrite=True replaces it")
     if not out.is_dir():
-        raise ModelError(f"{out} is not a folder, and is left alone")
+        raise ModelError(f"{out} is not a folder and is never replaced; choose another path")
     others = sorted({entry.name for entry in out.iterdir()} - {CONFIG, WEIGHTS, CARD})
     if others:
-        raise ModelError(f"{out} holds more than a model ({others[0]}), and is left alone")
+        raise ModelError(f"{out} holds more than a model ({others[0]}) and is never replaced")
 
 
-def _card(source: str, which: str, config: ModelConfig, network: nn.Module) -> str:
-    """The card of an imported model: what is known of it, and what is not."""
+def _card(source: str, description: str, config: ModelConfig, network: nn.Module) -> str:
+    """Write the card of an imported model, from its sizes.
+
+    Args:
+        source: name of the checkpoint file.
+        description: which of the file's weights these are.
+        config: configuration of the model.
+        network: its networks, whose parameters are counted.
+    """
     encoder, operator, denoiser = config.encoder, config.operator, config.denoiser
     count = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     lines = [
@@ -137,25 +162,25 @@ def _card(source: str, which: str, config: ModelConfig, network: nn.Module) -> s
         "",
         "A public NeurOp-Diff checkpoint (arXiv 2501.09054), converted; nothing was trained here.",
         "",
-        f"- Weights: {which}.",
+        f"- Weights: {description}.",
         f"- Size: {count:.1f} million parameters.",
         f"- Encoder: {encoder.name}, {encoder.channels} channels, {encoder.blocks} blocks.",
         f"- Operator: width {operator.width}, {operator.heads} heads.",
     ]
     if denoiser is None:
-        lines.append("- Denoiser: none. The file holds the prior alone: no detail can be drawn.")
+        lines.append("- Denoiser: none. The file holds the prior alone, which draws no detail.")
     else:
         levels = ", ".join(map(str, denoiser.multipliers))
         attending = ", ".join(map(str, denoiser.attention_levels)) or "none"
         lines.append(
             f"- Denoiser: {denoiser.channels} channels, multipliers {levels}, attention at levels "
-            f"{attending}, {denoiser.norm_groups} norm groups (as told, not read from the file)."
+            f"{attending}, {denoiser.norm_groups} norm groups (given by the user, not in the file)."
         )
     lines += [
         "- Bands: RGB, 8 bits mapped to [-1, 1].",
-        "- Scales trained: above 1 to 8, by antialiased bicubic (so the paper; no file tells).",
-        "- Data, licence, ground sampling distance: ask whoever published the file.",
+        "- Scales trained: above 1 to 8, antialiased bicubic (from the paper, not from the file).",
+        "- Training data, licence, ground sampling distance: ask the publisher of the file.",
         "- Scores: not measured.",
-        "- Limits: it takes statistics over each whole tile, so tiles may disagree at their lines.",
+        "- Limits: the network takes statistics over a cell, so seams between cells may show.",
     ]
     return "\n".join(lines) + "\n"

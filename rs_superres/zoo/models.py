@@ -1,12 +1,15 @@
-"""The models: those that ship in the package, by name, and any other by the path of its folder.
+"""Find and load models: shipped ones by name, others by the path of their folder.
 
-Listing and finding read small text files. Only :func:`load` needs torch, whose import takes
-seconds, so it is imported there.
+A model is a folder with ``config.toml``, ``weights.safetensors`` and ``card.md``. Only :func:`load`
+needs torch. It imports torch itself, because that takes seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,40 +22,42 @@ if TYPE_CHECKING:
     from rs_superres.nets.build import NeurOpDiff, SceneNetwork
     from rs_superres.nets.prior import PaperPrior
 
+logger = logging.getLogger(__name__)
+
 DEFAULT = "aerial"
-"""The model that is used when none is named."""
+"""Name of the model that is used by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model, ready to run."""
+    """A loaded model, ready to run."""
 
     name: str
-    """Its name in the package, or that of its folder."""
+    """Name of the model's folder; for a shipped model, the name to load it by."""
     path: Path
-    """Its folder."""
+    """Folder of the model."""
     config: ModelConfig
-    """What its ``config.toml`` says."""
+    """Content of ``config.toml``."""
     network: SceneNetwork | NeurOpDiff | PaperPrior
-    """In evaluation mode, without gradients."""
+    """The networks, in evaluation mode and without gradients."""
     checksum: str
     """SHA-256 of ``weights.safetensors``, hexadecimal."""
 
 
 def names() -> list[str]:
-    """The shipped models, sorted."""
+    """Return the names of the shipped models, sorted."""
     folders = resources.files("rs_superres.models").iterdir()
     return sorted(folder.name for folder in folders if (folder / "config.toml").is_file())
 
 
 def find(model: str) -> Path:
-    """The folder of a model.
+    """Return the folder of a model.
 
     Args:
-        model: a shipped name, or the path of a model folder.
+        model: name of a shipped model, or path of a model folder.
 
     Raises:
-        UnknownModelError: neither.
+        UnknownModelError: there is no such model.
     """
     shipped = names()
     if model in shipped:
@@ -66,57 +71,63 @@ def find(model: str) -> Path:
 
 
 def config_of(model: str) -> ModelConfig:
-    """What a model's ``config.toml`` says.
+    """Read a model's ``config.toml``.
 
     Raises:
-        UnknownModelError: no such model.
-        ModelError: it cannot be used.
+        UnknownModelError: there is no such model.
+        ModelError: the file cannot be read or is not a valid configuration.
     """
     return read_config(find(model) / "config.toml")
 
 
 def card(model: str) -> str:
-    """The text that says what a model was made from and what it is good for.
+    """Read a model's card: Markdown about its training data, its uses and its limits.
 
     Raises:
-        UnknownModelError: no such model.
-        ModelError: it has no card.
+        UnknownModelError: there is no such model.
+        ModelError: ``card.md`` cannot be read.
     """
     path = find(model) / "card.md"
-    try:
+    with _reading(path):
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from error
 
 
 def checksum(model: str) -> str:
-    """SHA-256 of a model's weights, hexadecimal.
+    """Compute the SHA-256 of a model's weights, hexadecimal.
 
     Raises:
-        UnknownModelError: no such model.
-        ModelError: it has no weights.
+        UnknownModelError: there is no such model.
+        ModelError: ``weights.safetensors`` cannot be read.
     """
     path = find(model) / "weights.safetensors"
+    with _reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn failures to read a model's file into a :class:`ModelError` that names the file."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        yield
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from error
 
 
 def load(model: str, device: str = "cpu") -> Model:
     """Build a model's network and read its weights.
 
     Args:
-        model: a shipped name, or the path of a model folder.
-        device: where torch shall keep it.
+        model: name of a shipped model, or path of a model folder.
+        device: torch device of the network, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        UnknownModelError: no such model.
-        ModelError: its config or its weights cannot be used.
+        UnknownModelError: there is no such model.
+        ModelError: its configuration or its weights cannot be used.
     """
-    # Not at the top: torch takes seconds, and the list of models does not need it.
-    from rs_superres.nets.build import lay_out, paper_network, scene_network  # noqa: PLC0415
+    # Importing torch takes seconds, and listing models does not need it.
+    from rs_superres.nets.build import paper_network, scene_network, to_channels_last  # noqa: PLC0415
     from rs_superres.zoo.checkpoint import load_weights  # noqa: PLC0415
 
     path = find(model)
@@ -128,7 +139,8 @@ def load(model: str, device: str = "cpu") -> Model:
         raise ModelError(f"{path / 'config.toml'}: no network has these sizes: {error}") from error
     load_weights(network, path / "weights.safetensors")
     network.eval().requires_grad_(False).to(device)
-    lay_out(network)
+    to_channels_last(network)
+    logger.debug("loaded model %s from %s to %s", path.resolve().name, path, device)
     return Model(
         name=path.resolve().name,
         path=path,

@@ -1,7 +1,12 @@
-"""The checkpoint file of the paper's release: its tensors, their names and what their shapes tell.
+"""Read checkpoints of NeurOp-Diff's public code (arXiv 2501.09054).
 
-Spec section 4. The file is a pickle from a stranger: it is read with ``weights_only=True``, which
-builds tensors and containers and calls nothing else, and each tensor is checked before its use.
+Such a file is written by ``torch.save``. It holds a list of 5: model state, optimizer state, epoch,
+step and the averaged (EMA) weights; or, for the prior alone, a dict with the key ``model``. This
+module translates the names of its tensors to those of our networks, and derives the model's
+configuration from their shapes.
+
+The file is a pickle from an unknown source. It is read with ``weights_only=True``, which only
+builds tensors and containers, and each tensor is checked before use.
 """
 
 from __future__ import annotations
@@ -46,7 +51,8 @@ PRIOR_NAMES = (
     (r"fc1", r"operator.hidden"),
     (r"fc2", r"operator.output"),
 )
-"""Theirs and ours, for the names of the prior less ``srno.`` and less ``.weight`` or ``.bias``."""
+"""Patterns of the paper's names for layers of the prior, and our names for them. The names are
+without ``srno.`` and without ``.weight`` or ``.bias``."""
 
 UNET_NAMES = (
     (r"noise_level_mlp\.1", r"embedding.first"),
@@ -55,7 +61,8 @@ UNET_NAMES = (
     (r"final_conv\.block\.0", r"head.norm"),
     (r"final_conv\.block\.3", r"head.conv"),
 )
-"""The same for the names of the U-Net's ends, less ``Unet.``."""
+"""Patterns of the paper's names for the first and last layers of the U-Net, without ``Unet.``, and
+our names for them."""
 
 LAYER_NAMES = {
     "res_block.noise_func.noise_func.0": "shift",
@@ -69,44 +76,46 @@ LAYER_NAMES = {
     "attn.out": "attention.out",
     "conv": "conv",
 }
-"""The same within one block or sampling of the U-Net."""
+"""The paper's names for layers within a block, downsampling or upsampling of the U-Net, and our
+names for them."""
 
 UNUSED = re.compile(r"(srno\.)?encoder\.(sub|add)_mean\.(weight|bias)")
-"""Stand in the file of an EDSR; its forward pass skips them."""
+"""Layers of EDSR that are in the file, but that its forward pass does not use."""
 
 
 def read_paper_checkpoint(
     path: Path, weights: Literal["ema", "raw"]
 ) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a public checkpoint under our names.
+    """Read the tensors of a paper checkpoint under our names, without executing code in it.
 
     Args:
-        path: a list of 5, or a dict whose key ``model`` holds the prior alone.
-        weights: which of the two sets a list holds; the prior alone has one.
+        path: the ``.pth`` file.
+        weights: the averaged (``ema``) or the ``raw`` weights. A file with the prior alone has
+            only one set.
 
     Returns:
-        The tensors, float32 on the CPU, as :func:`rs_superres.nets.build.paper_network` names
-        them; and the set that they are, in words.
+        The tensors, float32 on the CPU, with the names of
+        :func:`rs_superres.nets.build.paper_network`; and a description of the set for the card.
 
     Raises:
-        ModelError: not such a file, or a damaged one. Nothing in it is executed.
+        ModelError: the file is not such a checkpoint, or is damaged.
     """
-    match _unpickled(path):
-        case [dict() as raw, _, _, _, dict() as shadow]:
+    match _unpickle(path):
+        case [dict() as raw, _, _, _, dict() as averaged]:
             if weights == "raw":
-                return _renamed(path, raw), "raw"
-            # The shadow holds trainable parameters alone: the rest comes from the model's state.
-            return _renamed(path, {**raw, **shadow}), "EMA"
+                return _rename(path, raw), "raw"
+            # The averaged weights are trainable parameters only; the rest is in the model state.
+            return _rename(path, {**raw, **averaged}), "EMA"
         case {"model": dict() as prior}:
-            return _renamed(path, prior), "the only ones in the file"
+            return _rename(path, prior), "the only ones in the file"
     raise ModelError(
         f"{path}: not a NeurOp-Diff checkpoint: expected a list of 5 (model, optimizer, epoch, "
         "step, EMA), or a dict with the key 'model'"
     )
 
 
-def _unpickled(path: Path) -> Any:
-    """What a file of ``torch.save`` holds, tensors and containers only."""
+def _unpickle(path: Path) -> Any:
+    """Load a file of ``torch.save`` that holds only tensors and containers."""
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
@@ -117,77 +126,80 @@ def _unpickled(path: Path) -> Any:
         with file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
-    # A broken pickle raises whatever its bytes lead to, and torch's own texts advise to load the
-    # file with weights_only=False, which is the one thing not to do with it.
+    # A broken pickle can raise any exception. torch's own messages advise weights_only=False, which
+    # would execute code in the file.
     except Exception as error:
         code = re.search(r"GLOBAL (\S+)", str(error))
         if code:
-            message = f"holds more than tensors: it asks to run {code[1]}; nothing was executed"
+            message = f"holds code ({code[1]}), expected tensors only; nothing was executed"
         else:
             message = "not a checkpoint, or a damaged or truncated one"
         raise ModelError(f"{path}: {message}") from error
 
 
-def _renamed(path: Path, state: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """A state dict under our names.
+def _rename(path: Path, state: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """Return a state dict under our names.
 
     Raises:
-        ModelError: an unknown name, or a value that is no usable tensor.
+        ModelError: a name is unknown, or a value is not a usable tensor.
     """
-    whole = any(str(name).startswith("Unet.") for name in state)
+    has_unet = any(str(name).startswith("Unet.") for name in state)
     tensors: dict[str, Tensor] = {}
     for name, value in state.items():
         if UNUSED.fullmatch(str(name)):
             continue
         ours = _our_name(str(name))
-        if ours and whole and not ours.startswith("unet."):
+        if ours and has_unet and not ours.startswith("unet."):
             ours = f"prior.{ours}"
         if ours is None or ours in tensors:
-            raise ModelError(f"{path}: tensor {name!r} is none of a NeurOp-Diff checkpoint")
+            raise ModelError(f"{path}: tensor {name!r} does not belong to a NeurOp-Diff checkpoint")
         if not _usable(value):
             raise ModelError(f"{path}: {name!r} is not a dense tensor of real numbers")
-        # Ours are linear maps of a query, theirs 1x1 convolutions.
+        # The paper's operator uses 1x1 convolutions where ours uses linear layers.
         linear = "operator." in ours and value.shape[2:] == (1, 1)
         tensors[ours] = (value.flatten(1) if linear else value).float()
     return tensors
 
 
 def _our_name(name: str) -> str | None:
-    """The name of one tensor in our networks; None where it has none."""
+    """Return the name of a tensor in our networks; None if it is unknown."""
     stem, _, leaf = name.rpartition(".")
     if leaf not in ("weight", "bias"):
         return None
     if stem.startswith("Unet."):
         layer = _unet_layer(stem.removeprefix("Unet."))
         return layer and f"unet.{layer}.{leaf}"
-    layer = _translated(stem.removeprefix("srno."), PRIOR_NAMES)
+    layer = _translate(stem.removeprefix("srno."), PRIOR_NAMES)
     return layer and f"{layer}.{leaf}"
 
 
 def _unet_layer(stem: str) -> str | None:
-    """Our name of a layer of the U-Net."""
-    end = _translated(stem, UNET_NAMES)
+    """Return our name of a layer of the U-Net; None if it is unknown."""
+    end = _translate(stem, UNET_NAMES)
     match = re.fullmatch(r"(downs|mid|ups)\.(\d+)\.(.+)", stem)
     if end or not match or match[3] not in LAYER_NAMES:
         return end
     side, number = match[1], int(match[2])
     if side == "downs":
-        number -= 1  # theirs counts the stem, which ours keeps apart
-    place = {"downs": "down", "mid": "middle", "ups": "up"}[side]
-    return f"{place}.{number}.{LAYER_NAMES[match[3]]}"
+        number -= 1  # the paper counts the stem as layer 0
+    part = {"downs": "down", "mid": "middle", "ups": "up"}[side]
+    return f"{part}.{number}.{LAYER_NAMES[match[3]]}"
 
 
-def _translated(stem: str, names: tuple[tuple[str, str], ...]) -> str | None:
-    """``stem`` by the first pattern that it matches as a whole."""
-    for theirs, ours in names:
-        match = re.fullmatch(theirs, stem)
+def _translate(stem: str, names: tuple[tuple[str, str], ...]) -> str | None:
+    """Translate a name by the first pattern that matches all of it; None if none does."""
+    for pattern, replacement in names:
+        match = re.fullmatch(pattern, stem)
         if match:
-            return match.expand(ours)
+            return match.expand(replacement)
     return None
 
 
 def _usable(value: Any) -> bool:
-    """Whether a value is a plain tensor that really has as many numbers as its shape says."""
+    """Return whether a value is a dense, non-empty tensor of floats on the CPU.
+
+    An expanded tensor is not: its shape can claim more numbers than the file holds.
+    """
     return (
         isinstance(value, Tensor)
         and value.device.type == "cpu"
@@ -199,19 +211,20 @@ def _usable(value: Any) -> bool:
 
 
 def paper_config(path: Path, tensors: Mapping[str, Tensor], norm_groups: int) -> ModelConfig:
-    """The configuration that a checkpoint's shapes tell.
+    """Derive a model's configuration from the shapes of its tensors.
 
     Args:
-        path: of the file, for messages.
-        tensors: under our names.
-        norm_groups: groups of the U-Net's GroupNorm, the one size that no shape tells.
+        path: the checkpoint file, for messages.
+        tensors: the tensors under our names.
+        norm_groups: groups of the U-Net's GroupNorm, the only size that no shape reveals.
 
     Raises:
-        ModelError: a tensor that gives a size is missing, or the groups do not divide the channels.
+        ModelError: a tensor that determines a size is missing, or the groups do not divide the
+            channels.
     """
-    whole = any(name.startswith("unet.") for name in tensors)
-    prior = _part(tensors, "prior.") if whole else tensors
-    denoiser = _unet(path, _part(tensors, "unet."), norm_groups) if whole else None
+    has_unet = any(name.startswith("unet.") for name in tensors)
+    prior = _subset(tensors, "prior.") if has_unet else tensors
+    denoiser = _unet_config(path, _subset(tensors, "unet."), norm_groups) if has_unet else None
     lift = _shape(path, prior, "operator.lift.weight", 2)
     heads = _shape(path, prior, "operator.attention.0.key_norm.weight", 3)
     hidden = _shape(path, prior, "operator.hidden.weight", 2)
@@ -219,17 +232,17 @@ def paper_config(path: Path, tensors: Mapping[str, Tensor], norm_groups: int) ->
         raise ModelError(f"{path}: {heads[0]} heads do not divide the width {lift[0]}")
     return ModelConfig(
         kind="paper",
-        encoder=_encoder(path, _part(prior, "encoder.")),
+        encoder=_encoder_config(path, _subset(prior, "encoder.")),
         operator=OperatorConfig(width=lift[0], heads=heads[0], hidden=hidden[0]),
         denoiser=denoiser,
-        sampler=SamplerConfig(steps=20 if whole else 0, method="dpm-solver"),
-        tiles=TileConfig(size=192, margin=32),  # with its margins, the paper's crop of 256
+        sampler=SamplerConfig(steps=20 if has_unet else 0, method="dpm-solver"),
+        tiles=TileConfig(size=192, margin=32),  # 192 + 2 x 32 = 256, the paper's crop
         trained=TrainedConfig(scales=(1.0, 8.0), degradation="bicubic"),
     )
 
 
-def _encoder(path: Path, tensors: Mapping[str, Tensor]) -> EncoderConfig:
-    """The encoder by the tensors that only it has."""
+def _encoder_config(path: Path, tensors: Mapping[str, Tensor]) -> EncoderConfig:
+    """Derive the encoder: RDN if it has RDN's shallow layer, EDSR otherwise."""
     blocks = _count(tensors, r"blocks\.(\d+)\..*")
     if "shallow.weight" in tensors:
         growth = _shape(path, tensors, "blocks.0.layers.0.weight", 4)
@@ -239,14 +252,14 @@ def _encoder(path: Path, tensors: Mapping[str, Tensor]) -> EncoderConfig:
             name="rdn", channels=channels, blocks=blocks, layers=layers, growth=growth[0]
         )
     channels = _shape(path, tensors, "head.weight", 4)[0]
-    # No shape tells the factor on EDSR's residual branches; it goes with these sizes.
+    # No shape reveals the factor on EDSR's residual branches; 0.1 belongs to these sizes.
     if (blocks, channels) == (32, 256):
         return EncoderConfig(name="edsr", channels=channels, blocks=blocks, residual_scale=0.1)
     return EncoderConfig(name="edsr-baseline", channels=channels, blocks=blocks)
 
 
-def _unet(path: Path, tensors: Mapping[str, Tensor], norm_groups: int) -> UNetConfig:
-    """The U-Net: its way down, layer by layer, gives the levels and which of them attend."""
+def _unet_config(path: Path, tensors: Mapping[str, Tensor], norm_groups: int) -> UNetConfig:
+    """Derive the U-Net's levels, and which of them attend, from the layers of its way down."""
     channels = _shape(path, tensors, "stem.weight", 4)[0]
     widths, attending, blocks = [0], set(), 0
     for i in range(_count(tensors, r"down\.(\d+)\..*")):
@@ -273,19 +286,23 @@ def _unet(path: Path, tensors: Mapping[str, Tensor], norm_groups: int) -> UNetCo
     )
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors under a prefix, without it."""
+def _subset(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names start with a prefix, named without it."""
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
-    """How many different numbers the names that match have."""
+    """Count the different numbers that a pattern's group matches in the names."""
     matches = (re.fullmatch(pattern, name) for name in tensors)
     return len({match[1] for match in matches if match})
 
 
 def _shape(path: Path, tensors: Mapping[str, Tensor], name: str, rank: int) -> tuple[int, ...]:
-    """The shape of a tensor that gives a size."""
+    """Return the shape of a tensor that determines a size.
+
+    Raises:
+        ModelError: the tensor is missing, or does not have ``rank`` dimensions.
+    """
     if name not in tensors:
         raise ModelError(f"{path}: not a NeurOp-Diff checkpoint: it lacks {name} (our name)")
     shape = tuple(tensors[name].shape)

@@ -1,4 +1,4 @@
-"""Small priors and images, random throughout."""
+"""Small random priors and images for the tests of the networks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SCALES = (1.0, 2.0, 4.0, 8.0)
 
 
 def random_prior(seed: int, *, channels: int = 6, width: int = 16) -> ScenePrior:
-    """A small prior whose weights and contexts are all random."""
+    """Build a small prior with random weights and contexts."""
     generator = torch.Generator().manual_seed(seed)
     operator = NeuralOperator(features=channels, width=width, heads=4, hidden=12)
     prior = ScenePrior(Edsr(channels, blocks=2), operator, SCALES)
     with torch.no_grad():
         for tensor in prior.parameters():
-            spread = 1 / np.sqrt(max(tensor[0].numel(), 4))
-            tensor.copy_(spread * torch.randn(tensor.shape, generator=generator))
+            std = 1 / np.sqrt(max(tensor[0].numel(), 4))
+            tensor.copy_(std * torch.randn(tensor.shape, generator=generator))
         prior.contexts.copy_(torch.randn(prior.contexts.shape, generator=generator))
     return prior.eval().requires_grad_(False)
 

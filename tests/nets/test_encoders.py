@@ -1,4 +1,4 @@
-"""Encoders: how far they see, and the same without padding."""
+"""Tests of the encoders: their radius, and their evaluation without padding."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from rs_superres.nets.encoders import Edsr, Rdn, interior
+from rs_superres.nets.encoders import Edsr, Encoder, Rdn, valid_features
 from tests.nets.priors import random_image
 
-Encoder = Edsr | Rdn
-
-# Wide enough that no ReLU closes the one way to the farthest pixel.
+# With 8 channels, some path of open ReLUs leads to the farthest pixel.
 ENCODERS: dict[str, Callable[[], Encoder]] = {
     "edsr": lambda: Edsr(8, blocks=3),
-    "edsr, branches scaled": lambda: Edsr(8, blocks=3, residual_scale=0.1),
+    "edsr with scaled branches": lambda: Edsr(8, blocks=3, residual_scale=0.1),
     "rdn": lambda: Rdn(8, blocks=2, layers=3, growth=8),
 }
 
@@ -26,22 +24,22 @@ def encoder(request: pytest.FixtureRequest) -> Encoder:
     return ENCODERS[request.param]()
 
 
-def test_the_radius_is_how_far_it_sees(encoder: Encoder) -> None:
+def test_features_depend_on_the_pixels_within_the_radius(encoder: Encoder) -> None:
     encoder.double()
     image = random_image(8, 1, 3, 41, 41).double().requires_grad_()
     [gradient] = torch.autograd.grad(encoder(image)[:, :, 20, 20].sum(), image)
-    reached = gradient.abs().sum((0, 1, 2)).nonzero().flatten()
-    assert (int(reached.min()), int(reached.max())) == (20 - encoder.radius, 20 + encoder.radius)
+    columns = gradient.abs().sum((0, 1, 2)).nonzero().flatten()
+    assert (int(columns.min()), int(columns.max())) == (20 - encoder.radius, 20 + encoder.radius)
 
 
 @pytest.mark.parametrize("strip", [448, 2])
-def test_interior_is_the_encoder_without_its_border(
+def test_valid_features_are_the_features_without_their_border(
     encoder: Encoder, strip: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rs_superres.nets.encoders.STRIP", strip)
     r = encoder.radius
     image = random_image(1, 2, 3, 2 * r + 5, 2 * r + 9)
     with torch.no_grad():
-        plain = encoder(image)[:, :, r:-r, r:-r]
-        assert plain.std() > 1e-3
-        torch.testing.assert_close(interior(encoder, image), plain, rtol=0, atol=1e-5)
+        expected = encoder(image)[:, :, r:-r, r:-r]
+        assert expected.std() > 1e-3
+        torch.testing.assert_close(valid_features(encoder, image), expected, rtol=0, atol=1e-5)

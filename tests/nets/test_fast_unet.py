@@ -1,4 +1,4 @@
-"""U-Nets that sample faster are the same function of the same parameters."""
+"""Faster U-Nets compute the same function with the same parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests import models
 from tests.nets.priors import random_image
 
 
-def test_a_lean_network_is_the_same() -> None:
+def test_fast_unet_gives_the_same_result() -> None:
     for kind in ("scene", "paper"):
         torch.manual_seed(2)
         if kind == "scene":
@@ -23,22 +23,21 @@ def test_a_lean_network_is_the_same() -> None:
             assert isinstance(paper, NeurOpDiff)
             unet = paper.unet
         x, prior = random_image(4, 2, 1, 3, 16, 24)
-        told = torch.full((1, 2 if kind == "scene" else 1), 0.3)
+        conditions = torch.full((1, 2 if kind == "scene" else 1), 0.3)
         with torch.inference_mode():
-            before = unet(x, prior, told)
-            assert before.std() > 1e-3
-            torch.testing.assert_close(
-                with_fast_unet(unet)(x, prior, told), before, rtol=0, atol=1e-5
-            )
-            assert torch.equal(unet(x, prior, told), before)  # the plain one stays as it was
+            expected = unet(x, prior, conditions)
+            assert expected.std() > 1e-3
+            fast = with_fast_unet(unet)(x, prior, conditions)
+            torch.testing.assert_close(fast, expected, rtol=0, atol=1e-5)
+            assert torch.equal(unet(x, prior, conditions), expected)  # the copy changed nothing
 
 
 def shared_storage(a: torch.nn.Module, b: torch.nn.Module) -> set[int]:
     return {p.data_ptr() for p in a.parameters()} & {p.data_ptr() for p in b.parameters()}
 
 
-def test_a_lean_network_shares_its_parameters() -> None:
+def test_fast_unet_shares_all_parameters() -> None:
     network = paper_network(models.config("paper"))
-    made = with_fast_unet(network)
-    kept = len(list(made.parameters()))
-    assert len(shared_storage(network, made)) == kept > 20
+    fast = with_fast_unet(network)
+    count = len(list(fast.parameters()))
+    assert len(shared_storage(network, fast)) == count > 20

@@ -1,4 +1,4 @@
-"""The folded operator is the operator."""
+"""The folded operator equals the operator that it was folded from."""
 
 from __future__ import annotations
 
@@ -20,60 +20,61 @@ from tests.nets.priors import positions, random_image, random_prior
     steps=st.tuples(st.floats(0.1, 1), st.floats(0.1, 1)),
     counts=st.tuples(st.integers(1, 9), st.integers(1, 9)),
 )
-def test_folded_is_the_definition(
+def test_folded_operator_follows_the_definition(
     seed: int, scale: float, steps: tuple[float, float], counts: tuple[int, int]
 ) -> None:
     prior = random_prior(seed)
     image = random_image(seed, 2, 3, 26, 28)
     rows = scene_samples(positions(8.3, steps[0], counts[0]))
     columns = scene_samples(positions(9.05, steps[1], counts[1]))
-    cell = 2 * torch.tensor(steps)
-    by_grid = prior.grid(image, rows, columns, prior.folded(scale, cell))
-    residual = prior.residual(image, rows, columns, cell, prior.contexts_at(scale))
+    pixel_size = 2 * torch.tensor(steps)
+    folded = prior.grid(image, rows, columns, prior.folded(scale, pixel_size))
+    residual = prior.residual(image, rows, columns, pixel_size, prior.contexts_at(scale))
     assert residual.std() > 1e-3 or residual.numel() < 10
-    torch.testing.assert_close(by_grid, cubic(image, rows, columns) + residual, rtol=0, atol=1e-4)
+    torch.testing.assert_close(folded, cubic(image, rows, columns) + residual, rtol=0, atol=1e-4)
 
 
-def test_folded_in_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunk_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     prior, image = random_prior(1), random_image(1, 1, 3, 26, 26)
     rows = scene_samples(positions(8.0, 0.5, 11))
     columns = scene_samples(positions(8.0, 0.25, 13))
     folded = prior.folded(3.0, torch.tensor((1.0, 0.5)))
-    whole = prior.grid(image, rows, columns, folded)
+    expected = prior.grid(image, rows, columns, folded)
     for chunk in (1, 200, 700):
         monkeypatch.setattr("rs_superres.nets.folded.CHUNK", chunk)
-        torch.testing.assert_close(prior.grid(image, rows, columns, folded), whole)
+        torch.testing.assert_close(prior.grid(image, rows, columns, folded), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("queries", [1, 40, 1 << 18])
-def test_few_large_kernels_are_many_small_ones(
+def test_ranges_give_the_same_result_as_strips(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, queries: int
 ) -> None:
-    """What a GPU is given, on the CPU: queries that skip cells, and several in one."""
+    """Run the code for GPUs on the CPU. Rows share feature pixels, columns skip some."""
     prior, image = random_prior(2), random_image(2, 2, 3, 26, 30)
     rows = scene_samples(positions(8.3, 0.45, 17))
     columns = scene_samples(positions(9.05, 1.7, 7))
-    cell = torch.tensor((0.9, 3.4))
-    folded = prior.folded(2.0, cell).to(dtype)
-    small = prior.grid(image, rows, columns, folded)
-    plain = prior.residual(image, rows, columns, cell, prior.contexts_at(2.0))
+    pixel_size = torch.tensor((0.9, 3.4))
+    folded = prior.folded(2.0, pixel_size).to(dtype)
+    in_strips = prior.grid(image, rows, columns, folded)
+    residual = prior.residual(image, rows, columns, pixel_size, prior.contexts_at(2.0))
     monkeypatch.setattr("rs_superres.nets.folded.QUERIES", queries)
-    monkeypatch.setattr(FoldedLayers, "in_strips", FoldedLayers.in_ranges)
-    large = prior.grid(image, rows, columns, folded)
-    near = 1e-4 if dtype == torch.float32 else 0.02 * float(plain.abs().max())
-    torch.testing.assert_close(large, small, rtol=0, atol=near)
-    torch.testing.assert_close(large, cubic(image, rows, columns) + plain, rtol=0, atol=near)
+    monkeypatch.setattr(FoldedLayers, "visit_strips", FoldedLayers.visit_ranges)
+    in_ranges = prior.grid(image, rows, columns, folded)
+    atol = 1e-4 if dtype == torch.float32 else 0.02 * float(residual.abs().max())
+    torch.testing.assert_close(in_ranges, in_strips, rtol=0, atol=atol)
+    expected = cubic(image, rows, columns) + residual
+    torch.testing.assert_close(in_ranges, expected, rtol=0, atol=atol)
 
 
-def test_contexts_by_few_large_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contexts_from_ranges_equal_those_from_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = random_prior(3).operator
     features = random_image(3, 9, 11, 6)
     rows = scene_samples(positions(0.2, 0.4, 19))
     columns = scene_samples(positions(1.1, 0.3, 23))
-    asked = operator, features, rows, columns, torch.tensor((0.8, 0.6))
-    small = contexts_of(*asked)
+    arguments = operator, features, rows, columns, torch.tensor((0.8, 0.6))
+    from_strips = contexts_of(*arguments)
     monkeypatch.setattr("rs_superres.nets.folded.QUERIES", 100)
-    monkeypatch.setattr(FoldedLayers, "in_strips", FoldedLayers.in_ranges)
-    for one, other in zip(contexts_of(*asked), small, strict=True):
-        torch.testing.assert_close(one, other)
+    monkeypatch.setattr(FoldedLayers, "visit_strips", FoldedLayers.visit_ranges)
+    for context, expected in zip(contexts_of(*arguments), from_strips, strict=True):
+        torch.testing.assert_close(context, expected)

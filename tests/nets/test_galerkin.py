@@ -1,4 +1,4 @@
-"""The parts of the operator: contexts, heads, and the paper's samples."""
+"""Tests of the neural operator's parts: contexts, normalisation, samples and lifting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rs_superres.nets.prior import scene_samples
 from tests.nets.priors import positions, random_image
 
 
-def test_context_comes_from_the_queries() -> None:
+def test_context_defaults_to_that_of_the_queries() -> None:
     torch.manual_seed(6)
     block, x = GalerkinBlock(16, 4), torch.randn(2, 30, 16)
     torch.testing.assert_close(block(x, block.context(x)), block(x))
@@ -19,13 +19,13 @@ def test_context_comes_from_the_queries() -> None:
     torch.testing.assert_close(block.finish(x[:1], attended), block(x)[:1])
 
 
-def test_head_norm_is_unbiased() -> None:
+def test_head_norm_divides_by_the_unbiased_std() -> None:
     x = random_image(7, 1, 2, 5, 8)
     expected = (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-5)
     torch.testing.assert_close(HeadNorm(2, 8)(x), expected)
 
 
-def test_paper_samples_stay_inside() -> None:
+def test_paper_samples_stay_within_the_features() -> None:
     samples = paper_samples(13, 5)
     assert samples.index.min() == 0
     assert samples.index.max() == 4
@@ -39,8 +39,8 @@ def test_width_must_be_a_multiple_of_heads() -> None:
 
 
 @pytest.mark.parametrize("paper", [True, False])
-def test_lifting_first_is_lifting(paper: bool) -> None:
-    """At inner queries, and where the paper's are held at the image's border."""
+def test_lifting_by_products_equals_the_definition(paper: bool) -> None:
+    """The paper's samples include queries that are clamped at the image's border."""
     torch.manual_seed(3)
     operator = NeuralOperator(features=6, width=16, heads=4, hidden=8).double()
     features = random_image(4, 2, 6, 9, 7).double()
@@ -49,7 +49,7 @@ def test_lifting_first_is_lifting(paper: bool) -> None:
         if paper
         else (scene_samples(positions(1.0, 0.31, 20)), scene_samples(positions(0.5, 0.23, 18)))
     )
-    cell = torch.tensor((0.7, 0.9))
-    lifted = operator.lifted(features, rows, columns, cell)
-    first = operator.lifted_first(features, rows, columns, cell)
-    torch.testing.assert_close(first, lifted, rtol=0, atol=1e-6)
+    pixel_size = torch.tensor((0.7, 0.9))
+    expected = operator.lifted(features, rows, columns, pixel_size)
+    lifted = operator.lifted_by_products(features, rows, columns, pixel_size)
+    torch.testing.assert_close(lifted, expected, rtol=0, atol=1e-6)

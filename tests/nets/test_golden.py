@@ -1,4 +1,4 @@
-"""The networks against the public implementation, through the import of its checkpoint."""
+"""Compare the networks with results of the public implementation, from an imported checkpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def golden(official: Path) -> dict[str, Tensor]:
         return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
 
-def imported(official: Path, out: Path, weights: Literal["ema", "raw"]) -> NeurOpDiff:
+def import_network(official: Path, out: Path, weights: Literal["ema", "raw"]) -> NeurOpDiff:
     import_checkpoint(official / "small.pth", out, weights=weights, norm_groups=4)
     network = zoo.load(str(out)).network
     assert isinstance(network, NeurOpDiff)
@@ -38,31 +38,31 @@ def imported(official: Path, out: Path, weights: Literal["ema", "raw"]) -> NeurO
 
 @pytest.fixture(scope="module")
 def network(official: Path, tmp_path_factory: pytest.TempPathFactory) -> NeurOpDiff:
-    return imported(official, tmp_path_factory.mktemp("golden") / "ema", "ema")
+    return import_network(official, tmp_path_factory.mktemp("golden") / "ema", "ema")
 
 
-def test_features(network: NeurOpDiff, golden: dict[str, Tensor]) -> None:
+def test_features_match(network: NeurOpDiff, golden: dict[str, Tensor]) -> None:
     features = network.prior.encoder(golden["lr"])
     torch.testing.assert_close(features, golden["features"], rtol=0, atol=1e-4)
 
 
-def test_prior(network: NeurOpDiff, golden: dict[str, Tensor]) -> None:
+def test_prior_matches(network: NeurOpDiff, golden: dict[str, Tensor]) -> None:
     prior = network.prior(golden["lr"], (64, 96))
     torch.testing.assert_close(prior, golden["prior"], rtol=0, atol=1e-4)
 
 
-def test_noise_prediction(network: NeurOpDiff, golden: dict[str, Tensor]) -> None:
+def test_noise_prediction_matches(network: NeurOpDiff, golden: dict[str, Tensor]) -> None:
     noise = network.predict_noise(golden["noise"], golden["prior"], golden["noise_level"])
     torch.testing.assert_close(noise, golden["eps"], rtol=0, atol=1e-4)
 
 
-def test_raw_weights_are_others(official: Path, golden: dict[str, Tensor], tmp_path: Path) -> None:
-    prior = imported(official, tmp_path / "raw", "raw").prior(golden["lr"], (64, 96))
+def test_raw_weights_differ(official: Path, golden: dict[str, Tensor], tmp_path: Path) -> None:
+    prior = import_network(official, tmp_path / "raw", "raw").prior(golden["lr"], (64, 96))
     assert (prior - golden["prior"]).abs().max() > 1e-3
 
 
-def formula(name: str, shape: list[int]) -> Tensor:
-    """A parameter of ``rdn_formula``, as the fixtures' README defines it."""
+def formula_parameter(name: str, shape: list[int]) -> Tensor:
+    """Compute a parameter of ``rdn_formula`` as the fixtures' README defines it."""
     size = int(np.prod(shape))
     values = np.sin(1 + 0.7 * np.arange(size) + zlib.crc32(name.encode()) % 1000)
     if len(shape) > 1 and "kln" not in name and "vln" not in name:
@@ -72,9 +72,9 @@ def formula(name: str, shape: list[int]) -> Tensor:
     return torch.from_numpy(values.reshape(shape).astype(np.float32))
 
 
-def test_rdn_prior(official: Path, tmp_path: Path) -> None:
+def test_rdn_prior_matches(official: Path, tmp_path: Path) -> None:
     sizes = json.loads((official / "rdn_formula.json").read_text())
-    state = {name: formula(name, shape) for name, shape in sizes["parameters"]}
+    state = {name: formula_parameter(name, shape) for name, shape in sizes["parameters"]}
     torch.save({"model": state}, tmp_path / "rdn.pth")
     import_checkpoint(tmp_path / "rdn.pth", tmp_path / "rdn")
     model = zoo.load(str(tmp_path / "rdn"))

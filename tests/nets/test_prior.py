@@ -1,4 +1,4 @@
-"""The prior is local, and interpolates as it says."""
+"""Tests of the scene prior's locality and of its interpolations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rs_superres.nets.galerkin import AxisSamples
-from rs_superres.nets.prior import cubic, interpolated, linear, scene_samples
+from rs_superres.nets.prior import cubic, interpolate_scales, linear, scene_samples
 from tests.nets.priors import SCALES, positions, random_image, random_prior
 
 
@@ -21,55 +21,53 @@ def test_scene_prior_is_local(axis: int, side: int) -> None:
     samples = scene_samples(torch.tensor([20.0, 20.4, 20.9], dtype=torch.float64))
     folded = prior.folded(3.0, torch.tensor((0.5, 0.5)))
     before = prior.grid(image, samples, samples, folded)
-    # The cells within the halo of a query at 20.x are 20 - halo + 1 to 20 + halo, and one more
-    # on each side may be asked for.
+    # Queries at 20.x depend on the pixels 20 - halo + 1 to 20 + halo; allow one more on each side.
     edge = 20 - prior.halo - 1 if side < 0 else 20 + prior.halo + 1
     far = image.clone()
     far.narrow(axis, 0 if side < 0 else edge, edge + 1 if side < 0 else 40 - edge).add_(5)
     assert torch.equal(prior.grid(far, samples, samples, folded), before)
 
 
-def test_scene_prior_reaches_as_far_as_the_encoder_sees() -> None:
+def test_scene_prior_reaches_as_far_as_the_encoder() -> None:
     prior = random_prior(3)
     image = random_image(3, 1, 3, 40, 40).double().requires_grad_()
     prior.double()
     samples = scene_samples(torch.tensor([20.5], dtype=torch.float64))
-    cell = torch.tensor((0.5, 0.5))
-    residual = prior.residual(image, samples, samples, cell, prior.contexts_at(2.0))
+    pixel_size = torch.tensor((0.5, 0.5))
+    residual = prior.residual(image, samples, samples, pixel_size, prior.contexts_at(2.0))
     [gradient] = torch.autograd.grad(residual.sum(), image)
-    reached = gradient.abs().sum((0, 1, 2)).nonzero().flatten()
+    pixels = gradient.abs().sum((0, 1, 2)).nonzero().flatten()
     radius = prior.encoder.radius
-    assert (int(reached.min()), int(reached.max())) == (20 - radius, 21 + radius)
+    assert (int(pixels.min()), int(pixels.max())) == (20 - radius, 21 + radius)
 
 
-def test_tiles_of_the_prior_agree() -> None:
-    """A window with the halo gives what the whole image gives."""
+def test_prior_of_a_window_with_halo_equals_that_of_the_image() -> None:
     prior, image = random_prior(4), random_image(4, 1, 3, 60, 50)
     folded = prior.folded(2.7, torch.tensor((0.7, 0.7)))
     rows, columns = positions(20.1, 0.35, 20), positions(21.3, 0.35, 9)
-    whole = prior.grid(image, scene_samples(rows), scene_samples(columns), folded)
+    expected = prior.grid(image, scene_samples(rows), scene_samples(columns), folded)
     top, left = 20 - prior.halo, 21 - prior.halo
     bottom, right = int(rows[-1]) + prior.halo + 1, int(columns[-1]) + prior.halo + 1
     window = image[:, :, top:bottom, left:right]
     part = prior.grid(window, scene_samples(rows, top), scene_samples(columns, left), folded)
-    torch.testing.assert_close(part, whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(part, expected, rtol=0, atol=1e-5)
 
 
 def keys(distance: float) -> float:
-    """Keys 1981, eq. 15."""
+    """Evaluate the cubic convolution kernel of Keys 1981, eq. 15, with a = -1/2."""
     d = abs(distance)
     if d < 1:
         return 1.5 * d**3 - 2.5 * d**2 + 1
     return -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2 if d < 2 else 0.0
 
 
-def test_cubic_is_a_sum_over_all_cells() -> None:
+def test_cubic_equals_a_sum_over_all_pixels() -> None:
     image = random_image(5, 1, 2, 9, 11).double()
     y, x = positions(2.0, 0.37, 9), positions(1.2, 0.61, 11)
     down = torch.tensor([[keys(float(p) - i) for i in range(9)] for p in y], dtype=torch.float64)
     across = torch.tensor([[keys(float(p) - i) for i in range(11)] for p in x], dtype=torch.float64)
-    ours = cubic(image, scene_samples(y), scene_samples(x))
-    torch.testing.assert_close(ours, down @ image @ across.T, rtol=0, atol=1e-5)
+    result = cubic(image, scene_samples(y), scene_samples(x))
+    torch.testing.assert_close(result, down @ image @ across.T, rtol=0, atol=1e-5)
 
 
 def test_cubic_reproduces_quadratics() -> None:
@@ -78,24 +76,24 @@ def test_cubic_reproduces_quadratics() -> None:
     image = 0.1 * i**2 - 0.2 * i * j + 0.05 * j**2 + j - 3
     y_, x_ = y[:, None], x
     truth = 0.1 * y_**2 - 0.2 * y_ * x_ + 0.05 * x_**2 + x_ - 3
-    ours = cubic(image[None, None], scene_samples(y), scene_samples(x))
-    torch.testing.assert_close(ours[0, 0], truth, rtol=0, atol=1e-4)
+    result = cubic(image[None, None], scene_samples(y), scene_samples(x))
+    torch.testing.assert_close(result[0, 0], truth, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("scale", "value"), [(0.5, 0.0), (1.0, 0.0), (2.0, 1.0), (2**1.5, 1.5), (8.0, 3.0), (20.0, 3.0)]
 )
-def test_interpolation_is_linear_in_log_scale(scale: float, value: float) -> None:
+def test_tables_are_interpolated_linearly_in_log_scale(scale: float, value: float) -> None:
     table = torch.arange(4.0)
-    assert interpolated(table, SCALES, scale).item() == pytest.approx(value)
+    assert interpolate_scales(table, SCALES, scale).item() == pytest.approx(value)
 
 
 @pytest.mark.parametrize("interpolate", [cubic, linear])
-def test_mixed_precision_leaves_interpolation_alone(
+def test_autocast_does_not_change_interpolation(
     interpolate: Callable[[Tensor, AxisSamples, AxisSamples], Tensor],
 ) -> None:
     image = random_image(5, 1, 3, 12, 14)
-    places = scene_samples(positions(2.0, 0.31, 20)), scene_samples(positions(3.0, 0.23, 22))
+    grid = scene_samples(positions(2.0, 0.31, 20)), scene_samples(positions(3.0, 0.23, 22))
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = interpolate(image, *places)
-    assert torch.equal(mixed, interpolate(image, *places))
+        mixed = interpolate(image, *grid)
+    assert torch.equal(mixed, interpolate(image, *grid))

@@ -1,4 +1,4 @@
-"""The denoising U-Net: the paper's size, and the locality of ours."""
+"""Tests of the U-Net's size and locality, and of the residual denoiser."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def inputs(side: int, conditions: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     return noisy, prior, torch.randn(1, conditions, generator=generator)
 
 
-def test_size_of_the_paper() -> None:
+def test_paper_configuration_has_47_5_million_parameters() -> None:
     with torch.device("meta"):
         unet = UNet(
             channels=64,
@@ -53,23 +53,23 @@ def test_size_of_the_paper() -> None:
     ("multipliers", "blocks", "patch"),
     [((1,), 1, 1), ((1, 2), 1, 1), ((1, 2), 2, 1), ((1, 1, 2), 1, 1), ((1,), 1, 2), ((1, 2), 1, 2)],
 )
-def test_radius_is_true(multipliers: Sequence[int], blocks: int, patch: int) -> None:
-    """Nothing beyond the radius is seen; at some alignment, all that lies within it is."""
+def test_radius_is_the_exact_reach(multipliers: Sequence[int], blocks: int, patch: int) -> None:
+    """No output depends on pixels beyond the radius, and at some alignment one reaches it."""
     unet = local_unet(multipliers, blocks, patch=patch).double()
     side = (2 * unet.radius // unet.multiple + 4) * unet.multiple
     noisy, prior, conditions = (t.double() for t in inputs(side))
     reach = 0
-    for place in range(side // 2, side // 2 + unet.multiple):
+    for centre in range(side // 2, side // 2 + unet.multiple):
         x = noisy.clone().requires_grad_()
-        unet(x, prior, conditions)[:, :, place, place].sum().backward()
+        unet(x, prior, conditions)[:, :, centre, centre].sum().backward()
         assert x.grad is not None
-        seen = x.grad.abs().sum((0, 1, 2)).nonzero().flatten()
-        reach = max(reach, place - int(seen.min()), int(seen.max()) - place)
+        pixels = x.grad.abs().sum((0, 1, 2)).nonzero().flatten()
+        reach = max(reach, centre - int(pixels.min()), int(pixels.max()) - centre)
     assert reach == unet.radius
 
 
 @pytest.mark.parametrize("patch", [1, 2])
-def test_shift_by_its_multiple_shifts_the_result(patch: int) -> None:
+def test_shifting_the_input_by_the_multiple_shifts_the_output(patch: int) -> None:
     unet = local_unet((1, 2), patch=patch)
     noisy, prior, conditions = inputs(4 * unet.radius)
     out = unet(noisy, prior, conditions)
@@ -81,18 +81,18 @@ def test_shift_by_its_multiple_shifts_the_result(patch: int) -> None:
     )
 
 
-def test_every_input_matters() -> None:
+def test_output_depends_on_every_input() -> None:
     unet = local_unet()
-    given = inputs(16)
-    out = unet(*given)
+    arguments = inputs(16)
+    out = unet(*arguments)
     for i in range(3):
-        changed = [t + 0.5 if i == j else t for j, t in enumerate(given)]
+        changed = [t + 0.5 if i == j else t for j, t in enumerate(arguments)]
         assert not torch.allclose(unet(*changed), out, atol=1e-4)
-    assert torch.equal(unet(*given), out)
+    assert torch.equal(unet(*arguments), out)
 
 
 @pytest.mark.parametrize("groups", [0, 2])
-def test_attention_and_groups(groups: int) -> None:
+def test_attention_works_with_either_normalisation(groups: int) -> None:
     unet = UNet(
         channels=4,
         multipliers=(1, 2),
@@ -105,51 +105,51 @@ def test_attention_and_groups(groups: int) -> None:
     assert unet(noisy, prior, conditions).shape == (1, 3, 8, 8)
 
 
-def test_denoiser_draws_in_units_of_the_deviation() -> None:
+def test_denoiser_scales_detail_by_the_stored_std() -> None:
     denoiser = ResidualDenoiser(local_unet(), (1.0, 8.0))
     denoiser.deviations.copy_(torch.tensor((0.0, 0.3)))
     noise, prior, _ = inputs(8)
     kept = torch.ones(1, 1, 8, 8)
     kept[..., :4, :] = 0
-    still = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 1.0, kept)
-    torch.testing.assert_close(still, prior)
-    drawn = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 8.0, kept)
-    assert (drawn - prior)[..., 4:, :].std() > 1e-3
-    torch.testing.assert_close(drawn[..., :4, :], prior[..., :4, :])
+    without_detail = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 1.0, kept)
+    torch.testing.assert_close(without_detail, prior)
+    with_detail = denoiser.sample(prior, noise, (4.0, 1.0, 0.0), 8.0, kept)
+    assert (with_detail - prior)[..., 4:, :].std() > 1e-3
+    torch.testing.assert_close(with_detail[..., :4, :], prior[..., :4, :])
     assert denoiser.deviation(8.0).item() == pytest.approx(0.3)
 
 
-def test_sampling_starts_at_the_deviation_of_its_first_level(
+def test_sampling_starts_at_the_std_of_the_first_level(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A residual of unit deviation under noise: what the network saw there in training."""
+    """In training, the network saw a residual of unit std plus noise at this level."""
     denoiser = ResidualDenoiser(local_unet(), (1.0, 8.0))
-    seen: list[Tensor] = []
+    received: list[Tensor] = []
 
     def denoise(x: Tensor, *_: object) -> Tensor:
-        seen.append(x)
+        received.append(x)
         return 0 * x
 
     monkeypatch.setattr(denoiser, "denoise", denoise)
     torch.manual_seed(1)
     noise, prior = torch.randn(2, 1, 3, 64, 64)
     denoiser.sample(prior, noise, (2.0, 0.5, 0.0), 4.0, torch.ones(1, 1, 64, 64))
-    assert seen[0].std().item() == pytest.approx(5**0.5, rel=0.03)
-    torch.testing.assert_close(seen[1], seen[0] / 4)
+    assert received[0].std().item() == pytest.approx(5**0.5, rel=0.03)
+    torch.testing.assert_close(received[1], received[0] / 4)
 
 
-def test_denoiser_keeps_an_image_without_noise() -> None:
+def test_denoiser_returns_an_input_without_noise() -> None:
     denoiser = ResidualDenoiser(local_unet(), (1.0, 8.0))
     x, prior, _ = inputs(8)
     clean = denoiser.denoise(x, prior, torch.tensor([1e-6]), 2.0)
     torch.testing.assert_close(clean, x, rtol=0, atol=1e-4)
 
 
-def test_flat_ground_keeps_no_detail() -> None:
+def test_no_detail_is_kept_on_constant_ground() -> None:
     generator = torch.Generator().manual_seed(4)
     image = torch.full((1, 3, 40, 40), 0.3)
     assert detail_kept(image, 0.016).max() == 0
-    # White noise of the very contrast: half of the detail, whatever stands elsewhere.
+    # White noise with a contrast of `flat` keeps half of the detail.
     image[..., 20:] += 0.016 * torch.randn((1, 3, 40, 20), generator=generator)
     kept = detail_kept(image, 0.016)
     assert kept[..., :17].max() == 0

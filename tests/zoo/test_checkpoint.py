@@ -1,4 +1,4 @@
-"""Weights on disk, and the import of the paper's checkpoints: the right ones and the wrong."""
+"""Tests of weight files, and of the import of good and bad paper checkpoints."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from tests import models
 HEADS, WIDTH, FEATURES, BLOCKS = 2, 8, 4, 2
 
 
-def linear(name: str, inputs: int, outputs: int, kernel: int = 1) -> dict[str, Tensor]:
+def convolution(name: str, inputs: int, outputs: int, kernel: int = 1) -> dict[str, Tensor]:
     shape = (outputs, inputs, kernel, kernel)
     return {f"{name}.weight": torch.randn(shape), f"{name}.bias": torch.randn(outputs)}
 
 
 def prior_state(prefix: str = "") -> dict[str, Tensor]:
-    """A prior under the release's names: a small EDSR and a small operator."""
-    state = linear("encoder.head.0", 3, FEATURES, 3)
-    state |= linear("encoder.sub_mean", 3, 3) | linear("encoder.add_mean", 3, 3)
+    """Return a small prior (EDSR and operator) under the names of the paper's public code."""
+    state = convolution("encoder.head.0", 3, FEATURES, 3)
+    state |= convolution("encoder.sub_mean", 3, 3) | convolution("encoder.add_mean", 3, 3)
     for i in range(BLOCKS):
         for j in (0, 2):
-            state |= linear(f"encoder.body.{i}.body.{j}", FEATURES, FEATURES, 3)
-    state |= linear(f"encoder.body.{BLOCKS}", FEATURES, FEATURES, 3)
-    state |= linear("conv00", 4 * FEATURES + 10, WIDTH)
+            state |= convolution(f"encoder.body.{i}.body.{j}", FEATURES, FEATURES, 3)
+    state |= convolution(f"encoder.body.{BLOCKS}", FEATURES, FEATURES, 3)
+    state |= convolution("conv00", 4 * FEATURES + 10, WIDTH)
     for i in range(2):
-        state |= linear(f"conv{i}.qkv_proj", WIDTH, 3 * WIDTH)
-        state |= linear(f"conv{i}.o_proj1", WIDTH, WIDTH)
-        state |= linear(f"conv{i}.o_proj2", WIDTH, WIDTH)
+        state |= convolution(f"conv{i}.qkv_proj", WIDTH, 3 * WIDTH)
+        state |= convolution(f"conv{i}.o_proj1", WIDTH, WIDTH)
+        state |= convolution(f"conv{i}.o_proj2", WIDTH, WIDTH)
         for norm in ("kln", "vln"):
             for leaf in ("weight", "bias"):
                 state[f"conv{i}.{norm}.{leaf}"] = torch.randn(HEADS, 1, WIDTH // HEADS)
-    state |= linear("fc1", WIDTH, 6) | linear("fc2", 6, 3)
+    state |= convolution("fc1", WIDTH, 6) | convolution("fc2", 6, 3)
     return {prefix + name: tensor for name, tensor in state.items()}
 
 
@@ -57,11 +57,11 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    return tmp_path / "models" / "made"
+    return tmp_path / "models" / "imported"
 
 
-def refused(source: Path, out: Path, message: str, **options: Any) -> None:
-    """The import fails in one line that names the file, and leaves nothing behind."""
+def assert_refused(source: Path, out: Path, message: str, **options: Any) -> None:
+    """Check that the import fails with one line about the file, and leaves nothing behind."""
     before = sorted(out.parent.iterdir()) if out.parent.exists() else []
     with pytest.raises(ModelError, match=message) as caught:
         import_checkpoint(source, out, **options)
@@ -70,16 +70,16 @@ def refused(source: Path, out: Path, message: str, **options: Any) -> None:
     assert (sorted(out.parent.iterdir()) if out.parent.exists() else []) == before
 
 
-# The way out and in of our own weights.
+# Weight files.
 
 
 def test_weights_round_trip_in_any_memory_format(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    convolution = nn.Conv2d(2, 3, 3)
-    module = nn.Sequential(convolution, nn.BatchNorm2d(3))
+    layer = nn.Conv2d(2, 3, 3)
+    module = nn.Sequential(layer, nn.BatchNorm2d(3))
     save_weights(module, path)
     plain = path.read_bytes()
-    weight = convolution.weight
+    weight = layer.weight
     weight.data = weight.contiguous(memory_format=torch.channels_last)
     assert not weight.is_contiguous()
     save_weights(module, path)
@@ -91,8 +91,8 @@ def test_weights_round_trip_in_any_memory_format(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["w.safetensors"]
 
 
-def test_tables_of_other_scales_are_refused(tmp_path: Path) -> None:
-    """They would be looked up at the wrong places."""
+def test_tables_for_other_scales_are_refused(tmp_path: Path) -> None:
+    """They would be read at the wrong scales."""
     network = scene_network(models.config())
     network.prior.context_scales[1] = 9.0
     save_weights(network, tmp_path / "w.safetensors")
@@ -100,7 +100,7 @@ def test_tables_of_other_scales_are_refused(tmp_path: Path) -> None:
         load_weights(scene_network(models.config()), tmp_path / "w.safetensors")
 
 
-def test_weights_are_as_readable_as_any_file(tmp_path: Path) -> None:
+def test_weights_have_the_usual_file_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("")
     save_weights(nn.Linear(1, 1), tmp_path / "w.safetensors")
     assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
@@ -114,7 +114,9 @@ def test_weights_are_as_readable_as_any_file(tmp_path: Path) -> None:
         (nn.Sequential(nn.Linear(3, 2)), "lacks tensor 0.bias and 1 more"),
     ],
 )
-def test_weights_that_do_not_fit(module: nn.Module, message: str, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_refused(
+    module: nn.Module, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "w.safetensors"
     save_weights(nn.Linear(3, 2), path)
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -125,7 +127,7 @@ def test_weights_that_do_not_fit(module: nn.Module, message: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("keep", [0, 4, 60, -1])
-def test_truncated_weights(keep: int, tmp_path: Path) -> None:
+def test_truncated_weights_are_refused(keep: int, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_weights(nn.Linear(3, 2), path)
     path.write_bytes(path.read_bytes()[:keep])
@@ -134,18 +136,18 @@ def test_truncated_weights(keep: int, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_no_weights(tmp_path: Path) -> None:
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such file"):
         load_weights(nn.Linear(3, 2), tmp_path / "w.safetensors")
     with pytest.raises(ModelError, match="not safetensors"):
         load_weights(nn.Linear(3, 2), tmp_path)
 
 
-# The import of what it is made for.
+# Import of valid checkpoints.
 
 
 @pytest.mark.parametrize("prefix", ["", "srno."])
-def test_prior_alone(prefix: str, tmp_path: Path, out: Path) -> None:
+def test_prior_alone_is_imported(prefix: str, tmp_path: Path, out: Path) -> None:
     torch.save({"model": prior_state(prefix), "epoch": 3}, tmp_path / "prior.pth")
     assert import_checkpoint(tmp_path / "prior.pth", out) == out
     config = read_config(out / "config.toml")
@@ -158,10 +160,10 @@ def test_prior_alone(prefix: str, tmp_path: Path, out: Path) -> None:
     assert "prior.pth" in card
     assert str(tmp_path) not in card
     assert "Scores: not measured" in card
-    assert sorted(entry.name for entry in out.parent.iterdir()) == ["made"]
+    assert sorted(entry.name for entry in out.parent.iterdir()) == ["imported"]
 
 
-def test_whole_model(shared: Path, out: Path) -> None:
+def test_complete_model_is_imported(shared: Path, out: Path) -> None:
     source = shared / "fixtures" / "official" / "small.pth"
     import_checkpoint(source, out, norm_groups=4)
     config = read_config(out / "config.toml")
@@ -185,63 +187,63 @@ def test_whole_model(shared: Path, out: Path) -> None:
 
 def test_norm_groups_must_divide_the_channels(shared: Path, out: Path) -> None:
     source = shared / "fixtures" / "official" / "small.pth"
-    refused(source, out, "16 norm groups do not divide 8 channels")
-    refused(source, out, "3 norm groups do not divide", norm_groups=3)
-    refused(source, out, "0 norm groups do not divide", norm_groups=0)
+    assert_refused(source, out, "16 norm groups do not divide 8 channels")
+    assert_refused(source, out, "3 norm groups do not divide", norm_groups=3)
+    assert_refused(source, out, "0 norm groups do not divide", norm_groups=0)
 
 
-# What is there already.
+# Existing targets.
 
 
 def test_existing_folder_is_kept(source: Path, out: Path) -> None:
     import_checkpoint(source, out)
     (out / "card.md").write_text("edited")
-    refused(source, out, "exists; choose another folder")
+    assert_refused(source, out, "exists; overwrite=True replaces it")
     assert (out / "card.md").read_text() == "edited"
     import_checkpoint(source, out, overwrite=True)
     assert "Imported from" in (out / "card.md").read_text()
-    assert sorted(entry.name for entry in out.parent.iterdir()) == ["made"]
+    assert sorted(entry.name for entry in out.parent.iterdir()) == ["imported"]
 
 
-def test_a_folder_of_other_things_is_never_dropped(source: Path, out: Path) -> None:
+def test_a_folder_with_other_files_is_never_replaced(source: Path, out: Path) -> None:
     out.mkdir(parents=True)
     (out / "thesis.odt").write_text("years")
-    refused(source, out, "holds more than a model", overwrite=True)
+    assert_refused(source, out, "holds more than a model", overwrite=True)
     assert (out / "thesis.odt").read_text() == "years"
 
 
-def test_a_file_is_never_dropped(source: Path, tmp_path: Path) -> None:
+def test_a_file_is_never_replaced(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "file"
     out.write_text("text")
-    refused(source, out, "is not a folder", overwrite=True)
+    assert_refused(source, out, "is not a folder", overwrite=True)
 
 
-def test_a_failed_replacement_leaves_the_old_model(
+def test_a_failed_import_keeps_the_old_model(
     source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_checkpoint(source, out)
     before = {entry.name: entry.read_bytes() for entry in out.iterdir()}
 
-    def full(_: nn.Module, path: Path) -> None:
+    def save_to_full_disk(_: nn.Module, path: Path) -> None:
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_weights", full)
-    refused(source, out, "No space left on device", overwrite=True)
+    monkeypatch.setattr(checkpoint, "save_weights", save_to_full_disk)
+    assert_refused(source, out, "No space left on device", overwrite=True)
     assert {entry.name: entry.read_bytes() for entry in out.iterdir()} == before
 
 
-def test_no_place_for_the_folder(source: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match="cannot write the model folder"):
-        import_checkpoint(source, tmp_path / "file" / "made")
+        import_checkpoint(source, tmp_path / "file" / "imported")
 
 
-# What is no checkpoint.
+# Import of other files.
 
 
 class Intruder:
-    """Makes a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -253,14 +255,14 @@ class Intruder:
 @pytest.mark.parametrize("form", ["zip", "legacy", "pickle", "system"])
 def test_code_is_not_executed(form: str, tmp_path: Path, out: Path) -> None:
     path, trace = tmp_path / "evil.pth", tmp_path / "executed"
-    cargo: list[Any] = [prior_state(), Intruder(trace), 1, 1, {}]
+    content: list[Any] = [prior_state(), Intruder(trace), 1, 1, {}]
     if form == "pickle":
-        path.write_bytes(pickle.dumps(cargo[1], protocol=2))
+        path.write_bytes(pickle.dumps(content[1], protocol=2))
     elif form == "system":
         path.write_bytes(b"cposix\nsystem\n(S'touch " + os.fsencode(trace) + b"'\ntR.")
     else:
-        torch.save(cargo, path, _use_new_zipfile_serialization=form == "zip")
-    refused(path, out, "nothing was executed")
+        torch.save(content, path, _use_new_zipfile_serialization=form == "zip")
+    assert_refused(path, out, "nothing was executed")
     assert not trace.exists()
 
 
@@ -268,25 +270,25 @@ def test_code_is_not_executed(form: str, tmp_path: Path, out: Path) -> None:
     "content",
     [b"", b"\x00", b"hello, world\n" * 40, bytes(range(256)) * 20, b"PK\x03\x04" + bytes(100)],
 )
-def test_other_files(content: bytes, tmp_path: Path, out: Path) -> None:
+def test_other_files_are_refused(content: bytes, tmp_path: Path, out: Path) -> None:
     path = tmp_path / "other.pth"
     path.write_bytes(content)
-    refused(path, out, "not a checkpoint, or a damaged or truncated one")
+    assert_refused(path, out, "not a checkpoint, or a damaged or truncated one")
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
-def test_truncated_files(form: str, share: float, tmp_path: Path, out: Path) -> None:
+def test_truncated_files_are_refused(form: str, share: float, tmp_path: Path, out: Path) -> None:
     path = tmp_path / "cut.pth"
     torch.save({"model": prior_state()}, path, _use_new_zipfile_serialization=form == "zip")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
-    refused(path, out, "not a checkpoint, or a damaged or truncated one")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    assert_refused(path, out, "not a checkpoint, or a damaged or truncated one")
 
 
-def test_no_file_and_a_folder(tmp_path: Path, out: Path) -> None:
-    refused(tmp_path / "none.pth", out, "no such file")
-    refused(tmp_path, out, "cannot be read: Is a directory")
+def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path, out: Path) -> None:
+    assert_refused(tmp_path / "none.pth", out, "no such file")
+    assert_refused(tmp_path, out, "cannot be read: Is a directory")
 
 
 @pytest.mark.parametrize(
@@ -302,10 +304,10 @@ def test_no_file_and_a_folder(tmp_path: Path, out: Path) -> None:
         [{}, {}, 1, 2, 3],
     ],
 )
-def test_other_containers(content: Any, tmp_path: Path, out: Path) -> None:
+def test_other_containers_are_refused(content: Any, tmp_path: Path, out: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save(content, path)
-    refused(path, out, "not a NeurOp-Diff checkpoint: expected a list of 5")
+    assert_refused(path, out, "not a NeurOp-Diff checkpoint: expected a list of 5")
 
 
 @pytest.mark.parametrize(
@@ -318,10 +320,10 @@ def test_other_containers(content: Any, tmp_path: Path, out: Path) -> None:
         ("fc2.bias", torch.zeros(4), r"operator.output.bias has the shape \(4,\), expected \(3,\)"),
         ("conv00.weight", torch.zeros(8), "has 1 dimensions, expected 2"),
         ("conv0.kln.weight", torch.zeros(3, 1, 2), "3 heads do not divide the width 8"),
-        ("fc3.weight", torch.zeros(3), "'fc3.weight' is none of a NeurOp-Diff checkpoint"),
-        ("fc1.running_mean", torch.zeros(3), "'fc1.running_mean' is none of"),
-        ("Unet.later.3.weight", torch.zeros(3), "'Unet.later.3.weight' is none of"),
-        ("encoder.body.7.weight", torch.zeros(3), "'encoder.body.7.weight' is none of"),
+        ("fc3.weight", torch.zeros(3), "'fc3.weight' does not belong to a NeurOp-Diff checkpoint"),
+        ("fc1.running_mean", torch.zeros(3), "'fc1.running_mean' does not belong to"),
+        ("Unet.later.3.weight", torch.zeros(3), "'Unet.later.3.weight' does not belong to"),
+        ("encoder.body.7.weight", torch.zeros(3), "'encoder.body.7.weight' does not belong to"),
         ("fc1.bias", "text", "'fc1.bias' is not a dense tensor"),
         ("fc1.bias", torch.zeros(6, dtype=torch.int32), "'fc1.bias' is not a dense tensor"),
         ("fc1.bias", torch.zeros(6, device="meta"), "'fc1.bias' is not a dense tensor"),
@@ -329,7 +331,7 @@ def test_other_containers(content: Any, tmp_path: Path, out: Path) -> None:
         ("fc1.bias", torch.zeros(0), "'fc1.bias' is not a dense tensor"),
     ],
 )
-def test_tensors_that_do_not_fit(
+def test_tensors_that_do_not_fit_are_refused(
     name: str, value: Any, message: str, tmp_path: Path, out: Path
 ) -> None:
     state: dict[str, Any] = prior_state()
@@ -339,4 +341,4 @@ def test_tensors_that_do_not_fit(
         state[name] = value
     path = tmp_path / "odd.pth"
     torch.save({"model": state}, path)
-    refused(path, out, message)
+    assert_refused(path, out, message)

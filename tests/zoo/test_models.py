@@ -1,4 +1,4 @@
-"""The registry of models: every shipped one loads, and a made one does as it should."""
+"""Tests of finding and loading models, of shipped ones and of a tiny one."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from rs_superres.errors import ModelError, UnknownModelError
 from rs_superres.nets.build import NeurOpDiff, SceneNetwork
 from tests import models
 
-MADE = "made for the tests"
-"""Stands for the model of :func:`folder`, so that the tests have one whatever ships."""
+TINY = "tiny test model"
+"""Selects the model of :func:`folder`, so that there is one to test even if none is shipped."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return models.write(tmp_path / "made", models.config())
+    return models.write(tmp_path / "tiny", models.config())
 
 
-@pytest.mark.parametrize("name", [*zoo.names(), MADE])
-def test_every_entry_loads(name: str, folder: Path) -> None:
-    model = zoo.load(str(folder) if name == MADE else name)
-    assert model.name == (folder.name if name == MADE else name)
+@pytest.mark.parametrize("name", [*zoo.names(), TINY])
+def test_every_model_loads(name: str, folder: Path) -> None:
+    model = zoo.load(str(folder) if name == TINY else name)
+    assert model.name == (folder.name if name == TINY else name)
     assert model.network.training is False
     assert not any(parameter.requires_grad for parameter in model.network.parameters())
     assert all(bool(t.isfinite().all()) for t in model.network.state_dict().values())
@@ -40,13 +40,13 @@ def test_every_entry_loads(name: str, folder: Path) -> None:
     assert zoo.card(str(model.path)).startswith("# ")
 
 
-@pytest.mark.parametrize("name", zoo.names() or [MADE])
+@pytest.mark.parametrize("name", zoo.names() or [TINY])
 def test_weights_are_readable_by_all(name: str, folder: Path) -> None:
-    path = folder if name == MADE else zoo.find(name)
+    path = folder if name == TINY else zoo.find(name)
     assert all(entry.stat().st_mode & 0o444 == 0o444 for entry in path.iterdir())
 
 
-def test_made_scene_model(folder: Path) -> None:
+def test_load_scene_model(folder: Path) -> None:
     model = zoo.load(str(folder))
     assert isinstance(model.network, SceneNetwork)
     assert (model.path, model.config) == (folder, models.config())
@@ -58,31 +58,31 @@ def test_made_scene_model(folder: Path) -> None:
         assert layer.weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_made_paper_model(tmp_path: Path) -> None:
+def test_load_paper_model(tmp_path: Path) -> None:
     model = zoo.load(str(models.write(tmp_path / "paper", models.config("paper"))))
     assert isinstance(model.network, NeurOpDiff)
     assert model.config.kind == "paper"
 
 
-def test_loading_twice_is_the_same(folder: Path) -> None:
+def test_loading_twice_gives_the_same_weights(folder: Path) -> None:
     first, second = (zoo.load(str(folder)).network.state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "", "../models", "/"])
-def test_unknown_model(name: str) -> None:
+def test_unknown_models_are_refused(name: str) -> None:
     with pytest.raises(UnknownModelError, match=f"no model {name!r}: expected one of") as caught:
         zoo.find(name)
     assert "\n" not in str(caught.value)
     assert all(shipped in str(caught.value) for shipped in zoo.names())
 
 
-def test_a_folder_without_config_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="or a folder with a config"):
         zoo.load(str(tmp_path))
 
 
-def test_incomplete_folders(folder: Path) -> None:
+def test_incomplete_folders_are_refused(folder: Path) -> None:
     (folder / "card.md").unlink()
     with pytest.raises(ModelError, match=r"card\.md: cannot be read"):
         zoo.card(str(folder))
@@ -103,7 +103,7 @@ def test_incomplete_folders(folder: Path) -> None:
         ("scales = [1.0, 8.0]\n\n[denoiser]", "scales = []\n\n[denoiser]"),
     ],
 )
-def test_sizes_that_make_no_network(old: str, new: str, folder: Path) -> None:
+def test_sizes_that_fit_no_network_are_refused(old: str, new: str, folder: Path) -> None:
     path = folder / "config.toml"
     text = path.read_text()
     assert old in text
@@ -113,13 +113,13 @@ def test_sizes_that_make_no_network(old: str, new: str, folder: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_listing_imports_no_torch() -> None:
+def test_listing_models_does_not_import_torch() -> None:
     code = "import sys; from rs_superres import zoo; zoo.names(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", zoo.names())
-def test_a_shipped_model_is_what_its_training_makes(name: str) -> None:
+def test_shipped_configurations_match_their_training(name: str) -> None:
     folder = zoo.load(name).path
     shipped, training = (
         tomllib.loads((folder / file).read_text("utf-8")) for file in ("config.toml", "train.toml")
