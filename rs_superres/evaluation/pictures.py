@@ -19,7 +19,7 @@ LARGEST_PICTURE_SIDE = 320
 """Pixels on a side of a picture, at most; the middle of larger images is shown."""
 
 LEAST_DIFFERENCE = 8.0
-"""Grey levels: the least difference that the brightest colour stands for."""
+"""Grey levels: the least difference that has the brightest colour."""
 
 HEAT = ((0, 0, 0), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
 """Colours from no difference to a large one, red, green and blue."""
@@ -47,7 +47,7 @@ class Example:
     differences: Mapping[str, str]
     """Pictures of the difference from the truth, by method; PNG in base64."""
     most: float
-    """The difference that the brightest colour stands for, as a share of the contrast stretch."""
+    """The difference with the brightest colour, as a share of the contrast stretch."""
     size: tuple[int, int]
     """Width and height of the pictures."""
 

@@ -158,9 +158,9 @@ RULES = {
     "seams": Rule(
         measured="additional gradient on tile lines (share; 0 if no lines stand out)",
         allowed=0.15,
-        reason="the check judges the lines that stand out most, with the period and phase of the "
-        "tags if they give one; lines count if they stand out by more than 8 standard errors, "
-        "which scenes without tiles do not reach; a smaller excess is invisible",
+        reason="the check judges the period and phase whose lines stand out most, or those that "
+        "the tags give; lines count if they exceed others by more than 8 standard errors, which "
+        "scenes without tiles do not reach; a smaller excess is invisible",
         failure="the borders of tiles are visible",
         remedy="overlap the tiles more and drop the margins, and normalise over the scene",
     ),
