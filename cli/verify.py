@@ -49,7 +49,7 @@ def command(
     shape = read_grid(out).shape
     megapixels = shape.height * shape.width / 1e6
     with shown(Path(out).name, megapixels=megapixels, quiet=quiet or as_json) as progress:
-        audit = verify(out, sources if len(sources) > 1 else sources[0], bands=bidx,
+        audit = verify(out, sources if len(sources) > 1 else sources[0], bidx=bidx,
                        progress=progress)  # fmt: skip
     if as_json:
         click.echo(json.dumps(audit.facts(), indent=2))

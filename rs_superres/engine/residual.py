@@ -55,7 +55,7 @@ def residual(
         RasterError: one of them cannot be read.
     """
     zoom, bands = recipe.zoom, tuple(i for group in recipe.groups for i in group.bands)
-    pair = SourceResultPair(source=source, out=made, zoom=zoom.part(window), bands=bands)
+    pair = SourceResultPair(source=source, result=made, zoom=zoom.part(window), bands=bands)
     blocks = list(pair.blocks())
     found = {band: Moments() for band in bands}
     for place in blocks[:: -(-len(blocks) // BLOCKS) or 1]:
@@ -77,7 +77,7 @@ def residual(
             with np.errstate(over="ignore", invalid="ignore"):
                 brought = (across @ (down @ block.result(band)).T).T
                 far = brought - block.source(band)
-                moments.add(far[whole & block.sound(band)])
+                moments.add(far[whole & block.usable(band)])
     return Residual(
         rms=tuple(m.rms for m in found.values()),
         bias=tuple(m.mean for m in found.values()),

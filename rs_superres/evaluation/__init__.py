@@ -1,5 +1,6 @@
-"""How good models are: rasters shrunk, enlarged again, and compared with what they were.
+"""Measure how good models are.
 
-Also pairs of two sensors, where low resolution is a measurement of its own. A report tells means,
-spreads and confidence intervals, always beside bicubic on the same pipeline.
+Rasters are downsampled, upscaled again, and compared with the originals. Alternatively, pairs of
+two sensors are compared. The report gives means, standard deviations and confidence intervals,
+always next to those of bicubic interpolation.
 """

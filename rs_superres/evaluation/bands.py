@@ -15,54 +15,60 @@ from rs_superres.types import Doubles, Valid, Values
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bands:
-    """The bands of a raster that go through the network, on indices of their own."""
+    """The bands of a raster that go through the network, counted from 0 among themselves."""
 
     index: tuple[int, ...]
-    """Which of the raster's they are, rising."""
+    """Their indices in the raster, rising."""
     bands: tuple[Band, ...]
+    """What the raster says about each band."""
     groups: tuple[BandGroup, ...]
+    """The bands that go through the network together, with their value ranges."""
     alpha: tuple[int, ...]
-    """Which of the raster's tell where the others hold nothing."""
+    """Indices in the raster of the alpha bands, which mark transparent pixels."""
 
     @property
     def triplet(self) -> tuple[int, ...]:
-        """Red, green and blue; empty where there are none."""
+        """Indices of red, green and blue; empty if there are none."""
         return next((g.bands for g in self.groups if len(g.bands) == 3), ())
 
     @property
     def widths(self) -> Doubles:
-        """(band,) of the value ranges, digital numbers: the peaks of the metrics."""
-        out = np.empty(len(self.bands))
+        """(band,) widths of the value ranges, digital numbers; they are the metrics' peaks."""
+        widths = np.empty(len(self.bands))
         for group in self.groups:
-            out[list(group.bands)] = 2 * group.value_range.half
-        return out
+            widths[list(group.bands)] = 2 * group.value_range.half
+        return widths
 
     @property
     def lows(self) -> Doubles:
-        """(band,) of the value ranges, digital numbers: what counts as black."""
+        """(band,) low ends of the value ranges, digital numbers; they count as black."""
         return self.middles - self.widths / 2
 
     @property
     def middles(self) -> Doubles:
-        """(band,) of the value ranges, digital numbers."""
-        out = np.empty(len(self.bands))
+        """(band,) middles of the value ranges, digital numbers."""
+        middles = np.empty(len(self.bands))
         for group in self.groups:
-            out[list(group.bands)] = group.value_range.centre
-        return out
+            middles[list(group.bands)] = group.value_range.centre
+        return middles
 
     @classmethod
     def of(cls, source: Source, value_range: tuple[float, float] | None) -> Bands:
-        """Those of an open raster, as the tool decides about them.
+        """Choose the bands of an open raster, as ``rs-sr upscale`` does.
+
+        Args:
+            source: the raster.
+            value_range: digital numbers that map to -1 and 1; None to derive them.
 
         Raises:
-            InputError: its bands are of a kind that is not super-resolved.
+            InputError: the raster has no band that goes through the network.
         """
         description = source.description
         roles = decide(description, BandOptions())
         sampled = needs_samples(description.bands, value_range)
         samples = list(source.samples()) if sampled else []
         groups = list(band_groups(roles, description.bands, samples, value_range))
-        # In the order of the file, whatever the groups': two files are compared band by band.
+        # In the order of the file, not of the groups: two files are compared band by band.
         index = tuple(sorted(i for group in groups for i in group.bands))
         if not index:
             raise InputError(f"{description.path} has no band that is super-resolved")
@@ -74,7 +80,11 @@ class Bands:
         )
 
     def read(self, source: Source, window: Window) -> tuple[Values, Valid]:
-        """Digital numbers and validity of a window, (band, y, x) each."""
+        """Read digital numbers and validity of a window, (band, y, x) each.
+
+        Raises:
+            RasterError: the raster cannot be read.
+        """
         values, valid = source.read(window)
-        seen = (values[list(self.alpha)].astype(np.float64) > 0).all(axis=0)
-        return values[list(self.index)], valid[list(self.index)] & seen
+        opaque = (values[list(self.alpha)].astype(np.float64) > 0).all(axis=0)
+        return values[list(self.index)], valid[list(self.index)] & opaque

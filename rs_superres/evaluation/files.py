@@ -1,4 +1,4 @@
-"""A report on disk: a page for people, a table and JSON for machines."""
+"""Write a report: a page for people, a table and a JSON file for programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rs_superres.errors import InputError, RasterError
+from rs_superres.errors import InputError, WriteError
 from rs_superres.evaluation.figures import FIGURES
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
@@ -19,78 +19,91 @@ PAGE, TABLE, FACTS = "report.html", "scores.csv", "scores.json"
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that is no report, or one that may not be replaced.
+    """Check that a report can be written to a folder.
+
+    Args:
+        out: the report's folder.
+        overwrite: whether an existing report may be replaced.
 
     Raises:
-        InputError: it is, or its parent is not there.
+        InputError: the parent folder does not exist or is read-only, ``out`` holds files that
+            are not a report's, or it is a report that may not be replaced.
     """
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"the report's folder {out.absolute().parent} does not exist")
-    if not os.access(out.absolute().parent, os.W_OK):
-        raise InputError(f"the report's folder {out.absolute().parent} cannot be written to")
+    parent = out.absolute().parent
+    if not parent.is_dir():
+        raise InputError(f"{parent} does not exist; create the report's parent folder first")
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"{parent} is read-only, expected a folder for the report")
     if not out.exists():
         return
     if not out.is_dir():
-        raise InputError(f"{out} is a file, expected a folder's name for the report")
-    strange = {p.name for p in out.iterdir()} - {PAGE, TABLE, FACTS}
-    if strange:
-        raise InputError(f"{out} holds other files ({min(strange)}), choose a name of its own")
+        raise InputError(f"{out} is a file, expected a folder for the report")
+    other_files = {path.name for path in out.iterdir()} - {PAGE, TABLE, FACTS}
+    if other_files:
+        raise InputError(
+            f"{out} holds other files ({min(other_files)}); choose a folder of its own"
+        )
     if not overwrite:
-        raise InputError(f"{out} exists already; use --overwrite to replace it")
+        raise InputError(f"{out} exists; overwrite=True replaces it")
 
 
-def write(found: Evaluation, out: Path) -> None:
-    """Write all files, the folder whole or not at all.
+def write(evaluation: Evaluation, out: Path) -> None:
+    """Write a report; the folder appears complete or not at all.
+
+    Args:
+        evaluation: what the report shows.
+        out: the report's folder; an existing one is replaced.
 
     Raises:
-        RasterError: they cannot be written.
+        WriteError: the report cannot be written; an earlier report is unchanged.
     """
     try:
         with atomic_folder(out) as folder:
-            (folder / PAGE).write_text(page(found), encoding="utf-8")
-            (folder / FACTS).write_text(json.dumps(facts(found), indent=1), encoding="utf-8")
-            _table(found, folder / TABLE)
+            (folder / PAGE).write_text(page(evaluation), encoding="utf-8")
+            (folder / FACTS).write_text(json.dumps(facts(evaluation), indent=1), encoding="utf-8")
+            _write_table(evaluation, folder / TABLE)
     except OSError as error:
-        raise RasterError(f"cannot write {out}: {error.strerror or error}") from error
+        raise WriteError(f"cannot write {out}: {error.strerror or error}") from error
 
 
-def _table(found: Evaluation, path: Path) -> None:
-    """A line a result."""
-    names = list(dict.fromkeys(name for row in found.rows for name in row.scores))
+def _write_table(evaluation: Evaluation, path: Path) -> None:
+    """Write the scores as CSV, one row per result."""
+    metrics = list(dict.fromkeys(name for row in evaluation.rows for name in row.scores))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["image", "tile", "scale", "method", "seed", *names])
-        for row in found.rows:
-            figures = [row.scores.get(name, math.nan) for name in names]
+        writer.writerow(["image", "tile", "scale", "method", "seed", *metrics])
+        for row in evaluation.rows:
+            scores = [row.scores.get(name, math.nan) for name in metrics]
             writer.writerow(
                 [row.image, row.tile, f"{row.scale:g}", row.method, row.seed]
-                + ["" if math.isnan(f) else f"{f:.7g}" for f in figures]
+                + ["" if math.isnan(score) else f"{score:.7g}" for score in scores]
             )
 
 
-def facts(found: Evaluation) -> dict[str, Any]:
-    """The report as plain values; None for what has no number."""
-    scores = []
-    for scale in found.scales:
-        for method in found.methods:
-            figures: dict[str, Any] = {}
-            for metric in _metrics(found):
-                summary = found.summary(method, scale, metric)
-                gain = None if method == BICUBIC else found.gain(method, scale, metric)
-                figures[metric] = (
-                    None
-                    if summary is None
-                    else summary.as_dict() | {"gain": None if gain is None else gain.as_dict()}
-                )
-            scores.append({"scale": scale, "method": method, "metrics": figures})
+def facts(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the report as plain values for JSON; None for NaN and infinity."""
+    summaries = []
+    for scale in evaluation.scales:
+        for method in evaluation.methods:
+            metrics: dict[str, Any] = {}
+            for metric in _metrics(evaluation):
+                summary = evaluation.summary(method, scale, metric)
+                if summary is None:
+                    metrics[metric] = None
+                    continue
+                gain = None if method == BICUBIC else evaluation.gain(method, scale, metric)
+                metrics[metric] = summary.as_dict() | {
+                    "gain": None if gain is None else gain.as_dict()
+                }
+            summaries.append({"scale": scale, "method": method, "metrics": metrics})
     return {
-        "settings": found.settings,
-        "summary": scores,
+        "settings": evaluation.settings,
+        "summary": summaries,
         "reliability": [
-            {"method": method, "scale": scale} | _plain(r.as_dict())
-            for (method, scale), r in found.reliability.items()
+            {"method": method, "scale": scale} | _finite_or_none(reliability.as_dict())
+            for (method, scale), reliability in evaluation.reliability.items()
         ],
-        "skipped": [{"file": str(s.path), "reason": s.reason} for s in found.skipped],
+        "skipped": [{"file": str(s.path), "reason": s.reason} for s in evaluation.skipped],
         "images": [
             {
                 "image": row.image,
@@ -98,22 +111,22 @@ def facts(found: Evaluation) -> dict[str, Any]:
                 "scale": row.scale,
                 "method": row.method,
                 "seed": row.seed,
-                **_plain(row.scores),
+                **_finite_or_none(row.scores),
             }
-            for row in found.rows
+            for row in evaluation.rows
         ],
     }
 
 
-def _metrics(found: Evaluation) -> list[str]:
-    """Those that some result has, single bands' last."""
-    names = dict.fromkeys(name for row in found.rows for name in row.scores)
-    return [*FIGURES, *(n for n in names if n not in FIGURES)]
+def _metrics(evaluation: Evaluation) -> list[str]:
+    """Return the names of all metrics, those of single bands last."""
+    names = dict.fromkeys(name for row in evaluation.rows for name in row.scores)
+    return [*FIGURES, *(name for name in names if name not in FIGURES)]
 
 
-def _plain(figures: dict[str, Any]) -> dict[str, Any]:
-    """Without what JSON does not know."""
+def _finite_or_none(values: dict[str, Any]) -> dict[str, Any]:
+    """Replace NaN and infinity, which JSON does not have, by None."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in figures.items()
+        for name, value in values.items()
     }

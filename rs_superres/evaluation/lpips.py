@@ -1,7 +1,7 @@
-"""LPIPS v0.1 'squeeze' (Zhang et al. 2018): how different two pictures look to a network.
+"""LPIPS v0.1 'squeeze' (Zhang et al. 2018): a perceptual difference of two pictures.
 
-The backbone, SqueezeNet 1.1's features (Iandola et al. 2016), is given by the user: its weights
-were learnt from ImageNet and do not ship. The few linear weights on top of it do.
+The user gives the backbone, the features of SqueezeNet 1.1 (Iandola et al. 2016). Its weights were
+trained on ImageNet, and rs-sr does not ship them. The few linear weights on top of it are shipped.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from torch.nn import functional
 from rs_superres.errors import ModelError
 from rs_superres.system.threads import fixed_threads
 
-MEAN, DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""Of the pictures that the backbone saw, red, green and blue on [-1, 1]."""
+IMAGENET_MEAN = (-0.030, -0.088, -0.188)
+"""Means of the pictures that the backbone was trained on: red, green and blue on [-1, 1]."""
+
+IMAGENET_STD = (0.458, 0.448, 0.450)
+"""Standard deviations of the same pictures."""
 
 FIRES = {
     3: (64, 16, 64),
@@ -32,94 +35,95 @@ FIRES = {
     11: (384, 64, 256),
     12: (512, 64, 256),
 }
-"""Place in the backbone: channels in, squeezed, and of each of the two expansions."""
+"""Fire modules by layer number: channels of the input, of the squeeze, and of each expansion."""
 
 TAPS = (1, 4, 7, 9, 10, 11, 12)
-"""Places after which features are compared."""
+"""Numbers of the layers after which features are compared."""
 
-LEAST = 32
-"""Pixels of a side, at least."""
+LEAST_SIDE = 32
+"""Pixels that a picture must have on each side."""
 
 
 class Fire(nn.Module):
-    """Squeeze, and expand by two kernels side by side."""
+    """SqueezeNet's module: squeeze the channels, then expand them by two kernels in parallel."""
 
-    def __init__(self, given: int, squeezed: int, expanded: int) -> None:
+    def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(given, squeezed, 1)
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
         self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
         self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, given, h, w) to (b, 2 expanded, h, w)."""
+        """Map (b, channels, h, w) to (b, 2 expanded, h, w)."""
         x = self.squeeze(x).relu()
         return torch.cat([self.expand1x1(x).relu(), self.expand3x3(x).relu()], 1)
 
 
 class Lpips(nn.Module):
-    """The distance of pictures."""
+    """The perceptual difference of pictures: 0 for equal ones, larger for less similar ones."""
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        pools = {place: nn.MaxPool2d(3, 2, ceil_mode=True) for place in (2, 5, 8)}
-        fires = {place: Fire(*channels) for place, channels in FIRES.items()}
+        pools = {number: nn.MaxPool2d(3, 2, ceil_mode=True) for number in (2, 5, 8)}
+        fires = {number: Fire(*channels) for number, channels in FIRES.items()}
         first: dict[int, nn.Module] = {0: nn.Conv2d(3, 64, 3, 2), 1: nn.ReLU()}
         layers = first | pools | fires
-        self.features = nn.Sequential(*(layers[place] for place in sorted(layers)))
-        heads = load(
-            resources.files("rs_superres.evaluation").joinpath("lpips_squeeze.safetensors")
-            .read_bytes()
-        )  # fmt: skip
+        self.features = nn.Sequential(*(layers[number] for number in sorted(layers)))
+        file = resources.files("rs_superres.evaluation").joinpath("lpips_squeeze.safetensors")
+        heads = load(file.read_bytes())
         for number in range(len(TAPS)):
             self.register_buffer(f"head{number}", heads[f"head{number}"])
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
-        self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None])
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])
 
     @classmethod
     def read(cls, path: Path) -> Lpips:
-        """With a backbone's weights: the state dict of torchvision's ``features``.
+        """Read the backbone's weights.
+
+        Args:
+            path: the state dict of torchvision's SqueezeNet 1.1 ``features``.
 
         Raises:
-            ModelError: it cannot be read, or is another network's.
+            ModelError: the file cannot be read, or holds another network.
         """
-        made = cls()
+        lpips = cls()
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
             state = {name.removeprefix("features."): value for name, value in state.items()}
-            wanted = made.features.state_dict()
-            made.features.load_state_dict({name: state[name] for name in wanted})
-        except Exception as error:  # what a broken file raises is of any type
+            lpips.features.load_state_dict({n: state[n] for n in lpips.features.state_dict()})
+        except Exception as error:  # a damaged file may raise anything
             raise ModelError(
                 f"cannot read the LPIPS backbone {path}, expected a state dict of SqueezeNet 1.1's "
                 f"features: {type(error).__name__}"
             ) from error
-        return made.eval().requires_grad_(False)
+        return lpips.eval().requires_grad_(False)
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
-        """The distance of pictures (b, 3, h, w) on [-1, 1]: (b,)."""
+        """Return the differences of pictures, (b, 3, h, w) on [-1, 1] each, as (b,)."""
         total = torch.zeros(len(one))
-        for number, (a, b) in enumerate(zip(self._seen(one), self._seen(other), strict=True)):
-            apart = (functional.normalize(a, eps=1e-10) - functional.normalize(b, eps=1e-10)) ** 2
+        features = zip(self._features(one), self._features(other), strict=True)
+        for number, (a, b) in enumerate(features):
+            squares = (functional.normalize(a, eps=1e-10) - functional.normalize(b, eps=1e-10)) ** 2
             head: Tensor = getattr(self, f"head{number}")
-            total = total + (apart * head[:, None, None]).sum(1).mean((1, 2))
+            total = total + (squares * head[:, None, None]).sum(1).mean((1, 2))
         return total
 
-    def _seen(self, x: Tensor) -> list[Tensor]:
-        """The features that are compared."""
-        out = []
-        x = (x - self.mean) / self.deviation
-        for place, layer in enumerate(self.features):
+    def _features(self, x: Tensor) -> list[Tensor]:
+        """Return the features that are compared, (b, c, h, w) each."""
+        features = []
+        x = (x - self.mean) / self.std
+        for number, layer in enumerate(self.features):
             x = layer(x)
-            if place in TAPS:
-                out.append(x)
-        return out
+            if number in TAPS:
+                features.append(x)
+        return features
 
     def distance(self, one: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> float:
-        """Of two pictures, (3, y, x) on [-1, 1]; no number where they are too small."""
-        if min(one.shape[1:]) < LEAST:
+        """Return the difference of two pictures, (3, y, x) on [-1, 1]; NaN if too small."""
+        if min(one.shape[1:]) < LEAST_SIDE:
             return float("nan")
         a, b = (torch.from_numpy(x.astype(np.float32))[None] for x in (one, other))
         with fixed_threads(), torch.inference_mode():

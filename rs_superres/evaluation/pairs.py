@@ -1,4 +1,4 @@
-"""Pairs of two sensors: low and high resolution measured each by its own, on different grids."""
+"""Pairs of two sensors, each with its own measurement and its own grid."""
 
 from __future__ import annotations
 
@@ -11,174 +11,201 @@ import numpy as np
 from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
-from rs_superres.evaluation.protocol import Case, over, without_holes
-from rs_superres.evaluation.tiles import FEWEST, SkippedFile, tile_windows
+from rs_superres.evaluation.protocol import Case, fill_invalid, validity_on_output
+from rs_superres.evaluation.tiles import LEAST_VALID, SkippedFile, tile_windows
 from rs_superres.grid import Grid, Window, Zoom
 from rs_superres.raster import is_raster, open_source, same_crs
 from rs_superres.scene.image import LowResolution
 
-AROUND = 64
-"""Cells around a tile that are read of the low resolution: beyond what a network looks at."""
+LOW_HALO = 64
+"""Low-resolution pixels that are read around a tile; networks do not reach further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorPair:
-    """A tile of the high resolution, and the low resolution around it."""
+    """A tile of the high resolution, and the low resolution under and around it."""
 
     name: str
+    """The high-resolution file's name, followed by the tile's position if there are several."""
     image: str
-    """The high resolution's name."""
+    """The high-resolution file's name."""
     low: Path
+    """The low-resolution raster."""
     high: Path
+    """The high-resolution raster."""
     window: Window
-    """Of the high resolution."""
-    around: Window
-    """Of the low one."""
+    """The tile's window in the high resolution."""
+    low_window: Window
+    """The window of the low resolution that is read."""
     bands: tuple[Bands, Bands]
-    """Low, high."""
+    """The bands of the low and of the high resolution."""
     scale: float
+    """The ratio of the pixel sizes, rounded to two decimal places."""
 
     def case(self, scale: float, kernel: ConsistencyConfig) -> Case:
-        """What is compared, on the grid of the high resolution.
+        """Read both rasters; the comparison is on the grid of the high resolution.
+
+        Args:
+            scale: the scale that the case reports.
+            kernel: the degradation that is assumed between the two sensors.
 
         Raises:
-            RasterError: a file cannot be read.
+            RasterError: a raster cannot be read.
         """
-        here, there = self.bands
+        low_bands, high_bands = self.bands
         with open_source(self.low) as source:
-            values, valid = here.read(source, self.around)
-            grid = source.description.grid.crop(self.around)
+            values, valid = low_bands.read(source, self.low_window)
+            grid = source.description.grid.crop(self.low_window)
         with open_source(self.high) as source:
-            truth, true = there.read(source, self.window)
+            truth, truth_valid = high_bands.read(source, self.window)
             zoom = Zoom.by_grid(grid, source.description.grid.crop(self.window))
         return Case(
             name=self.name,
             scale=scale,
-            low=LowResolution(values=values, valid=valid, bands=here.bands, groups=here.groups),
+            low=LowResolution(
+                values=values, valid=valid, bands=low_bands.bands, groups=low_bands.groups
+            ),
             zoom=zoom,
-            truth=without_holes(truth, true, there.middles),
-            valid=np.asarray((true & over(zoom, valid)).all(axis=0)),
-            triplet=there.triplet,
-            lows=there.lows,
-            widths=there.widths,
+            truth=fill_invalid(truth, truth_valid, high_bands.middles),
+            valid=np.asarray((truth_valid & validity_on_output(zoom, valid)).all(axis=0)),
+            triplet=high_bands.triplet,
+            lows=high_bands.lows,
+            widths=high_bands.widths,
             kernel=kernel,
         )
 
-    def scales(self, wanted: Sequence[float]) -> list[float]:  # noqa: ARG002 (as a tile's)
-        """Its own."""
+    def scales(self, requested: Sequence[float]) -> list[float]:  # noqa: ARG002 (like a tile's)
+        """Return the pair's scale; requested scales have no effect."""
         return [self.scale]
 
 
 def find_pairs(
     low: Path, high: Path, limit: int | None, value_range: tuple[float, float] | None = None
 ) -> tuple[list[SensorPair], list[SkippedFile]]:
-    """Pairs of files of one name, endings apart, in two folders.
+    """Find pairs of files with the same name in two folders; extensions may differ.
+
+    Args:
+        low: the folder of low resolution.
+        high: the folder of high resolution.
+        limit: take at most so many pairs of files, evenly spaced in the sorted list.
+        value_range: digital numbers that map to -1 and 1; None to derive them per raster.
+
+    Returns:
+        The tiles of the pairs, and the low-resolution files that are left out.
 
     Raises:
-        InputError: a folder is not there, or no pair can be used.
+        InputError: a folder does not exist, or no pair can be used.
     """
-    names = [_by_name(folder) for folder in (low, high)]
-    shared = sorted(set(names[0]) & set(names[1]))
+    low_paths, high_paths = _rasters_by_stem(low), _rasters_by_stem(high)
+    shared = sorted(set(low_paths) & set(high_paths))
     if not shared:
-        raise InputError(f"no file of {low} has a name that is in {high} too, expected pairs")
+        raise InputError(f"no file of {low} has the same name as one of {high}, expected pairs")
     if limit is not None and limit < len(shared):
         shared = [shared[i * len(shared) // limit] for i in range(limit)]
     pairs: list[SensorPair] = []
     skipped: list[SkippedFile] = []
-    for name in shared:
+    for stem in shared:
         try:
-            pairs += _pairs(names[0][name], names[1][name], value_range)
+            pairs += _tiles_of(low_paths[stem], high_paths[stem], value_range)
         except SuperResError as error:
-            skipped.append(SkippedFile(names[0][name], str(error)))
+            skipped.append(SkippedFile(low_paths[stem], str(error)))
     if not pairs:
         raise InputError(f"none of {len(shared)} pairs can be used: {skipped[0].reason}")
     return pairs, skipped
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
-    """The rasters of a folder by their name without its ending.
+def _rasters_by_stem(folder: Path) -> dict[str, Path]:
+    """Return the rasters of a folder by their names without the extension.
 
     Raises:
-        InputError: it is none, or two of them have one name.
+        InputError: the folder does not exist, or two names differ only in their extension.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder, expected one of rasters")
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in filter(is_raster, sorted(folder.iterdir())):
-        other = found.setdefault(path.stem, path)
-        if other is not path:
+        first = paths.setdefault(path.stem, path)
+        if first is not path:
             raise InputError(
-                f"{folder} holds {other.name} and {path.name}, expected names that differ not only "
-                "in their endings; move one away"
+                f"{folder} holds {first.name} and {path.name}, expected names that differ without "
+                "their extensions; move one away"
             )
-    return found
+    return paths
 
 
-def _pairs(low: Path, high: Path, value_range: tuple[float, float] | None) -> list[SensorPair]:
-    """The tiles of one pair.
+def _tiles_of(low: Path, high: Path, value_range: tuple[float, float] | None) -> list[SensorPair]:
+    """Return the tiles of one pair with enough valid pixels.
 
     Raises:
-        SuperResError: it cannot be used.
+        SuperResError: the pair cannot be used.
     """
-    found: list[SensorPair] = []
-    with open_source(low) as coarse, open_source(high) as fine:
-        bands = Bands.of(coarse, value_range), Bands.of(fine, value_range)
-        here, there = coarse.description.grid, fine.description.grid
-        _check(low, high, bands, (here, there))
-        windows = tile_windows(there.shape)
+    pairs: list[SensorPair] = []
+    with open_source(low) as low_source, open_source(high) as high_source:
+        bands = Bands.of(low_source, value_range), Bands.of(high_source, value_range)
+        low_grid, high_grid = low_source.description.grid, high_source.description.grid
+        _check_comparable(low, high, bands, (low_grid, high_grid))
+        windows = tile_windows(high_grid.shape)
         for window in windows:
             try:
-                around = _around(Zoom.by_grid(here, there.crop(window)))
+                low_window = _with_halo(Zoom.by_grid(low_grid, high_grid.crop(window)))
             except InputError:
+                # This tile lies outside the low resolution; others may not.
                 if len(windows) == 1:
                     raise
                 continue
-            zoom = Zoom.by_grid(here.crop(around), there.crop(window))
-            seen = over(zoom, bands[0].read(coarse, around)[1])
-            if (bands[1].read(fine, window)[1] & seen).all(axis=0).mean() < FEWEST:
+            zoom = Zoom.by_grid(low_grid.crop(low_window), high_grid.crop(window))
+            _, low_valid = bands[0].read(low_source, low_window)
+            _, high_valid = bands[1].read(high_source, window)
+            valid = (high_valid & validity_on_output(zoom, low_valid)).all(axis=0)
+            if valid.mean() < LEAST_VALID:
                 continue
-            place = f" @{window.column},{window.row}" if len(windows) > 1 else ""
-            found.append(
+            position = f" @{window.column},{window.row}" if len(windows) > 1 else ""
+            pairs.append(
                 SensorPair(
-                    name=high.name + place,
+                    name=high.name + position,
                     image=high.name,
                     low=low,
                     high=high,
                     window=window,
-                    around=around,
+                    low_window=low_window,
                     bands=bands,
                     scale=round(zoom.scale, 2),
                 )
             )
-    if not found:
-        raise InputError(f"{low} and {high} share no place of which {FEWEST:.0%} are valid")
-    return found
+    if not pairs:
+        raise InputError(f"{low} and {high} share no tile of which {LEAST_VALID:.0%} are valid")
+    return pairs
 
 
-def _check(low: Path, high: Path, bands: tuple[Bands, Bands], grids: tuple[Grid, Grid]) -> None:
-    """Refuse what cannot be compared number by number.
+def _check_comparable(
+    low: Path, high: Path, bands: tuple[Bands, Bands], grids: tuple[Grid, Grid]
+) -> None:
+    """Refuse rasters whose digital numbers cannot be compared pixel by pixel.
 
     Raises:
-        InputError: it cannot.
+        InputError: the CRS, the number of bands, or the scale and offset tags differ.
     """
     if not same_crs(*grids):
         raise InputError(f"{low} and {high} have different CRSs; reproject one first")
     counts = [len(b.index) for b in bands]
     if counts[0] != counts[1]:
         raise InputError(
-            f"{low} has {counts[0]} bands, {high} {counts[1]}, expected the same; take those that "
-            "match into files of their own (gdal_translate -b N)"
+            f"{low} has {counts[0]} bands, {high} has {counts[1]}, expected the same number; "
+            "extract the matching bands (gdal_translate -b N)"
         )
-    scaled = [[(b.scale, b.offset) for b in part.bands] for part in bands]
-    if scaled[0] != scaled[1]:
-        raise InputError(f"{low} and {high} have other scale and offset tags: other units")
+    tags = [[(band.scale, band.offset) for band in b.bands] for b in bands]
+    if tags[0] != tags[1]:
+        raise InputError(
+            f"{low} and {high} have different scale or offset tags, expected the same units"
+        )
 
 
-def _around(zoom: Zoom) -> Window:
-    """The part of the low resolution under a zoom's output, and what lies around it."""
+def _with_halo(zoom: Zoom) -> Window:
+    """Return the source window under a zoom's output, with a halo of :data:`LOW_HALO`."""
     spans = []
     for axis in (zoom.rows, zoom.columns):
         under = axis.under(0, axis.size)
-        first = max(0, int(under[0]) - AROUND)
-        spans.append((first, min(axis.source, int(under[-1]) + AROUND + 1) - first))
-    return Window(spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+        first = max(0, int(under[0]) - LOW_HALO)
+        spans.append((first, min(axis.source, int(under[-1]) + LOW_HALO + 1) - first))
+    (row, height), (column, width) = spans
+    return Window(row, column, height, width)

@@ -1,4 +1,4 @@
-"""Pictures of a case, stretched alike, and of what is wrong in them."""
+"""Pictures of the report: results with the same contrast stretch, and their differences."""
 
 from __future__ import annotations
 
@@ -15,100 +15,108 @@ from rs_superres.evaluation.protocol import Case
 from rs_superres.image.pictures import limits_of, stretched
 from rs_superres.types import Doubles, Values
 
-SIDE = 320
-"""Pixels of a picture's side, at most: the middle is shown."""
+LARGEST_PICTURE_SIDE = 320
+"""Pixels on a side of a picture, at most; the middle of larger images is shown."""
+
+LEAST_DIFFERENCE = 8.0
+"""Grey levels: the least difference that has the brightest colour."""
 
 HEAT = ((0, 0, 0), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
-"""Colours from no difference to a large one."""
+"""Colours from no difference to a large one, red, green and blue."""
 
 LOW, TRUTH = "low resolution", "truth"
 
 Picture = npt.NDArray[np.uint8]
+"""(y, x, 3) red, green and blue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One case as it is shown."""
+    """One case as the report shows it."""
 
     kind: str
-    """best, median or worst."""
+    """``best``, ``median`` or ``worst``."""
     name: str
+    """The name of the tile or pair."""
     scale: float
+    """The scale of the results."""
     psnr: Mapping[str, float]
-    """By method."""
+    """PSNR by method, dB."""
     pictures: Mapping[str, str]
-    """By what they show, in the order of the buttons; PNG in base64."""
+    """Pictures by what they show, in the order of the buttons; PNG in base64."""
     differences: Mapping[str, str]
-    """By method."""
+    """Pictures of the difference from the truth, by method; PNG in base64."""
     most: float
-    """Share of the stretch that is the brightest colour of the differences."""
+    """The difference with the brightest colour, as a share of the contrast stretch."""
     size: tuple[int, int]
-    """Width and height."""
+    """Width and height of the pictures."""
 
 
-def example(
+def make_example(
     kind: str, case: Case, images: Mapping[str, Values], psnr: Mapping[str, float]
 ) -> Example:
-    """Draw a case.
+    """Draw the pictures of a case.
 
     Args:
-        kind: why it was chosen.
+        kind: why the case was chosen: ``best``, ``median`` or ``worst``.
         case: the truth and its low resolution.
-        images: results by method.
-        psnr: of the same.
+        images: results by method, (band, y, x) digital numbers each.
+        psnr: PSNR by method, dB.
     """
-    chosen = list(case.triplet) or [0]
-    limits = limits_of(case.low.values[chosen], case.low.valid[chosen])
+    bands = list(case.triplet) or [0]
+    limits = limits_of(case.low.values[bands], case.low.valid[bands])
     rows, columns = (_middle(side) for side in case.valid.shape)
-    low = _nearest(case)
+    low = _low_on_output(case)
 
-    def drawn(values: Values) -> Picture:
-        shown = np.where(case.valid, values[chosen], low[chosen])[:, rows, columns]
+    def draw(values: Values) -> Picture:
+        shown = np.where(case.valid, values[bands], low[bands])[:, rows, columns]
         return stretched(shown, limits)
 
-    results = {name: drawn(image) for name, image in images.items()}
-    truth = drawn(case.truth)
-    apart = {
+    results = {name: draw(image) for name, image in images.items()}
+    truth = draw(case.truth)
+    differences = {
         name: np.abs(picture.astype(np.float64) - truth).mean(axis=2)
         for name, picture in results.items()
     }
-    most = max(8.0, float(np.percentile(np.stack(list(apart.values())), 99.5)))
-    shown = {LOW: drawn(low), **results, TRUTH: truth}
+    largest = float(np.percentile(np.stack(list(differences.values())), 99.5))
+    most = max(LEAST_DIFFERENCE, largest)
+    pictures = {LOW: draw(low), **results, TRUTH: truth}
     return Example(
         kind=kind,
         name=case.name,
         scale=case.scale,
         psnr=dict(psnr),
-        pictures={name: encoded(picture) for name, picture in shown.items()},
-        differences={name: encoded(heated(d / most)) for name, d in apart.items()},
+        pictures={name: encode_png(picture) for name, picture in pictures.items()},
+        differences={name: encode_png(heat_map(d / most)) for name, d in differences.items()},
         most=most / 255,
         size=(truth.shape[1], truth.shape[0]),
     )
 
 
 def _middle(side: int) -> slice:
-    """The middle of a side."""
-    first = max(0, (side - SIDE) // 2)
-    return slice(first, min(side, first + SIDE))
+    """Return the middle of a side, at most as long as a picture."""
+    first = max(0, (side - LARGEST_PICTURE_SIDE) // 2)
+    return slice(first, min(side, first + LARGEST_PICTURE_SIDE))
 
 
-def _nearest(case: Case) -> Values:
-    """The low resolution's cells where they lie, on the truth's pixels."""
+def _low_on_output(case: Case) -> Values:
+    """Return the low resolution on the truth's pixels by nearest neighbour, (band, y, x)."""
     rows, columns = (
-        a.under(0, a.size).clip(0, a.source - 1) for a in (case.zoom.rows, case.zoom.columns)
+        axis.under(0, axis.size).clip(0, axis.source - 1)
+        for axis in (case.zoom.rows, case.zoom.columns)
     )
     return case.low.values[:, rows][:, :, columns]
 
 
-def heated(share: Doubles) -> Picture:
-    """Shares from 0 to 1, (y, x), as colours (y, x, 3)."""
+def heat_map(share: Doubles) -> Picture:
+    """Colour shares from 0 to 1: (y, x) to (y, x, 3)."""
     stops = np.linspace(0, 1, len(HEAT))
-    bands = [np.interp(share.clip(0, 1), stops, [c[i] for c in HEAT]) for i in range(3)]
+    bands = [np.interp(share.clip(0, 1), stops, [colour[i] for colour in HEAT]) for i in range(3)]
     return np.stack(bands, axis=2).round().astype(np.uint8)
 
 
-def encoded(picture: Picture) -> str:
-    """A PNG in base64."""
+def encode_png(picture: Picture) -> str:
+    """Return a picture as PNG in base64."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, format="PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()

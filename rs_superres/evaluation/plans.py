@@ -1,4 +1,4 @@
-"""What an evaluation will compute, decided before anything is enlarged."""
+"""Decide what an evaluation computes, before anything is upscaled."""
 
 from __future__ import annotations
 
@@ -16,103 +16,129 @@ from rs_superres.errors import InputError
 from rs_superres.evaluation.lpips import Lpips
 from rs_superres.evaluation.pairs import SensorPair, find_pairs
 from rs_superres.evaluation.results import BICUBIC
-from rs_superres.evaluation.tiles import LEAST, SkippedFile, Tile, find_files, find_tiles
+from rs_superres.evaluation.tiles import (
+    LEAST_LOW_SIDE,
+    SkippedFile,
+    Tile,
+    find_files,
+    find_tiles,
+)
 from rs_superres.scene.recipe import ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 
-SHOWN = 5
-"""Scales of which examples are shown, at most."""
+MOST_EXAMPLE_SCALES = 5
+"""Scales that the report shows examples of, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationOptions:
-    """What is asked for."""
+    """The options of an evaluation."""
 
     data: tuple[Path, ...] = ()
-    """Folders of truths, or files."""
+    """Folders of high-resolution rasters, or single rasters."""
     pairs: tuple[Path, Path] | None = None
-    """Folders of low and of high resolution, instead."""
+    """Folders of low and of high resolution, instead of ``data``."""
     models: tuple[str, ...] = (zoo.DEFAULT,)
+    """Names of shipped models, or paths of model folders."""
     scales: tuple[float, ...] = (2.0, 3.0, 4.0, 6.5, 8.0)
+    """Factors between low resolution and truth, above 1; no effect with ``pairs``."""
     degradation: ConsistencyConfig | None = None
-    """How low resolution is made; that of the first model's card where None."""
+    """The kernel that makes the low resolution; None for that of the first model's card."""
     steps: int | None = None
-    """Evaluations of the denoiser; each model's own where None."""
+    """Diffusion steps; 0 for the operator alone, None for each model's own number."""
     seeds: int = 1
-    """Noise fields that are tried."""
+    """Number of random seeds."""
     samples: int = 1
-    """Results that are averaged."""
+    """Number of samples that are averaged."""
     consistency: bool = True
+    """Whether results are corrected so that they downsample to the low resolution."""
     value_range: tuple[float, float] | None = None
+    """Digital numbers that map to -1 and 1; None to derive them per raster."""
     limit: int | None = None
-    """Files, at most."""
+    """Number of files, at most; None for all."""
     lpips: Path | None = None
-    """The backbone's weights."""
+    """The weights of LPIPS's backbone; None to leave LPIPS out."""
     device: str = "auto"
+    """The device, as for ``rs-sr upscale``."""
     precision: Precision = "auto"
+    """The precision of the networks, as for ``rs-sr upscale``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationPlan:
-    """What will be computed."""
+    """What an evaluation computes."""
 
     options: EvaluationOptions
+    """The options."""
     kernel: ConsistencyConfig
+    """The kernel that makes the low resolution."""
     subjects: Sequence[Tile | SensorPair]
+    """The tiles or pairs that are compared."""
     skipped: list[SkippedFile]
+    """The files that are left out."""
     images: int
-    ways: dict[str, ModelSettings] = field(repr=False)
+    """Number of files that are compared."""
+    models: dict[str, ModelSettings] = field(repr=False)
+    """The models by name, with their settings."""
     lpips: Lpips | None = field(repr=False)
+    """The network of LPIPS, if its backbone is given."""
 
     @property
-    def shown(self) -> list[float]:
-        """The scales of which examples are shown."""
+    def example_scales(self) -> list[float]:
+        """The scales that the report shows examples of."""
         scales = sorted({s for t in self.subjects for s in t.scales(self.options.scales)})
-        places = np.linspace(0, len(scales) - 1, min(SHOWN, len(scales)))
-        return [scales[round(i)] for i in places]
+        indices = np.linspace(0, len(scales) - 1, min(MOST_EXAMPLE_SCALES, len(scales)))
+        return [scales[round(i)] for i in indices]
 
     @property
     def pixels(self) -> int:
-        """Output pixels that are enlarged by models, examples apart."""
-        runs = sum(self.seeds(w) * w.samples + (w.samples > 1) for w in self.ways.values())
+        """Output pixels that the models compute, without the examples."""
+        runs = sum(
+            self.seeds(settings) * settings.samples + (settings.samples > 1)
+            for settings in self.models.values()
+        )
         return runs * sum(
-            t.window.height * t.window.width * len(t.scales(self.options.scales))
-            for t in self.subjects
+            subject.window.height * subject.window.width * len(subject.scales(self.options.scales))
+            for subject in self.subjects
         )
 
-    def seeds(self, way: ModelSettings) -> int:
-        """Noise fields of a model: one where it draws none."""
-        return self.options.seeds if way.steps else 1
+    def seeds(self, settings: ModelSettings) -> int:
+        """Return the number of seeds for a model: 1 for the operator alone."""
+        return self.options.seeds if settings.steps else 1
 
     def settings(self) -> dict[str, Any]:
-        """What was asked for and decided, by name."""
-        given = self.options
+        """Return the options and what was decided from them, as plain values."""
+        options = self.options
         return {
             "version": __version__,
-            "data": [str(p) for p in given.pairs or given.data],
-            "protocol": "pairs" if given.pairs else "shrunk",
+            "data": [str(path) for path in options.pairs or options.data],
+            "protocol": "pairs" if options.pairs else "shrunk",
             "degradation": self.kernel.words(),
             "models": {
-                name: {"sha256": way.model.checksum, "steps": way.steps, "seeds": self.seeds(way)}
-                for name, way in self.ways.items()
+                name: {
+                    "sha256": settings.model.checksum,
+                    "steps": settings.steps,
+                    "seeds": self.seeds(settings),
+                }
+                for name, settings in self.models.items()
             },
-            "samples": given.samples,
-            "consistency": given.consistency,
-            "value_range": given.value_range,
-            "limit": given.limit,
-            "device": given.device,
-            "precision": next(iter(self.ways.values())).precision,
+            "samples": options.samples,
+            "consistency": options.consistency,
+            "value_range": options.value_range,
+            "limit": options.limit,
+            "device": options.device,
+            "precision": next(iter(self.models.values())).precision,
             "images": self.images,
             "tiles": len(self.subjects),
         }
 
 
 def plan(options: EvaluationOptions) -> EvaluationPlan:
-    """Decide what is computed.
+    """Decide what an evaluation computes.
 
     Raises:
-        InputError: an option, or data, that cannot be used.
-        ModelError: a model that cannot be used.
+        InputError: an option or the data cannot be used.
+        ModelError: a model or LPIPS's backbone cannot be used.
     """
     _check(options)
     if options.pairs is None:
@@ -121,18 +147,19 @@ def plan(options: EvaluationOptions) -> EvaluationPlan:
         subjects: Sequence[Tile | SensorPair] = [t for t in tiles if t.scales(options.scales)]
         if not subjects:
             raise InputError(
-                f"every image is too small for these scales, expected {LEAST} cells a side"
+                f"every image is too small for {_scales(options)}, expected at least "
+                f"{LEAST_LOW_SIDE} low-resolution pixels on each side"
             )
     else:
         subjects, skipped = find_pairs(*options.pairs, options.limit, options.value_range)
     device = resolve_device(options.device)
-    ways = {}
+    models = {}
     for name in options.models:
         model = zoo.load(name, str(device))
         steps = model.config.steps if options.steps is None else options.steps
         if steps and model.config.denoiser is None:
-            raise InputError(f"{steps} steps, but the model {name} is a prior alone: use --steps 0")
-        ways[name] = ModelSettings(
+            raise InputError(f"steps={steps}, but the model {name} has no denoiser; use steps=0")
+        models[name] = ModelSettings(
             model=model,
             steps=steps,
             samples=options.samples if steps else 1,
@@ -140,31 +167,45 @@ def plan(options: EvaluationOptions) -> EvaluationPlan:
             precision=resolve_precision(options.precision, device),
             device=device,
         )
-    first = next(iter(ways.values())).model.config
+    first = next(iter(models.values())).model.config
     return EvaluationPlan(
         options=options,
         kernel=options.degradation or first.consistency,
         subjects=subjects,
         skipped=skipped,
-        images=len({t.image for t in subjects}),
-        ways=ways,
+        images=len({subject.image for subject in subjects}),
+        models=models,
         lpips=None if options.lpips is None else Lpips.read(options.lpips),
     )
 
 
 def _check(options: EvaluationOptions) -> None:
-    """Refuse what makes no sense.
+    """Refuse options that contradict each other or are out of range.
 
     Raises:
-        InputError: it does not.
+        InputError: an option cannot be used.
     """
-    if bool(options.data) == (options.pairs is not None):
-        raise InputError("one of --data and --pairs is needed, and not both")
-    if len({*options.models}) < len(options.models) or BICUBIC in options.models:
-        raise InputError(f"the models {', '.join(options.models)}, expected each once")
-    if any(scale <= 1 for scale in options.scales) or not options.scales:
-        raise InputError(f"scales {options.scales}, expected numbers above 1")
-    if options.steps == 0 and max(options.seeds, options.samples) > 1:
+    if not options.data and options.pairs is None:
+        raise InputError("neither data= nor pairs= is given, expected one of them")
+    if options.data and options.pairs is not None:
+        raise InputError("both data= and pairs= are given, expected one of them")
+    if not options.models or len({*options.models}) < len(options.models):
+        raise InputError(f"models={','.join(options.models)}, expected each model once")
+    if BICUBIC in options.models:
+        raise InputError(f"models={','.join(options.models)}: {BICUBIC} is always compared")
+    if not options.scales or any(scale <= 1 for scale in options.scales):
+        raise InputError(f"{_scales(options)}, expected numbers above 1")
+    if options.steps == 0 and options.seeds > 1:
         raise InputError(
-            "--steps 0 is the prior alone, which draws nothing: leave out --seeds and --samples"
+            f"seeds={options.seeds} has no effect with steps=0, the operator alone; leave it out"
         )
+    if options.steps == 0 and options.samples > 1:
+        raise InputError(
+            f"samples={options.samples} has no effect with steps=0, the operator alone; "
+            "leave it out"
+        )
+
+
+def _scales(options: EvaluationOptions) -> str:
+    """Return the scales as the option that was given."""
+    return f"scales={','.join(f'{scale:g}' for scale in options.scales)}"

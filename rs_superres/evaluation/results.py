@@ -1,4 +1,4 @@
-"""What an evaluation found: figures of every result, and what they say together."""
+"""The scores of an evaluation, and their means with confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,148 +14,194 @@ from rs_superres.evaluation.tiles import SkippedFile
 from rs_superres.types import Doubles
 
 BICUBIC = "bicubic"
-"""What the interpolation is called among the methods."""
+"""The name of bicubic interpolation among the methods."""
+
+RESAMPLES = 2000
+"""Draws of the bootstrap over images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The figures of one result."""
+    """The scores of one result."""
 
     image: str
     """The file's name."""
     tile: str
-    """The file's name, and the place in it where there are several tiles."""
+    """The file's name, followed by the tile's position if there are several tiles."""
     scale: float
+    """The scale of the result."""
     method: str
+    """The model's name, or ``bicubic``."""
     seed: int
+    """The random seed; 0 for methods that draw nothing."""
     scores: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """Everything that was found."""
-
-    settings: dict[str, Any]
-    rows: list[Row]
-    reliability: dict[tuple[str, float], Reliability]
-    """By method and scale."""
-    examples: list[Example]
-    skipped: list[SkippedFile]
-    images: int
-
-    @property
-    def methods(self) -> list[str]:
-        """Bicubic, then the models."""
-        return list(dict.fromkeys(row.method for row in self.rows))
-
-    @property
-    def scales(self) -> list[float]:
-        """Those that have figures, rising."""
-        return sorted({row.scale for row in self.rows})
-
-    def figures(
-        self, method: str, scale: float, metric: str, *, tiles: bool = False
-    ) -> dict[str, list[float]]:
-        """By image, a figure a seed: the mean of the tiles that have one; or by tile."""
-        found: dict[str, dict[int, list[float]]] = {}
-        for row in self.rows:
-            if row.method == method and row.scale == scale:
-                seeds = found.setdefault(row.tile if tiles else row.image, {})
-                seeds.setdefault(row.seed, []).append(row.scores.get(metric, np.nan))
-        return {name: [_mean(f) for f in seeds.values()] for name, seeds in found.items()}
-
-    def summary(self, method: str, scale: float, metric: str) -> Summary | None:
-        """Over the images."""
-        figures = list(self.figures(method, scale, metric).values())
-        return summarised(np.array(figures)) if figures else None
-
-    def gains(
-        self, method: str, scale: float, metric: str, *, tiles: bool = False
-    ) -> dict[str, list[float]]:
-        """What a method has over bicubic, image by image; or tile by tile."""
-        plain = self.figures(BICUBIC, scale, metric, tiles=tiles)
-        return {
-            name: [figure - plain[name][0] for figure in figures]
-            for name, figures in self.figures(method, scale, metric, tiles=tiles).items()
-        }
-
-    def gain(self, method: str, scale: float, metric: str) -> Summary | None:
-        """The same over the images, whose differences are taken one by one."""
-        gains = list(self.gains(method, scale, metric).values())
-        return summarised(np.array(gains)) if gains else None
-
-
-def _mean(figures: list[float]) -> float:
-    """Of those that are numbers; none where none is."""
-    there = [figure for figure in figures if np.isfinite(figure)]
-    return float(np.mean(there)) if there else float("nan")
-
-
-RESAMPLES = 2000
-"""Times that the images are drawn anew."""
+    """The metrics by name; NaN for metrics that do not apply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A metric over images."""
+    """A metric over all images."""
 
     mean: float
+    """Mean over the images."""
     deviation: float
-    """Between images."""
+    """Standard deviation between images."""
     low: float | None
-    """Of the 95 % confidence interval of the mean, by the bootstrap over images; None of one."""
+    """Lower end of the mean's 95 % confidence interval; None for a single image."""
     high: float | None
+    """Upper end of the mean's 95 % confidence interval; None for a single image."""
     count: int
-    """Images that have the metric."""
+    """Number of images that have the metric."""
     between_seeds: float | None = None
-    """Deviation of the mean between seeds; None of a single one."""
+    """Standard deviation of the mean between seeds; None for a single seed."""
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Of the interval, or the mean twice."""
+        """Both ends of the confidence interval; the mean twice if there is none."""
         if self.low is None or self.high is None:
             return self.mean, self.mean
         return self.low, self.high
 
     def interval(self, form: str) -> str:
-        """In words, each end formatted; empty where there is none."""
+        """Return the interval in words, empty if there is none.
+
+        Args:
+            form: the format of each end, such as ``+.2f``.
+        """
         if self.low is None or self.high is None:
             return ""
         return f"{self.low:{form}} to {self.high:{form}}"
 
     def as_dict(self) -> dict[str, float | None]:
-        """For JSON."""
+        """Return the fields by name, for JSON."""
         return asdict(self)
 
 
-def summarised(figures: Doubles) -> Summary | None:
-    """Summarise (image, seed); None where no image has a figure.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The outcome of an evaluation: all scores, and what the report shows."""
 
-    An image counts by its mean over the seeds. The draws are the same each time.
+    settings: dict[str, Any]
+    """The options and what was decided from them, as plain values."""
+    rows: list[Row]
+    """The scores of all results."""
+    reliability: dict[tuple[str, float], Reliability]
+    """The reliability of the uncertainty by method and scale; empty without samples."""
+    examples: list[Example]
+    """The tiles that the report shows."""
+    skipped: list[SkippedFile]
+    """The files that were left out."""
+    images: int
+    """Number of images."""
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods: bicubic, then the models."""
+        return list(dict.fromkeys(row.method for row in self.rows))
+
+    @property
+    def scales(self) -> list[float]:
+        """The scales that have scores, in rising order."""
+        return sorted({row.scale for row in self.rows})
+
+    def figures(
+        self, method: str, scale: float, metric: str, *, tiles: bool = False
+    ) -> dict[str, list[float]]:
+        """Return a metric by image, one value per seed.
+
+        Args:
+            method: the method.
+            scale: the scale.
+            metric: the metric's name.
+            tiles: return it by tile instead.
+
+        Returns:
+            The mean over an image's tiles that have the metric; NaN if none has.
+        """
+        by_name: dict[str, dict[int, list[float]]] = {}
+        for row in self.rows:
+            if row.method == method and row.scale == scale:
+                by_seed = by_name.setdefault(row.tile if tiles else row.image, {})
+                by_seed.setdefault(row.seed, []).append(row.scores.get(metric, np.nan))
+        return {
+            name: [_finite_mean(values) for values in by_seed.values()]
+            for name, by_seed in by_name.items()
+        }
+
+    def summary(self, method: str, scale: float, metric: str) -> Summary | None:
+        """Summarise a metric over the images; None if no image has it."""
+        values = list(self.figures(method, scale, metric).values())
+        return summarise(np.array(values)) if values else None
+
+    def gains(
+        self, method: str, scale: float, metric: str, *, tiles: bool = False
+    ) -> dict[str, list[float]]:
+        """Return a method's difference from bicubic by image, one value per seed.
+
+        Args:
+            method: the method.
+            scale: the scale.
+            metric: the metric's name.
+            tiles: return it by tile instead.
+        """
+        bicubic = self.figures(BICUBIC, scale, metric, tiles=tiles)
+        return {
+            name: [value - bicubic[name][0] for value in values]
+            for name, values in self.figures(method, scale, metric, tiles=tiles).items()
+        }
+
+    def gain(self, method: str, scale: float, metric: str) -> Summary | None:
+        """Summarise a method's differences from bicubic, taken image by image."""
+        gains = list(self.gains(method, scale, metric).values())
+        return summarise(np.array(gains)) if gains else None
+
+
+def _finite_mean(values: list[float]) -> float:
+    """Return the mean of the finite values; NaN if there are none."""
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else float("nan")
+
+
+def summarise(figures: Doubles) -> Summary | None:
+    """Summarise a metric over images; an image counts by its mean over the seeds.
+
+    The confidence interval is a percentile bootstrap over the images, the same in every call.
+
+    Args:
+        figures: (image, seed).
+
+    Returns:
+        None if no image has the metric.
     """
     per_image = figures.mean(axis=1)
-    there = np.isfinite(per_image)
-    if not there.any():
+    finite = np.isfinite(per_image)
+    if not finite.any():
         return None
-    values = per_image[there]
+    values = per_image[finite]
     draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
     low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
-    seeds = figures[there].mean(axis=0)
+    per_seed = figures[finite].mean(axis=0)
     return Summary(
         mean=float(values.mean()),
         deviation=float(values.std(ddof=1)) if len(values) > 1 else 0.0,
         low=float(low) if len(values) > 1 else None,
         high=float(high) if len(values) > 1 else None,
         count=len(values),
-        between_seeds=float(seeds.std(ddof=1)) if len(seeds) > 1 else None,
+        between_seeds=float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
     )
 
 
-def middle_and_ends(figures: Sequence[float]) -> dict[str, int]:
-    """Where the best, the median and the worst of some figures stand; the same one only once."""
+def best_median_worst(figures: Sequence[float]) -> dict[str, int]:
+    """Return the indices of the best, the median and the worst value.
+
+    NaN is ignored. With fewer than three values, an index appears only once, under the first of
+    the names that fits.
+    """
     order = [int(i) for i in np.argsort(figures, kind="stable") if np.isfinite(figures[i])]
     if not order:
         return {}
-    places = {"best": order[-1], "median": order[len(order) // 2], "worst": order[0]}
-    first = {i: name for name, i in reversed(places.items())}
-    return {name: i for name, i in places.items() if first[i] == name}
+    chosen: dict[str, int] = {}
+    for name, rank in (("best", -1), ("median", len(order) // 2), ("worst", 0)):
+        if order[rank] not in chosen.values():
+            chosen[name] = order[rank]
+    return chosen

@@ -1,4 +1,4 @@
-"""What of folders of rasters is shrunk and enlarged again: tiles that hold enough valid pixels."""
+"""Find the rasters of an evaluation, and tiles of them that hold enough valid pixels."""
 
 from __future__ import annotations
 
@@ -10,90 +10,106 @@ from pathlib import Path
 from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
-from rs_superres.evaluation.protocol import Case, shrunk
+from rs_superres.evaluation.protocol import Case, make_case
 from rs_superres.grid import Shape, Window
 from rs_superres.raster import SUFFIXES, open_source, rasters_below
 
-SIDE = 1024
-"""Pixels of a tile's side, at most."""
+LARGEST_TILE_SIDE = 1024
+"""Pixels on a side of a tile, at most."""
 
-ACROSS = 2
-"""Tiles along each side of a raster, at most."""
+TILES_PER_AXIS = 2
+"""Tiles along each axis of a raster, at most."""
 
-HALVINGS = 3
-"""Times that the side is halved to find tiles between holes."""
+MOST_HALVINGS = 3
+"""Times that the side of tiles is halved to find tiles between holes."""
 
-FEWEST = 0.25
-"""Share of a tile that must be valid."""
+LEAST_VALID = 0.25
+"""Share of a tile's pixels that must be valid."""
 
-LEAST = 12
-"""Cells of the low resolution's sides, at least: fewer say nothing."""
+LEAST_LOW_SIDE = 12
+"""Low-resolution pixels that a tile must have on each side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """A part of a raster that is shrunk and enlarged again."""
+    """A part of a raster that is downsampled and upscaled again."""
 
     name: str
+    """The file's name, followed by the tile's position if the raster has several tiles."""
     image: str
     """The file's name."""
     path: Path
+    """The raster."""
     window: Window
+    """The tile's window in the raster."""
     bands: Bands
+    """The raster's bands."""
 
     def case(self, scale: float, kernel: ConsistencyConfig) -> Case:
-        """The tile and its low resolution.
+        """Read the tile and make its low resolution.
 
         Raises:
-            RasterError: it cannot be read.
+            RasterError: the raster cannot be read.
         """
         with open_source(self.path) as source:
-            values, valid = self.bands.read(source, self.window)
-        return shrunk(self.name, self.bands, (values, valid), scale, kernel)
+            image = self.bands.read(source, self.window)
+        return make_case(self.name, self.bands, image, scale, kernel)
 
-    def scales(self, wanted: Sequence[float]) -> list[float]:
-        """Those of some scales that leave enough of it."""
+    def scales(self, requested: Sequence[float]) -> list[float]:
+        """Return the requested scales whose low resolution is large enough."""
         side = min(self.window.height, self.window.width)
-        return [scale for scale in wanted if side / scale >= LEAST]
+        return [scale for scale in requested if side / scale >= LEAST_LOW_SIDE]
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file that is not evaluated."""
+    """A file that is left out of the evaluation, and the reason."""
 
     path: Path
     reason: str
 
 
 def find_files(folders: Sequence[Path], limit: int | None) -> dict[str, Path]:
-    """Rasters of some folders, at any depth, by what names them; ``limit``, evenly spread.
+    """Find the rasters of folders at any depth, each once.
+
+    Args:
+        folders: folders, or single rasters.
+        limit: take at most so many files, evenly spaced in the sorted list.
+
+    Returns:
+        The paths by the names that the report uses.
 
     Raises:
-        InputError: a folder is not there, or holds none.
+        InputError: a folder does not exist, or there are no rasters.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     seen: set[Path] = set()
     for folder in folders:
-        for name, path in _named(folder, alone=len(folders) == 1):
-            whole = path.absolute()
-            if whole not in seen:
-                found[str(whole) if name in found else name] = path
-            seen.add(whole)
-    if not found:
+        for name, path in _named_rasters(folder, alone=len(folders) == 1):
+            absolute = path.absolute()
+            if absolute not in seen:
+                files[str(absolute) if name in files else name] = path
+            seen.add(absolute)
+    if not files:
         raise InputError(
             f"no rasters in {', '.join(map(str, folders))}, expected files named "
             f"{', '.join(SUFFIXES)}"
         )
-    names = list(found)
+    names = list(files)
     count = min(len(names), limit or len(names))
-    return {n: found[n] for n in (names[i * len(names) // count] for i in range(count))}
+    chosen = [names[i * len(names) // count] for i in range(count)]
+    return {name: files[name] for name in chosen}
 
 
-def _named(folder: Path, *, alone: bool) -> Iterator[tuple[str, Path]]:
-    """The rasters of a folder, or a raster, with their names; the folder's too if not alone.
+def _named_rasters(folder: Path, *, alone: bool) -> Iterator[tuple[str, Path]]:
+    """Yield the rasters of a folder, or a single raster, with their names.
+
+    Args:
+        folder: the folder or raster.
+        alone: whether it is the only one; otherwise the names start with the folder's name.
 
     Raises:
-        InputError: it is not there.
+        InputError: the folder does not exist.
     """
     if folder.is_file():
         yield folder.name, folder
@@ -108,39 +124,48 @@ def _named(folder: Path, *, alone: bool) -> Iterator[tuple[str, Path]]:
 def find_tiles(
     files: Mapping[str, Path], value_range: tuple[float, float] | None = None
 ) -> tuple[list[Tile], list[SkippedFile]]:
-    """The tiles of rasters: the whole of a small one, up to four places of a large one."""
+    """Find the tiles of rasters: all of a small raster, up to four tiles of a large one.
+
+    Args:
+        files: the paths by name.
+        value_range: digital numbers that map to -1 and 1; None to derive them per raster.
+
+    Returns:
+        The tiles, and the files that are left out.
+
+    Raises:
+        InputError: no file can be evaluated.
+    """
     tiles: list[Tile] = []
     skipped: list[SkippedFile] = []
     for name, path in files.items():
         try:
-            found = _tiles(name, path, value_range)
+            tiles += _tiles_of(name, path, value_range)
         except SuperResError as error:
             skipped.append(SkippedFile(path, str(error)))
-        else:
-            tiles += found
     if not tiles:
-        said = f"; the first of {len(skipped)}: {skipped[0].reason}" if skipped else ""
-        raise InputError(f"nothing that can be evaluated in {len(files)} files{said}")
+        first = f"; the first: {skipped[0].reason}" if skipped else ""
+        raise InputError(f"none of {len(files)} files can be evaluated{first}")
     return tiles, skipped
 
 
-def _tiles(name: str, path: Path, value_range: tuple[float, float] | None) -> list[Tile]:
-    """Those of one raster that hold enough valid pixels, the largest that there are.
+def _tiles_of(name: str, path: Path, value_range: tuple[float, float] | None) -> list[Tile]:
+    """Return the tiles of one raster with enough valid pixels, as large as possible.
 
     Raises:
-        SuperResError: it cannot be used, or none does.
+        SuperResError: the raster cannot be used, or no tile has enough valid pixels.
     """
     with open_source(path) as source:
         bands = Bands.of(source, value_range)
-        for halvings in range(HALVINGS + 1):
+        for halvings in range(MOST_HALVINGS + 1):
             windows = tile_windows(source.description.grid.shape, halvings)
-            shares = {w: bands.read(source, w)[1].all(axis=0).mean() for w in windows}
-            best = sorted(windows, key=lambda w: -shares[w])[: ACROSS**2]
-            found = [w for w in windows if w in best and shares[w] >= FEWEST]
-            if found:
+            valid = {w: bands.read(source, w)[1].all(axis=0).mean() for w in windows}
+            best = sorted(windows, key=lambda w: -valid[w])[: TILES_PER_AXIS**2]
+            usable = [w for w in windows if w in best and valid[w] >= LEAST_VALID]
+            if usable:
                 break
-    if not found:
-        raise InputError(f"{path} has no place of which {FEWEST:.0%} are valid")
+    if not usable:
+        raise InputError(f"{path} has no tile of which {LEAST_VALID:.0%} are valid")
     return [
         Tile(
             name=name + (f" @{window.column},{window.row}" if len(windows) > 1 else ""),
@@ -149,22 +174,25 @@ def _tiles(name: str, path: Path, value_range: tuple[float, float] | None) -> li
             window=window,
             bands=bands,
         )
-        for window in found
+        for window in usable
     ]
 
 
 def tile_windows(shape: Shape, halvings: int = 0) -> list[Window]:
-    """Tiles placed by a raster's size alone, none over another.
+    """Return windows that are spaced evenly over a raster and do not overlap.
 
     Args:
-        shape: of the raster.
-        halvings: each makes the tiles' sides half as long, and allows twice as many along one.
+        shape: the raster's shape.
+        halvings: each halves the largest side of a window, and doubles the number of windows
+            along an axis.
     """
-    side, across = SIDE >> halvings, ACROSS << halvings
+    largest, most = LARGEST_TILE_SIDE >> halvings, TILES_PER_AXIS << halvings
     spans = []
-    for whole in (shape.height, shape.width):
-        count = min(across, -(-whole // side))
-        length = min(side, whole // count)
-        rest = (whole - length) / max(1, count - 1)
-        spans.append([(round(i * rest), length) for i in range(count)])
-    return [Window(row, column, h, w) for (row, h), (column, w) in product(*spans)]
+    for size in (shape.height, shape.width):
+        count = min(most, -(-size // largest))
+        length = min(largest, size // count)
+        spacing = (size - length) / max(1, count - 1)
+        spans.append([(round(i * spacing), length) for i in range(count)])
+    return [
+        Window(row, column, height, width) for (row, height), (column, width) in product(*spans)
+    ]

@@ -1,4 +1,4 @@
-"""The audit of any upscaled raster against its source, ours or another's."""
+"""Audit an upscaled raster against its source, whichever tool made it."""
 
 from rs_superres.verify.audit import verify
 from rs_superres.verify.findings import Audit, Finding

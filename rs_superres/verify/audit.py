@@ -1,7 +1,8 @@
-"""The audit of a result against its source: what must hold of any upscaled raster."""
+"""The audit: open both rasters, run every check, and gather the findings."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -11,44 +12,53 @@ from rs_superres.errors import InputError
 from rs_superres.raster import Band, Description, Paths, Selection, Source, open_source
 from rs_superres.verify.comparison import SourceResultPair
 from rs_superres.verify.findings import Audit, Finding
-from rs_superres.verify.masks import Masks
-from rs_superres.verify.placement import crs_finding, extent_finding, placed
+from rs_superres.verify.masks import MaskCounts
+from rs_superres.verify.placement import crs_finding, extent_finding, map_grids
 from rs_superres.verify.radiometric import Radiometry
 from rs_superres.verify.registration import registration
 from rs_superres.verify.rules import RULES
 from rs_superres.verify.seams import seams
 
+logger = logging.getLogger(__name__)
+
 Progress = Callable[[int, int], None]
-"""Called with how many blocks are done, and how many there are."""
+"""A callback that takes the number of finished blocks and the number of all blocks."""
 
 
 def verify(
     out: str,
     source: Paths,
     *,
-    bands: tuple[int, ...] = (),
+    bidx: tuple[int, ...] = (),
     progress: Progress | None = None,
 ) -> Audit:
-    """Audit a result, ours or another's.
+    """Audit a result against its source, whichever tool made it.
+
+    Both rasters are read in blocks, so they may be larger than memory.
 
     Args:
-        out: the result.
-        source: what it was made from: one raster, or several that were stacked.
-        bands: the source's bands that the result holds, from 1, in its order; empty for all.
-        progress: told of every block.
+        out: path of the result.
+        source: path of the source, or the paths of several sources that were stacked.
+        bidx: the source's bands that the result holds, counted from 1, in the result's order;
+            empty for all bands.
+        progress: called after each block.
+
+    Returns:
+        A finding for each check. If the grids do not fit, the checks that compare pixels are
+        left out.
 
     Raises:
-        InputError: bands that are not there, or a raster of a kind that is not super-resolved.
-        RasterError: one of them cannot be read.
+        InputError: a band does not exist, or a raster is of a kind that is not super-resolved.
+        RasterError: a raster cannot be read.
     """
     with ExitStack() as open_files:
-        made = open_files.enter_context(open_source(out))
-        whole = open_files.enter_context(open_source(source))
-        chosen = _chosen(whole, made, bands)
-        here, there = chosen.description, made.description
-        zoom, fault = placed(here, there)
+        result = open_files.enter_context(open_source(out))
+        all_bands = open_files.enter_context(open_source(source))
+        selected = _select_bands(all_bands, result, bidx)
+        before, after = selected.description, result.description
+        zoom, fault = map_grids(before, after)
         findings = [
-            crs_finding(here, there),
+            crs_finding(before, after),
             Finding(
                 name="placement",
                 measured=int(bool(fault)),
@@ -56,28 +66,34 @@ def verify(
                 detail=fault,
             ),
             *([] if zoom is None else [extent_finding(zoom)]),
-            _bands_finding(here, there),
-            *_tag_findings(here, there),
+            _bands_finding(before, after),
+            *_tag_findings(before, after),
         ]
         if zoom is not None:
-            shared = _compared(here, there)
-            if shared:
-                pair = SourceResultPair(source=chosen, out=made, zoom=zoom, bands=shared)
-                findings += _measured(pair, progress)
-        shape = there.grid.shape
+            bands = _comparable_bands(before, after)
+            if bands:
+                pair = SourceResultPair(source=selected, result=result, zoom=zoom, bands=bands)
+                findings += _pixel_findings(pair, progress)
+        shape = after.grid.shape
         return Audit(
             out=out,
-            source=here.path,
+            source=before.path,
             size=(shape.width, shape.height),
             scale=None if zoom is None else zoom.scale,
             findings=tuple(findings),
         )
 
 
-def _measured(pair: SourceResultPair, progress: Progress | None) -> list[Finding]:
-    """What takes the pixels."""
-    masks, radiometry = Masks(pair), Radiometry(pair)
+def _pixel_findings(pair: SourceResultPair, progress: Progress | None) -> list[Finding]:
+    """Run the checks that read pixels."""
+    masks, radiometry = MaskCounts(pair), Radiometry(pair)
     blocks = list(pair.blocks())
+    logger.debug(
+        "comparing bands %s in %d blocks of up to %d source pixels",
+        [band + 1 for band in pair.bands],
+        len(blocks),
+        pair.block_side,
+    )
     for done, window in enumerate(blocks, start=1):
         block = pair.read(window)
         masks.add(block)
@@ -93,75 +109,78 @@ def _measured(pair: SourceResultPair, progress: Progress | None) -> list[Finding
     ]
 
 
-def _chosen(source: Source, out: Source, bands: tuple[int, ...]) -> Source:
-    """The source with the bands that the result holds."""
+def _select_bands(source: Source, result: Source, bidx: tuple[int, ...]) -> Source:
+    """Return the source with the bands that the result holds.
+
+    Raises:
+        InputError: a band does not exist.
+    """
     count = len(source.description.bands)
-    for number in bands:
+    for number in bidx:
         if not 1 <= number <= count:
-            raise InputError(
-                f"--bidx names band {number}, {source.description.path} has bands 1 to {count}"
-            )
-    if bands:
-        return source.selected(Selection(bands=bands))
-    if count == 1 and source.description.bands[0].is_palette and len(out.description.bands) >= 3:
+            raise InputError(f"bidx={number}, but {source.description.path} has bands 1 to {count}")
+    if bidx:
+        return source.selected(Selection(bands=bidx))
+    is_palette = count == 1 and source.description.bands[0].is_palette
+    if is_palette and len(result.description.bands) >= 3:
         return source.selected(Selection(bands=(1,), expand=True))
     return source
 
 
-def _compared(here: Description, there: Description) -> tuple[int, ...]:
-    """Indices of the bands that are compared: not alpha, and in both."""
-    pairs = zip(here.bands, there.bands, strict=False)
+def _comparable_bands(before: Description, after: Description) -> tuple[int, ...]:
+    """Return the indices of the bands that both rasters hold, without alpha."""
+    pairs = zip(before.bands, after.bands, strict=False)
     return tuple(i for i, (a, b) in enumerate(pairs) if not (a.is_alpha or b.is_alpha))
 
 
-def _bands_finding(here: Description, there: Description) -> Finding:
-    """Whether each band has its counterpart."""
-    added = len(there.bands) - len(here.bands)
-    alpha = there.bands[-1].is_alpha and not any(b.is_alpha for b in here.bands)
-    fine = added == 0 or (added == 1 and alpha)
+def _bands_finding(before: Description, after: Description) -> Finding:
+    """Check that each band has a counterpart; an additional alpha band is allowed."""
+    added = len(after.bands) - len(before.bands)
+    has_new_alpha = after.bands[-1].is_alpha and not any(b.is_alpha for b in before.bands)
+    only_alpha_added = added == 1 and has_new_alpha
+    detail = f"the result has {len(after.bands)}, the source {len(before.bands)}"
     return Finding(
         name="bands",
-        measured=0 if fine else abs(added),
+        measured=0 if only_alpha_added else abs(added),
         allowed=RULES["bands"].allowed,
-        detail=f"{len(there.bands)} of the source's {len(here.bands)}"
-        + (", one is alpha" if added == 1 and alpha else ""),
+        detail=detail + (", one is alpha" if only_alpha_added else ""),
     )
 
 
-def _tag_findings(here: Description, there: Description) -> list[Finding]:
-    """Dtype, scale, offset and unit, band by band."""
-    pairs = list(zip(here.bands, there.bands, strict=False))
+def _tag_findings(before: Description, after: Description) -> list[Finding]:
+    """Check dtype, scale, offset and unit of each band."""
+    pairs = list(zip(before.bands, after.bands, strict=False))
     dtypes = {f"{a.dtype} became {b.dtype}" for a, b in pairs if a.dtype != b.dtype}
-    units = [_unit_fault(a, b) for a, b in pairs]
-    lost = {a.unit for a, b in pairs if a.unit and not b.unit}
-    notes = [f"the unit {unit} is no longer named" for unit in sorted(lost)]
+    unit_changes = [_unit_change(a, b) for a, b in pairs]
+    lost_units = {a.unit for a, b in pairs if a.unit and not b.unit}
+    notes = [f"the unit {unit} is missing" for unit in sorted(lost_units)]
     return [
         Finding(
             name="dtype",
             measured=sum(a.dtype != b.dtype for a, b in pairs),
             allowed=RULES["dtype"].allowed,
-            detail="; ".join(sorted(dtypes)) or here.dtype,
+            detail="; ".join(sorted(dtypes)) or before.dtype,
         ),
         Finding(
             name="units",
-            measured=sum(bool(u) for u in units),
+            measured=sum(bool(change) for change in unit_changes),
             allowed=RULES["units"].allowed,
-            detail="; ".join([*sorted({u for u in units if u}), *notes]),
+            detail="; ".join([*sorted({change for change in unit_changes if change}), *notes]),
         ),
     ]
 
 
-def _unit_fault(here: Band, there: Band) -> str:
-    """What of a band's meaning changed, in words; empty where nothing did."""
-    told = [
-        f"{name} {before!r} became {after!r}"
-        for name, before, after in (
-            ("scale", here.scale, there.scale),
-            ("offset", here.offset, there.offset),
+def _unit_change(before: Band, after: Band) -> str:
+    """Describe the changes of a band's scale, offset and unit; empty if there are none."""
+    changes = [
+        f"{name} {old!r} became {new!r}"
+        for name, old, new in (
+            ("scale", before.scale, after.scale),
+            ("offset", before.offset, after.offset),
         )
-        if not np.isclose(before, after, rtol=1e-9, atol=0)
+        if not np.isclose(old, new, rtol=1e-9, atol=0)
     ]
-    # gdal_translate drops units: that loses a word, and changes no amount.
-    if there.unit and here.unit != there.unit:
-        told.append(f"unit {here.unit or 'none'} became {there.unit}")
-    return ", ".join(told)
+    # A missing unit is no failure: gdal_translate drops units, and the numbers keep their meaning.
+    if after.unit and before.unit != after.unit:
+        changes.append(f"unit {before.unit or 'none'} became {after.unit}")
+    return ", ".join(changes)

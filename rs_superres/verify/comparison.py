@@ -1,4 +1,4 @@
-"""A result and its source, read side by side in blocks, and brought to one grid."""
+"""Read a result and its source block by block, and downsample the result to the source's grid."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from rs_superres.grid import SNAP, AxisMapping, AxisSupport, Window, Zoom
 from rs_superres.image.degradation import kernel_weights
@@ -16,36 +17,43 @@ from rs_superres.raster import Source
 from rs_superres.types import Doubles, Indices, Valid, Values
 
 HALO = 6
-"""Source pixels around a block: the kernels of both ways, and the reach of a hole."""
+"""Source pixels read around a block: for both cubic kernels, and for the reach of holes."""
 
-REACH = 3
-"""Source pixels around a hole that are not compared: kernels up to Lanczos' mix it in there."""
+HOLE_REACH = 3
+"""Source pixels around a hole that are not compared: kernels up to Lanczos' mix the hole in."""
 
-MARGIN = 2
-"""Source pixels around a mask's edge that say nothing: methods round it differently."""
+MASK_TOLERANCE = 2
+"""Source pixels around a mask's edge that are not counted: methods round the edge differently."""
 
-KERNEL = 2
-"""Source pixels that the cubic kernel reaches."""
+KERNEL_REACH = 2
+"""Source pixels that the downsampling kernel reaches beyond a block."""
 
 BLOCK_BYTES = 2**25
-"""Of the result in one block, roughly."""
+"""Approximate bytes of the result in one block."""
 
-PLACE = 16
-"""Source pixels: the side of the places that are compared one by one; blocks are multiples."""
+LARGEST_BLOCK_SIDE = 256
+"""Source pixels on a side of a block, at most."""
+
+PATCH_SIDE = 16
+"""Source pixels on a side of the patches whose offset and gain are judged one by one.
+
+The sides of blocks are multiples of it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceResultPair:
-    """Both rasters, open; band i of one is band i of the other."""
+    """A source and its result, both open; band i of one corresponds to band i of the other."""
 
     source: Source
-    out: Source
+    result: Source
     zoom: Zoom
+    """The mapping between the two grids."""
     bands: tuple[int, ...]
-    """Indices of the bands that are compared: all but alpha."""
+    """Indices of the bands that are compared, without alpha."""
 
     def blocks(self) -> Iterator[Window]:
-        """Windows of the source that together cover what the result covers, in rows."""
+        """Yield source windows, row by row, that cover what the result covers."""
         side = self.block_side
         rows, columns = (axis.covered() for axis in (self.zoom.rows, self.zoom.columns))
         for row in range(rows.start, rows.stop, side):
@@ -56,104 +64,158 @@ class SourceResultPair:
 
     @property
     def block_side(self) -> int:
-        """Source pixels of a block's side: fewer at large scales and of many bands."""
-        pixels = BLOCK_BYTES / (self.out.description.pixel_bytes + 16)
-        side = int(math.sqrt(pixels) / self.zoom.scale) // PLACE * PLACE
-        return min(max(side, PLACE), 256)
+        """Source pixels on a side of a block: fewer for large scales and many bands."""
+        pixels = BLOCK_BYTES / (self.result.description.pixel_bytes + 16)
+        side = int(math.sqrt(pixels) / self.zoom.scale) // PATCH_SIDE * PATCH_SIDE
+        return min(max(side, PATCH_SIDE), LARGEST_BLOCK_SIDE)
 
     def read(self, window: Window) -> ComparedBlock:
-        """Read one block, with what lies around it."""
-        around = Window(
+        """Read one block: a window of the source with its halo, and the result over it.
+
+        Args:
+            window: a window of the source, within what the result covers.
+
+        Raises:
+            RasterError: a raster cannot be read.
+        """
+        with_halo = Window(
             window.row - HALO,
             window.column - HALO,
             window.height + 2 * HALO,
             window.width + 2 * HALO,
         )
-        values, valid = self.source.read_mirrored(around)
-        rows = _pixels(self.zoom.rows, window.row - KERNEL, window.height + 2 * KERNEL)
-        columns = _pixels(self.zoom.columns, window.column - KERNEL, window.width + 2 * KERNEL)
+        source_values, source_valid = self.source.read_mirrored(with_halo)
+        rows, columns = (
+            _output_pixels(axis, start - KERNEL_REACH, count + 2 * KERNEL_REACH)
+            for axis, start, count in (
+                (self.zoom.rows, window.row, window.height),
+                (self.zoom.columns, window.column, window.width),
+            )
+        )
         pixels = Window(rows.start, columns.start, len(rows), len(columns))
-        made, made_valid = self.out.read(pixels)
+        result_values, result_valid = self.result.read(pixels)
         return ComparedBlock(
             zoom=self.zoom,
             window=window,
             pixels=pixels,
-            values=values,
-            valid=seen(self.source, values, valid),
-            made=made,
-            made_valid=seen(self.out, made, made_valid),
+            source_values=source_values,
+            source_valid=_visible(self.source, source_values, source_valid),
+            result_values=result_values,
+            result_valid=_visible(self.result, result_values, result_valid),
         )
 
-    def converted(self, band: int, made: Doubles) -> Doubles:
-        """A result's numbers in those of the source, where their tags scale them differently."""
-        here, there = self.source.description.bands[band], self.out.description.bands[band]
-        if (here.scale, here.offset) == (there.scale, there.offset) or here.scale == 0:
-            return made
-        return (made * there.scale + there.offset - here.offset) / here.scale
+    def in_source_units(self, band: int, values: Doubles) -> Doubles:
+        """Convert a result's values to the source's units if their scale or offset tags differ."""
+        before, after = self.source.description.bands[band], self.result.description.bands[band]
+        if (before.scale, before.offset) == (after.scale, after.offset) or before.scale == 0:
+            return values
+        return (values * after.scale + after.offset - before.offset) / before.scale
 
 
-def seen(raster: Source, values: Values, valid: Valid) -> Valid:
-    """Validity with what is fully transparent taken out, (band, y, x)."""
+def _visible(raster: Source, values: Values, valid: Valid) -> Valid:
+    """Return the validity with fully transparent pixels as invalid, (band, y, x)."""
     for i, band in enumerate(raster.description.bands):
         if band.is_alpha:
             valid = valid & (values[i] > 0)
     return valid
 
 
-def _pixels(axis: AxisMapping, cell: int, count: int) -> range:
-    """The result's pixels that touch some source pixels, their centres inside the source."""
-    cells = max(cell, 0), min(cell + count, axis.source)
-    first, last = (axis.edge(float(c)) for c in cells)
-    if cells[0] == 0:
+def _output_pixels(axis: AxisMapping, start: int, count: int) -> range:
+    """Return the output pixels that touch source pixels and whose centres lie in the source.
+
+    Args:
+        axis: the mapping between the two grids.
+        start: the first source pixel; may lie outside the source.
+        count: number of source pixels.
+    """
+    ends = max(start, 0), min(start + count, axis.source)
+    first, last = (axis.edge(float(end)) for end in ends)
+    # A centre exactly on the border is inside for some methods and outside for others: leave it.
+    if ends[0] == 0:
         first = math.ceil(first - 0.5 + SNAP)
-    if cells[1] == axis.source:
-        # A centre on the border is inside for some methods, outside for others.
+    if ends[1] == axis.source:
         last = math.ceil(last - 0.5 - SNAP)
     return range(max(0, math.floor(first)), min(axis.size, math.ceil(last)))
 
 
-def weights(axis: AxisMapping, cells: range, pixels: range, shift: float = 0.0) -> Doubles:
-    """Keys' cubic as wide as a source pixel, which brings a result back: (cell, pixel).
+def _downsampling_weights(
+    axis: AxisMapping, source_pixels: range, output_pixels: range, shift: float
+) -> csr_array:
+    """Return Keys' cubic kernel, as wide as a source pixel: (source pixel, output pixel).
 
     Args:
-        axis: the result among the source.
-        cells: source pixels.
-        pixels: those of the result that are weighed.
-        shift: source pixels by which the result is taken to lie too far on.
+        axis: the mapping between the two grids.
+        source_pixels: the pixels that are computed.
+        output_pixels: the pixels that are weighed.
+        shift: displacement of the result along the axis, source pixels, which the weights undo.
     """
-    centres = np.array([axis.edge(cell + 0.5 + shift) for cell in cells])
-    return kernel_weights(
-        "bicubic", centres, 1 / axis.step, np.arange(pixels.start, pixels.stop) + 0.5
-    )
+    centres = np.array([axis.edge(pixel + 0.5 + shift) for pixel in source_pixels])
+    pixels = np.arange(output_pixels.start, output_pixels.stop) + 0.5
+    # Sparse: a source pixel depends on few output pixels.
+    return csr_array(kernel_weights("bicubic", centres, 1 / axis.step, pixels))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downsampling:
+    """The linear map from a block's output pixels to its source pixels."""
+
+    rows: csr_array
+    """(source row, output row) weights."""
+    columns: csr_array
+    """(source column, output column) weights."""
+
+    def __call__(self, image: Doubles) -> Doubles:
+        """Downsample one band, (y, x) on output pixels to (y, x) on source pixels."""
+        downsampled: Doubles = (self.columns @ (self.rows @ image).T).T
+        return downsampled
+
+    def touched(self, mask: Valid) -> Valid:
+        """Return which source pixels depend on any output pixel of a mask, (y, x) each."""
+        rows, columns = (m.astype(np.bool_).astype(np.float64) for m in (self.rows, self.columns))
+        touched: Valid = (columns @ (rows @ mask.astype(np.float64)).T).T > 0
+        return touched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedBlock:
-    """A window of the source, its surroundings, and the result's pixels over it."""
+    """A window of the source with its halo, and the result's pixels over it."""
 
     zoom: Zoom
+    """The mapping between the two grids."""
     window: Window
-    """Of the source."""
+    """The window of the source, without the halo."""
     pixels: Window
-    """Of the result: whatever the kernel reaches."""
-    values: Values
-    """(band, y, x) of the source, mirrored beyond its border, with a halo."""
-    valid: Valid
-    made: Values
-    """(band, y, x) of the result."""
-    made_valid: Valid
+    """The window of the result: all pixels that the downsampling kernel reaches."""
+    source_values: Values
+    """(band, y, x) values of the source with a halo, mirrored beyond the scene's border."""
+    source_valid: Valid
+    """(band, y, x) validity of the source, with a halo."""
+    result_values: Values
+    """(band, y, x) values of the result."""
+    result_valid: Valid
+    """(band, y, x) validity of the result."""
 
     def source(self, band: int) -> Doubles:
-        """The window's source, (y, x), float64."""
-        return self.values[band, HALO:-HALO, HALO:-HALO].astype(np.float64)
+        """Return the source's values in the window, (y, x), float64."""
+        return self.source_values[band, HALO:-HALO, HALO:-HALO].astype(np.float64)
+
+    def result(self, band: int) -> Doubles:
+        """Return the result's values, (y, x), float64; 0 for NaN and infinity."""
+        values = self.result_values[band].astype(np.float64)
+        return np.where(np.isfinite(values), values, 0.0)
 
     def reference(self, band: int, dtype: str) -> Doubles:
-        """Plain cubic interpolation on the result's pixels, (y, x), rounded as the dtype is."""
-        valid = self.valid[[band]]
-        values = np.where(valid, self.values[[band]], 0).astype(np.float64)
+        """Return plain cubic interpolation of the source on the result's pixels, (y, x).
+
+        Args:
+            band: index of the band.
+            dtype: the values are rounded and clipped as for this dtype.
+        """
+        valid = self.source_valid[[band]]
+        values = np.where(valid, self.source_values[[band]], 0).astype(np.float64)
         if not valid.all():
-            middle = values[valid].mean() if valid.any() else 0.0
-            values = fill_holes(np.where(valid, values - middle, 0.0), valid, HALO) + middle
+            mean = values[valid].mean() if valid.any() else 0.0
+            values = fill_holes(np.where(valid, values - mean, 0.0), valid, HALO) + mean
         rows = AxisSupport(
             self.window.row - HALO,
             values.shape[1],
@@ -164,53 +226,53 @@ class ComparedBlock:
             values.shape[2],
             self.zoom.columns.positions(self.pixels.column, self.pixels.width),
         )
-        out: Doubles = cubic(values, rows, columns)[0]
+        interpolated: Doubles = cubic(values, rows, columns)[0]
         if np.dtype(dtype).kind in "iu":
             limits = np.iinfo(dtype)
-            out = np.rint(out.clip(limits.min, limits.max))
-        return out
+            interpolated = np.rint(interpolated.clip(limits.min, limits.max))
+        return interpolated
 
-    def result(self, band: int) -> Doubles:
-        """The result's pixels, (y, x), float64; 0 where they are no number."""
-        made = self.made[band].astype(np.float64)
-        return np.where(np.isfinite(made), made, 0.0) if self.made.dtype.kind == "f" else made
-
-    def operators(self, rows: float = 0.0, columns: float = 0.0) -> tuple[Doubles, Doubles]:
-        """The matrices that bring the result back, from a place shifted by source pixels."""
+    def downsampling(self, row_shift: float = 0.0, column_shift: float = 0.0) -> Downsampling:
+        """Return the map that downsamples the result, after undoing a shift in source pixels."""
         window, pixels = self.window, self.pixels
-        return (
-            weights(self.zoom.rows, _range(window.row, window.height),
-                    _range(pixels.row, pixels.height), rows),
-            weights(self.zoom.columns, _range(window.column, window.width),
-                    _range(pixels.column, pixels.width), columns),
-        )  # fmt: skip
+        return Downsampling(
+            rows=_downsampling_weights(
+                self.zoom.rows,
+                range(window.row, window.row + window.height),
+                range(pixels.row, pixels.row + pixels.height),
+                row_shift,
+            ),
+            columns=_downsampling_weights(
+                self.zoom.columns,
+                range(window.column, window.column + window.width),
+                range(pixels.column, pixels.column + pixels.width),
+                column_shift,
+            ),
+        )
 
-    def sound(self, band: int) -> Valid:
-        """Source pixels that can be compared: valid in both and far from any hole, (y, x)."""
-        inner = np.s_[HALO:-HALO, HALO:-HALO]
-        good = eroded(self.valid[band], REACH)[inner]
-        missing = ~self.made_valid[band]
+    def usable(self, band: int) -> Valid:
+        """Return which source pixels can be compared, (y, x).
+
+        They are valid in both rasters and far enough from any hole.
+        """
+        usable = eroded(self.source_valid[band], HOLE_REACH)[HALO:-HALO, HALO:-HALO]
+        missing = ~self.result_valid[band]
         if missing.any():
-            rows, columns = (m != 0 for m in self.operators())
-            good = good & ~((rows.astype(np.float32) @ missing.astype(np.float32))
-                            @ columns.T.astype(np.float32) > 0)  # fmt: skip
-        return good
+            usable = usable & ~self.downsampling().touched(missing)
+        return usable
 
-    def under(self) -> tuple[Indices, Indices, Valid]:
-        """Which of the block's source pixels lies under each of the result's, as indices.
+    def source_indices(self) -> tuple[Indices, Indices, Valid]:
+        """Locate the source pixel under each of the result's pixels.
 
-        And which pixels of the result the block owns: those over its window, (y, x).
+        Returns:
+            Row indices, (y, 1), and column indices, (1, x), into the source's arrays with their
+            halo; and which of the result's pixels lie over the window itself, (y, x).
         """
         rows = self.zoom.rows.under(self.pixels.row, self.pixels.height) - self.window.row
         columns = self.zoom.columns.under(self.pixels.column, self.pixels.width)
         columns = columns - self.window.column
-        own = np.logical_and.outer(
+        over_window = np.logical_and.outer(
             (rows >= 0) & (rows < self.window.height),
             (columns >= 0) & (columns < self.window.width),
         )
-        return (rows + HALO)[:, None], (columns + HALO)[None], own
-
-
-def _range(start: int, count: int) -> range:
-    """Numbers from a start."""
-    return range(start, start + count)
+        return (rows + HALO)[:, None], (columns + HALO)[None], over_window

@@ -1,13 +1,14 @@
-"""How far a result, brought back, lies from its source and from plain cubic: figures of one band.
+"""Differences of one band between a downsampled result, its source, and plain cubic.
 
-Each is taken of two differences, from the source and from plain cubic interpolation brought back
-likewise: a faithful result agrees with the first, a plain one with the second.
+Plain cubic is the source, interpolated onto the result's grid and downsampled like the result.
+Differences are taken from both: a faithful result agrees with the source, and a plain one with
+plain cubic.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,141 +16,160 @@ import numpy.typing as npt
 from rs_superres.grid import Window
 from rs_superres.image.statistics import Moments
 from rs_superres.types import Doubles, Valid
-from rs_superres.verify.comparison import PLACE, ComparedBlock, SourceResultPair
+from rs_superres.verify.comparison import PATCH_SIDE, ComparedBlock, SourceResultPair
 
 Kind = TypeVar("Kind", bound=np.generic)
-Images = tuple[Doubles, Doubles, Doubles]
-"""Source, and result and plain cubic brought back to it, (y, x) each."""
 
 SIDES = ("top", "bottom", "left", "right")
 
 OFFSET, OFFSET_STEPS = 0.03, 1.5
-"""What a place's mean may differ by: share of the range, and steps."""
+"""The largest difference of a patch's mean that is allowed: share of the range, plus steps."""
 
 GAIN = 1 / 3
-"""What a place's contrast may differ by."""
+"""The largest relative difference of a patch's contrast that is allowed."""
 
 CONTRAST = 0.05
-"""Share of the range: the least deviation of a place whose contrast is judged."""
+"""Share of the range: the least standard deviation of a patch whose contrast is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How a band's numbers are spread."""
+    """The range of a band's values and their smallest meaningful difference."""
 
     range: float
-    """From the 1st to the 99th percentile of sampled windows."""
+    """Digital numbers between the 1st and the 99th percentile of sampled windows."""
     step: float
-    """The least difference that means something."""
+    """Digital numbers: 1 for integers, a thousandth of the range for floats."""
 
 
-def spans_of(pair: SourceResultPair) -> list[Span]:
-    """The spread of every band, by sampled windows of the source."""
+def band_spans(pair: SourceResultPair) -> list[Span]:
+    """Estimate the span of every band from sampled windows of the source."""
     samples = list(pair.source.samples())
-    out = []
+    spans = []
     for i, band in enumerate(pair.source.description.bands):
-        values = np.concatenate([v[i][ok[i]].ravel() for v, ok in samples]).astype(np.float64)
+        values = np.concatenate([v[i][valid[i]].ravel() for v, valid in samples])
+        values = values.astype(np.float64)
         low, high = np.percentile(values, (1, 99)) if values.size else (0.0, 0.0)
         width = float(high - low)
-        integer = np.dtype(band.dtype).kind in "iu"
-        out.append(Span(max(width, 1.0) if integer else width, 1.0 if integer else width / 1000))
-    return out
+        if np.dtype(band.dtype).kind in "iu":
+            spans.append(Span(range=max(width, 1.0), step=1.0))
+        else:
+            spans.append(Span(range=width, step=width / 1000))
+    return spans
+
+
+class BandImages(NamedTuple):
+    """One band on the source's pixels, (y, x) each."""
+
+    source: Doubles
+    result: Doubles
+    """The result, downsampled."""
+    cubic: Doubles
+    """Plain cubic interpolation, downsampled."""
 
 
 @dataclass
-class Twice:
-    """A difference from the source, and one from plain cubic."""
+class ResultMoments:
+    """Moments of the result's differences from the source and from plain cubic."""
 
-    source: Moments = field(default_factory=Moments)
-    cubic: Moments = field(default_factory=Moments)
+    from_source: Moments = field(default_factory=Moments)
+    from_cubic: Moments = field(default_factory=Moments)
 
-    def add(self, source: Doubles, cubic: Doubles) -> None:
-        """More of both."""
-        self.source.add(source)
-        self.cubic.add(cubic)
+    def add(self, from_source: Doubles, from_cubic: Doubles) -> None:
+        """Add differences, arrays of any shape."""
+        self.from_source.add(from_source)
+        self.from_cubic.add(from_cubic)
 
     @property
-    def kinder(self) -> float:
-        """The smaller mean, absolute."""
-        return min(abs(self.source.mean), abs(self.cubic.mean))
+    def smaller_mean(self) -> float:
+        """The smaller of the two absolute means."""
+        return min(abs(self.from_source.mean), abs(self.from_cubic.mean))
 
 
 @dataclass
-class Differences:
-    """The figures of one band."""
+class BandDifferences:
+    """The differences of one band, accumulated over blocks."""
 
     span: Span
-    whole: Twice = field(default_factory=Twice)
-    """Of all that is sound."""
-    plain: Moments = field(default_factory=Moments)
-    """Of cubic from the source."""
-    places: Twice = field(default_factory=Twice)
-    """Means of places."""
-    sides: dict[str, Twice] = field(default_factory=lambda: {s: Twice() for s in SIDES})
-    judged: int = 0
+    pixels: ResultMoments = field(default_factory=ResultMoments)
+    """Over all usable source pixels."""
+    cubic: Moments = field(default_factory=Moments)
+    """Plain cubic minus the source, over all usable source pixels."""
+    patches: ResultMoments = field(default_factory=ResultMoments)
+    """Over the means of patches."""
+    sides: dict[str, ResultMoments] = field(
+        default_factory=lambda: {side: ResultMoments() for side in SIDES}
+    )
+    """Over the outermost usable source pixels of each side."""
+    patch_count: int = 0
+    """Patches that were judged."""
     offsets: int = 0
+    """Patches whose mean differs by more than is allowed."""
     gains: int = 0
-    worst: tuple[float, int, int] = (0.0, 0, 0)
-    """The largest offset of a place, and its row and column in the source."""
+    """Patches whose contrast differs by more than is allowed."""
+    largest_offset: tuple[float, int, int] = (0.0, 0, 0)
+    """The largest offset of a patch, and the patch's first row and column in the source."""
 
-    def add(self, block: ComparedBlock, sound: Valid, images: Images, ends: Window) -> None:
-        """More of the band.
+    def add(self, block: ComparedBlock, usable: Valid, images: BandImages, covered: Window) -> None:
+        """Add the differences in one block.
 
         Args:
-            block: what is compared.
-            sound: where it can be, (y, x).
-            images: source, and result and plain cubic brought back to it, (y, x) each.
-            ends: what of the source the result covers: its sides are judged apart.
+            block: the block that is compared.
+            usable: the source pixels that can be compared, (y, x).
+            images: the band on the source's pixels.
+            covered: the window of the source that the result covers; its sides are judged.
         """
-        true, back, plain = images
-        beside, apart = back - true, back - plain
-        self.whole.add(beside[sound], apart[sound])
-        self.plain.add((plain - true)[sound])
-        inner = block.window.relative_to(ends)
+        from_source, from_cubic = images.result - images.source, images.result - images.cubic
+        self.pixels.add(from_source[usable], from_cubic[usable])
+        self.cubic.add((images.cubic - images.source)[usable])
+        inner = block.window.relative_to(covered)
         lines = {
             "top": np.s_[0] if inner.row == 0 else None,
-            "bottom": np.s_[-1] if inner.row + inner.height == ends.height else None,
+            "bottom": np.s_[-1] if inner.row + inner.height == covered.height else None,
             "left": np.s_[:, 0] if inner.column == 0 else None,
-            "right": np.s_[:, -1] if inner.column + inner.width == ends.width else None,
+            "right": np.s_[:, -1] if inner.column + inner.width == covered.width else None,
         }
         for side, line in lines.items():
             if line is not None:
-                self.sides[side].add(beside[line][sound[line]], apart[line][sound[line]])
-        self._add_places(block, sound, images)
+                on_line = usable[line]
+                self.sides[side].add(from_source[line][on_line], from_cubic[line][on_line])
+        self._add_patches(block, usable, images)
 
-    def _add_places(self, block: ComparedBlock, sound: Valid, images: Images) -> None:
-        """Offset and gain of each place that is sound as a whole."""
+    def _add_patches(self, block: ComparedBlock, usable: Valid, images: BandImages) -> None:
+        """Judge offset and gain of each patch of which all pixels are usable."""
         span = self.span
-        whole = _in_places(sound).all(axis=-1)
-        if not whole.any():
+        judged = _in_patches(usable).all(axis=-1)
+        if not judged.any():
             return
-        true, back, plain = (_in_places(image)[whole] for image in images)
-        offsets = np.stack([back.mean(-1) - true.mean(-1), back.mean(-1) - plain.mean(-1)])
-        self.places.add(offsets[0], offsets[1])
-        kinder = np.abs(offsets).min(axis=0)
-        self.judged += len(kinder)
-        self.offsets += int((kinder > OFFSET * span.range + OFFSET_STEPS * span.step).sum())
-        gain = np.stack([_gain(back, true), _gain(back, plain)])
-        contrast = plain.std(-1) > CONTRAST * span.range + 2 * span.step
-        self.gains += int((contrast & (np.abs(gain - 1).min(axis=0) > GAIN)).sum())
-        at = int(kinder.argmax())
-        if kinder[at] > self.worst[0]:
-            row, column = (index[at] * PLACE for index in np.nonzero(whole))
-            self.worst = (
-                float(kinder[at]), int(block.window.row + row), int(block.window.column + column)
-            )  # fmt: skip
+        source, result, cubic = (_in_patches(image)[judged] for image in images)
+        offsets = np.stack([result.mean(-1) - source.mean(-1), result.mean(-1) - cubic.mean(-1)])
+        self.patches.add(offsets[0], offsets[1])
+        smaller = np.abs(offsets).min(axis=0)
+        self.patch_count += len(smaller)
+        self.offsets += int((smaller > OFFSET * span.range + OFFSET_STEPS * span.step).sum())
+        gain = np.stack([_gain(result, source), _gain(result, cubic)])
+        has_contrast = cubic.std(-1) > CONTRAST * span.range + 2 * span.step
+        self.gains += int((has_contrast & (np.abs(gain - 1).min(axis=0) > GAIN)).sum())
+        worst = int(smaller.argmax())
+        if smaller[worst] > self.largest_offset[0]:
+            row, column = (int(index[worst]) * PATCH_SIDE for index in np.nonzero(judged))
+            self.largest_offset = (
+                float(smaller[worst]),
+                block.window.row + row,
+                block.window.column + column,
+            )
 
 
-def _in_places(image: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-    """(y, x) to (row of places, column of places, pixel); an incomplete place at the end falls."""
-    rows, columns = (n // PLACE for n in image.shape)
-    cut = image[: rows * PLACE, : columns * PLACE]
-    places = cut.reshape(rows, PLACE, columns, PLACE).swapaxes(1, 2)
-    return places.reshape(rows, columns, PLACE * PLACE)
+def _in_patches(image: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
+    """Cut (y, x) into patches, (patch row, patch column, pixel); drop incomplete ones."""
+    rows, columns = (n // PATCH_SIDE for n in image.shape)
+    complete = image[: rows * PATCH_SIDE, : columns * PATCH_SIDE]
+    patches = complete.reshape(rows, PATCH_SIDE, columns, PATCH_SIDE).swapaxes(1, 2)
+    return patches.reshape(rows, columns, PATCH_SIDE * PATCH_SIDE)
 
 
-def _gain(image: Doubles, other: Doubles) -> Doubles:
-    """The slope of one over another, by their deviations: (place, pixel) to (place,)."""
-    deviation = other.std(-1)
-    slope: Doubles = image.std(-1) / np.where(deviation > 0, deviation, 1.0)
-    return np.where(deviation > 0, slope, 1.0)
+def _gain(image: Doubles, reference: Doubles) -> Doubles:
+    """Return the ratio of standard deviations: (patch, pixel) to (patch,); 1 for flat patches."""
+    deviation = reference.std(-1)
+    ratio: Doubles = image.std(-1) / np.where(deviation > 0, deviation, 1.0)
+    return np.where(deviation > 0, ratio, 1.0)

@@ -1,4 +1,4 @@
-"""What an audit found."""
+"""The outcome of an audit: one finding per check."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ Verdict = Literal["pass", "fail", "not measured"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One rule's outcome."""
+    """The outcome of one check."""
 
     name: str
-    """Of the rule."""
+    """The name of the rule in :data:`~rs_superres.verify.rules.RULES`."""
     measured: float | None
-    """None where nothing could be measured."""
+    """The measured value; None if the rasters hold nothing to measure."""
     allowed: float
-    """The most that passes here, noise included."""
+    """The largest value that passes for these rasters, tolerances included."""
     detail: str = ""
-    """What was found, in words."""
+    """Details for people, in words."""
     bands: Mapping[str, list[float]] = field(default_factory=dict)
-    """Figures by band, where there are such."""
+    """Lists of values by band, keyed by what they are; empty for checks of the entire raster."""
 
     @property
     def rule(self) -> Rule:
-        """What was asked."""
+        """The rule that was checked."""
         return RULES[self.name]
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it passes."""
+        """The comparison of ``measured`` with ``allowed``."""
         if self.measured is None:
             return "not measured"
         return "pass" if self.measured <= self.allowed else "fail"
 
     def facts(self) -> dict[str, Any]:
-        """All of it by name, plain values that JSON takes."""
+        """Return the finding and its rule as plain values for JSON."""
         rule = self.rule
         return {
             "check": self.name,
-            "measured": _plain(self.measured),
-            "allowed": _plain(self.allowed),
+            "measured": _json_number(self.measured),
+            "allowed": _json_number(self.allowed),
             "verdict": self.verdict,
             "what": rule.measured,
             "detail": self.detail,
-            "bands": {k: [_plain(v) for v in values] for k, values in self.bands.items()},
+            "bands": {k: [_json_number(v) for v in values] for k, values in self.bands.items()},
             "reason": rule.reason,
             "failure": rule.failure,
             "remedy": rule.remedy,
@@ -58,23 +58,26 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """All of an audit."""
+    """The findings of all checks on one result."""
 
     out: str
+    """The path of the result."""
     source: str
+    """The path of the source."""
     size: tuple[int, int]
-    """Width and height of the result."""
+    """Width and height of the result, pixels."""
     scale: float | None
-    """None where the grids do not fit."""
+    """The factor between source and output pixels; None if the grids do not fit."""
     findings: tuple[Finding, ...]
+    """One finding per check, in the order of the rules."""
 
     @property
     def failed(self) -> tuple[Finding, ...]:
-        """What exceeds its threshold."""
+        """The findings that exceed their thresholds."""
         return tuple(f for f in self.findings if f.verdict == "fail")
 
     def facts(self) -> dict[str, Any]:
-        """All of it by name, plain values that JSON takes."""
+        """Return the audit as plain values for JSON."""
         return {
             "out": self.out,
             "source": self.source,
@@ -85,6 +88,6 @@ class Audit:
         }
 
 
-def _plain(value: float | None) -> float | None:
-    """A number that JSON can hold, short; None for what is none."""
+def _json_number(value: float | None) -> float | None:
+    """Round to six digits; None for NaN and infinity, which JSON does not have."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")

@@ -1,4 +1,4 @@
-"""Whether valid pixels stayed valid, invalid ones invalid, and numbers finite."""
+"""Check that valid pixels stay valid, invalid pixels stay invalid, and values stay finite."""
 
 from __future__ import annotations
 
@@ -9,90 +9,93 @@ import numpy as np
 from rs_superres.grid import AxisMapping, Window
 from rs_superres.image.radiometry import eroded
 from rs_superres.types import Indices, Valid
-from rs_superres.verify.comparison import MARGIN, ComparedBlock, SourceResultPair
+from rs_superres.verify.comparison import MASK_TOLERANCE, ComparedBlock, SourceResultPair
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
 
-CHUNK = 512
-"""Pixels: the side of the windows that are read where the result lies outside the source."""
+OUTSIDE_WINDOW_SIDE = 512
+"""Output pixels on a side of the windows that are read outside the source."""
 
 
-class Masks:
-    """Counts pixels of the result over blocks."""
+class MaskCounts:
+    """Count the result's pixels whose validity or finiteness changed, over all bands."""
 
     def __init__(self, pair: SourceResultPair) -> None:
         self._pair = pair
-        self._valid = self._lost = self._invalid = self._invented = self._broken = 0
+        self._valid = self._lost = self._invalid = self._invented = self._non_finite = 0
 
     def add(self, block: ComparedBlock) -> None:
-        """Count those over one block."""
-        rows, columns, own = block.under()
+        """Count the pixels over one block."""
+        rows, columns, over_window = block.source_indices()
         for band in self._pair.bands:
-            valid, made = block.valid[band], block.made_valid[band]
-            surely = _at(eroded(valid, MARGIN), rows, columns) & own
-            surely_not = _at(eroded(~valid, MARGIN), rows, columns) & own
-            broken = surely & ~np.isfinite(block.made[band])
-            self._valid += int(surely.sum())
-            self._broken += int(broken.sum())
-            self._lost += int((surely & ~made & ~broken).sum())
-            self._invalid += int(surely_not.sum())
-            self._invented += int((surely_not & made).sum())
+            source_valid, result_valid = block.source_valid[band], block.result_valid[band]
+            valid, invalid = (
+                _pick(eroded(mask, MASK_TOLERANCE), rows, columns) & over_window
+                for mask in (source_valid, ~source_valid)
+            )
+            non_finite = valid & ~np.isfinite(block.result_values[band])
+            self._valid += int(valid.sum())
+            self._non_finite += int(non_finite.sum())
+            self._lost += int((valid & ~result_valid & ~non_finite).sum())
+            self._invalid += int(invalid.sum())
+            self._invented += int((invalid & result_valid).sum())
 
     def add_outside(self) -> None:
-        """Count the result's valid pixels outside the source: a further reading."""
-        for window in _outside(self._pair):
-            _, valid = self._pair.out.read(window)
-            found = valid[list(self._pair.bands)]
-            self._invalid += found.size
-            self._invented += int(found.sum())
+        """Read the result outside the source, and count its valid pixels as invented."""
+        for window in _windows_outside(self._pair):
+            _, valid = self._pair.result.read(window)
+            compared = valid[list(self._pair.bands)]
+            self._invalid += compared.size
+            self._invented += int(compared.sum())
 
     def findings(self) -> list[Finding]:
-        """What the counts say."""
+        """Return the findings on lost, invented and non-finite pixels."""
         counts = {
             "mask lost": (self._lost, self._valid),
             "mask invented": (self._invented, self._invalid),
-            "non-finite": (self._broken, self._valid),
+            "non-finite": (self._non_finite, self._valid),
         }
         return [
             Finding(
                 name=name,
-                measured=part / whole if whole else None,
+                measured=changed / total if total else None,
                 allowed=RULES[name].allowed,
-                detail=f"{part} of {whole}" if whole else "there are none such",
+                detail=f"{changed} of {total} pixels" if total else "no such pixels",
             )
-            for name, (part, whole) in counts.items()
+            for name, (changed, total) in counts.items()
         ]
 
 
-def _at(valid: Valid, rows: Indices, columns: Indices) -> Valid:
-    """Validity of the source pixels under the result's; those beyond the halo count as not."""
+def _pick(mask: Valid, rows: Indices, columns: Indices) -> Valid:
+    """Return a mask's values at row and column indices; False outside the mask."""
     inside = np.logical_and(
-        (rows >= 0) & (rows < valid.shape[0]), (columns >= 0) & (columns < valid.shape[1])
+        (rows >= 0) & (rows < mask.shape[0]), (columns >= 0) & (columns < mask.shape[1])
     )
-    found: Valid = valid[rows.clip(0, valid.shape[0] - 1), columns.clip(0, valid.shape[1] - 1)]
-    both: Valid = found & inside
-    return both
+    nearest: Valid = mask[rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1)]
+    picked: Valid = nearest & inside
+    return picked
 
 
-def _outside(pair: SourceResultPair) -> Iterator[Window]:
-    """Windows of the result that lie outside the source by a pixel and more."""
-    shape = pair.out.description.grid.shape
-    rows, columns = (_inner(axis) for axis in (pair.zoom.rows, pair.zoom.columns))
+def _windows_outside(pair: SourceResultPair) -> Iterator[Window]:
+    """Yield windows that cover the result more than a pixel outside the source."""
+    shape = pair.result.description.grid.shape
+    rows, columns = (_over_source(axis) for axis in (pair.zoom.rows, pair.zoom.columns))
     strips = (
         (range(rows.start), range(shape.width)),
         (range(rows.stop, shape.height), range(shape.width)),
         (rows, range(columns.start)),
         (rows, range(columns.stop, shape.width)),
     )
+    side = OUTSIDE_WINDOW_SIDE
     for down, across in strips:
-        for row in down[::CHUNK]:
-            for column in across[::CHUNK]:
+        for row in down[::side]:
+            for column in across[::side]:
                 yield Window(
-                    row, column, min(CHUNK, down.stop - row), min(CHUNK, across.stop - column)
+                    row, column, min(side, down.stop - row), min(side, across.stop - column)
                 )
 
 
-def _inner(axis: AxisMapping) -> range:
-    """The result's pixels over the source, and one beyond on either side."""
+def _over_source(axis: AxisMapping) -> range:
+    """Return the output pixels over the source, and one more at either end."""
     first, last = round(axis.edge(0.0)) - 1, round(axis.edge(float(axis.source))) + 1
     return range(min(max(first, 0), axis.size), max(min(last, axis.size), 0))

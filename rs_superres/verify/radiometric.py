@@ -1,6 +1,7 @@
-"""Whether the result, brought back to the source's grid, is the source: figures over blocks.
+"""Check that a result, downsampled to the source's grid, has the source's values.
 
-Of the two :mod:`differences <rs_superres.verify.differences>` of a band the kinder one counts.
+Bias, border and tiles are judged by the smaller of two
+:mod:`differences <rs_superres.verify.differences>`: from the source, and from plain cubic.
 """
 
 from __future__ import annotations
@@ -12,60 +13,71 @@ import numpy as np
 from rs_superres.grid import Window
 from rs_superres.image.statistics import Moments
 from rs_superres.types import Doubles, Valid
-from rs_superres.verify.comparison import PLACE, ComparedBlock, SourceResultPair
-from rs_superres.verify.differences import Differences, spans_of
+from rs_superres.verify.comparison import PATCH_SIDE, ComparedBlock, SourceResultPair
+from rs_superres.verify.differences import BandDifferences, BandImages, band_spans
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import NOISE, RULES
 
-RMS_FREE, RMS_FREE_STEPS = 0.002, 0.5
-"""RMS that is not held against a result: share of the range, and steps."""
+RMS_TOLERANCE, RMS_TOLERANCE_STEPS = 0.002, 0.5
+"""Added to the threshold of the RMS: share of the range, plus steps."""
 
-ANGLE_FREE = 0.2
-"""Degrees that rounding may make."""
+ANGLE_TOLERANCE = 0.2
+"""Degrees added to the threshold of the spectral angle, for rounding."""
 
-BIAS_FREE = 0.1
-"""Of the deviation of a result from plain cubic, brought back: what adds detail moves means too."""
+BIAS_TOLERANCE = 0.1
+"""Share of the result's deviation from plain cubic that is added to the threshold of the bias.
+
+Methods that add detail shift the mean slightly.
+"""
 
 
 class Radiometry:
-    """Gathers the figures of all bands over blocks."""
+    """Accumulate the differences of all bands over blocks, and judge them."""
 
     def __init__(self, pair: SourceResultPair) -> None:
         self._pair = pair
-        self.spans = spans_of(pair)
-        """Of every band."""
-        self._bands = {band: Differences(self.spans[band]) for band in pair.bands}
-        self._angle, self._plain_angle = Moments(), Moments()
+        self.spans = band_spans(pair)
+        """The span of every band of the source."""
+        self._bands = {band: BandDifferences(self.spans[band]) for band in pair.bands}
+        self._angle, self._cubic_angle = Moments(), Moments()
         rows, columns = pair.zoom.rows.covered(), pair.zoom.columns.covered()
-        self._ends = Window(rows.start, columns.start, len(rows), len(columns))
+        self._covered = Window(rows.start, columns.start, len(rows), len(columns))
 
     def add(self, block: ComparedBlock) -> None:
-        """Bring one block back and take its figures."""
-        rows, columns = block.operators()
+        """Downsample one block and add its differences."""
+        downsample = block.downsampling()
         dtype = self._pair.source.description.dtype
-        triples, sounds = [], []
+        all_images, all_usable = [], []
         for band in self._pair.bands:
-            made = self._pair.converted(band, block.result(band))
-            back, plain = (rows @ m @ columns.T for m in (made, block.reference(band, dtype)))
-            true, sound = block.source(band), block.sound(band)
-            self._bands[band].add(block, sound, (true, back, plain), self._ends)
-            triples.append((true, back, plain))
-            sounds.append(sound)
-        if len(triples) > 1:
-            self._add_angles(np.logical_and.reduce(sounds), np.array(triples))
+            images = BandImages(
+                source=block.source(band),
+                result=downsample(self._pair.in_source_units(band, block.result(band))),
+                cubic=downsample(block.reference(band, dtype)),
+            )
+            usable = block.usable(band)
+            self._bands[band].add(block, usable, images, self._covered)
+            all_images.append(images)
+            all_usable.append(usable)
+        if len(all_images) > 1:
+            self._add_angles(np.logical_and.reduce(all_usable), np.array(all_images))
 
-    def _add_angles(self, sound: Valid, triples: Doubles) -> None:
-        """Angles between spectra: triples are (band, one of source, result and cubic, y, x)."""
-        true, back, plain = (triples[:, i][:, sound] for i in range(3))
-        for moments, other in ((self._angle, back), (self._plain_angle, plain)):
-            norms = np.linalg.norm(true, axis=0) * np.linalg.norm(other, axis=0)
-            told = norms > 0
-            cosine = (true * other).sum(axis=0)[told] / norms[told]
+    def _add_angles(self, usable: Valid, images: Doubles) -> None:
+        """Add the angles between spectra.
+
+        Args:
+            usable: pixels that can be compared in all bands, (y, x).
+            images: (band, 3, y, x), the images of each band in the order of :class:`BandImages`.
+        """
+        source, result, cubic = (images[:, i][:, usable] for i in range(3))
+        for moments, spectra in ((self._angle, result), (self._cubic_angle, cubic)):
+            norms = np.linalg.norm(source, axis=0) * np.linalg.norm(spectra, axis=0)
+            nonzero = norms > 0
+            cosine = (source * spectra).sum(axis=0)[nonzero] / norms[nonzero]
             moments.add(np.degrees(np.arccos(cosine.clip(-1, 1))))
 
     def findings(self) -> list[Finding]:
-        """What the figures say."""
-        if not any(b.whole.source.count for b in self._bands.values()):
+        """Return the findings on bias, RMS, spectral angle, border and tiles."""
+        if not any(differences.pixels.from_source.count for differences in self._bands.values()):
             return [
                 Finding(
                     name=name,
@@ -78,100 +90,118 @@ class Radiometry:
         return [self._bias(), self._rms(), self._angles(), self._border(), self._tiles()]
 
     def _bias(self) -> Finding:
-        """Of each band, in steps."""
+        """Judge the mean difference of each band, in steps of the dtype."""
         figures = []
-        for found in self._found:
-            step = found.span.step or 1.0
-            apart = found.whole.cubic
-            free = NOISE * found.places.cubic.error + BIAS_FREE * apart.deviation
-            figures.append((found.whole.kinder / step, RULES["bias"].allowed + free / step))
-        return self._worst("bias", figures, "mean", [b.whole.source.mean for b in self._found])
+        for differences in self._bands.values():
+            step = differences.span.step or 1.0
+            tolerance = (
+                NOISE * differences.patches.from_cubic.error
+                + BIAS_TOLERANCE * differences.pixels.from_cubic.deviation
+            )
+            figures.append(
+                (
+                    differences.pixels.smaller_mean / step,
+                    RULES["bias"].allowed + tolerance / step,
+                )
+            )
+        means = [differences.pixels.from_source.mean for differences in self._bands.values()]
+        return self._worst_band("bias", figures, "mean", means)
 
     def _rms(self) -> Finding:
-        """Of each band, digital numbers."""
+        """Judge the RMS difference of each band, digital numbers."""
         figures = [
             (
-                found.whole.source.rms,
-                RULES["rms"].allowed * found.plain.rms
-                + RMS_FREE_STEPS * found.span.step
-                + RMS_FREE * found.span.range,
+                differences.pixels.from_source.rms,
+                RULES["rms"].allowed * differences.cubic.rms
+                + RMS_TOLERANCE_STEPS * differences.span.step
+                + RMS_TOLERANCE * differences.span.range,
             )
-            for found in self._found
+            for differences in self._bands.values()
         ]
-        return self._worst("rms", figures, "cubic's RMS", [b.plain.rms for b in self._found])
+        cubic = [differences.cubic.rms for differences in self._bands.values()]
+        return self._worst_band("rms", figures, "cubic's RMS", cubic)
 
     def _angles(self) -> Finding:
-        """Over all bands."""
-        rule, plain = RULES["spectral angle"], self._plain_angle.mean
+        """Judge the mean spectral angle over all bands, degrees."""
+        rule, cubic = RULES["spectral angle"], self._cubic_angle.mean
         return Finding(
             name="spectral angle",
             measured=self._angle.mean if self._angle.count else None,
-            allowed=rule.allowed * plain + ANGLE_FREE,
-            detail=f"cubic's is {plain:.3g}" if self._angle.count else "takes two bands",
+            allowed=rule.allowed * cubic + ANGLE_TOLERANCE,
+            detail=f"cubic's is {cubic:.3g}" if self._angle.count else "needs two bands",
         )
 
     def _border(self) -> Finding:
-        """The worst side of each band, share of the range."""
-        figures, told = [], []
-        for found in self._found:
-            width = found.span.range or 1.0
-            sides = {
+        """Judge the worst side of each band, in shares of the range."""
+        figures, sides = [], []
+        for differences in self._bands.values():
+            width = differences.span.range or 1.0
+            by_side = {
                 name: (
-                    side.kinder / width,
+                    side.smaller_mean / width,
                     RULES["border"].allowed
-                    + (found.span.step + NOISE * 2 * min(side.cubic.error, side.source.error))
+                    + (
+                        differences.span.step
+                        + 2 * NOISE * min(side.from_cubic.error, side.from_source.error)
+                    )
                     / width,
                 )
-                for name, side in found.sides.items()
+                for name, side in differences.sides.items()
             }
-            worst = max(sides, key=lambda name: sides[name][0] / sides[name][1])
-            figures.append(sides[worst])
-            told.append(worst)
-        finding = self._worst("border", figures, "difference", [f[0] for f in figures])
-        at = int(np.argmax([m / a for m, a in figures]))
+            worst = max(by_side, key=lambda name: by_side[name][0] / by_side[name][1])
+            figures.append(by_side[worst])
+            sides.append(worst)
+        finding = self._worst_band("border", figures, "difference", [f[0] for f in figures])
+        worst_band = int(np.argmax([measured / allowed for measured, allowed in figures]))
         return Finding(
             name="border",
             measured=finding.measured,
             allowed=finding.allowed,
-            detail=f"{told[at]}, {finding.detail}",
+            detail=f"{sides[worst_band]}, {finding.detail}",
             bands=finding.bands,
         )
 
     def _tiles(self) -> Finding:
-        """The share of places of all bands."""
-        judged = sum(b.judged for b in self._found)
-        far = sum(b.offsets + b.gains for b in self._found)
-        offsets, gains = (sum(getattr(b, n) for b in self._found) for n in ("offsets", "gains"))
-        size, row, column = max(b.worst for b in self._found)
-        # One place of few is no share.
-        allowed = RULES["tiles"].allowed + (1.0 / judged if judged else 0.0)
+        """Judge the share of patches, over all bands, with a wrong offset or gain."""
+        bands = list(self._bands.values())
+        count = sum(b.patch_count for b in bands)
+        offsets, gains = sum(b.offsets for b in bands), sum(b.gains for b in bands)
+        size, row, column = max(b.largest_offset for b in bands)
         return Finding(
             name="tiles",
-            measured=far / judged if judged else None,
-            allowed=allowed,
-            detail=f"{offsets} offsets and {gains} gains of {judged} places; the largest offset "
-            f"{size:.3g} at source row {row}, column {column}"
-            if judged
-            else f"no {PLACE} x {PLACE} source pixels without a hole",
+            measured=(offsets + gains) / count if count else None,
+            # A single patch is allowed: in a small scene it may be a large share.
+            allowed=RULES["tiles"].allowed + (1.0 / count if count else 0.0),
+            detail=f"{offsets} offsets and {gains} gains of {count} patches; the largest offset is "
+            f"{size:.3g}, at source row {row}, column {column}"
+            if count
+            else f"no patch of {PATCH_SIDE} x {PATCH_SIDE} source pixels is free of holes",
         )
 
-    @property
-    def _found(self) -> list[Differences]:
-        return list(self._bands.values())
-
-    def _worst(
+    def _worst_band(
         self,
         name: str,
         figures: Sequence[tuple[float, float]],
-        beside: str,
+        label: str,
         values: Sequence[float],
     ) -> Finding:
-        """The band that comes nearest to its threshold, or exceeds it by most."""
-        at = int(np.argmax([m / a if a else m for m, a in figures]))
+        """Return the finding of the band that is nearest to its threshold or furthest above it.
+
+        Args:
+            name: the rule's name.
+            figures: measured and allowed value of each band.
+            label: what ``values`` are.
+            values: another figure of each band, for the details.
+        """
+        worst = int(
+            np.argmax(
+                [measured / allowed if allowed else measured for measured, allowed in figures]
+            )
+        )
         return Finding(
             name=name,
-            measured=figures[at][0],
-            allowed=figures[at][1],
-            detail=f"band {list(self._bands)[at] + 1}; {beside} {values[at]:.4g}",
-            bands={"measured": [f[0] for f in figures], beside: list(values)},
+            measured=figures[worst][0],
+            allowed=figures[worst][1],
+            detail=f"band {list(self._bands)[worst] + 1}; {label} {values[worst]:.4g}",
+            bands={"measured": [measured for measured, _ in figures], label: list(values)},
         )

@@ -1,7 +1,7 @@
-"""What an audit asks of a result: each threshold once, with its reason and what a failure means.
+"""The checks of an audit: each threshold, the reason for it, and what a failure means.
 
-The reference of several is plain cubic interpolation of the source onto the result's grid, brought
-back like the result itself: what any sane method does at least as well.
+Several checks take plain cubic interpolation as their reference: the source is interpolated onto
+the result's grid and downsampled again like the result. Any sound method does at least as well.
 """
 
 from __future__ import annotations
@@ -11,149 +11,158 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One thing that is asked."""
+    """One check: what it measures, how much it allows, and what to do if it fails."""
 
     measured: str
-    """What the number is, its unit in brackets."""
+    """What is measured, with its unit in brackets."""
     allowed: float
-    """The most that passes, what the reason adds apart."""
+    """The largest value that passes, before the tolerances that ``reason`` gives are added."""
     reason: str
-    """Why this much."""
+    """Why the threshold has this value."""
     failure: str
-    """What it means to exceed it."""
+    """What it means if the threshold is exceeded."""
     remedy: str
-    """What to do then."""
+    """What to do if the threshold is exceeded."""
 
 
 NOISE = 4.0
-"""Standard errors of a mean that are allowed beside its threshold: chance, once in 16,000 times."""
+"""Standard errors of a mean that widen its threshold: chance alone exceeds them once in 16,000."""
 
 RULES = {
     "crs": Rule(
-        measured="differences of the CRS",
+        measured="CRS differences",
         allowed=0,
-        reason="upscaling moves nothing on the map; PROJ compares, however the CRS is written",
-        failure="a GIS places the result elsewhere than the source, or nowhere",
-        remedy="assign the source's CRS (gdal_edit.py -a_srs), if the pixels were not reprojected",
+        reason="upscaling does not change the CRS; PROJ compares the two, so it does not matter "
+        "how they are written",
+        failure="a GIS shows the result in a different place from the source, or nowhere",
+        remedy="assign the source's CRS (gdal_edit.py -a_srs), unless the pixels were reprojected",
     ),
     "placement": Rule(
-        measured="faults of the grid",
+        measured="grid faults",
         allowed=0,
-        reason="the pixels must be finer and run parallel to the source's, as their transforms, "
-        "control points or RPCs say",
+        reason="by transforms, control points or RPCs, the result's pixels must be smaller than "
+        "the source's and parallel to them",
         failure="the result's georeference does not fit its pixels",
-        remedy="copy transform, control points or RPCs from the source, scaled to the new size",
+        remedy="copy the source's transform, control points or RPCs, scaled to the new size",
     ),
     "extent": Rule(
         measured="sides that end just inside the source",
         allowed=0,
-        reason="a side may end half a result pixel early (sides are rounded), or well inside (a "
-        "window); ending up to a source pixel and a result pixel inside is a lost row or column",
+        reason="a side may end half an output pixel early, because sizes are rounded, or well "
+        "inside the source, because the result is a window; a side that ends at most one source "
+        "pixel plus one output pixel inside has lost a row or column",
         failure="the last row or column was dropped",
-        remedy="upscale again with the size rounded, not cut to a multiple of tiles or scale",
+        remedy="upscale again, and round the size instead of cutting it to a multiple of the tile "
+        "or the scale",
     ),
     "bands": Rule(
-        measured="bands without counterpart",
+        measured="bands without a counterpart",
         allowed=0,
-        reason="every band is compared with its own; an alpha band may be added",
+        reason="each source band is compared with one band of the result; the result may have an "
+        "additional alpha band",
         failure="bands were lost or added",
-        remedy="name the source's bands that the result holds: --bidx N,N",
+        remedy="list the source's bands that the result holds, in the result's order (bidx)",
     ),
     "dtype": Rule(
-        measured="bands of another dtype",
+        measured="bands with a different dtype",
         allowed=0,
-        reason="tools downstream rely on the dtype, and 8 bits do not hold what 16 did",
+        reason="other tools rely on the dtype, and 8 bits cannot hold 16-bit values",
         failure="the values were converted",
-        remedy="upscale again in the source's dtype",
+        remedy="upscale again with the source's dtype",
     ),
     "units": Rule(
-        measured="bands of another scale, offset or unit",
+        measured="bands with a different scale, offset or unit",
         allowed=0,
-        reason="the same number must mean the same amount; a unit that is no longer named is told, "
-        "not held against the result, for gdal_translate loses it",
-        failure="readers that honour the tags see other amounts",
+        reason="the same number must mean the same amount; a missing unit is reported but does "
+        "not fail, because gdal_translate drops units",
+        failure="software that applies the tags reads different amounts",
         remedy="copy scale, offset and unit from the source (gdal_edit.py -scale -offset)",
     ),
     "mask lost": Rule(
         measured="share of valid pixels made invalid",
         allowed=1e-4,
-        reason="more than 2 source pixels from any hole nothing may be lost; single pixels are, "
-        "where interpolation overshoots onto the nodata value",
+        reason="pixels more than 2 source pixels from a hole must stay valid; a few become "
+        "invalid where interpolation overshoots onto the nodata value",
         failure="measured ground is marked as missing",
-        remedy="carry the mask by nearest neighbour; keep values off the nodata value",
+        remedy="resample the mask by nearest neighbour, and keep values off the nodata value",
     ),
     "mask invented": Rule(
         measured="share of invalid pixels made valid",
         allowed=1e-4,
-        reason="more than 2 source pixels inside a hole, or outside the source, nothing is known",
-        failure="nodata became a number, often 0: statistics and mosaics will count it",
-        remedy="declare the nodata value or write the mask, and fill with it where the source is "
-        "invalid",
+        reason="nothing is known more than 2 source pixels inside a hole or outside the source",
+        failure="nodata became a number, often 0, and statistics and mosaics will count it",
+        remedy="declare the nodata value or write a mask, and fill with nodata where the source "
+        "is invalid",
     ),
     "non-finite": Rule(
         measured="share of valid pixels that are NaN or infinite",
         allowed=0,
-        reason="the source is finite there",
-        failure="arithmetic went wrong, or a hole leaked",
-        remedy="upscale again in full precision; fill holes before any convolution",
+        reason="the source is finite at these pixels",
+        failure="a computation failed, or values leaked out of a hole",
+        remedy="upscale again in full precision, and fill holes before any convolution",
     ),
     "registration": Rule(
         measured="shift (source pixels)",
         allowed=0.05,
-        reason="the median over windows is good to 0.01 on textured scenes (0.03 where edges "
-        "rule, as in surface models); half a result pixel is 0.05 at x10 and more below that; "
-        f"{NOISE:g} standard errors are allowed beside it",
-        failure="the result lies beside its source: pixel centres taken for corners, or a grid "
-        "that is stretched",
-        remedy="resample with pixel areas aligned (align_corners=False), or move the transform",
+        reason="the median over windows is accurate to 0.01 on textured scenes and to 0.03 where "
+        "edges dominate, as in surface models; half an output pixel is 0.05 at x10 and more at "
+        f"smaller scales; the threshold is widened by {NOISE:g} standard errors",
+        failure="the result is shifted against its source: pixel centres were taken for corners, "
+        "or the grid is stretched",
+        remedy="resample with aligned pixel areas (align_corners=False), or correct the transform",
     ),
     "bias": Rule(
         measured="mean difference from the source (steps of the dtype)",
         allowed=0.25,
-        reason="rounding leaves 0, truncation 0.5; a float's step is taken as a thousandth of "
-        f"the range; beside it {NOISE:g} standard errors and a tenth of the deviation from plain "
-        "cubic, for what adds much moves means a little: nothing for plain interpolation",
-        failure="values were truncated instead of rounded, or shifted as a whole",
-        remedy="round to the nearest before converting to integers",
+        reason="rounding leaves 0 and truncation 0.5; for floats, a step is a thousandth of the "
+        f"range; the threshold is widened by {NOISE:g} standard errors and by 10 % of the "
+        "result's deviation from cubic interpolation, because methods that add detail shift the "
+        "mean slightly",
+        failure="values were truncated instead of rounded, or all of them were shifted",
+        remedy="round to the nearest integer before converting to an integer dtype",
     ),
     "rms": Rule(
-        measured="RMS difference from the source, of cubic's",
+        measured="RMS difference from the source (digital numbers; allowed in multiples of "
+        "cubic's)",
         allowed=2.0,
-        reason="brought back, plain cubic misses the source by the contrast that it blurs; "
-        "Lanczos by less, bilinear by about twice as much; rounding (half a step) is free",
+        reason="downsampled cubic differs from the source by the contrast that it blurs; Lanczos "
+        "differs less, and bilinear about twice as much; half a step is added for rounding, and "
+        "0.2 % of the range",
         failure="the result does not show what the source measured",
-        remedy="look for another source, a stretch of contrast, or heavy invention",
+        remedy="check for a wrong source, a contrast stretch, or large amounts of invented detail",
     ),
     "spectral angle": Rule(
-        measured="mean spectral angle to the source, of cubic's",
+        measured="mean spectral angle to the source (degrees; allowed in multiples of cubic's)",
         allowed=2.0,
-        reason="as for the RMS; 0.2 degrees beside it for rounding",
-        failure="ratios between bands changed: indices and classifiers will differ",
-        remedy="treat bands jointly or keep each band's low frequencies",
+        reason="as for the RMS; 0.2 degrees are added for rounding",
+        failure="ratios between bands changed, so indices and classifiers will change too",
+        remedy="process the bands jointly, or keep the low frequencies of each band",
     ),
     "border": Rule(
         measured="difference along a side (share of the range)",
         allowed=0.02,
-        reason="the outermost source pixel of a side, as a mean; borders that fade lose 10 % and "
-        f"more; one step and {NOISE:g} standard errors beside it",
-        failure="the scene's border is dimmed or brightened: tiles were blended with nothing",
-        remedy="divide by the weights that were really accumulated; mirror the scene beyond it",
+        reason="this is the mean over the outermost source pixels of a side; borders that fade "
+        f"lose 10 % or more; the threshold is widened by one step and {2 * NOISE:g} standard "
+        "errors",
+        failure="the scene's border is too dark or too bright: tiles were blended with empty space",
+        remedy="divide by the weights that were accumulated, and mirror the scene at its border",
     ),
     "tiles": Rule(
-        measured="share of places with another offset or gain",
+        measured="share of patches with a different offset or gain",
         allowed=0.01,
-        reason="a place is 16 x 16 source pixels; its mean may differ from the source's by 3 % of "
-        "the range and a step and a half, its contrast by a third of what it should be",
+        reason="a patch is 16 x 16 source pixels; its mean may differ from the source's by 3 % of "
+        "the range plus 1.5 steps, and its contrast by a third",
         failure="tiles were stretched or matched to a histogram one by one",
-        remedy="decide the value range once for the scene",
+        remedy="choose the value range once for the scene",
     ),
     "seams": Rule(
-        measured="excess of gradients on tile lines (share; 0 where no lines stand out)",
+        measured="additional gradient on tile lines (share; 0 if no lines stand out)",
         allowed=0.15,
-        reason="of the period and phase, of all or by the tags, that stand out most, by 8 standard "
-        "errors at least, which scenes without tiles do not reach; less cannot be seen",
-        failure="the tiles' borders show",
-        remedy="overlap tiles by more and drop the margins; normalise over the scene",
+        reason="the check judges the period and phase whose lines stand out most, or those that "
+        "the tags give; lines count if they exceed others by more than 8 standard errors, which "
+        "scenes without tiles do not reach; a smaller excess is invisible",
+        failure="the borders of tiles are visible",
+        remedy="overlap the tiles more and drop the margins, and normalise over the scene",
     ),
 }
-"""By the name that reports use."""
+"""The checks by the name that reports use, in the order of reports."""

@@ -1,15 +1,20 @@
-"""Whether tile lines show: what a result adds to plain cubic interpolation must not jump there.
+"""Check that the borders of tiles are invisible.
 
-Taking plain cubic away takes the scene's own edges with it. The jumps that are left follow the
-source's pixels (each place between two of them has its own) and, in lossy files, blocks of 8 or 16
-pixels; both are divided out by medians before lines of one period and phase are compared with the
-others.
+What a result adds to plain cubic interpolation must not jump at tile lines. Subtracting plain
+cubic removes the scene's own edges. The remaining jumps repeat with the source's pixels (each
+position between two source pixels has its own jump) and, in lossy files, with blocks of 8 or 16
+pixels. Both patterns are divided out by medians; then the lines of each period and phase are
+compared with all other lines.
+
+Line n is the border between the output pixels n - 1 and n.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,197 +28,238 @@ from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
 
 Profile = npt.NDArray[np.float64]
+"""One value per line, (line,)."""
 
-STRIPS = 6
+MOST_STRIPS = 6
 """Strips of the scene that are read along each axis, at most."""
 
-FLOOR, FLOOR_STEPS = 1e-3, 0.25
-"""Jumps that nobody sees, added to all: share of the range, and steps."""
+MOST_BANDS = 3
+"""Bands that are read, at most."""
 
-LONGEST = 16_384
-"""Result pixels along a strip, about: of larger scenes the middle."""
+FLOOR, FLOOR_STEPS = 1e-3, 0.25
+"""Jump that is added to all jumps because it is invisible: share of the range, plus steps."""
+
+LONGEST_STRIP = 16_384
+"""Approximate length of a strip, output pixels; of larger scenes the middle is read."""
 
 PERIODS = (32, 2048)
-"""Result pixels: the shortest and the longest period that is tried."""
+"""The shortest and the longest period that is tried, output pixels."""
 
-LINES = 5
-"""Lines that a period must have in the scene."""
+FEWEST_LINES = 5
+"""Lines that a period must have in the scene to be tried."""
 
-OWN = 3.0
-"""Standard errors by which the source's own lines stand out."""
+NEIGHBOURHOOD = 6
+"""Lines on either side that a line is compared with."""
+
+SOURCE_SCORE = 3.0
+"""Standard errors: lines that stand out more than this in plain cubic belong to the source."""
 
 CLIP = 5.0
-"""Deviations at which one line's figure is cut: a single edge of the scene is no lattice."""
+"""Standard deviations at which one line's value is clipped: a single edge is not a lattice."""
 
-SURE = 8.0
-"""Standard errors: lines of scenes without tiles stay below, whatever period and phase."""
+SEAM_SCORE = 8.0
+"""Standard errors: in scenes without tiles, no period and phase stands out more than this."""
 
-PHASES = 64
-"""Result pixels after which places between source pixels repeat, at most; else as many bins."""
+MOST_PHASES = 64
+"""Output pixels after which the positions between source pixels repeat, at most.
 
-REPEATS = 1e-3
-"""Source pixels: places this near to each other are one."""
+If they repeat later or never, this many bins are used.
+"""
 
-CODEC = 16
-"""Result pixels: lossy codecs' blocks, whose lines are compared among themselves."""
+PHASE_TOLERANCE = 1e-3
+"""Source pixels: positions that differ by less are the same."""
+
+CODEC_BLOCK = 16
+"""Output pixels on a side of the blocks of lossy codecs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """The lattice that stands out most."""
+    """The lines of one period and phase."""
 
     score: float
-    """Standard errors."""
+    """How far they stand out, standard errors."""
     excess: float
-    """Share of the gradients."""
+    """How much larger their jumps are than those of other lines, as a share."""
     period: int
+    """Output pixels from line to line."""
     phase: int
-    """Result pixels before its first line."""
+    """Output pixels before the first line."""
+
+
+class AxisLattice(NamedTuple):
+    """The tile lines along one axis."""
+
+    period: int
+    """Output pixels from line to line."""
+    phase: int
+    """Output pixels before the first line."""
+
+
+class _Profiles(NamedTuple):
+    """Mean absolute jumps across the lines of one axis, relative to the invisible jump."""
+
+    start: int
+    """The number of the first line."""
+    added: Profile
+    """Jumps of what the result adds to plain cubic; NaN if nothing was read."""
+    cubic: Profile
+    """Jumps of plain cubic; NaN if nothing was read."""
 
 
 def seams(pair: SourceResultPair, spans: list[Span]) -> Finding:
-    """Search the result's lines, or look at those that its tags name."""
+    """Search both axes for seams; if the result's tags give its lattice, check only that.
+
+    Args:
+        pair: the rasters.
+        spans: the span of every band of the source.
+    """
     rule = RULES["seams"]
-    named = _lattice(pair.out.description.tags)
+    lattice = _lattice_of_tags(pair.result.description.tags)
     best: Seams | None = None
-    name = ""
-    for down in (True, False):
-        profile = _profile(pair, spans, down=down)
-        if profile is None:
+    best_axis = ""
+    for down, name in ((True, "rows"), (False, "columns")):
+        profiles = _profiles(pair, spans, down=down)
+        if profiles is None:
             continue
-        start, jumps, plain = profile
         axis = pair.zoom.rows if down else pair.zoom.columns
-        phase = _phase(axis, start, len(jumps))
-        figures, own = standardised(jumps, phase), standardised(plain, phase)
-        if figures is None or own is None:
+        phases = _source_phases(axis, profiles.start, len(profiles.added))
+        added, cubic = (standardise(jumps, phases) for jumps in (profiles.added, profiles.cubic))
+        if added is None or cubic is None:
             continue
-        lattice = None if named is None else named[0 if down else 1]
-        found = searched(figures, own, start, lattice)
-        if found is not None and (best is None or found.score > best.score):
-            best, name = found, "rows" if down else "columns"
+        known = None if lattice is None else lattice[0 if down else 1]
+        candidate = most_visible_lines(added, cubic, profiles.start, known)
+        if candidate is not None and (best is None or candidate.score > best.score):
+            best, best_axis = candidate, name
     if best is None:
         return Finding(
             name="seams", measured=None, allowed=rule.allowed, detail="too small to have tiles"
         )
     return Finding(
         name="seams",
-        measured=best.excess if best.score > SURE else 0.0,
+        measured=best.excess if best.score > SEAM_SCORE else 0.0,
         allowed=rule.allowed,
-        detail=f"{name} {best.phase} + {best.period} n{' (by the tags)' if named else ''}: "
+        detail=f"{best_axis} {best.phase} + {best.period} n{' (by the tags)' if lattice else ''}: "
         f"{100 * best.excess:.3g} % above other lines, {best.score:.3g} standard errors",
     )
 
 
-def standardised(jumps: Profile, phase: Indices) -> Profile | None:
-    """Jumps across lines, relative to lines of their kind and to their neighbours.
+def standardise(jumps: Profile, phases: Indices) -> Profile | None:
+    """Compare each line's jump with the jumps of similar lines and of its neighbourhood.
 
     Args:
-        jumps: mean absolute jump across each line, (line,); NaN where nothing was read.
-        phase: the kind of each line, by its place between source pixels.
+        jumps: mean absolute jump across each line, (line,); NaN if nothing was read.
+        phases: each line's position between source pixels, as a class, (line,).
 
     Returns:
-        The logarithm of how far each stands out; None where nothing is left to compare.
+        The logarithm of how far each line stands out, (line,); None if there are too few lines.
     """
     known = np.isfinite(jumps)
-    if known.sum() < LINES * PERIODS[0]:
+    if known.sum() < FEWEST_LINES * PERIODS[0]:
         return None
     logs = np.log(np.where(known, jumps, 1.0))
-    for kind in (phase, np.arange(len(jumps)) % CODEC):
-        for value in np.unique(kind):
-            members = known & (kind == value)
+    for classes in (phases, np.arange(len(jumps)) % CODEC_BLOCK):
+        for value in np.unique(classes):
+            members = known & (classes == value)
             if members.any():
                 logs[members] -= np.median(logs[members])
-    # A running median of the neighbourhood follows the scene's busy and quiet parts.
-    padded = np.pad(np.where(known, logs, np.nan), 6, constant_values=np.nan)
-    around = np.lib.stride_tricks.sliding_window_view(padded, 13)
-    with np.errstate(invalid="ignore"):
-        local = np.array([np.median(w[np.isfinite(w)]) if np.isfinite(w).any() else 0.0
-                          for w in around])  # fmt: skip
-    return np.where(known, logs - local, np.nan)
+    # A running median follows the busy and the quiet parts of the scene.
+    padded = np.pad(np.where(known, logs, np.nan), NEIGHBOURHOOD, constant_values=np.nan)
+    neighbourhoods = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEIGHBOURHOOD + 1)
+    medians = np.zeros(len(logs))
+    medians[known] = np.nanmedian(neighbourhoods[known], axis=1)
+    return np.where(known, logs - medians, np.nan)
 
 
-def searched(
-    figures: Profile, own: Profile, start: int, lattice: tuple[int, int] | None
+def most_visible_lines(
+    added: Profile, cubic: Profile, start: int, known: AxisLattice | None
 ) -> Seams | None:
-    """The period and phase whose lines stand out most.
+    """Return the lines whose period and phase stand out most; None if no period fits.
 
     Args:
-        figures: of lines, as :func:`standardised` gives them.
-        own: those of plain cubic: lines that stand out there are the source's, a codec's blocks.
-        start: the number of the first one.
-        lattice: period and phase where they are known.
+        added: how far each line stands out in what the result adds, from :func:`standardise`.
+        cubic: how far it stands out in plain cubic: such lines belong to the source, for
+            example to the blocks of its codec, and are left out.
+        start: the number of the first line.
+        known: the only lattice to look at, if it is known.
     """
-    least, most = PERIODS
-    periods = [lattice[0]] if lattice else range(least, min(most, len(figures) // LINES) + 1)
+    shortest, longest = PERIODS
+    if known is None:
+        periods = range(shortest, min(longest, len(added) // FEWEST_LINES) + 1)
+    else:
+        periods = range(known.period, known.period + 1)
     best: Seams | None = None
     for period in periods:
-        scores = _scores(figures, period, 1 if lattice else LINES)
-        if lattice is None:
-            scores[_scores(own, period, 1) > OWN] = -np.inf
-            at = int(scores.argmax())
+        scores = _scores(added, period, FEWEST_LINES if known is None else 1)
+        if known is None:
+            scores[_scores(cubic, period, 1) > SOURCE_SCORE] = -np.inf
+            first = int(scores.argmax())
         else:
-            at = (lattice[1] - start) % period
-        if (
-            at < len(scores)
-            and np.isfinite(scores[at])
-            and (best is None or scores[at] > best.score)
-        ):
-            members = figures[at::period]
-            excess = float(np.expm1(np.median(members[np.isfinite(members)])))
-            best = Seams(float(scores[at]), excess, period, (start + at) % period)
+            first = (known.phase - start) % period
+        if first >= len(scores) or not np.isfinite(scores[first]):
+            continue
+        if best is None or scores[first] > best.score:
+            lines = added[first::period]
+            excess = float(np.expm1(np.median(lines[np.isfinite(lines)])))
+            best = Seams(float(scores[first]), excess, period, (start + first) % period)
     return best
 
 
-def _scores(figures: Profile, period: int, needed: int) -> Profile:
-    """How many standard errors the lines of each phase stand out by; -inf of too few."""
-    known = np.isfinite(figures)
-    deviation = max(1.4826 * float(np.median(np.abs(figures[known]))), 1e-3)
-    cut = np.where(known, (figures / deviation).clip(-CLIP, CLIP), 0.0)
-    room = -len(figures) % period
+def _scores(profile: Profile, period: int, fewest: int) -> Profile:
+    """Return by how many standard errors the lines of each phase stand out, (phase,).
+
+    Phases with fewer than ``fewest`` lines get -inf.
+    """
+    known = np.isfinite(profile)
+    deviation = max(1.4826 * float(np.median(np.abs(profile[known]))), 1e-3)
+    clipped = np.where(known, (profile / deviation).clip(-CLIP, CLIP), 0.0)
+    padding = -len(profile) % period
     sums, counts = (
-        np.pad(a, (0, room)).reshape(-1, period).sum(axis=0)
-        for a in (cut, known.astype(np.float64))
+        np.pad(values, (0, padding)).reshape(-1, period).sum(axis=0)
+        for values in (clipped, known.astype(np.float64))
     )
-    return np.where(counts >= needed, sums / np.sqrt(np.maximum(counts, 1)), -np.inf)
+    return np.where(counts >= fewest, sums / np.sqrt(np.maximum(counts, 1)), -np.inf)
 
 
-def _profile(
-    pair: SourceResultPair, spans: list[Span], *, down: bool
-) -> tuple[int, Profile, Profile] | None:
-    """Mean absolute jumps of what is added to cubic, across lines, along strips of the scene.
+def _profiles(pair: SourceResultPair, spans: list[Span], *, down: bool) -> _Profiles | None:
+    """Read strips along one axis and average the jumps across each line.
+
+    Args:
+        pair: the rasters.
+        spans: the span of every band of the source.
+        down: read along rows (the lines are horizontal) rather than along columns.
 
     Returns:
-        The number of the first line (line n lies before result pixel n), the jumps, and those of
-        plain cubic itself.
+        None if the scene is too small.
     """
     zoom, side = pair.zoom, pair.block_side
     along, across = (zoom.rows, zoom.columns) if down else (zoom.columns, zoom.rows)
-    cells, others = along.covered(), across.covered()
-    most = max(side, int(LONGEST * along.step))
-    first = cells.start + max(0, len(cells) - most) // 2
-    cells = range(first, min(cells.stop, first + most))
-    width = min(side, len(others))
-    if len(cells) < 8 or width < 4:
+    length, breadth = along.covered(), across.covered()
+    most = max(side, int(LONGEST_STRIP * along.step))
+    first = length.start + max(0, len(length) - most) // 2
+    length = range(first, min(length.stop, first + most))
+    width = min(side, len(breadth))
+    if len(length) < 8 or width < 4:
         return None
     totals, count = np.zeros((2, along.size + 1)), np.zeros(along.size + 1)
-    for place in evenly_spaced(len(others), width, STRIPS):
-        other = others.start + place
-        for cell in range(cells.start, cells.stop, side):
-            length = min(side, cells.stop - cell)
+    for offset in evenly_spaced(len(breadth), width, MOST_STRIPS):
+        strip = breadth.start + offset
+        for start in range(length.start, length.stop, side):
+            size = min(side, length.stop - start)
             window = (
-                Window(cell, other, length, width) if down else Window(other, cell, width, length)
+                Window(start, strip, size, width) if down else Window(strip, start, width, size)
             )
-            _add(pair, spans, pair.read(window), down, totals, count)
-    known = np.nonzero(count)[0]
-    if not len(known):
+            _add_jumps(pair, spans, pair.read(window), down, totals, count)
+    read = np.nonzero(count)[0]
+    if not len(read):
         return None
-    inner = np.s_[known[0] : known[-1] + 1]
+    lines = np.s_[read[0] : read[-1] + 1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        jumps, plain = totals[:, inner] / count[inner]
-    return int(known[0]), jumps, plain
+        added, cubic = totals[:, lines] / count[lines]
+    return _Profiles(int(read[0]), added, cubic)
 
 
-def _add(
+def _add_jumps(
     pair: SourceResultPair,
     spans: list[Span],
     block: ComparedBlock,
@@ -221,46 +267,62 @@ def _add(
     totals: Profile,
     count: Profile,
 ) -> None:
-    """One block's jumps."""
-    rows, columns, _ = block.under()
+    """Add the jumps in one block.
+
+    Args:
+        pair: the rasters.
+        spans: the span of every band of the source.
+        block: the block.
+        down: whether the lines are horizontal.
+        totals: (2, line) sums of the jumps of what is added and of plain cubic, updated.
+        count: (line,) number of jumps, updated.
+    """
+    rows, columns, _ = block.source_indices()
     dtype = pair.source.description.dtype
-    for band in pair.bands[:3]:
-        sound = block.sound(band)
-        inside = sound[
-            (rows - HALO).clip(0, sound.shape[0] - 1), (columns - HALO).clip(0, sound.shape[1] - 1)
-        ]
+    for band in pair.bands[:MOST_BANDS]:
         span = spans[band]
         floor = FLOOR_STEPS * span.step + FLOOR * span.range
         if floor == 0:
             continue
-        plain = block.reference(band, dtype)
-        added = pair.converted(band, block.result(band)) - plain
+        usable = block.usable(band)
+        on_output = usable[
+            (rows - HALO).clip(0, usable.shape[0] - 1),
+            (columns - HALO).clip(0, usable.shape[1] - 1),
+        ]
+        cubic = block.reference(band, dtype)
+        added = pair.in_source_units(band, block.result(band)) - cubic
         start = block.pixels.row if down else block.pixels.column
-        good = inside if down else inside.T
-        pairs = good[1:] & good[:-1]
-        lines = np.s_[start + 1 : start + len(good)]
-        for total, image in zip(totals, (added, plain), strict=True):
+        valid = on_output if down else on_output.T
+        both_valid = valid[1:] & valid[:-1]
+        lines = np.s_[start + 1 : start + len(valid)]
+        for total, image in zip(totals, (added, cubic), strict=True):
             jumps = np.abs(np.diff(image if down else image.T, axis=0)) / floor + 1
-            total[lines] += np.where(pairs, jumps, 0.0).sum(axis=1)
-        count[lines] += pairs.sum(axis=1)
+            total[lines] += np.where(both_valid, jumps, 0.0).sum(axis=1)
+        count[lines] += both_valid.sum(axis=1)
 
 
-def _phase(axis: AxisMapping, start: int, count: int) -> Indices:
-    """The kind of each line: its place between source pixels."""
-    for repeat in range(1, PHASES + 1):
-        if abs(repeat * axis.step - round(repeat * axis.step)) < REPEATS:
+def _source_phases(axis: AxisMapping, start: int, count: int) -> Indices:
+    """Classify lines by their position between source pixels.
+
+    Args:
+        axis: the mapping between the two grids.
+        start: the number of the first line.
+        count: number of lines.
+    """
+    for repeat in range(1, MOST_PHASES + 1):
+        if abs(repeat * axis.step - round(repeat * axis.step)) < PHASE_TOLERANCE:
             return np.arange(start, start + count) % repeat
-    place = axis.positions(start, count) - axis.step / 2
-    return np.floor((place % 1.0) * PHASES).astype(np.int64)
+    positions = axis.positions(start, count) - axis.step / 2
+    return np.floor((positions % 1.0) * MOST_PHASES).astype(np.int64)
 
 
-def _lattice(tags: object) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Period and phase of rows and columns, as our own tags name them."""
-    text = tags.get("SUPERRES_LATTICE", "") if isinstance(tags, dict) else ""
-    found = re.fullmatch(r"(\d+) x (\d+) from (-?\d+), (-?\d+)", text)
-    if found is None:
+def _lattice_of_tags(tags: Mapping[str, str]) -> tuple[AxisLattice, AxisLattice] | None:
+    """Return the lattice along rows and columns that the tags of rs-sr give; None without."""
+    text = tags.get("SUPERRES_LATTICE", "")
+    match = re.fullmatch(r"(\d+) x (\d+) from (-?\d+), (-?\d+)", text)
+    if match is None:
         return None
-    width, height, column, row = (int(v) for v in found.groups())
+    width, height, column, row = (int(number) for number in match.groups())
     if width < 1 or height < 1:
         return None
-    return (height, row % height), (width, column % width)
+    return AxisLattice(height, row % height), AxisLattice(width, column % width)

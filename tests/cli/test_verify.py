@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from rs_superres.verify import RULES
 from tests import rasters
 from tests.cli.calls import main
-from tests.verify import made
+from tests.verify import pairs
 
 
 def verify(*args: str | Path) -> Result:
@@ -20,8 +20,8 @@ def verify(*args: str | Path) -> Result:
 
 @pytest.fixture
 def pair(tmp_path: Path, gdal_tools: Path) -> tuple[Path, Path]:
-    source = made.source(tmp_path / "s.tif")
-    return made.enlarged(gdal_tools, source, tmp_path / "o.tif", 2.5), source
+    source = pairs.write_source(tmp_path / "s.tif")
+    return pairs.upscale_with_gdal(gdal_tools, source, tmp_path / "o.tif", 2.5), source
 
 
 def test_a_sane_result_passes(pair: tuple[Path, Path]) -> None:

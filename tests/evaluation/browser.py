@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its DevTools: what a person would see and do."""
+"""Control a headless Chromium by its DevTools, to use a page as a person does."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ import pytest
 from PIL import Image
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-SIZE = 1200, 1000
+WINDOW_SIZE = 1200, 1000
 
 
 class Tab:
-    """An open page."""
+    """An open page, controlled by messages over a web socket."""
 
     def __init__(self, connection: WebSocketClientConnection) -> None:
         self._connection = connection
@@ -38,12 +38,12 @@ class Tab:
             json.dumps({"id": number, "method": method, "params": params})
         )
         while True:
-            told = json.loads(await self._connection.read_message() or "{}")
-            if told.get("id") == number:
-                assert "error" not in told, told
-                result: dict[str, Any] = told["result"]
+            message = json.loads(await self._connection.read_message() or "{}")
+            if message.get("id") == number:
+                assert "error" not in message, message
+                result: dict[str, Any] = message["result"]
                 return result
-            self.events.append(told)
+            self.events.append(message)
 
     async def open(self, address: str) -> None:
         for domain in ("Page", "Network", "Runtime"):
@@ -55,8 +55,8 @@ class Tab:
         await self.call("Runtime.evaluate", expression=images, awaitPromise=True)
 
     async def value(self, expression: str) -> Any:
-        told = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        return told["result"].get("value")
+        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        return answer["result"].get("value")
 
     async def mouse(self, kind: str, x: float, y: float) -> None:
         await self.call(
@@ -64,26 +64,34 @@ class Tab:
         )
 
     async def picture(self) -> npt.NDArray[np.uint8]:
-        """What is seen, (y, x, 3)."""
-        told = await self.call("Page.captureScreenshot")
-        shown = Image.open(io.BytesIO(base64.b64decode(told["data"])))
-        return np.asarray(shown.convert("RGB"))
+        """Take a screenshot, (y, x, 3)."""
+        answer = await self.call("Page.captureScreenshot")
+        screenshot = Image.open(io.BytesIO(base64.b64decode(answer["data"])))
+        return np.asarray(screenshot.convert("RGB"))
 
 
 def browse(address: str, profile: Path, visit: Callable[[Tab], Awaitable[None]]) -> None:
-    """Open a page and visit it; the test is skipped where there is no Chromium."""
+    """Open a page and call ``visit`` with it; the test is skipped without Chromium."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("chromium is not on PATH; on Debian: apt-get install chromium")
     process = subprocess.Popen(
         [
-            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-port=0",
-            f"--window-size={SIZE[0]},{SIZE[1]}", f"--user-data-dir={profile}", "about:blank",
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--remote-debugging-port=0",
+            f"--window-size={WINDOW_SIZE[0]},{WINDOW_SIZE[1]}",
+            f"--user-data-dir={profile}",
+            "about:blank",
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         asyncio.run(_visit(_tab_of(profile), address, visit))
     finally:
@@ -92,13 +100,13 @@ def browse(address: str, profile: Path, visit: Callable[[Tab], Awaitable[None]])
 
 
 def _tab_of(profile: Path) -> str:
-    """The address of the first tab, once the browser has told its port."""
-    told = profile / "DevToolsActivePort"
+    """Return the address of the first tab, once the browser has written its port."""
+    port_file = profile / "DevToolsActivePort"
     for _ in range(600):
-        if told.exists() and told.read_text("utf-8").strip():
+        if port_file.exists() and port_file.read_text("utf-8").strip():
             break
         time.sleep(0.05)
-    port = told.read_text("utf-8").split()[0]
+    port = port_file.read_text("utf-8").split()[0]
     with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
         tabs = json.load(answer)
     return next(str(t["webSocketDebuggerUrl"]) for t in tabs if t["type"] == "page")
@@ -112,7 +120,6 @@ async def _visit(tab: str, address: str, visit: Callable[[Tab], Awaitable[None]]
         await visit(page)
     finally:
         connection.close()
-        # The socket is closed once the browser has answered; left open, some later test would be
-        # told of it, and fail.
+        # Wait until the socket is closed: an open one causes a warning that fails a later test.
         while await connection.read_message() is not None:
             pass
