@@ -74,9 +74,10 @@ class Commands(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if close and not ctx.resilient_parsing:
-                error.message += f" (Did you mean {close[0]!r}?)"
-            raise
+            if not close:
+                raise
+            message = f"{error.message} (Did you mean {close[0]!r}?)"
+            raise click.UsageError(message, ctx) from None
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn an exception into one line and an exit status."""

@@ -27,6 +27,7 @@ def command(file: str, as_json: bool) -> None:
     from rs_superres.scene.survey import survey
 
     facts = survey(file).facts()
+    facts["options"] = [messages.in_flags(name) for name in facts["options"]]
     if facts["refused"] is not None:
         facts["refused"] = messages.in_flags(facts["refused"])
     if as_json:
@@ -111,8 +112,7 @@ def _network(facts: dict[str, Any]) -> Iterator[str]:
             yield f"{band['band']:>8}  alpha: interpolated, not through the network"
     model = facts["model"]
     low, high = model["scales"]
-    flags = ", ".join(messages.in_flags(name) for name in facts["options"])
     yield (
         f"   model  {model['name']}, {model['steps']} steps, trained at x{low:g} to x{high:g}; "
-        f"takes {flags}"
+        f"takes {', '.join(facts['options'])}"
     )

@@ -107,14 +107,14 @@ class ProgressLine:
 
 
 def pace(elapsed: float, share: float, megapixels: float) -> str:
-    """Return the rate and the remaining time in words; "" before anything is done.
+    """Return the rate and the remaining time in words; "" before there is a rate.
 
     Args:
         elapsed: Seconds since the work began.
         share: The share of the work that is done, 0 to 1.
         megapixels: The output pixels that are done.
     """
-    if share <= 0:
+    if share <= 0 or megapixels <= 0:
         return ""
     rate = megapixels / max(elapsed, 1e-9)
     words = f"{rate:.2f} Mpx/s" if rate >= 0.1 else f"{rate:.2g} Mpx/s"

@@ -137,7 +137,7 @@ def _rehearse(plan: Plan, lattice: Path | None, *, overwrite: bool) -> Forecast:
     from rs_superres.engine.forecast import forecast, write_lattice
 
     if lattice is not None and not write_lattice(plan, lattice, overwrite=overwrite):
-        messages.say(f"{lattice} is in pixels of the output: the source has no place on a map")
+        messages.say(f"{lattice} is in output pixels, because the source is not georeferenced")
     return forecast(plan)
 
 

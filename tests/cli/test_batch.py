@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from rs_superres.batch.job import SceneOutcome
 from tests import rasters
 from tests.cli.calls import main
 from tests.rasters import RGB, textured
@@ -63,6 +67,23 @@ def test_one_scene_on_many_workers(tmp_path: Path, tiny: str) -> None:
     result = call("upscale", scene, "-o", many, *options, "--scheduler", "local:2")
     assert result.returncode == 0, result.stderr
     assert one.read_bytes() == many.read_bytes()
+
+
+def test_errors_and_warnings_of_scenes_name_flags() -> None:
+    batch = importlib.import_module("rs_superres.cli.batch")
+    outcome = SceneOutcome(
+        name="a.tif",
+        source="a.tif",
+        out="b.tif",
+        status="failed",
+        error="b.tif exists; overwrite=True replaces it",
+        warnings=("leave out samples=8",),
+    )
+    with click.Context(batch.command):
+        translated = batch._in_flags(outcome)
+        assert translated.error == "b.tif exists; --overwrite replaces it"
+        assert translated.warnings == ("leave out --samples 8",)
+        assert batch._in_flags(replace(outcome, error=None)).error is None
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nothing"])

@@ -77,5 +77,5 @@ def test_the_lattice_is_written_as_polygons(upscale: Call, tmp_path: Path) -> No
     args = "--scale", "3", "--dry-run", "--overwrite", "--lattice", path
     result = upscale(*args, source=bare)
     assert result.stderr == (
-        f"rs-sr: {path} is in pixels of the output: the source has no place on a map\n"
+        f"rs-sr: {path} is in output pixels, because the source is not georeferenced\n"
     )

@@ -59,7 +59,6 @@ def test_keywords_become_flags(message: str, expected: str) -> None:
         "cannot open https://host/a?seed=3&steps=0",
         "cannot open steps=0.tif",
         "the equation a == b, x = 3",
-        "resume=True",
         "",
     ],
 )

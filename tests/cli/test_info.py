@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from rs_superres.scene import survey
 from tests import rasters
 from tests.cli.calls import main
 from tests.rasters import NORTH_UP, RGB, textured
@@ -72,6 +74,17 @@ def test_json(scene: Path) -> None:
     ]  # fmt: skip
     assert list(facts["groups"][0]) == ["bands", "network", "value_range", "rule"]
     assert facts["grid"]["transform"] == list(NORTH_UP[:6])
+
+
+def test_keywords_become_the_flags_of_upscale(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = survey.survey(str(scene)).facts()
+    facts |= {"refused": "has classes; classes='expand' or bidx= helps", "options": ["resolution="]}
+    report = SimpleNamespace(facts=lambda: dict(facts))
+    monkeypatch.setattr(survey, "survey", lambda _: report)
+    assert info(scene).stderr == ("rs-sr: error: has classes; --classes expand or --bidx helps\n")
+    assert json.loads(info(scene, "--json").stdout)["refused"].endswith("--bidx helps")
+    facts["refused"] = None
+    assert info(scene).stdout.rstrip().endswith("takes --res")
 
 
 def test_a_refused_raster_exits_1_with_the_reason(tmp_path: Path) -> None:
