@@ -1,10 +1,10 @@
-"""``rs-sr batch``: many rasters in, each finer, whatever becomes of the others."""
+"""``rs-sr batch``: super-resolve many rasters; one that fails does not stop the others."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,8 @@ import click
 
 from rs_superres.errors import InputError
 
-from . import options, process
-from .process import cluster, loading
-from .progress import INTERVAL, pace
+from . import messages, options, process
+from .progress import ProgressLine
 from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
@@ -24,30 +23,40 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("scenes", metavar="DIR|GLOB|LIST.txt")
-@click.option("-o", "--out", type=options.FILE, required=True, help="Folder of the results.")
+@click.option("-o", "--out", type=options.FILE, required=True, help="Folder for the results.")
 @upscaling
 @options.scheduler
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes on this machine.  [default: one a GPU, else by cores and memory]",
+    help="Processes on this machine.  [default: one per GPU, else by cores and memory]",
 )
 @click.option(
-    "--skip-existing", is_flag=True, help="Leave results that are whole and made the same way."
+    "--skip-existing",
+    is_flag=True,
+    help="Skip results that are complete and made with the same settings.",
 )
 @click.option(
     "--uncertainty",
     type=options.FILE,
     metavar="DIR",
-    help="Folder for the samples' standard deviations.",
+    help="Also write the samples' standard deviations, into this folder.",
 )
-@click.option("--preview", type=options.FILE, metavar="DIR", help="Folder for pictures (PNG).")
 @click.option(
-    "--report", type=options.FILE, metavar="R.html", help="Write a report, and R.json beside it."
+    "--preview",
+    type=options.FILE,
+    metavar="DIR",
+    help="Also write pictures of before and after (PNG), into this folder.",
+)
+@click.option(
+    "--report",
+    type=options.FILE,
+    metavar="R.html",
+    help="Write a report, and the same as JSON (R.json).",
 )
 @options.as_json
 @options.quiet
-@process.ours
+@process.own_stderr
 def command(
     scenes: str,
     out: Path,
@@ -61,55 +70,59 @@ def command(
     quiet: bool,
     **chosen: Any,
 ) -> None:
-    """Super-resolve the rasters of a folder, a pattern or a list, one a line.
+    """Super-resolve the rasters of a folder, of a pattern, or of a list with one path a line.
 
-    Results keep their place in the folder. A scene that fails stops no other; the exit status is 1
-    if any did.
+    The results get the names and subfolders of their sources. A scene that fails does not stop the
+    others; the exit status is 1 if any failed.
 
     \b
     rs-sr batch scenes/ --scale 2 -o finer/ --report finer.html
     rs-sr batch 'scenes/**/*_RGB.tif' --scale 2 -o finer/ --skip-existing
-    """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
     # Not at the top: dask, torch and rasterio take seconds, which --help must not wait for.
-    with loading():
+    with process.heavy_imports():
         from rs_superres.batch import report as reports
         from rs_superres.batch.folder import scenes as find
         from rs_superres.batch.run import jobs, run_batch
 
     if workers is not None and scheduler is not None:
-        raise click.UsageError("--workers is for this machine's own cluster, not for --scheduler")
+        raise click.UsageError("--workers is for a cluster on this machine: leave out --scheduler")
     _check_folders(out, preview, uncertainty)
     _check_report(report, overwrite=chosen["overwrite"] or skip_existing)
-    wanted = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
+    requested = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
     work = jobs(
         find(scenes, out),
         out,
-        wanted,
+        requested,
         skip_existing=skip_existing,
         thumbnails=report is not None,
     )
     started = time.monotonic()
-    with cluster(scheduler, workers, quiet=quiet) as client:
-        outcomes = run_batch(client, work, _Teller(quiet=quiet))
+    with (
+        process.cluster(scheduler, workers, quiet=quiet) as client,
+        ProgressLine(quiet=quiet) as line,
+    ):
+        outcomes = run_batch(client, work, lambda state: _show(line, state))
     seconds = time.monotonic() - started
+    outcomes = [_in_flags(outcome) for outcome in outcomes]
     if as_json:
         click.echo(json.dumps(reports.facts(outcomes, seconds), indent=2))
     elif not quiet:
-        _table(outcomes)
+        _print_table(outcomes)
     if report is not None:
         reports.write(report, outcomes, seconds)
-    _complain(outcomes)
+    _report_failures(outcomes)
 
 
 def _check_folders(*paths: Path | None) -> None:
-    """Refuse files where folders are written to."""
+    """Refuse a file where a folder is needed."""
     for path in paths:
         if path is not None and path.exists() and not path.is_dir():
             raise InputError(f"{path} is a file, expected a folder")
 
 
 def _check_report(report: Path | None, *, overwrite: bool) -> None:
-    """Refuse, before the batch, a report that could not be written after it."""
+    """Refuse, before the batch starts, a report that could not be written at its end."""
     if report is None:
         return
     if report.suffix.lower() not in (".html", ".htm"):
@@ -121,45 +134,38 @@ def _check_report(report: Path | None, *, overwrite: bool) -> None:
         check_replaced(path, (), overwrite=overwrite)
 
 
-def _complain(outcomes: list[SceneOutcome]) -> None:
-    """Name the scenes that failed, and fail."""
-    failed = [o for o in outcomes if o.status == "failed"]
+def _show(line: ProgressLine, state: State) -> None:
+    """Show how far a batch is."""
+    megapixels, done = state.pixels / 1e6, len(state.outcomes)
+    # Scenes in progress count for their part, so the share may round to 1 before the last ends.
+    share = 1.0 if done == state.scenes else min(state.share, 0.999)
+    line.show(f"{done} of {state.scenes} scenes, {megapixels:.1f} Mpx", share, megapixels)
+
+
+def _in_flags(outcome: SceneOutcome) -> SceneOutcome:
+    """Name flags in place of keywords in what is said of a scene."""
+    return replace(
+        outcome,
+        error=outcome.error and messages.in_flags(outcome.error),
+        warnings=tuple(map(messages.in_flags, outcome.warnings)),
+    )
+
+
+def _print_table(outcomes: list[SceneOutcome]) -> None:
+    """Print a line for each scene."""
+    width = max(len(outcome.name) for outcome in outcomes)
+    for outcome in outcomes:
+        size = "" if outcome.size is None else f"{outcome.size[0]} x {outcome.size[1]}"
+        click.echo(
+            f"{outcome.status:8} {outcome.name:{width}}  {size:>15}  {outcome.seconds:7.1f} s"
+        )
+
+
+def _report_failures(outcomes: list[SceneOutcome]) -> None:
+    """Print the scenes that failed, and exit with 1 if there are any."""
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed:
-        click.echo(f"rs-sr: {outcome.name}: {outcome.error}", err=True)
+        messages.say(f"{outcome.name}: {outcome.error}")
     if failed:
-        click.echo(f"rs-sr: {len(failed)} of {len(outcomes)} scenes failed", err=True)
+        messages.say(f"{len(failed)} of {len(outcomes)} scenes failed")
         raise click.exceptions.Exit(1)
-
-
-def _table(outcomes: list[SceneOutcome]) -> None:
-    """A line a scene."""
-    width = max(len(o.name) for o in outcomes)
-    for o in outcomes:
-        size = "" if o.size is None else f"{o.size[0]} x {o.size[1]}"
-        click.echo(f"{o.status:8} {o.name:{width}}  {size:>15}  {o.seconds:7.1f} s")
-
-
-class _Teller:
-    """Tells how a batch goes on: in one line that is redrawn, or in lines now and then."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._started = self._last = time.monotonic()
-        self._finished = 0
-
-    def __call__(self, state: State) -> None:
-        """Say it, if it is time."""
-        now, done = time.monotonic(), len(state.outcomes)
-        terminal = sys.stderr.isatty()
-        whole = done == state.scenes and done > self._finished
-        if self._quiet or not (whole or now - self._last >= (0.5 if terminal else INTERVAL)):
-            return
-        self._last, self._finished = now, done
-        megapixels = state.pixels / 1e6
-        line = f"{done} of {state.scenes} scenes, {megapixels:.1f} Mpx"
-        if 0 < state.share < 1:
-            line += f", {pace(now - self._started, state.share, megapixels, about='about ')}"
-        if terminal:
-            click.echo(f"\r\x1b[K{line}", nl=whole, err=True)
-        else:
-            click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""``rs-sr demo``: see the tool at work without data of one's own."""
+"""``rs-sr demo``: try the tool without data of your own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from . import options
-from .process import loading
+from . import options, process
 from .progress import shown
 
 
@@ -24,26 +23,27 @@ from .progress import shown
 @options.overwrite
 @options.as_json
 @options.quiet
+@process.own_stderr
 def command(out: Path, overwrite: bool, as_json: bool, quiet: bool) -> None:
-    """Draw a georeferenced town, upscale it 3.5 times, and compare with the truth."""
-    # Not at the top: the engine needs torch and rasterio, which --help must not wait for.
-    with loading():
+    """Draw a georeferenced town, upscale it 3.5 times, and compare the results with the truth."""
+    # Not at the top: the engine imports torch and rasterio, which --help must not wait for.
+    with process.heavy_imports():
         from rs_superres import demo
 
     megapixels = (demo.SIDE * demo.SCALE) ** 2 / 1e6
     with shown("upscaled.tif", megapixels=megapixels, quiet=quiet or as_json) as progress:
-        outcome = demo.run_demo(out, overwrite=overwrite, progress=progress)
+        report = demo.run_demo(out, overwrite=overwrite, progress=progress)
     if as_json:
-        told = {
-            "scene": str(outcome.scene),
-            "result": str(outcome.result),
-            "picture": str(outcome.picture),
-            "scale": outcome.scale,
-            "psnr": outcome.psnr,
+        facts = {
+            "scene": str(report.scene),
+            "result": str(report.result),
+            "picture": str(report.picture),
+            "scale": report.scale,
+            "psnr": report.psnr,
         }
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(facts, indent=2))
         return
-    click.echo(f"PSNR against the truth at x{outcome.scale:g}:")
-    for name, value in outcome.psnr.items():
+    click.echo(f"PSNR against the truth at x{report.scale:g}:")
+    for name, value in report.psnr.items():
         click.echo(f"  {name:8} {value:6.2f} dB")
-    click.echo(f"scene    {outcome.scene}\nresult   {outcome.result}\npicture  {outcome.picture}")
+    click.echo(f"scene    {report.scene}\nresult   {report.result}\npicture  {report.picture}")

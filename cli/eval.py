@@ -1,4 +1,4 @@
-"""``rs-sr eval``: how good models are, beside bicubic, as a table and a report."""
+"""``rs-sr eval``: compare models with bicubic interpolation, in a table and a report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from rs_superres.config import Kernel
 from rs_superres.evaluation.figures import FIGURES
 
-from . import options, process
+from . import messages, options, process
 from .progress import shown
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Scales(click.ParamType[tuple[float, ...]]):
-    """Scales with commas between them."""
+    """Scales separated by commas."""
 
     name = "scales"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, ...]:
-        """Text to a tuple, rising, each once."""
+        """Parse scales into a rising tuple without duplicates."""
         if isinstance(value, tuple):
             return value
         try:
@@ -43,14 +43,14 @@ class Scales(click.ParamType[tuple[float, ...]]):
 
 
 class Degradation(click.ParamType[tuple[str, float]]):
-    """A kernel's name, of a Gaussian with its modulation transfer."""
+    """A kernel's name; for a Gaussian also its modulation transfer (MTF) at Nyquist."""
 
     name = "kernel"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, float]:
-        """Text to kernel and MTF."""
+        """Parse a kernel and its MTF."""
         if isinstance(value, tuple):
             return value
         kernel, _, transfer = str(value).partition(":")
@@ -60,8 +60,8 @@ class Degradation(click.ParamType[tuple[str, float]]):
             mtf = 0.0
         kernels = get_args(Kernel)
         if kernel not in kernels or not 0 < mtf < 1 or (transfer and kernel != "gaussian"):
-            self.fail(f"{value!r}, expected {', '.join(kernels)} or gaussian:MTF as in "
-                      "gaussian:0.3", param, ctx)  # fmt: skip
+            accepted = f"{', '.join(kernels)} or gaussian:MTF as in gaussian:0.3"
+            self.fail(f"{value!r}, expected {accepted}", param, ctx)
         return kernel, mtf
 
 
@@ -70,62 +70,78 @@ class Degradation(click.ParamType[tuple[str, float]]):
     "--data",
     type=options.FILE,
     multiple=True,
-    help="Folder of rasters, searched to any depth, or a raster; may be repeated.",
+    help="A raster, or a folder of rasters and its subfolders; repeat for several.",
 )
 @click.option(
     "--pairs",
     type=options.FILE,
     nargs=2,
     metavar="LOW HIGH",
-    help="Instead: two folders of rasters that go by the same names.",
+    help="In place of --data: two folders with rasters of the same names.",
 )
-@click.option("--scales", type=Scales(), default="2,3,4,6.5,8", show_default=True, metavar="S[,S]")
+@click.option(
+    "--scales",
+    type=Scales(),
+    default="2,3,4,6.5,8",
+    show_default=True,
+    metavar="S[,S]",
+    help="Scales to evaluate.",
+)
 @click.option(
     "-m",
     "--model",
     "models",
     metavar="MODEL[,MODEL]",
     multiple=True,
-    help="Shipped models, or model folders; may repeat.",
+    help="Shipped models or model folders; repeat for several.",
 )
-@click.option("-o", "--out", type=options.FILE, required=True, metavar="REPORT", help="Its folder.")
+@click.option(
+    "-o", "--out", type=options.FILE, required=True, metavar="REPORT", help="Folder for the report."
+)
 @click.option(
     "--degradation",
     type=Degradation(),
-    help="How low resolution is made: bicubic, area, gaussian[:MTF].  [default: the card's]",
+    help="Kernel that makes the low resolution: bicubic, area, gaussian[:MTF].  [default: the "
+    "model card's]",
 )
 @options.steps
 @click.option(
-    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Noise fields tried."
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of random seeds to evaluate with.",
 )
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Results that are averaged; more than 1 adds how reliable their spread is.",
+    help="Random results to average; with 2 or more, also rate their uncertainty.",
 )
 @click.option(
     "--consistency/--no-consistency",
     default=True,
     show_default=True,
-    help="As of rs-sr upscale.",
+    help="As for rs-sr upscale.",
 )
 @options.value_range
-@click.option("--limit", type=click.IntRange(min=1), help="Files at most, evenly spread.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="Evaluate at most this many files, evenly chosen."
+)
 @click.option(
     "--lpips-backbone",
     "lpips",
     type=options.FILE,
     metavar="FILE.pth",
-    help="SqueezeNet 1.1's features, which LPIPS needs.",
+    help="Weights of SqueezeNet 1.1's features; adds the LPIPS metric.",
 )
 @options.device
 @options.precision
-@click.option("--overwrite", is_flag=True, help="Replace a report of that name.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 @options.as_json
 @options.quiet
-@process.ours
+@process.own_stderr
 def command(
     data: tuple[Path, ...],
     pairs: tuple[Path, Path] | None,
@@ -135,86 +151,99 @@ def command(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
-    **asked: Any,
+    **chosen: Any,
 ) -> None:
-    """Measure models: shrink rasters, enlarge them again, and compare, always beside bicubic.
+    """Compare models with bicubic: shrink rasters, enlarge them again, and score the results.
 
     REPORT becomes a folder with report.html, scores.csv and scores.json.
 
     \b
     rs-sr eval --data images/ --scales 2,4 -o report
     rs-sr eval --pairs sentinel/ aerial/ -o report
-    """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
     # Not at the top: torch and rasterio take seconds, which --help must not wait for.
-    from rs_superres import zoo
-    from rs_superres.config import ConsistencyConfig
-    from rs_superres.evaluation import files, plans, run
+    with process.heavy_imports():
+        from rs_superres import zoo
+        from rs_superres.config import ConsistencyConfig
+        from rs_superres.evaluation import files, plans, run
 
     files.check_out(out, overwrite=overwrite)
     kernel = None
     if degradation is not None:
         kernel = ConsistencyConfig(kernel=degradation[0], mtf=degradation[1])
-    decided = plans.plan(
+    plan = plans.plan(
         plans.EvaluationOptions(
             data=data,
             pairs=pairs,
             models=tuple(",".join(models or (zoo.DEFAULT,)).split(",")),
             degradation=kernel,
-            **asked,
+            **chosen,
         )
     )
-    for skipped in decided.skipped:
-        click.echo(f"rs-sr: left out: {skipped.reason}", err=True)
-    with shown("eval", megapixels=decided.pixels / 1e6, quiet=quiet) as progress:
-        found = run.run(decided, progress)
-    files.write(found, out)
+    for skipped in plan.skipped:
+        messages.say(f"skipped: {skipped.reason}")
+    with shown("eval", megapixels=plan.pixels / 1e6, quiet=quiet) as progress:
+        evaluation = run.run(plan, progress)
+    files.write(evaluation, out)
     if as_json:
-        click.echo(json.dumps(files.facts(found), indent=1))
+        click.echo(json.dumps(files.facts(evaluation), indent=1))
     else:
-        tell(found)
+        _print(evaluation)
         click.echo(f"report: {out / files.PAGE}")
 
 
-def tell(found: Evaluation) -> None:
-    """Means by scale and method; of PSNR the spread and the interval of the gain too."""
-    made, pairs = found.settings["degradation"], found.settings["protocol"] == "pairs"
-    count = f"{found.images} {'pair' if pairs else 'image'}{'' if found.images == 1 else 's'}"
-    if pairs:
-        click.echo(f"{count}; differences to the low resolution by {made}")
-    else:
-        click.echo(f"{count}, low resolution by {made}")
-    shown = [
+def _print(evaluation: Evaluation) -> None:
+    """Print the mean of each figure by scale and method, then the ratings of uncertainty."""
+    click.echo(_head(evaluation))
+    figures = [
         figure
         for name, figure in FIGURES.items()
-        if any(not isnan(row.scores[name]) for row in found.rows)
+        if any(not isnan(row.scores[name]) for row in evaluation.rows)
     ]
-    width = max(len(m) for m in found.methods)
-    heads = " ".join(f"{figure.short:>7}" for figure in shown)
+    width = max(len(method) for method in evaluation.methods)
+    heads = " ".join(f"{figure.short:>7}" for figure in figures)
     click.echo(f"scale {'method':{width}} {heads}  sd dB  gain dB (95 %)")
-    for scale in found.scales:
-        for method in found.methods:
-            click.echo(_line(found, method, scale, shown, width).rstrip())
-    for (method, scale), r in sorted(found.reliability.items()):
+    for scale in evaluation.scales:
+        for method in evaluation.methods:
+            click.echo(_row(evaluation, method, scale, figures, width).rstrip())
+    for (method, scale), rating in sorted(evaluation.reliability.items()):
         click.echo(
-            f"x{scale:g} {method}: Spearman of spread and error {r.spearman:.3f}, of the prior's "
-            f"gradient {r.spearman_gradient:.3f}; factor {r.factor:.3f}"
+            f"x{scale:g} {method}: rank correlation with the error {rating.spearman:.3f} for the "
+            f"uncertainty, {rating.spearman_gradient:.3f} for the prior's gradient; factor "
+            f"{rating.factor:.3f}"
         )
 
 
-def _line(found: Evaluation, method: str, scale: float, shown: Sequence[Figure], width: int) -> str:
-    """One row."""
-    means = [found.summary(method, scale, figure.name) for figure in shown]
+def _head(evaluation: Evaluation) -> str:
+    """Return the line above the table: how many images, and where the low resolution is from."""
+    pairs, kernel = evaluation.settings["protocol"] == "pairs", evaluation.settings["degradation"]
+    noun = "pair" if pairs else "image"
+    count = f"{evaluation.images} {noun}{'' if evaluation.images == 1 else 's'}"
+    if pairs:
+        return f"{count}; differences to the low resolution by {kernel}"
+    return f"{count}, low resolution by {kernel}"
+
+
+def _row(
+    evaluation: Evaluation, method: str, scale: float, figures: Sequence[Figure], width: int
+) -> str:
+    """Return a row of the table.
+
+    It holds the means; for PSNR also the standard deviation between images, the gain over bicubic
+    with its 95 % interval, and the standard deviation between seeds.
+    """
+    means = [evaluation.summary(method, scale, figure.name) for figure in figures]
     cells = " ".join(
-        f"{'-':>7}" if s is None else f"{s.mean:7.{figure.digits}f}"
-        for figure, s in zip(shown, means, strict=True)
+        f"{'-':>7}" if mean is None else f"{mean.mean:7.{figure.digits}f}"
+        for figure, mean in zip(figures, means, strict=True)
     )
-    spread, gain = found.summary(method, scale, "psnr"), found.gain(method, scale, "psnr")
+    psnr, gain = (of(method, scale, "psnr") for of in (evaluation.summary, evaluation.gain))
     line = f"{scale:5g} {method:{width}} {cells}"
-    if spread is not None:
-        line += f"  {spread.deviation:5.2f}"
-    if gain is not None and method != found.methods[0]:
-        ends = gain.interval("+.2f")
-        line += f"  {gain.mean:+.2f}" + (f" ({ends})" if ends else "")
-    if spread is not None and spread.between_seeds is not None:
-        line += f", seeds ±{spread.between_seeds:.3f}"
+    if psnr is not None:
+        line += f"  {psnr.deviation:5.2f}"
+    if gain is not None and method != evaluation.methods[0]:
+        interval = gain.interval("+.2f")
+        line += f"  {gain.mean:+.2f}" + (f" ({interval})" if interval else "")
+    if psnr is not None and psnr.between_seeds is not None:
+        line += f", seeds ±{psnr.between_seeds:.3f}"
     return line

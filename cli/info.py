@@ -1,4 +1,4 @@
-"""``rs-sr info``: what the tool sees in a raster, and would do with it."""
+"""``rs-sr info``: describe a raster, and how ``rs-sr upscale`` would process it."""
 
 from __future__ import annotations
 
@@ -8,80 +8,86 @@ from typing import Any
 
 import click
 
-from . import options, process
+from . import messages, options, process
+from .upscale import command as upscale
 
 
 @click.command()
 @click.argument("file")
 @options.as_json
-@process.ours
+@process.own_stderr
 def command(file: str, as_json: bool) -> None:
-    """Say what the tool sees in FILE, and what it would do with it at the defaults.
+    """Inspect FILE: its bands, value range, and how it would be processed by default.
 
-    Exits with 1 where FILE is of a kind that is refused.
+    The exit status is 1 if FILE cannot be upscaled as it is.
     """
-    # Not at the top: it brings torch and rasterio, which --help must not wait for.
+    messages.speak_of(upscale)
+    # Not at the top: it imports torch and rasterio, which --help must not wait for.
     from rs_superres.errors import InputError
     from rs_superres.scene.survey import survey
 
     facts = survey(file).facts()
+    facts["options"] = [messages.in_flags(name) for name in facts["options"]]
+    if facts["refused"] is not None:
+        facts["refused"] = messages.in_flags(facts["refused"])
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
-        _tell([("file", facts["path"]), *_file(facts), *_place(facts["grid"]), *_gist(facts)])
-        for band in facts["bands"]:
-            click.echo(f"  {_band(band)}")
-        if facts["refused"] is None:
-            click.echo("through the network")
-            for line in _network(facts):
-                click.echo(f"  {line}")
+        _print(facts)
     if facts["refused"] is not None:
         raise InputError(facts["refused"])
 
 
-def _tell(pairs: list[tuple[str, str]]) -> None:
-    """Names and values in two columns."""
+def _print(facts: dict[str, Any]) -> None:
+    """Print the facts for people."""
+    pairs = [("file", facts["path"]), *_file(facts), *_grid(facts["grid"]), *_extras(facts)]
     for name, value in pairs:
         click.echo(f"{name:12} {value}")
+    for band in facts["bands"]:
+        click.echo(f"  {_band(band)}")
+    if facts["refused"] is None:
+        click.echo("through the network")
+        for line in _network(facts):
+            click.echo(f"  {line}")
 
 
 def _file(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Driver and size."""
+    """Yield the driver and the size."""
     width, height = facts["size"]
     yield "driver", facts["driver"]
     yield "size", f"{width} x {height} pixels"
 
 
-def _place(grid: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """CRS, pixel size, corners."""
+def _grid(grid: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the CRS, the pixel size and the corners."""
     code = "" if grid["crs_code"] is None else f" ({grid['crs_code']})"
     yield "CRS", "none" if grid["crs"] is None else f"{grid['crs']}{code}"
     if grid["transform"] is None:
         yield "transform", "none"
         return
     unit = "" if grid["unit"] is None else f" {grid['unit']}"
-    turned = [f"turned by {grid['rotation']:.6g} degrees"] if grid["rotation"] else []
-    turned += ["sheared"] if grid["sheared"] else []
-    turned += ["south up"] if grid["south_up"] else []
+    odd = [f"rotated by {grid['rotation']:.6g} degrees"] if grid["rotation"] else []
+    odd += ["sheared"] if grid["sheared"] else []
+    odd += ["south up"] if grid["south_up"] else []
     x, y = grid["pixel_size"]
-    yield "pixel size", ", ".join([f"{x:.10g} x {y:.10g}{unit}", *turned])
+    yield "pixel size", ", ".join([f"{x:.10g} x {y:.10g}{unit}", *odd])
     for name, (x, y) in grid["corners"].items():
         yield name.replace("_", " "), f"{x:.10g}, {y:.10g}"
 
 
-def _gist(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What else places it, what is not read, how many bands."""
+def _extras(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield GCPs, RPCs, the pages that are not read, and the number of bands."""
     if facts["control_points"]:
         yield "GCPs", f"{facts['control_points']}, in {facts['control_crs']}"
     if facts["rational_polynomials"]:
-        yield "RPCs", "there"
+        yield "RPCs", "yes"
     for page in facts["pages_not_read"]:
         yield "not read", page
     yield "bands", str(len(facts["bands"]))
 
 
 def _band(band: dict[str, Any]) -> str:
-    """One band in a line."""
+    """Return a band's line."""
     words = [f"{band['band']:3}  {band['dtype']:8}{band['interpretation']:10}"]
     if band["description"]:
         words.append(f'"{band["description"]}"')
@@ -95,17 +101,15 @@ def _band(band: dict[str, Any]) -> str:
 
 
 def _network(facts: dict[str, Any]) -> Iterator[str]:
-    """What the default would do."""
+    """Yield a line for each band group, for alpha, and for the default model."""
     for group in facts["groups"]:
         low, high = group["value_range"]
-        numbers = ", ".join(str(b) for b in group["bands"])
-        yield (
-            f"{numbers:>8}  {'together, as RGB' if len(group['bands']) > 1 else 'alone, as grey'}: "
-            f"{low:.6g} to {high:.6g}, {group['rule']}"
-        )
+        numbers = ", ".join(str(band) for band in group["bands"])
+        how = "together, as RGB" if len(group["bands"]) > 1 else "alone, as grey"
+        yield f"{numbers:>8}  {how}: {low:.6g} to {high:.6g}, {group['rule']}"
     for band in facts["bands"]:
         if band["network"] == "alpha":
-            yield f"{band['band']:>8}  not: alpha, interpolated"
+            yield f"{band['band']:>8}  alpha: interpolated, not through the network"
     model = facts["model"]
     low, high = model["scales"]
     yield (

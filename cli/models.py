@@ -1,4 +1,4 @@
-"""``rs-sr models``: list the models, show one, import a checkpoint of the paper's release."""
+"""``rs-sr models``: list the models, show one, or import a checkpoint of the paper's release."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rs_superres import zoo
 from rs_superres.config import ModelConfig, read_config
 
 SHORT = 16
-"""How many digits of a checksum are shown to people."""
+"""Digits of a checksum that people see."""
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]...")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List the models, show one, import a checkpoint. Lists them when nothing is said."""
+    """List models, show one, or import a checkpoint. Without a command, list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_models)
 
@@ -41,7 +41,7 @@ def list_models(as_json: bool = False) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Show the card of a model: NAME is a shipped one's, or the path of a model folder."""
+    """Show the card of a model. NAME is a shipped model or the path of a model folder."""
     facts = _facts(name)
     card = zoo.card(name)
     if as_json:
@@ -59,14 +59,14 @@ def show(name: str, as_json: bool) -> None:
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="The model folder to make.",
+    help="The model folder to create.",
 )
 @click.option(
     "--weights",
     type=click.Choice(["ema", "raw"]),
     default="ema",
     show_default=True,
-    help="The averaged weights, or those of the last training step.",
+    help="Take the averaged weights (ema), or those of the last training step (raw).",
 )
 @click.option(
     "--norm-groups",
@@ -74,17 +74,17 @@ def show(name: str, as_json: bool) -> None:
     type=click.IntRange(min=1),
     default=16,
     show_default=True,
-    help="Groups of the U-Net's normalisation, which the file does not tell.",
+    help="Groups of the U-Net's normalisation, which the file does not hold.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace DIR where it is a model folder.")
+@click.option("--overwrite", is_flag=True, help="Replace DIR if it is a model folder.")
 def import_model(
     file: Path, out: Path, weights: Literal["ema", "raw"], norm_groups: int, overwrite: bool
 ) -> None:
     """Turn FILE, a public NeurOp-Diff checkpoint (.pth), into a model folder.
 
-    Nothing in FILE is executed.
+    No code in FILE is executed.
     """
-    # Not at the top: it brings torch, which `rs-sr models --help` does without.
+    # Not at the top: it imports torch, which `rs-sr models --help` must not wait for.
     from rs_superres.zoo.checkpoint import import_checkpoint
 
     import_checkpoint(file, out, weights=weights, norm_groups=norm_groups, overwrite=overwrite)
@@ -92,7 +92,7 @@ def import_model(
 
 
 def _facts(name: str) -> dict[str, Any]:
-    """What there is to know of a model without building it, for JSON."""
+    """Return a model's facts as plain values by name, without loading its weights."""
     path = zoo.find(name)
     config = read_config(path / "config.toml")
     return {
@@ -110,21 +110,21 @@ def _facts(name: str) -> dict[str, Any]:
 
 
 def _columns(facts: dict[str, Any]) -> list[str]:
-    """The facts of a model as the words of one line."""
+    """Return the columns of a model's line."""
     low, high = facts["scales"]
-    words = [
+    columns = [
         f"{facts['name']}{' (default)' if facts['default'] else ''}",
         facts["sizes"],
         f"scales {low:g} to {high:g}",
         f"{facts['steps']} steps",
     ]
     if facts["pixel_size"]:
-        words.append("trained on pixels of {:g} to {:g} m".format(*facts["pixel_size"]))
-    return [*words, f"sha256 {facts['checksum'][:SHORT]}"]
+        columns.append("trained on pixels of {:g} to {:g} m".format(*facts["pixel_size"]))
+    return [*columns, f"sha256 {facts['checksum'][:SHORT]}"]
 
 
 def _sizes(config: ModelConfig) -> str:
-    """A network in a few words."""
+    """Describe the sizes of a network in a few words."""
     detail = "prior alone" if config.denoiser is None else "prior and denoiser"
     encoder, operator = config.encoder, config.operator
     return (

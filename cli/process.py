@@ -1,7 +1,11 @@
-"""Standard error for our own words: a failure is one line there, whatever libraries have to say."""
+"""What a command does to its own process: standard error, garbage collection, signals, a cluster.
+
+Nothing here knows what the commands do; each is a context manager or a decorator around them.
+"""
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import os
@@ -13,6 +17,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
+from . import logs, messages
+
 if TYPE_CHECKING:
     from distributed import Client
 
@@ -20,113 +26,143 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 STDERR = 2
-"""Its file descriptor, which libraries of C write to."""
+"""The file descriptor of standard error, which C libraries write to."""
 
 
-def ours(command: Callable[P, T]) -> Callable[P, T]:
-    """Let a command's stderr be its own, unless ``--debug`` asks for everything."""
+# Standard error
+
+
+def own_stderr(command: Callable[P, T]) -> Callable[P, T]:
+    """Keep what C libraries write out of a command's stderr, but for ``--debug`` and ``-vv``."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        if click.get_current_context().find_root().params.get("debug"):
+        if _option("debug") or verbosity() > 1:
             return command(*args, **kwargs)
-        with kept_clean():
+        with c_libraries_silenced():
             return command(*args, **kwargs)
 
     return run
 
 
-@contextmanager
-def kept_clean() -> Iterator[None]:
-    """Keep GDAL's words out of stderr while the block runs.
+def verbosity() -> int:
+    """Return how many ``-v`` the command line holds."""
+    return int(_option("verbose") or 0)
 
-    libtiff inside GDAL writes some errors there whatever handler is set, and rasterio stumbles over
-    messages of GDAL that are no UTF-8. Both fail as exceptions too, which are told.
+
+def _option(name: str) -> Any:
+    """Return the value of an option of the outermost group; None without the option."""
+    return click.get_current_context().find_root().params.get(name)
+
+
+@contextmanager
+def c_libraries_silenced() -> Iterator[None]:
+    """Keep the messages of C libraries out of stderr while the block runs.
+
+    libtiff inside GDAL writes some errors there although an error handler is set, and rasterio
+    fails on messages of GDAL that are not UTF-8. Both failures raise an exception as well, which
+    reaches the user.
     """
     hooks = sys.unraisablehook, sys.excepthook
-    # Cython tells what its function cannot raise by both.
-    sys.unraisablehook, sys.excepthook = _without_rasterio, _nothing
+    # Cython reports an exception that its function cannot raise through both hooks.
+    sys.unraisablehook, sys.excepthook = _report_unless_rasterio, _ignore
     try:
-        with _descriptor_apart():
+        with _stderr_on_a_copy():
             yield
     finally:
         sys.unraisablehook, sys.excepthook = hooks
 
 
 @contextmanager
-def _descriptor_apart() -> Iterator[None]:
-    """Python's stderr goes where it went, the descriptor that libraries write to goes nowhere."""
+def _stderr_on_a_copy() -> Iterator[None]:
+    """Give ``sys.stderr`` a copy of its descriptor; what writes to the descriptor is lost."""
     before = sys.stderr
-    if _descriptor(before) != STDERR:  # a test's, or none at all
+    if _descriptor(before) != STDERR:  # replaced by a test, or missing
         yield
         return
     before.flush()
-    # The copy's buffer is Python's: by lines, as stderr's is.
     with (
-        os.fdopen(os.dup(STDERR), "w", 1, before.encoding, before.errors) as apart,
-        open(os.devnull, "w") as nowhere,  # noqa: PTH123 (a descriptor is all that is needed)
+        # Line-buffered, as stderr is.
+        os.fdopen(os.dup(STDERR), "w", 1, before.encoding, before.errors) as copy,
+        open(os.devnull, "w") as nowhere,  # noqa: PTH123 (only its descriptor is needed)
     ):
         os.dup2(nowhere.fileno(), STDERR)
-        sys.stderr = apart
+        sys.stderr = copy
         try:
             yield
         finally:
             sys.stderr = before
-            apart.flush()
-            os.dup2(apart.fileno(), STDERR)
+            copy.flush()
+            os.dup2(copy.fileno(), STDERR)
 
 
 def _descriptor(stream: Any) -> int | None:
-    """A stream's file descriptor, if it has one."""
+    """Return a stream's file descriptor; None if it has none."""
     try:
         return int(stream.fileno())
     except (AttributeError, OSError, ValueError):
         return None
 
 
-def _nothing(*_: Any) -> None:
-    """What is raised inside the block is caught above it: this hook tells nothing else."""
+def _ignore(*_: Any) -> None:
+    """Report nothing: an exception that leaves the block is reported further up."""
 
 
-def _without_rasterio(told: sys.UnraisableHookArgs) -> None:
-    """Tell what could not be raised, but for rasterio's handler of GDAL's messages."""
-    if "rasterio._env" not in str(told.object):
-        sys.__unraisablehook__(told)
+def _report_unless_rasterio(unraisable: sys.UnraisableHookArgs) -> None:
+    """Report an exception that could not be raised, unless rasterio's message handler has it."""
+    if "rasterio._env" not in str(unraisable.object):
+        sys.__unraisablehook__(unraisable)
+
+
+# Garbage collection
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """Look for no garbage meanwhile: what modules make stays, and is much to look through."""
-    wanted = gc.isenabled()
+def heavy_imports() -> Iterator[None]:
+    """Disable garbage collection while torch and rasterio are imported: it saves about 0.5 s."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if wanted:
+        if enabled:
             gc.enable()
+
+
+def skip_collection_at_exit() -> None:
+    """Skip the garbage collection at Python's end: with torch loaded it takes about 0.5 s."""
+    atexit.unregister(gc.freeze)  # one registration, however many commands a process runs
+    atexit.register(gc.freeze)
+
+
+# A cluster
 
 
 @contextmanager
 def cluster(scheduler: str | None, workers: int | None = None, *, quiet: bool) -> Iterator[Client]:
-    """A client of a cluster while the block runs, its dashboard told.
+    """Connect to a dask cluster while the block runs, and print the address of its dashboard.
 
     Args:
-        scheduler: see ``--scheduler``; this machine's own cluster where None.
-        workers: of this machine's own.
-        quiet: do not tell.
+        scheduler: The value of ``--scheduler``; None starts a cluster on this machine.
+        workers: Number of processes of a cluster on this machine.
+        quiet: Do not print the address.
+
+    Yields:
+        A client of the cluster.
     """
     from rs_superres.batch.cluster import connected, dashboard
 
-    with _stopped_by_term(), connected(scheduler, workers) as client:
+    with _interrupted_by_sigterm(), connected(scheduler, workers) as client:
+        logs.apply(verbosity())
         address = None if quiet else dashboard(client)
         if address is not None:
-            click.echo(f"dashboard: {address}", err=True)
+            messages.say(f"dashboard: {address}")
         yield client
 
 
 @contextmanager
-def _stopped_by_term() -> Iterator[None]:
-    """Turn SIGTERM into KeyboardInterrupt: what was started is ended too."""
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into KeyboardInterrupt, so that the cluster's processes are ended too."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from . import telling
+from . import logs, messages
 from .upscale import command as upscale
 
 
 class Plugin(click.Command):
-    """A command that tells its failures itself, since the group that it is in does not."""
+    """A command that reports its failures itself, because rasterio's group does not."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; turn what it raises into one line and an exit status."""
-        with telling("rio superres"):
+        """Run the command; turn an exception into one line and an exit status."""
+        # `rio -v` sets up logging itself: only warnings are captured here.
+        with logs.shown(0), messages.failures_as_lines(ctx, "rio superres"):
             return super().invoke(ctx)
 
 
@@ -23,6 +24,6 @@ command = Plugin(
     params=upscale.params,
     help=(upscale.help or "").replace("rs-sr upscale", "rio superres"),
     short_help="Super-resolve a raster by any factor.",
-    # rasterio's own commands know no -h either, but whoever comes from rs-sr does.
+    # rasterio's own commands do not take -h, but users of rs-sr expect it.
     context_settings={"help_option_names": ["-h", "--help"]},
 )

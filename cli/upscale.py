@@ -1,4 +1,4 @@
-"""``rs-sr upscale``: one raster in, the same raster out, finer."""
+"""``rs-sr upscale``: super-resolve one raster, or rehearse it with ``--dry-run``."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options, process
-from .process import cluster, loading
-from .progress import shown
+from . import messages, options, process
+from .progress import duration, shown
 from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
-    from rs_superres.engine import Plan
+    from rs_superres.engine import Plan, Report
     from rs_superres.engine.compute import Compute
-if TYPE_CHECKING:
-    from rs_superres.engine import Plan
+    from rs_superres.engine.forecast import Forecast
+    from rs_superres.engine.residual import Residual
 
 
 @click.command()
 @click.argument("source", nargs=-1, required=True)
-@click.option("-o", "--out", type=options.FILE, required=True, help="The result.")
+@click.option("-o", "--out", type=options.FILE, required=True, help="The result's file.")
 @upscaling
 @options.scheduler
 @click.option(
     "--uncertainty",
     type=options.FILE,
     metavar="STD.tif",
-    help="Write the samples' standard deviation, band by band, in the source's units.",
+    help="Also write the samples' standard deviation, band by band, in the source's units.",
 )
-@click.option("--preview", type=options.FILE, help="Write a picture of before and after (PNG).")
-@click.option("--dry-run", is_flag=True, help="Say what would be done and what it takes.")
+@click.option(
+    "--preview", type=options.FILE, help="Also write a picture of before and after (PNG)."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be done, and the time, memory and disk."
+)
 @click.option(
     "--lattice",
     type=options.FILE,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 )
 @options.as_json
 @options.quiet
-@process.ours
+@process.own_stderr
 def command(
     source: tuple[str, ...],
     out: Path,
@@ -56,62 +59,68 @@ def command(
     quiet: bool,
     **chosen: Any,
 ) -> None:
-    """Super-resolve SOURCE by any factor, keeping its place, units and metadata.
+    """Super-resolve SOURCE by any factor, keeping its location, units and metadata.
 
     Several SOURCEs on one grid become the bands of one result.
 
     \b
     rs-sr upscale scene.tif --scale 3.5 -o out.tif
     rs-sr upscale scene.tif --res 2.5 -o out.tif
-    """  # noqa: D301 - click's mark for lines that are not to be wrapped
-    # Not at the top: the engine needs torch and rasterio, which --help must not wait for.
-    with loading():
+    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    # Not at the top: the engine imports torch and rasterio, which --help must not wait for.
+    with process.heavy_imports():
         from rs_superres import engine
 
     if lattice is not None and not dry_run:
-        raise click.UsageError("--lattice goes with --dry-run")
-    wanted = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
+        raise click.UsageError("--lattice needs --dry-run")
+    requested = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
     if scheduler is not None:
         from rs_superres.batch.cells import with_absolute_arguments
 
-        source, out, wanted = with_absolute_arguments(source, out, wanted)
-    decided = engine.plan(source, out, wanted)
-    for warning in decided.warnings():
-        click.echo(f"rs-sr: warning: {warning}", err=True)
-    for note in decided.notes():
-        click.echo(f"rs-sr: note: {note}", err=True)
-    told = described(decided)
+        source, out, requested = with_absolute_arguments(source, out, requested)
+    plan = engine.plan(source, out, requested)
+    for warning in plan.warnings():
+        messages.warn(warning)
+    for note in plan.notes():
+        messages.note(note)
+    facts = plan_facts(plan)
     if dry_run:
-        told |= rehearsed(decided, lattice=lattice, overwrite=wanted.overwrite, as_json=as_json)
+        forecast = _rehearse(plan, lattice, overwrite=requested.overwrite)
+        facts |= forecast_facts(plan, forecast, lattice)
+        lines = [*plan_lines(plan), *forecast_lines(plan, forecast, lattice)]
     else:
-        told |= _ran(decided, scheduler, quiet=quiet or as_json)
-    if dry_run or as_json or not quiet:
-        _tell(told, as_json=as_json)
+        report = _run(plan, scheduler, quiet=quiet or as_json)
+        facts |= report_facts(report)
+        lines = [*plan_lines(plan, written=True), *report_lines(plan, report)]
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+    elif dry_run or not quiet:
+        click.echo("\n".join(lines))
+        if process.verbosity():
+            click.echo("\n".join(table(facts)))
 
 
-def _ran(decided: Plan, scheduler: str | None, *, quiet: bool) -> dict[str, Any]:
-    """Run what was planned; what came of it, by name: plain values."""
+# Running
+
+
+def _run(plan: Plan, scheduler: str | None, *, quiet: bool) -> Report:
+    """Run a plan and show its progress."""
     from rs_superres import engine
 
-    megapixels = decided.window.height * decided.window.width / 1e6
+    megapixels = plan.window.height * plan.window.width / 1e6
     with (
-        _computing(scheduler, quiet=quiet) as compute,
-        shown(decided.out.name, megapixels=megapixels, quiet=quiet) as progress,
+        _compute(scheduler, quiet=quiet) as compute,
+        shown(plan.out.name, megapixels=megapixels, quiet=quiet) as progress,
     ):
-        report = engine.run(decided, progress=progress, compute=compute)
+        report = engine.run(plan, progress=progress, compute=compute)
     if report.dropped:
-        click.echo(f"rs-sr: started anew: {report.dropped}", err=True)
-    return {
-        "consistency_residual": str(report.residual),
-        "resumed_cells": report.resumed,
-        "blank_cells": report.blank,
-        "seconds": round(report.seconds, 2),
-    }
+        messages.say(f"started anew: {report.dropped}")
+    return report
 
 
 @contextmanager
-def _computing(scheduler: str | None, *, quiet: bool) -> Iterator[Compute]:
-    """How cells are computed: in this process, or on a cluster."""
+def _compute(scheduler: str | None, *, quiet: bool) -> Iterator[Compute]:
+    """Yield what computes cells: this process, or a cluster."""
     from rs_superres.engine.compute import compute_here
 
     if scheduler is None:
@@ -119,108 +128,179 @@ def _computing(scheduler: str | None, *, quiet: bool) -> Iterator[Compute]:
         return
     from rs_superres.batch.cells import compute_on
 
-    with cluster(scheduler, quiet=quiet) as client:
+    with process.cluster(scheduler, quiet=quiet) as client:
         yield compute_on(client)
 
 
-def described(decided: Plan) -> dict[str, Any]:
-    """What a run does, by name: plain values."""
-    grid = decided.zoom.output.crop(decided.window)
-    return {
-        "source": decided.sources[0] if len(decided.sources) == 1 else list(decided.sources),
-        "out": str(decided.out),
-        "source_size": [
-            decided.description.grid.shape.width,
-            decided.description.grid.shape.height,
-        ],
-        "size": [grid.shape.width, grid.shape.height],
-        "pixel_size": None if grid.transform is None else [grid.transform.a, grid.transform.e],
-        "scale": decided.zoom.scale,
-        "bands": len(decided.description.bands),
-        "dtype": decided.description.dtype,
-        "band_roles": str(decided.roles),
-        "value_range": [[g.value_range.low, g.value_range.high] for g in decided.recipe.groups],
-        "model": decided.model.name,
-        "model_sha256": decided.model.checksum,
-        "steps": decided.steps,
-        "seed": decided.options.seed,
-        "samples": decided.options.samples,
-        "consistency": decided.options.consistency,
-        "device": decided.device,
-        "precision": decided.precision,
-        "cells": len(decided.cells),
-        "cells_outside_aoi": len(decided.recipe.lattice.cells(decided.window)) - len(decided.cells),
-        "disk_bytes": decided.disk_bytes,
-        "pages_not_read": list(decided.description.pages),
-    }
-
-
-def _tell(told: dict[str, Any], *, as_json: bool) -> None:
-    """Print what a run did or would do."""
-    if as_json:
-        click.echo(json.dumps(told, indent=2))
-        return
-    width = max(len(k) for k in told)
-    for key, value in told.items():
-        if value not in (None, []):
-            click.echo(f"{key.replace('_', ' '):{width}}  {value}")
-
-
-MINUTE, HOUR, DAY = 60, 3600, 86400
-
-
-def rehearsed(
-    decided: Plan, *, lattice: Path | None, overwrite: bool, as_json: bool
-) -> dict[str, Any]:
-    """Measure what a run takes, and write its lattice where that is asked for.
-
-    Returns:
-        Facts by name: numbers for machines, words for people.
-    """
+def _rehearse(plan: Plan, lattice: Path | None, *, overwrite: bool) -> Forecast:
+    """Measure what a run takes; write its lattice if ``lattice`` is given."""
     from rs_superres.engine.forecast import forecast, write_lattice
 
-    if lattice is not None and not write_lattice(decided, lattice, overwrite=overwrite):
-        click.echo(
-            f"rs-sr: {lattice} is in pixels of the output: the source has no place on a map",
-            err=True,
-        )
-    found = forecast(decided)
-    told: dict[str, Any] = {
-        "cells_to_compute": found.cells_to_compute,
-        "cells_to_compute_exact": found.exact,
-        "estimated_seconds": round(found.seconds, 2),
-        "cell_seconds": round(found.cell_seconds, 4),
-        "cells_at_once": found.at_once,
-        "estimated_memory_bytes": found.memory_bytes,
-        "leftovers": str(decided.scratch) if decided.scratch.exists() else None,
-        "leftover_cells": found.leftover_cells,
-        "leftovers_resumed": found.resumes,
+    if lattice is not None and not write_lattice(plan, lattice, overwrite=overwrite):
+        messages.say(f"{lattice} is in output pixels, because the source is not georeferenced")
+    return forecast(plan)
+
+
+# Facts for machines
+
+
+def plan_facts(plan: Plan) -> dict[str, Any]:
+    """Return what a run does as plain values by name."""
+    grid, source = plan.zoom.output.crop(plan.window), plan.description.grid.shape
+    ranges = [group.value_range for group in plan.recipe.groups]
+    return {
+        "source": plan.sources[0] if len(plan.sources) == 1 else list(plan.sources),
+        "out": str(plan.out),
+        "source_size": [source.width, source.height],
+        "size": [grid.shape.width, grid.shape.height],
+        "pixel_size": (
+            None
+            if grid.transform is None
+            else [_rounded(grid.transform.a, 12), _rounded(grid.transform.e, 12)]
+        ),
+        "scale": _rounded(plan.zoom.scale, 12),
+        "bands": len(plan.description.bands),
+        "dtype": plan.description.dtype,
+        "band_roles": str(plan.roles),
+        "value_range": [[_rounded(r.low, 10), _rounded(r.high, 10)] for r in ranges],
+        "model": plan.model.name,
+        "model_sha256": plan.model.checksum,
+        "steps": plan.steps,
+        "seed": plan.options.seed,
+        "samples": plan.options.samples,
+        "consistency": plan.options.consistency,
+        "device": plan.device,
+        "precision": plan.precision,
+        "cells": len(plan.cells),
+        "cells_outside_aoi": len(plan.recipe.lattice.cells(plan.window)) - len(plan.cells),
+        "disk_bytes": plan.disk_bytes,
+        "pages_not_read": list(plan.description.pages),
+    }
+
+
+def report_facts(report: Report) -> dict[str, Any]:
+    """Return what a run did as plain values by name."""
+    residual = report.residual
+    return {
+        "consistency_residual": str(residual),
+        "residual_rms": [_rounded(v, 4) for v in residual.rms],
+        "residual_mean": [_rounded(v, 4) for v in residual.bias],
+        "residual_pixels": residual.pixels,
+        "resumed_cells": report.resumed,
+        "blank_cells": report.blank,
+        "seconds": round(report.seconds, 2),
+    }
+
+
+def forecast_facts(plan: Plan, forecast: Forecast, lattice: Path | None) -> dict[str, Any]:
+    """Return what a run would take as plain values by name."""
+    return {
+        "cells_to_compute": forecast.cells_to_compute,
+        "cells_to_compute_exact": forecast.exact,
+        "estimated_seconds": round(forecast.seconds, 2),
+        "cell_seconds": round(forecast.cell_seconds, 4),
+        "cells_at_once": forecast.at_once,
+        "estimated_memory_bytes": forecast.memory_bytes,
+        "leftovers": str(plan.scratch) if plan.scratch.exists() else None,
+        "leftover_cells": forecast.leftover_cells,
+        "leftovers_resumed": forecast.resumes,
         "lattice": None if lattice is None else str(lattice),
     }
-    return told if as_json else _in_words(told)
 
 
-def _in_words(told: dict[str, Any]) -> dict[str, Any]:
-    """The same for people."""
-    count, sampled = told["cells_to_compute"], not told["cells_to_compute_exact"]
-    words: dict[str, Any] = {
-        "cells_to_compute": f"about {count}, from a sample" if sampled else count,
-        "estimated_time": (
-            f"about {duration(told['estimated_seconds'])}, at {told['cell_seconds']:.3g} s a cell "
-            f"as measured here, {told['cells_at_once']} at once"
-        ),
-        "estimated_memory": f"about {told['estimated_memory_bytes'] / 1e9:.1f} GB",
-        "lattice": told["lattice"],
-    }
-    if told["leftovers"] is not None:
-        use = "the run goes on from them" if told["leftovers_resumed"] else "the run drops them"
-        words["leftovers"] = f"{told['leftovers']}, {told['leftover_cells']} finished cells; {use}"
-    return words
+def _rounded(value: float, digits: int) -> float:
+    """Round to significant digits: a scale of 3.000000000000064 is one of 3."""
+    return float(f"{value:.{digits}g}")
 
 
-def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
-    for unit, name in ((DAY, "days"), (HOUR, "h"), (MINUTE, "min")):
-        if seconds >= 1.5 * unit:
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+# Lines for people
+
+
+def plan_lines(plan: Plan, *, written: bool = False) -> list[str]:
+    """Return what a run writes and how, in two lines; with the file's size once it is written."""
+    shape, count = plan.window, len(plan.description.bands)
+    size = f", {_bytes(plan.out.stat().st_size)}" if written else ""
+    mode = f"{plan.steps} steps" if plan.steps else "the operator alone"
+    if plan.steps == 1:
+        mode = "1 step"
+    if plan.options.samples > 1:
+        mode += f", mean of {plan.options.samples} samples"
+    bands = f"{count} {'band' if count == 1 else 'bands'}, {plan.description.dtype}"
+    place = f"on {plan.device} in {plan.precision}"
+    return [
+        f"{plan.out}: {shape.width} x {shape.height} pixels, {bands}{size}",
+        f"scale {plan.zoom.scale:.6g}, model {plan.model.name}, {mode}, {place}",
+    ]
+
+
+def report_lines(plan: Plan, report: Report) -> list[str]:
+    """Return what a run took, and how close it comes to its source, in two lines."""
+    apart = []
+    if report.resumed:
+        apart.append(f"{report.resumed} of an earlier run")
+    if report.blank:
+        apart.append(f"{report.blank} without valid pixels")
+    cells = f"{report.cells} {'cell' if report.cells == 1 else 'cells'}"
+    return [
+        f"{duration(report.seconds)} for {cells}" + (f" ({', '.join(apart)})" if apart else ""),
+        residual_line(report.residual, consistency=plan.options.consistency),
+    ]
+
+
+def residual_line(residual: Residual, *, consistency: bool) -> str:
+    """Return in plain words how close a downsampled result comes to its source."""
+    off = "" if consistency else "consistency off: "
+    if not residual.pixels:
+        return f"{off}not compared with the source: every pixel is near a hole or a border"
+    worst = " in the worst band" if len(residual.rms) > 1 else ""
+    return (
+        f"{off}downsampled, it differs from the source by {max(residual.rms):.3g} digital numbers "
+        f"(RMS{worst})"
+    )
+
+
+def forecast_lines(plan: Plan, forecast: Forecast, lattice: Path | None) -> list[str]:
+    """Return what a run would take, in lines for people."""
+    about = "" if forecast.exact else "about "
+    cells = f"{about}{forecast.cells_to_compute} of {len(plan.cells)} cells to compute"
+    each = f"{forecast.cell_seconds:.3g} s each as measured here, {forecast.at_once} at once"
+    lines = [
+        f"about {duration(forecast.seconds)}: {cells}, {each}",
+        f"about {_bytes(forecast.memory_bytes)} of memory, up to {_bytes(plan.disk_bytes)} of disk",
+    ]
+    if plan.scratch.exists():
+        use = "resumes from" if forecast.resumes else "discards"
+        lines.append(
+            f"the run {use} what an earlier run left: {forecast.leftover_cells} finished cells in "
+            f"{plan.scratch}"
+        )
+    if lattice is not None:
+        lines.append(f"cells as polygons: {lattice}")
+    return lines
+
+
+def table(facts: dict[str, Any]) -> list[str]:
+    """Return facts as names and values in two columns, without empty ones."""
+    width = max(map(len, facts))
+    return [
+        f"{name.replace('_', ' '):{width}}  {_plain(value)}"
+        for name, value in facts.items()
+        if value not in (None, [])
+    ]
+
+
+def _plain(value: Any) -> str:
+    """Write a value without Python's brackets and quotes."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ("; " if any(isinstance(v, list) for v in value) else ", ").join(map(_plain, value))
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _bytes(count: int) -> str:
+    """Return an amount of memory or disk in the unit that suits it."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} bytes"

@@ -1,4 +1,4 @@
-"""``rs-sr verify``: an audit of an upscaled raster, ours or another's."""
+"""``rs-sr verify``: audit an upscaled raster, whatever made it, against its source."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import options, process
+from . import messages, options, process
 from .progress import shown
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("out")
+@click.argument("source", nargs=-1)
 @click.option(
-    "--source", "sources", multiple=True, required=True, help="What OUT was made from; may repeat."
+    "--source", "sources", multiple=True, metavar="SOURCE", help="The same as SOURCE above."
 )
 @click.option(
     "-b",
@@ -30,18 +31,29 @@ if TYPE_CHECKING:
 )
 @options.as_json
 @options.quiet
-@process.ours
+@process.own_stderr
 def command(
-    out: str, sources: tuple[str, ...], bidx: tuple[int, ...], as_json: bool, quiet: bool
+    out: str,
+    source: tuple[str, ...],
+    sources: tuple[str, ...],
+    bidx: tuple[int, ...],
+    as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Audit OUT, any upscaled raster, against its source.
+    """Audit OUT, any upscaled raster, against the SOURCE that it was made from.
 
-    Exits with 1 where a threshold is missed; each is told with what missing it means.
+    Give several SOURCEs if their bands were stacked. The exit status is 1 if a check fails; every
+    failed check says what the failure means and what to do.
 
     \b
-    rs-sr verify out.tif --source scene.tif
-    """  # noqa: D301 - click's mark for lines that are not to be wrapped
-    # Not at the top: it brings rasterio and scipy, which --help must not wait for.
+    rs-sr verify out.tif scene.tif
+    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    if source and sources:
+        raise click.UsageError("SOURCE was given twice: leave out --source")
+    source = source or sources
+    if not source:
+        raise click.UsageError("Missing argument 'SOURCE', the raster that OUT was made from.")
+    # Not at the top: it imports rasterio and scipy, which --help must not wait for.
     from rs_superres.errors import InputError
     from rs_superres.raster import read_grid
     from rs_superres.verify import verify
@@ -49,21 +61,22 @@ def command(
     shape = read_grid(out).shape
     megapixels = shape.height * shape.width / 1e6
     with shown(Path(out).name, megapixels=megapixels, quiet=quiet or as_json) as progress:
-        audit = verify(out, sources if len(sources) > 1 else sources[0], bidx=bidx,
-                       progress=progress)  # fmt: skip
+        audit = verify(out, source if len(source) > 1 else source[0], bidx=bidx, progress=progress)
     if as_json:
-        click.echo(json.dumps(audit.facts(), indent=2))
+        facts = audit.facts()
+        for check in facts["checks"]:
+            check["remedy"] = messages.in_flags(check["remedy"])
+        click.echo(json.dumps(facts, indent=2))
     else:
-        _tell(audit)
+        _print(audit)
     if audit.failed:
-        names = ", ".join(f.name for f in audit.failed)
         raise InputError(
-            f"{out} fails {len(audit.failed)} of {len(audit.findings)} checks: {names}"
+            f"{out} fails {len(audit.failed)} of {len(audit.findings)} checks: {_names(audit)}"
         )
 
 
-def _tell(audit: Audit) -> None:
-    """The findings as a table; below it what those mean that failed."""
+def _print(audit: Audit) -> None:
+    """Print the checks as a table, what each failed one means, and the verdict."""
     width, height = audit.size
     scale = "" if audit.scale is None else f", x{audit.scale:.4g}"
     click.echo(f"{audit.out}: {width} x {height} pixels{scale}, against {audit.source}")
@@ -72,14 +85,17 @@ def _tell(audit: Audit) -> None:
         click.echo(_row(finding).rstrip())
     for finding in audit.failed:
         rule = finding.rule
-        click.echo(f"\n{finding.name}: {rule.measured}, {_number(finding.measured)}; allowed is "
-                   f"{_number(finding.allowed)}: {rule.reason}.")  # fmt: skip
+        click.echo(
+            f"\n{finding.name}: {rule.measured}, {_number(finding.measured)}; allowed is "
+            f"{_number(finding.allowed)}: {rule.reason}."
+        )
         click.echo(f"  It means: {rule.failure}.")
-        click.echo(f"  To do: {rule.remedy}.")
+        click.echo(f"  To do: {messages.in_flags(rule.remedy)}.")
+    click.echo(("\n" if audit.failed else "") + _verdict(audit))
 
 
 def _row(finding: Finding) -> str:
-    """One line of the table."""
+    """Return a check's line of the table."""
     verdict = finding.verdict.upper() if finding.verdict == "fail" else finding.verdict
     return (
         f"{finding.name:15} {_number(finding.measured):>10} {_number(finding.allowed):>10}  "
@@ -87,6 +103,22 @@ def _row(finding: Finding) -> str:
     )
 
 
+def _verdict(audit: Audit) -> str:
+    """Return the last line: PASS or FAIL, and of how many checks."""
+    count = len(audit.findings)
+    skipped = sum(finding.verdict == "not measured" for finding in audit.findings)
+    if audit.failed:
+        line = f"FAIL: {len(audit.failed)} of {count} checks ({_names(audit)})"
+    else:
+        line = f"PASS: {count - skipped} of {count} checks"
+    return f"{line}, {skipped} not measured" if skipped else line
+
+
+def _names(audit: Audit) -> str:
+    """Return the names of the failed checks."""
+    return ", ".join(finding.name for finding in audit.failed)
+
+
 def _number(value: float | None) -> str:
-    """A figure, short."""
+    """Return a number with three digits; "-" for None."""
     return "-" if value is None else f"{value:.3g}"

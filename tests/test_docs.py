@@ -1,4 +1,4 @@
-"""README and docs: their commands and their code run, and what is generated is fresh."""
+"""README and docs: their commands and code run, and generated pages are up to date."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from tests.documented import PAGES, ROOT, Block, blocks, write_scenes
 [entry] = entry_points(group="console_scripts", name="rs-sr")
 main: click.Group = entry.load()
 PROGRAMS: dict[str, click.Command] = {"rs-sr": main, "rio": rio}
-RUN = [block for block in blocks("sh") if block.why_not is None]
-READ = [block for block in blocks("sh", "console") if block not in RUN]
+TO_RUN = [block for block in blocks("sh") if block.reason is None]
+TO_PARSE = [block for block in blocks("sh", "console") if block not in TO_RUN]
 
 SMALL_DENOISER = """
 [denoiser]
@@ -43,26 +43,26 @@ patch = 2
 """
 
 
-def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
+def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {block.kind for block in blocks()} <= {"sh", "console", "python", "toml", "text"}
-    assert len(RUN) >= 15
-    for page in PAGES:  # an indented command would be looked at by nobody
+    assert len(TO_RUN) >= 15
+    for page in PAGES:  # an indented command would not be tested
         assert not re.search(r"^    (rs-sr|\$) ", page.read_text("utf-8"), re.MULTILINE), page
 
 
-def test_what_is_not_run_says_why() -> None:
-    for block in READ:
+def test_a_block_that_is_not_run_says_why() -> None:
+    for block in TO_PARSE:
         if block.kind == "sh":
-            assert len(block.why_not or "") > 10, str(block)
+            assert len(block.reason or "") > 10, str(block)
 
 
 @contextmanager
 def threads(workers: int) -> Iterator[Client]:
-    """dask's workers as threads, where the small model stands in for the shipped one too."""
+    """Start dask's workers as threads, which use the patched small model too."""
     quiet = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, processes=False, **quiet) as made,
-        Client(made, set_as_default=False) as client,
+        LocalCluster(n_workers=workers, threads_per_worker=1, processes=False, **quiet) as local,
+        Client(local, set_as_default=False) as client,
     ):
         yield client
 
@@ -70,23 +70,23 @@ def threads(workers: int) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model of the shipped kind that takes one step."""
-    made = models.config(tiles=TileConfig(size=128, margin=8))
+    config = models.config(tiles=TileConfig(size=128, margin=8))
     return models.write(
-        tmp_path_factory.mktemp("models") / "small", replace(made, sampler=SamplerConfig(steps=1))
+        tmp_path_factory.mktemp("models") / "small", replace(config, sampler=SamplerConfig(steps=1))
     )
 
 
 @pytest.fixture
 def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
-    """A folder of what the pages name; ``aerial`` is a tiny model, and training is short."""
-    importlib.import_module("rs_superres.accessor")  # on the pages rs_superres comes after xarray
+    """A folder with the files that the pages use; ``aerial`` is tiny and training short."""
+    importlib.import_module("rs_superres.accessor")  # the pages import xarray first
     write_scenes(tmp_path)
     [table] = [block.text for block in blocks("toml")]
     smaller = table.replace("channels = 64", "channels = 8").replace("blocks = 16", "blocks = 2")
     (tmp_path / "config.toml").write_text(smaller + SMALL_DENOISER)
     monkeypatch.chdir(tmp_path)
     find = zoo.find
-    for module in (zoo, zoo.models):  # the face, and what calls it inside
+    for module in (zoo, zoo.models):  # where callers look it up
         monkeypatch.setattr(
             module, "find", lambda m: small if m in {zoo.DEFAULT, "mine"} else find(m)
         )
@@ -95,12 +95,12 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None
     monkeypatch.setattr(run, "SHOWN", 1)
     monkeypatch.setattr(phase, "WINDOWS", 1)
     for name in ("calibrate", "measure_residual"):
-        whole: Any = getattr(losses, name)
-        monkeypatch.setattr(losses, name, lambda *a, w=whole, **k: w(*a, **k | {"count": 2}))
+        real: Any = getattr(losses, name)
+        monkeypatch.setattr(losses, name, lambda *a, f=real, **k: f(*a, **k | {"count": 2}))
 
 
 def shortened(words: list[str]) -> list[str]:
-    """A command as it is run here: less of the same, and no file in the way."""
+    """Return a command with less work, whose output files may be replaced."""
     if "train" in words:
         return [*words, "--max-steps", "1"]
     few = {"--samples", "--seeds", "--scales"}
@@ -112,7 +112,7 @@ def shortened(words: list[str]) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("block", RUN, ids=str)
+@pytest.mark.parametrize("block", TO_RUN, ids=str)
 @pytest.mark.usefixtures("scenes")
 def test_the_commands_run(block: Block) -> None:
     for words in block.commands():
@@ -121,8 +121,8 @@ def test_the_commands_run(block: Block) -> None:
         assert result.exit_code == 0, f"{block}: {' '.join(words)}\n{result.output}"
 
 
-@pytest.mark.parametrize("block", READ, ids=str)
-def test_the_options_of_other_commands_are_known(block: Block) -> None:
+@pytest.mark.parametrize("block", TO_PARSE, ids=str)
+def test_other_commands_parse(block: Block) -> None:
     for words in block.commands():
         if "rs-sr" not in words:
             continue
@@ -133,7 +133,7 @@ def test_the_options_of_other_commands_are_known(block: Block) -> None:
 
 
 def parse(command: click.Command, args: list[str], above: click.Context | None = None) -> None:
-    """Read a command line as click does, down to the last command, and run nothing."""
+    """Parse a command line as click does, down to the last command, without running it."""
     context = command.make_context(command.name, list(args), parent=above)
     if isinstance(command, click.Group) and args:
         _, inner, rest = command.resolve_command(context, args)
@@ -146,7 +146,7 @@ def parse(command: click.Command, args: list[str], above: click.Context | None =
 def test_the_code_runs(page: Path) -> None:
     names: dict[str, Any] = {}
     for block in (b for b in blocks("python") if b.page == page):
-        # Compiled with its place, so that a traceback names the page's line.
+        # Compiled with its line numbers, so that a traceback shows the line of the page.
         exec(compile("\n" * (block.line - 1) + block.text, page, "exec"), names)  # noqa: S102
 
 
@@ -159,27 +159,27 @@ def test_completion(shell: str) -> None:
 
 
 def complete(**variables: str) -> str:
-    """What the command says to a shell that asks it to complete."""
+    """Return what the command answers to a shell's request for completion."""
     return CliRunner(env=variables).invoke(main, [], prog_name="rs-sr").stdout
 
 
-def test_the_reference_of_the_command_line_is_fresh() -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "reference.py"))["reference"]()
-    assert made == (ROOT / "docs" / "cli.md").read_text("utf-8"), "run docs/reference.py"
+def test_the_command_line_reference_is_up_to_date() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "reference.py"))["reference"]()
+    assert page == (ROOT / "docs" / "cli.md").read_text("utf-8"), "run docs/reference.py"
 
 
-def test_the_reference_of_python_names_what_is_offered() -> None:
+def test_the_python_reference_lists_every_public_name() -> None:
     api = (ROOT / "docs" / "api.md").read_text("utf-8")
-    shown = set(re.findall(r"^::: (\S+)$", api, re.MULTILINE))
+    listed = set(re.findall(r"^::: (\S+)$", api, re.MULTILINE))
     for name in set(rs_superres.__all__) - {"__version__"}:
-        thing = getattr(rs_superres, name)
-        assert f"{thing.__module__}.{thing.__name__}" in shown, name
-    for path in shown - {"rs_superres.errors"}:
+        member = getattr(rs_superres, name)
+        assert f"{member.__module__}.{member.__name__}" in listed, name
+    for path in listed - {"rs_superres.errors"}:
         module, _, name = path.rpartition(".")
         assert getattr(importlib.import_module(module), name).__doc__, path
 
 
-def test_every_model_has_its_card_on_the_page() -> None:
+def test_the_models_page_includes_every_card() -> None:
     page = (ROOT / "docs" / "models.md").read_text("utf-8")
     assert re.findall(r'^--8<-- "models/(\w+)/card.md"$', page, re.MULTILINE) == zoo.names()
 

@@ -1,4 +1,4 @@
-"""Hostile input: a result or one line, never a traceback, a hang, or half a file under a name."""
+"""Hostile input gives a result or a one-line error: no traceback, no hang, no partial file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.mutants import fields, mutant
 from tests.rasters import RGB, textured
 from tests.workers import Worker
 
-BAD = {"traceback", "unreadable", "hang", "signal", "chatter"}
+FAULTS = {"traceback", "unreadable", "hang", "signal", "chatter"}
 
 [entry] = entry_points(group="console_scripts", name="rs-sr")
 main: click.Group = entry.load()
@@ -47,8 +47,8 @@ Call = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Small sound rasters of many kinds, made on the spot."""
+def sound_rasters(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Write small sound rasters of many kinds."""
     folder = tmp_path_factory.mktemp("sound")
     inside = np.ones((48, 52), dtype=np.bool_)
     inside[10:20, 5:30] = False
@@ -93,75 +93,79 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def worker(tiny: str) -> Iterator[Worker]:
-    with Worker(tiny, seconds=60) as started:
-        yield started
+    with Worker(tiny, seconds=60) as process:
+        yield process
 
 
-def attacked(
+def attack(
     folder: Path, worker: Worker, originals: list[Path], *, seed: int, count: int
 ) -> Counter[str]:
-    """Count the outcomes of mutants; fail with a list of those that must not be."""
+    """Upscale mutants and count the kinds of outcomes; fail with a list of the faults."""
     data = [path.read_bytes() for path in originals]
-    found, bad = Counter[str](), []
+    outcomes, faults = Counter[str](), []
     for number in range(count):
-        which, kinds, content = mutant(seed, number, data)
-        here = folder / str(number)
-        here.mkdir()
-        source, out = here / f"mutant{originals[which].suffix}", here / "out.tif"
+        index, kinds, content = mutant(seed, number, data)
+        subfolder = folder / str(number)
+        subfolder.mkdir()
+        source, out = subfolder / f"mutant{originals[index].suffix}", subfolder / "out.tif"
         source.write_bytes(content)
-        told = worker.upscale(source, out)
-        why = wrong(told, here, source, out)
-        found[told["kind"]] += 1
-        if why:
-            bad.append(f"{seed}/{number} {originals[which].name} {kinds}: {why}")
+        outcome = worker.upscale(source, out)
+        outcomes[outcome["kind"]] += 1
+        fault = fault_of(outcome, subfolder, source, out)
+        if fault:
+            faults.append(f"{seed}/{number} {originals[index].name} {kinds}: {fault}")
         else:
-            shutil.rmtree(here)
-    print(dict(found))  # noqa: T201 (shown where it fails, or with -s)
-    assert not bad, "\n".join(bad)
-    return found
+            shutil.rmtree(subfolder)
+    print(dict(outcomes))  # noqa: T201 (pytest shows it on failure, or with -s)
+    assert not faults, "\n".join(faults)
+    return outcomes
 
 
-def wrong(told: dict[str, str], folder: Path, source: Path, out: Path) -> str | None:
-    """What is wrong about an outcome; None where nothing is."""
-    if told["kind"] in BAD:
-        return f"{told['kind']}: {told['message']}"
+def fault_of(outcome: dict[str, str], folder: Path, source: Path, out: Path) -> str | None:
+    """Return what is wrong about an outcome; None if nothing is."""
+    if outcome["kind"] in FAULTS:
+        return f"{outcome['kind']}: {outcome['message']}"
     names = {path.name for path in folder.iterdir()} - {source.name}
-    if told["kind"] == "result":
+    if outcome["kind"] == "result":
         return None if names == {out.name} else f"left {names}"
     if names - {scratch_of(out).name}:
         return f"failed and left {names}"
-    message = told["message"]
+    message = outcome["message"]
     return f"message {message!r}" if "\n" in message or source.name not in message else None
 
 
-def test_mutants_of_made_rasters(tmp_path: Path, worker: Worker, made: list[Path]) -> None:
-    found = attacked(tmp_path, worker, made, seed=1, count=70)
-    assert found["result"] > 15
-    assert found["RasterError"] > 15
+def test_mutants_of_sound_rasters(
+    tmp_path: Path, worker: Worker, sound_rasters: list[Path]
+) -> None:
+    outcomes = attack(tmp_path, worker, sound_rasters, seed=1, count=70)
+    assert outcomes["result"] > 15
+    assert outcomes["RasterError"] > 15
 
 
 @pytest.fixture(scope="module")
 def scenes(shared: Path) -> list[Path]:
-    """Real files, the small ones."""
-    every = sorted((shared / "data" / "scenes").rglob("*.tif*"))
-    return [p for p in every if p.suffix in {".tif", ".tiff"} and p.stat().st_size < 800_000]
+    """Return the small files among the real scenes."""
+    paths = sorted((shared / "data" / "scenes").rglob("*.tif*"))
+    return [p for p in paths if p.suffix in {".tif", ".tiff"} and p.stat().st_size < 800_000]
 
 
 def test_mutants_of_scenes(tmp_path: Path, worker: Worker, scenes: list[Path]) -> None:
-    attacked(tmp_path, worker, scenes, seed=2, count=30)
+    attack(tmp_path, worker, scenes, seed=2, count=30)
 
 
 @pytest.mark.full
-def test_many_mutants(tmp_path: Path, worker: Worker, made: list[Path], scenes: list[Path]) -> None:
-    attacked(tmp_path, worker, [*made, *scenes], seed=3, count=2000)
+def test_many_mutants(
+    tmp_path: Path, worker: Worker, sound_rasters: list[Path], scenes: list[Path]
+) -> None:
+    attack(tmp_path, worker, [*sound_rasters, *scenes], seed=3, count=2000)
 
 
-# One by one, through the command
+# Single files, through the command
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
-    """Nine cells at x3, uncompressed in strips: what is cut off is missed."""
+    """Nine cells at x3, stored in uncompressed strips: every truncation loses pixels."""
     return rasters.write(tmp_path / "scene.tif", textured(1, 3, 50, 44), colours=RGB)
 
 
@@ -172,7 +176,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def upscale(out: Path, tiny: str) -> Call:
-    """``rs-sr upscale -o out.tif --scale 2 -m tiny --steps 0 -q ... -- source``."""
+    """Call ``rs-sr upscale -o out.tif --scale 2 -m tiny --steps 0 -q ... -- source``."""
 
     def run(source: Path | str, *options: str, to: Path = out) -> Result:
         line = ["-o", str(to), "--scale", "2", "-m", tiny, "--steps", "0", "-q", *options]
@@ -182,13 +186,13 @@ def upscale(out: Path, tiny: str) -> Call:
 
 
 def refused(result: Result, out: Path, *words: str) -> str:
-    """Exit status 1, one line of ours with these words, nothing under the final name."""
+    """Check for exit status 1, one line with these words, and no result; return the line."""
     assert (result.exit_code, result.stdout) == (1, ""), result.output
     lines = result.stderr.splitlines()
     assert len(lines) == 1, result.stderr
     [line] = lines
     assert line.startswith("rs-sr: error: ")
-    assert "--debug" not in line  # which a failure that nobody thought of names
+    assert "--debug" not in line  # only unexpected exceptions point to it
     for word in words:
         assert word in line
     assert not out.exists()
@@ -196,7 +200,7 @@ def refused(result: Result, out: Path, *words: str) -> str:
 
 
 def virtual(path: Path, source: str, *, side: int = 20, missing: int = 1) -> Path:
-    """A VRT of one band, and what it takes it from."""
+    """Write a VRT with one band, taken from a source."""
     path.write_text(
         f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}">'
         f'<VRTRasterBand dataType="Byte" band="{missing}"><SimpleSource>'
@@ -207,8 +211,8 @@ def virtual(path: Path, source: str, *, side: int = 20, missing: int = 1) -> Pat
     return path
 
 
-def lied(path: Path, **tags: int) -> Path:
-    """Write other numbers over the entries of a TIFF's first directory, by their decimal tag."""
+def falsify(path: Path, **tags: int) -> Path:
+    """Replace values of a TIFF's directory; ``t256=9`` sets the tag 256 to 9."""
     data = bytearray(path.read_bytes())
     for field in fields(bytes(data)):
         tag = struct.unpack_from("<H", data, field.tag[0])[0]
@@ -219,9 +223,9 @@ def lied(path: Path, **tags: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kept", [0, 4, 100, 3000])
-def test_truncated(scene: Path, upscale: Call, out: Path, kept: int) -> None:
-    os.truncate(scene, kept)
+@pytest.mark.parametrize("length", [0, 4, 100, 3000])
+def test_truncated(scene: Path, upscale: Call, out: Path, length: int) -> None:
+    os.truncate(scene, length)
     refused(upscale(scene), out, str(scene))
 
 
@@ -230,23 +234,21 @@ def test_not_a_raster(tmp_path: Path, upscale: Call, out: Path) -> None:
     refused(upscale(tmp_path / "notes.tif"), out, "notes.tif", "not recognized")
 
 
-def test_failure_with_json(scene: Path, upscale: Call, out: Path) -> None:
+def test_a_failure_with_json_is_one_line(scene: Path, upscale: Call, out: Path) -> None:
     os.truncate(scene, 3000)
     refused(upscale(scene, "--json"), out, str(scene))
 
 
-def test_sides_of_a_thousand_million(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
+def test_sides_of_a_billion_pixels(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
     wide = virtual(tmp_path / "wide.vrt", scene.name, side=10**9)
-    refused(upscale(wide), out, "GB of disk", "use --bounds")
+    refused(upscale(wide), out, "GB of disk", "--bounds")
     wider = virtual(tmp_path / "wider.vrt", scene.name, side=2**31 - 1)
-    refused(upscale(wider), out, "choose a smaller scale")
-    refused(upscale(lied(scene, t256=10**9, t257=10**9)), out, str(scene))
+    refused(upscale(wider), out, "smaller scale")
+    refused(upscale(falsify(scene, t256=10**9, t257=10**9)), out, str(scene))
 
 
-def test_a_part_of_a_thousand_million(
-    tmp_path: Path, scene: Path, upscale: Call, out: Path
-) -> None:
-    """What the header claims beyond the part costs nothing."""
+def test_a_part_of_a_billion_pixels(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
+    """The cost depends on the part, not on the size in the header."""
     wide = virtual(tmp_path / "wide.vrt", scene.name, side=10**9)
     result = upscale(wide, "--bounds", "0", "20", "20", "0")
     assert result.exit_code == 0, result.output
@@ -262,7 +264,7 @@ def test_absurd_band_counts(tmp_path: Path, scene: Path, upscale: Call, out: Pat
     refused(upscale(many), out, str(many), "at most 4096", "--bidx")
     assert upscale(many, "--bidx", "4097,1").exit_code == 0
     out.unlink()
-    refused(upscale(lied(scene, t277=60_000)), out, str(scene))
+    refused(upscale(falsify(scene, t277=60_000)), out, str(scene))
 
 
 def test_many_bands_of_a_large_scene(
@@ -276,14 +278,14 @@ def test_many_bands_of_a_large_scene(
 def test_absurd_blocks(
     scene: Path, upscale: Call, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused(upscale(lied(scene, t278=2**31 - 1, t257=2**31 - 1)), out, "choose a smaller scale")
+    refused(upscale(falsify(scene, t278=2**31 - 1, t257=2**31 - 1)), out, "smaller scale")
     monkeypatch.setattr("rs_superres.system.memory.memory", lambda: 10_000)
     rasters.write(scene, textured(1, 3, 50, 44), blockysize=50)
     refused(upscale(scene), out, "blocks of 44 x 50", "-co TILED=YES")
 
 
 def test_a_zip_bomb(tmp_path: Path, upscale: Call, out: Path) -> None:
-    """400 MB of zeros in half a megabyte, of a raster that claims 160 GB: refused unread."""
+    """Half a megabyte holds 400 MB of zeros, of a raster of 160 GB: refused without reading it."""
     member = tmp_path / "bomb.tif"
     profile = {"width": 400_000, "height": 400_000, "count": 1, "dtype": "uint8"}
     tiles = {"tiled": True, "blockxsize": 2048, "blockysize": 2048, "bigtiff": "YES"}
@@ -294,19 +296,21 @@ def test_a_zip_bomb(tmp_path: Path, upscale: Call, out: Path) -> None:
         file.write(member, member.name)
     member.unlink()
     inside = f"/vsizip/{tmp_path / 'bomb.zip'}/bomb.tif"
-    refused(upscale(inside), out, "GB of disk", "use --bounds")
+    refused(upscale(inside), out, "GB of disk", "--bounds")
     refused(upscale(tmp_path / "bomb.zip"), out, "bomb.zip", "/vsizip/ARCHIVE.zip/NAME.tif")
 
 
 def test_cyclic_virtual_rasters(tmp_path: Path, upscale: Call, out: Path) -> None:
-    one, other = virtual(tmp_path / "one.vrt", "other.vrt"), tmp_path / "other.vrt"
-    virtual(other, "one.vrt")
+    one = virtual(tmp_path / "one.vrt", "other.vrt")
+    virtual(tmp_path / "other.vrt", "one.vrt")
     refused(upscale(one), out, str(one))
     itself = virtual(tmp_path / "itself.vrt", "itself.vrt")
     refused(upscale(itself), out, str(itself))
 
 
-def test_virtual_rasters_of_nothing(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
+def test_virtual_rasters_without_their_source(
+    tmp_path: Path, scene: Path, upscale: Call, out: Path
+) -> None:
     missing = virtual(tmp_path / "missing.vrt", "nowhere.tif")
     refused(upscale(missing), out, str(missing), "nowhere.tif")
     unknown = virtual(tmp_path / "a.vrt", scene.name)
@@ -348,14 +352,14 @@ def test_odd_names(
     refused(upscale(f"no {name}", to=out), out, " ".join(name.split()))
 
 
-def test_a_name_with_a_dash_that_nobody_marked(scene: Path) -> None:
+def test_a_name_with_a_dash_needs_two_dashes(scene: Path) -> None:
     line = ["upscale", "-scene.tif", "-o", str(scene.with_name("out.tif")), "--scale", "2"]
     result = CliRunner().invoke(main, line)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "No such option" in result.stderr
 
 
-def test_a_name_that_is_no_text(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
+def test_a_name_that_is_not_utf_8(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.tif")
     scene.rename(name)
     result = upscale(name)
@@ -367,7 +371,7 @@ def test_a_name_that_is_no_text(tmp_path: Path, scene: Path, upscale: Call, out:
 
 @pytest.fixture
 def locked(tiny: str) -> Iterator[tuple[Path, str]]:
-    """A folder that may not be written to, with a scene beside it, and a model to reach from it."""
+    """A folder with a scene, a model, and a subfolder ``locked`` that is read-only."""
     folder = Path(tempfile.mkdtemp())
     try:
         shutil.copytree(tiny, folder / "tiny")
@@ -382,7 +386,7 @@ def locked(tiny: str) -> Iterator[tuple[Path, str]]:
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """Root may write everywhere: be somebody else meanwhile."""
+    """Run the block as the user "nobody" if we are root, who may write everywhere."""
     if os.geteuid() != 0:
         yield
         return
@@ -396,7 +400,7 @@ def nobody() -> Iterator[None]:
 def test_a_read_only_folder(locked: tuple[Path, str]) -> None:
     folder, model = locked
     line = ["upscale", str(folder / "scene.tif"), "--scale", "2", "-m", model, "--steps", "0", "-q"]
-    # What is imported on the way is imported before.
+    # Modules must be imported before "nobody" runs, who may not read them.
     assert CliRunner().invoke(main, [*line, "-o", str(folder / "fine.tif")]).exit_code == 0
     for target in (folder / "locked" / "out.tif", folder / "locked" / "nowhere" / "out.tif"):
         with nobody():
@@ -412,8 +416,10 @@ def test_a_read_only_folder(locked: tuple[Path, str]) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_odd_numbers(tmp_path: Path, upscale: Call, out: Path, dtype: str) -> None:
-    """A number beyond single precision, a NaN that signals: neighbours stay numbers."""
+def test_values_that_overflow_or_signal(
+    tmp_path: Path, upscale: Call, out: Path, dtype: str
+) -> None:
+    """A value beyond float32 and a signalling NaN leave their neighbours finite."""
     pixels = textured(1, 1, 40, 40, dtype=dtype)
     if dtype == "float32":
         pixels.view(np.uint32)[0, 20, 20] = 0x7FA00000
@@ -421,86 +427,86 @@ def test_odd_numbers(tmp_path: Path, upscale: Call, out: Path, dtype: str) -> No
         pixels[0, 20, 20] = 1e300
     result = upscale(rasters.write(tmp_path / "a.tif", pixels))
     assert (result.exit_code, result.stderr) == (0, "")
-    found = rasters.read(out)[0]
-    assert np.isnan(found).sum() == (4 if dtype == "float32" else 0)
-    assert np.isfinite(found).sum() >= 80 * 80 - 4
+    result = rasters.read(out)[0]
+    assert np.isnan(result).sum() == (4 if dtype == "float32" else 0)
+    assert np.isfinite(result).sum() >= 80 * 80 - 4
 
 
-# Half-way
+# Failures while a run is in progress
 
 
 @pytest.fixture
-def decided(scene: Path, out: Path, tiny: str) -> Plan:
+def plan(scene: Path, out: Path, tiny: str) -> Plan:
     return engine.plan(scene, out, Options(scale="3", model=tiny, steps=0))
 
 
-def failing(decided: Plan, harm: Callable[[], object], *, at: int = 4) -> str:
-    """Run a plan, do harm when a cell is reached, and return what is said of it."""
+def failure_of(plan: Plan, harm: Callable[[], object], *, at: int = 4) -> str:
+    """Run a plan, call ``harm`` after ``at`` cells, and return the error's message."""
 
     def progress(done: int, _: int) -> None:
         if done == at:
             harm()
 
     with pytest.raises(RasterError) as caught:
-        engine.run(decided, progress=progress)
-    assert not decided.out.exists()
+        engine.run(plan, progress=progress)
+    assert not plan.out.exists()
     message = str(caught.value)
     assert "\n" not in message
     return message
 
 
-def test_a_source_that_is_deleted(decided: Plan, scene: Path, out: Path) -> None:
-    """It is open: what was read of it was read to the end."""
-    engine.run(decided)
-    wanted = out.read_bytes()
+def test_a_source_that_is_deleted(plan: Plan, scene: Path, out: Path) -> None:
+    """The file is open, so it can still be read to its end."""
+    engine.run(plan)
+    expected = out.read_bytes()
     out.unlink()
-    engine.run(decided, progress=lambda done, _: scene.unlink() if done == 4 else None)
-    assert out.read_bytes() == wanted
+    engine.run(plan, progress=lambda done, _: scene.unlink() if done == 4 else None)
+    assert out.read_bytes() == expected
 
 
-def test_a_source_that_is_truncated(decided: Plan, scene: Path) -> None:
-    assert str(scene) in failing(decided, lambda: os.truncate(scene, 1000))
+def test_a_source_that_is_truncated(plan: Plan, scene: Path) -> None:
+    assert str(scene) in failure_of(plan, lambda: os.truncate(scene, 1000))
 
 
-def test_a_source_that_changes(decided: Plan, scene: Path) -> None:
-    def another() -> None:
+def test_a_source_that_changes(plan: Plan, scene: Path) -> None:
+    def replace_it() -> None:
         rasters.write(scene, textured(2, 3, 50, 44), colours=RGB)
 
-    assert f"{scene} was changed while it was read" in failing(decided, another)
+    assert f"{scene} was changed while" in failure_of(plan, replace_it)
 
 
 def test_a_folder_that_vanishes(tmp_path: Path, scene: Path, tiny: str) -> None:
     folder = tmp_path / "short-lived"
     folder.mkdir()
-    asked = Options(scale="3", model=tiny, steps=0)
+    options = Options(scale="3", model=tiny, steps=0)
     for at in (4, 9):
         folder.mkdir(exist_ok=True)
-        decided = engine.plan(scene, folder / "out.tif", asked)
-        message = failing(decided, lambda: shutil.rmtree(folder), at=at)
+        plan = engine.plan(scene, folder / "out.tif", options)
+        message = failure_of(plan, lambda: shutil.rmtree(folder), at=at)
         assert str(folder) in message
         assert "are kept" not in message
-    decided = engine.plan(scene, folder / "out.tif", asked) if folder.is_dir() else decided
+    plan = engine.plan(scene, folder / "out.tif", options) if folder.is_dir() else plan
     shutil.rmtree(folder, ignore_errors=True)
     with pytest.raises(RasterError, match="short-lived"):
-        engine.run(decided)
+        engine.run(plan)
 
 
-def test_finished_cells_that_are_damaged(decided: Plan, out: Path) -> None:
-    failing(decided, lambda: out.with_name("scene.tif").write_bytes(b""), at=9)
-    decided = engine.plan(
+def test_finished_cells_that_are_damaged(plan: Plan, out: Path) -> None:
+    failure_of(plan, lambda: out.with_name("scene.tif").write_bytes(b""), at=9)
+    plan = engine.plan(
         rasters.write(out.with_name("scene.tif"), textured(1, 3, 50, 44), colours=RGB),
         out,
-        decided.options,
+        plan.options,
     )
 
     def cut() -> None:
         os.truncate(next(scratch_of(out).glob("*.npz")), 1000)
 
-    message = failing(decided, cut, at=9)
+    message = failure_of(plan, cut, at=9)
     assert "is damaged" in message
-    assert "--no-resume" in message
+    assert "resume=False" in message or "--no-resume" in message
     (scratch_of(out) / "settings.json").write_text("{")
-    report = engine.run(decided)
+    report = engine.run(plan)
     assert report.dropped is not None
 
 
@@ -509,7 +515,7 @@ def test_finished_cells_that_are_damaged(decided: Plan, out: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path | None]:
-    """A disk of 4 MB; None where none can be mounted."""
+    """Mount a disk of 4 MB; None if that is not possible."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)]
@@ -522,51 +528,51 @@ def small_disk(tmp_path: Path) -> Iterator[Path | None]:
 
 
 @pytest.mark.parametrize("file_format", ["cog", "gtiff"])
-@pytest.mark.parametrize("left", [0, 400_000, 798_000, 822_000, 840_000])
+@pytest.mark.parametrize("free", [0, 400_000, 798_000, 822_000, 840_000])
 def test_a_full_disk(
-    small_disk: Path | None, scene: Path, tiny: str, file_format: Any, left: int
+    small_disk: Path | None, scene: Path, tiny: str, file_format: Any, free: int
 ) -> None:
-    """Filled but for some bytes when all is computed: the result is whole, or not there."""
-    asked = Options(scale="3", model=tiny, steps=0, format=file_format)
+    """With few bytes free after the last cell, the result is complete or absent."""
+    options = Options(scale="3", model=tiny, steps=0, format=file_format)
     if small_disk is None:
-        limited(scene, tiny, bytes_each=20_000 + left)
+        fails_with_limited_files(scene, tiny, size=20_000 + free)
         return
     out = small_disk / "out.tif"
-    decided = engine.plan(scene, out, asked)
+    plan = engine.plan(scene, out, options)
 
     def fill(done: int, total: int) -> None:
         if done == total:
-            free = shutil.disk_usage(small_disk).free
-            (small_disk / "filling").write_bytes(bytes(max(0, free - left)))
+            filling = max(0, shutil.disk_usage(small_disk).free - free)
+            (small_disk / "filling").write_bytes(bytes(filling))
 
     try:
-        engine.run(decided, progress=fill)
+        engine.run(plan, progress=fill)
     except RasterError as error:
         message = str(error)
         assert "\n" not in message
         assert str(small_disk) in message
         assert not out.exists()
         (small_disk / "filling").unlink()
-        assert engine.run(decided).resumed == 9
-    engine.upscale(scene, scene.with_name("wanted.tif"), asked)
-    np.testing.assert_array_equal(rasters.read(out), rasters.read(scene.with_name("wanted.tif")))
+        assert engine.run(plan).resumed == 9
+    engine.upscale(scene, scene.with_name("expected.tif"), options)
+    np.testing.assert_array_equal(rasters.read(out), rasters.read(scene.with_name("expected.tif")))
     assert {p.name for p in small_disk.iterdir()} <= {"out.tif", "filling"}
 
 
-def limited(scene: Path, tiny: str, *, bytes_each: int) -> None:
-    """The command in a process whose files may not grow beyond some bytes."""
+def fails_with_limited_files(scene: Path, tiny: str, *, size: int) -> None:
+    """Check that the command fails in one line where no file may grow beyond ``size`` bytes."""
     out = scene.with_name("out.tif")
-    line = ["upscale", str(scene), "-o", str(out), "--scale", "3", "-m", tiny, "--steps", "0", "-q"]
+    args = ["upscale", str(scene), "-o", str(out), "--scale", "3", "-m", tiny, "--steps", "0", "-q"]
     ran = subprocess.run(
-        [sys.executable, "-c", COMMAND, *line],
+        [sys.executable, "-c", COMMAND, *args],
         check=False,
         capture_output=True,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_each, bytes_each)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )
     assert (ran.returncode, ran.stdout) == (1, "")
-    [told] = ran.stderr.splitlines()
-    assert told.startswith(f"rs-sr: error: cannot write {out.parent}")
+    [line] = ran.stderr.splitlines()
+    assert line.startswith(f"rs-sr: error: cannot write {out.parent}")
     assert not out.exists()
 
 
@@ -578,5 +584,5 @@ entry.load()()
 
 
 def test_a_limit_on_files(scene: Path, tiny: str) -> None:
-    """The libraries' own complaints, a dozen lines, are kept out of stderr."""
-    limited(scene, tiny, bytes_each=60_000)
+    """The libraries write a dozen lines about it, which are kept out of stderr."""
+    fails_with_limited_files(scene, tiny, size=60_000)

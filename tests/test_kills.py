@@ -1,4 +1,4 @@
-"""Runs that are killed at any moment, again and again."""
+"""Kill runs at random moments, again and again."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ KILLS = 25
 
 
 @pytest.mark.full
-def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path, tiny: str) -> None:
-    """SIGKILL while it starts, computes, assembles or writes; then the same command again.
+def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(tmp_path: Path, tiny: str) -> None:
+    """Kill it while it starts, computes, assembles or writes; then give the same command again.
 
-    A run that was quicker than its end is checked, and the next one starts from nothing.
+    A run that finishes before it is killed is checked, and the next one starts from nothing.
     """
     names = ("std.tif", "before-and-after.png", "out.tif")
     source = rasters.write(tmp_path / "scene.tif", textured(3, 3, 60, 60), colours=RGB)
-    for folder in ("whole", "killed"):
+    for folder in ("undisturbed", "killed"):
         (tmp_path / folder).mkdir()
 
     def files(folder: str) -> dict[str, bytes]:
@@ -36,9 +36,9 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path, tin
         *("--uncertainty", names[0], "--preview", names[1], "-o", names[2]),
     ]
     started = time.monotonic()
-    subprocess.run(command, check=True, cwd=tmp_path / "whole")
+    subprocess.run(command, check=True, cwd=tmp_path / "undisturbed")
     seconds = time.monotonic() - started
-    expected = files("whole")
+    expected = files("undisturbed")
     assert {*expected} == {*names}
 
     moments = np.random.default_rng(5).uniform(0.3, 1.0, 10 * KILLS) * seconds
@@ -53,10 +53,10 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path, tin
             run.kill()
             run.wait()
             killed += 1
-        found = files("killed")
-        assert all(expected[name] == content for name, content in found.items())
-        if "out.tif" in found:  # the last to have its name
-            assert found == expected
+        present = files("killed")
+        assert all(expected[name] == content for name, content in present.items())
+        if "out.tif" in present:  # the last file to get its final name
+            assert present == expected
             for name in names:
                 (tmp_path / "killed" / name).unlink()
             finished += 1

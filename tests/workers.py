@@ -1,6 +1,6 @@
-"""Runs of the whole tool in a process of its own: one that may hang, crash or run out of memory.
+"""Run the tool in another process, which may hang, crash or run out of memory.
 
-This file is the process's script too: it takes a job a line and answers with a line.
+This file is also that process's script: it reads a job from each line and answers with a line.
 """
 
 from __future__ import annotations
@@ -27,32 +27,33 @@ from rs_superres import engine
 from rs_superres.errors import SuperResError
 
 MEMORY = 6 * 10**9
-"""Bytes that a worker may ask for."""
+"""Bytes that a worker may allocate."""
 
 LARGE = 4
-"""Cells beyond which only a part of a scene is computed."""
+"""With more cells than this, only a part of a scene is computed."""
 
 PART = 20
-"""Pixels: its side."""
+"""Side of that part, output pixels."""
 
-NOT_OURS = re.compile(
+CHATTER_OF_LIBRARIES = re.compile(
     r"_tiff(Read|Write|Seek)Proc: .*\n"
     r"|(Traceback .*\n(  .*\n)+)?UnicodeDecodeError: .*\n"
     r"(Exception ignored in: 'rasterio._env.log_error'\n)?"
 )
-"""What libraries write to stderr whatever they are told; the command keeps it out."""
+"""What libraries write to stderr in spite of every setting. The command keeps it out."""
 
 
 class Worker:
-    """A process that upscales what it is given, and is replaced when it has died."""
+    """A process that upscales files, and is replaced when it has died."""
 
     def __init__(self, model: str, *, seconds: float) -> None:
         self._model = model
         self._seconds = seconds
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the worker ends)
-        self._started()
+        self._start()
 
-    def _started(self) -> None:
+    def _start(self) -> None:
+        """Start the process, and wait until it is ready."""
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__, self._model],
             stdin=subprocess.PIPE,
@@ -76,27 +77,29 @@ class Worker:
         self._errors.close()
 
     def upscale(self, source: Path, out: Path) -> dict[str, str]:
-        """The kind of an outcome, and its message.
+        """Upscale one file.
 
-        ``result``, a SuperResError's class, or what must not be: ``traceback``, ``unreadable``,
-        ``hang``, ``signal``, ``chatter`` (words on stderr that are not ours).
+        Returns:
+            The ``kind`` of the outcome and its ``message``. The kind is ``result``, the class of a
+            SuperResError, or a fault: ``traceback``, ``unreadable``, ``hang``, ``signal`` or
+            ``chatter`` (text on stderr that is not ours).
         """
         assert self._process.stdin is not None
-        said = self._errors.seek(0, os.SEEK_END)
+        end = self._errors.seek(0, os.SEEK_END)
         self._process.stdin.write(f"{json.dumps([str(source), str(out)])}\n".encode())
         self._process.stdin.flush()
-        told = self._answer(self._seconds)
-        if told["kind"] in {"hang", "signal"}:
+        outcome = self._answer(self._seconds)
+        if outcome["kind"] in {"hang", "signal"}:
             self._process.kill()
             self._process.communicate()
-            self._started()
-            return told
-        self._errors.seek(said)
-        chatter = NOT_OURS.sub("", self._errors.read().decode(errors="replace"))
-        return {"kind": "chatter", "message": chatter} if chatter else told
+            self._start()
+            return outcome
+        self._errors.seek(end)
+        chatter = CHATTER_OF_LIBRARIES.sub("", self._errors.read().decode(errors="replace"))
+        return {"kind": "chatter", "message": chatter} if chatter else outcome
 
     def _answer(self, seconds: float) -> dict[str, str]:
-        """The next line of the process, or what kept it from one."""
+        """Return the next answer of the process, or why there is none."""
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
@@ -105,24 +108,24 @@ class Worker:
         line = self._process.stdout.readline()
         if not line:
             return {"kind": "signal", "message": f"ended with {self._process.wait()}"}
-        told: dict[str, str] = json.loads(line)
-        return told
+        outcome: dict[str, str] = json.loads(line)
+        return outcome
 
 
-def _upscaled(source: str, out: str, model: str) -> None:
-    """One file through the whole tool; of a large scene a part."""
+def _upscale(source: str, out: str, model: str) -> None:
+    """Upscale a file; of a large scene only a part."""
     options = engine.Options(model=model, steps=0, scale="1.5", device="cpu", precision="fp32")
-    decided = engine.plan(source, out, options)
-    if len(decided.cells) > LARGE:
-        options = replace(options, bounds=_middle(decided))
+    plan = engine.plan(source, out, options)
+    if len(plan.cells) > LARGE:
+        options = replace(options, bounds=_middle(plan))
     engine.upscale(source, out, options)
 
 
-def _middle(decided: engine.Plan) -> tuple[float, float, float, float]:
-    """Bounds of a part in the middle of a scene."""
-    grid = decided.zoom.output
+def _middle(plan: engine.Plan) -> tuple[float, float, float, float]:
+    """Return the bounds of a part in the middle of a scene."""
+    grid = plan.zoom.output
     if grid.transform is None or grid.crs is None:
-        shape = decided.description.grid.shape
+        shape = plan.description.grid.shape
         x, y = shape.width // 2, shape.height // 2
         return x, y + PART, x + PART, y
     x, y = grid.shape.width // 2, grid.shape.height // 2
@@ -132,12 +135,12 @@ def _middle(decided: engine.Plan) -> tuple[float, float, float, float]:
 
 
 def _outcome(source: str, out: str, model: str) -> dict[str, str]:
-    """What became of a file."""
+    """Upscale a file and read the result; return the outcome."""
     try:
-        _upscaled(source, out, model)
+        _upscale(source, out, model)
     except SuperResError as error:
         return {"kind": type(error).__name__, "message": str(error)}
-    except BaseException:  # noqa: BLE001 (whatever it is, it is a finding)
+    except BaseException:  # noqa: BLE001 (any exception is a finding)
         return {"kind": "traceback", "message": traceback.format_exc()}
     try:
         with warnings.catch_warnings():
@@ -150,11 +153,11 @@ def _outcome(source: str, out: str, model: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Answer a line with a line, until there are no more."""
+    """Answer each line of stdin with a line, until stdin ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)
-    # A warning is a second line on stderr: as bad as an error.
+    # A warning is a second line on stderr, which is as bad as an error.
     warnings.simplefilter("error")
     warnings.filterwarnings(
         "ignore", "Use `@` matmul", PendingDeprecationWarning, "(rasterio|rioxarray)"
@@ -165,8 +168,9 @@ def main() -> None:
         _say(_outcome(source, out, sys.argv[1]))
 
 
-def _say(told: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(told) + "\n")
+def _say(outcome: dict[str, Any]) -> None:
+    """Write an answer."""
+    sys.stdout.write(json.dumps(outcome) + "\n")
     sys.stdout.flush()
 
 

@@ -1,4 +1,4 @@
-"""The command, taken from its entry point as a shell takes it, and what it tells."""
+"""The command as a shell takes it from its entry point, and the JSON that it prints."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ main: click.Group = entry.load()
 Call = Callable[..., Result]
 
 
-def told(result: Result) -> dict[str, Any]:
-    """The facts that ``--json`` printed."""
+def facts_of(result: Result) -> dict[str, Any]:
+    """Return the facts that ``--json`` printed."""
     assert result.exit_code == 0, result.stderr
     facts: dict[str, Any] = json.loads(result.stdout)
     return facts

@@ -1,4 +1,4 @@
-"""A small scene, and the command that makes it finer."""
+"""A small scene, and ``rs-sr upscale`` on it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def upscale(scene: Path, out: Path, tiny: str) -> Call:
-    """``rs-sr upscale scene.tif -o out.tif -m tiny``, the prior alone, and more."""
+    """Call ``rs-sr upscale scene.tif -o out.tif -m tiny --steps 0`` with further arguments."""
 
     def run(*args: Any, source: Path = scene, to: Path = out, steps: int | None = 0) -> Result:
         line = [source, "-o", to, "-m", tiny, *args]

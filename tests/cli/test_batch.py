@@ -1,21 +1,22 @@
-"""``rs-sr batch`` through its entry point, on processes of this machine."""
+"""``rs-sr batch``, on processes of this machine."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
-from importlib.metadata import entry_points
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from rs_superres.batch.job import SceneOutcome
 from tests import rasters
+from tests.cli.calls import main
 from tests.rasters import RGB, textured
-
-[entry] = entry_points(group="console_scripts", name="rs-sr")
-main = entry.load()
 
 
 def call(*args: object) -> subprocess.CompletedProcess[str]:
@@ -32,21 +33,21 @@ def test_a_folder_with_a_bad_scene(tmp_path: Path, tiny: str) -> None:
     options = ["--scale", "2", "-m", tiny, "--steps", 1, "--device", "cpu", "--samples", 2]
     batch = ["batch", scenes, "-o", out, *options, "--workers", 2, "--json"]
 
-    spreads, pictures = tmp_path / "spreads", tmp_path / "pictures"
-    batch += ["--uncertainty", spreads, "--preview", pictures]
+    stds, pictures = tmp_path / "stds", tmp_path / "pictures"
+    batch += ["--uncertainty", stds, "--preview", pictures]
     first = call(*batch, "--report", tmp_path / "r.html")
     assert first.returncode == 1, first.stderr
-    told = json.loads(first.stdout)
-    assert (told["done"], told["failed"]) == (1, 1)
+    facts = json.loads(first.stdout)
+    assert (facts["done"], facts["failed"]) == (1, 1)
     assert "bad.tif" in first.stderr.splitlines()[-2]
     assert json.loads((tmp_path / "r.json").read_text())["pixels"] == 80 * 88
     assert "data:image/png;base64" in (tmp_path / "r.html").read_text()
 
-    single, spread, picture = (tmp_path / name for name in ("one.tif", "std.tif", "one.png"))
-    side = ["--uncertainty", spread, "--preview", picture]
+    single, std, picture = (tmp_path / name for name in ("one.tif", "std.tif", "one.png"))
+    side = ["--uncertainty", std, "--preview", picture]
     assert call("upscale", good, "-o", single, *options, *side).returncode == 0
     assert single.read_bytes() == (out / "deep" / "a.tif").read_bytes()
-    assert spread.read_bytes() == (spreads / "deep" / "a.tif").read_bytes()
+    assert std.read_bytes() == (stds / "deep" / "a.tif").read_bytes()
     assert picture.read_bytes() == (pictures / "deep" / "a.png").read_bytes()
 
     again = call(*batch, "--skip-existing")
@@ -68,16 +69,33 @@ def test_one_scene_on_many_workers(tmp_path: Path, tiny: str) -> None:
     assert one.read_bytes() == many.read_bytes()
 
 
-@pytest.mark.parametrize("where", ["tcp://127.0.0.1:9", "nothing"])
-def test_no_scheduler_is_one_line(tmp_path: Path, tiny: str, where: str) -> None:
+def test_errors_and_warnings_of_scenes_name_flags() -> None:
+    batch = importlib.import_module("rs_superres.cli.batch")
+    outcome = SceneOutcome(
+        name="a.tif",
+        source="a.tif",
+        out="b.tif",
+        status="failed",
+        error="b.tif exists; overwrite=True replaces it",
+        warnings=("leave out samples=8",),
+    )
+    with click.Context(batch.command):
+        translated = batch._in_flags(outcome)
+        assert translated.error == "b.tif exists; --overwrite replaces it"
+        assert translated.warnings == ("leave out --samples 8",)
+        assert batch._in_flags(replace(outcome, error=None)).error is None
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nothing"])
+def test_a_missing_scheduler_is_one_line(tmp_path: Path, tiny: str, address: str) -> None:
     rasters.write(tmp_path / "a.tif", textured(1, 3, 8, 8), colours=RGB)
     result = call(
         *("batch", tmp_path, "-o", tmp_path / "out", "--scale", 2, "-m", tiny),
-        *("--scheduler", where),
+        *("--scheduler", address),
     )
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
-    assert where in result.stderr
+    assert address in result.stderr
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_the_batch(
@@ -88,7 +106,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_batch(
     for name, message in (
         ("r.json", "expected a name that ends in .html"),
         ("none/r.html", "none does not exist"),
-        ("old.html", "old.json exists already; use --overwrite"),
+        ("old.html", "old.json exists"),
     ):
         report = ["--report", str(tmp_path / name)]
         line = ["batch", str(tmp_path), "-o", str(tmp_path / "out"), "--scale", "2", "-m", tiny]

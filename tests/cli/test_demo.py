@@ -15,12 +15,12 @@ from tests.cli.calls import main
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the command asked the library for, which answers without work."""
-    asked: dict[str, Any] = {}
+def call(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The arguments that the command passes to the library, which here does no work."""
+    call: dict[str, Any] = {}
 
     def run(folder: Path, **rest: Any) -> demo.DemoReport:
-        asked.update(rest, folder=folder)
+        call.update(rest, folder=folder)
         if folder.name == "taken":
             raise InputError("taken exists already")
         if rest["progress"] is not None:
@@ -34,30 +34,30 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         )
 
     monkeypatch.setattr(demo, "run_demo", run)
-    return asked
+    return call
 
 
 def run(*args: str) -> Result:
     return CliRunner().invoke(main, ["demo", *args])
 
 
-def test_plain(asked: dict[str, Any]) -> None:
+def test_plain(call: dict[str, Any]) -> None:
     result = run()
     assert result.exit_code == 0
-    assert asked["folder"] == Path("rs-sr-demo")
-    assert asked["overwrite"] is False
+    assert call["folder"] == Path("rs-sr-demo")
+    assert call["overwrite"] is False
     for part in ("at x3.5:", "cubic     21.04 dB", "prior     22.50 dB", "before-after.png"):
         assert part in result.stdout
     assert result.stderr.startswith("upscaled.tif 100 %")
 
 
-def test_options(asked: dict[str, Any], tmp_path: Path) -> None:
+def test_options(call: dict[str, Any], tmp_path: Path) -> None:
     result = run("-o", str(tmp_path / "here"), "--overwrite", "-q")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert (asked["folder"], asked["overwrite"]) == (tmp_path / "here", True)
+    assert (call["folder"], call["overwrite"]) == (tmp_path / "here", True)
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("call")
 def test_json() -> None:
     result = run("--json", "-o", "d")
     assert result.stderr == ""
@@ -70,7 +70,7 @@ def test_json() -> None:
     }
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("call")
 def test_failure() -> None:
     result = run("-o", "taken")
     assert (result.exit_code, result.stdout) == (1, "")

@@ -1,30 +1,30 @@
-"""``rs-sr upscale --dry-run``: says what would be done, and does nothing."""
+"""``rs-sr upscale --dry-run``: say what would be done, and do nothing."""
 
 from __future__ import annotations
 
-import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests import rasters
-from tests.cli.calls import Call, told
+from tests.cli.calls import Call, facts_of
 from tests.rasters import textured
 
 
 def test_dry_run_writes_nothing(upscale: Call, tmp_path: Path) -> None:
     before = sorted(tmp_path.iterdir())
-    facts = told(upscale("--scale", "3", "--dry-run", "--json"))
+    facts = facts_of(upscale("--scale", "3", "--dry-run", "--json"))
     assert sorted(tmp_path.iterdir()) == before
     assert (facts["cells"], facts["leftovers"]) == (6, None)
     assert facts["disk_bytes"] > 3 * 132 * 120
     plain = upscale("--scale", "3", "--dry-run")
-    assert "disk bytes" in plain.stdout
+    assert "of memory, up to " in plain.stdout
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_dry_run_names_leftovers_and_no_resume_drops_them(
+def test_dry_run_reports_leftovers_and_no_resume_discards_them(
     upscale: Call, out: Path, scene: Path
 ) -> None:
     with rasters.opened(scene, "r+") as dataset:
@@ -32,30 +32,34 @@ def test_dry_run_names_leftovers_and_no_resume_drops_them(
     scratch = out.parent / ".out.tif.rs-sr"
     scratch.mkdir()
     (scratch / "0_0.npz").write_bytes(b"")
-    facts = told(upscale("--scale", "3", "--dry-run", "--json"))
+    facts = facts_of(upscale("--scale", "3", "--dry-run", "--json"))
     assert facts["leftovers"] == str(scratch)
     assert (facts["leftover_cells"], facts["leftovers_resumed"]) == (1, False)
     plain = upscale("--scale", "3", "--dry-run").stdout
-    assert f"{scratch}, 1 finished cells; the run drops them" in plain
+    assert f"the run discards what an earlier run left: 1 finished cells in {scratch}" in plain
     result = upscale("--scale", "3", "--no-resume", "-q")
-    assert result.stderr == "rs-sr: started anew: --no-resume\n"
+    assert result.stderr.startswith("rs-sr: started anew: ")
+    assert "--no-resume" in result.stderr
     assert not scratch.exists()
 
 
-def test_dry_run_says_what_it_takes(upscale: Call, out: Path) -> None:
-    facts = told(upscale("--scale", "3", "--dry-run", "--json"))
+def test_dry_run_estimates_time_and_memory(upscale: Call, out: Path) -> None:
+    facts = facts_of(upscale("--scale", "3", "--dry-run", "--json"))
     assert (facts["cells_to_compute"], facts["cells_to_compute_exact"]) == (6, True)
     assert facts["estimated_seconds"] == pytest.approx(6 * facts["cell_seconds"], abs=0.01)
     assert facts["estimated_memory_bytes"] > 5e7
-    plain = dict(
-        line.split("  ", 1) for line in upscale("--scale", "3", "--dry-run").stdout.splitlines()
+    lines = upscale("--scale", "3", "--dry-run").stdout.splitlines()
+    assert lines[0] == f"{out}: 132 x 120 pixels, 3 bands, uint8"
+    assert lines[1].startswith("scale 3, model tiny, the operator alone, on ")
+    assert re.fullmatch(
+        r"about \S+ s: 6 of 6 cells to compute, \S+ s each as measured here, \d at once", lines[2]
     )
-    assert plain["estimated time"].strip().startswith("about ")
-    assert plain["estimated memory"].strip().startswith("about ")
+    assert re.fullmatch(r"about \S+ MB of memory, up to \S+ kB of disk", lines[3])
+    assert len(lines) == 4
     assert not out.exists()
 
 
-def test_dry_run_leaves_a_result_alone(upscale: Call, out: Path) -> None:
+def test_dry_run_with_overwrite_keeps_the_result(upscale: Call, out: Path) -> None:
     out.write_bytes(b"precious")
     before = out.stat()
     assert upscale("--scale", "3", "--dry-run", "--overwrite").exit_code == 0
@@ -63,23 +67,7 @@ def test_dry_run_leaves_a_result_alone(upscale: Call, out: Path) -> None:
     assert out.read_bytes() == b"precious"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (3.14, "3.1 s"),
-        (75, "75 s"),
-        (90, "1.5 min"),
-        (7200, "2.0 h"),
-        (3e5, "3.5 days"),
-    ],
-)
-def test_durations(seconds: float, words: str) -> None:
-    module = importlib.import_module("rs_superres.cli.upscale")
-    assert module.duration(seconds) == words
-
-
-def test_lattice(upscale: Call, tmp_path: Path) -> None:
+def test_the_lattice_is_written_as_polygons(upscale: Call, tmp_path: Path) -> None:
     path = tmp_path / "lattice.geojson"
     result = upscale("--scale", "3", "--dry-run", "--lattice", path)
     assert result.exit_code == 0
@@ -89,5 +77,5 @@ def test_lattice(upscale: Call, tmp_path: Path) -> None:
     args = "--scale", "3", "--dry-run", "--overwrite", "--lattice", path
     result = upscale(*args, source=bare)
     assert result.stderr == (
-        f"rs-sr: {path} is in pixels of the output: the source has no place on a map\n"
+        f"rs-sr: {path} is in output pixels, because the source is not georeferenced\n"
     )

@@ -1,14 +1,16 @@
-"""``rs-sr info``: laid out for people, keyed for machines."""
+"""``rs-sr info``: lines for people, JSON for machines."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from rs_superres.scene import survey
 from tests import rasters
 from tests.cli.calls import main
 from tests.rasters import NORTH_UP, RGB, textured
@@ -50,12 +52,12 @@ def test_text(scene: Path) -> None:
         "    4  uint8   alpha       mask: none",
         "through the network",
         "   1, 2, 3  together, as RGB: 0 to 255, all values of uint8",
-        "         4  not: alpha, interpolated",
+        "         4  alpha: interpolated, not through the network",
     ]
 
 
 def test_json(scene: Path) -> None:
-    """The keys are a promise."""
+    """Scripts rely on the keys."""
     result = info(scene, "--json")
     facts = json.loads(result.stdout)
     assert list(facts) == [
@@ -74,20 +76,31 @@ def test_json(scene: Path) -> None:
     assert facts["grid"]["transform"] == list(NORTH_UP[:6])
 
 
-def test_refusals_exit_1_with_their_line(tmp_path: Path) -> None:
+def test_keywords_become_the_flags_of_upscale(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = survey.survey(str(scene)).facts()
+    facts |= {"refused": "has classes; classes='expand' or bidx= helps", "options": ["resolution="]}
+    report = SimpleNamespace(facts=lambda: dict(facts))
+    monkeypatch.setattr(survey, "survey", lambda _: report)
+    assert info(scene).stderr == ("rs-sr: error: has classes; --classes expand or --bidx helps\n")
+    assert json.loads(info(scene, "--json").stdout)["refused"].endswith("--bidx helps")
+    facts["refused"] = None
+    assert info(scene).stdout.rstrip().endswith("takes --res")
+
+
+def test_a_refused_raster_exits_1_with_the_reason(tmp_path: Path) -> None:
     pixels = textured(1, 1, 9, 9).astype(np.complex64)
     path = rasters.write(tmp_path / "a.tif", pixels)
     for args in ((path,), (path, "--json")):
         result = info(*args)
         assert result.exit_code == 1
         assert "complex64" in result.stdout
-        assert result.stderr.startswith(f"rs-sr: error: {path} has dtype complex64, supported are")
+        assert result.stderr.startswith(f"rs-sr: error: {path} ")
         assert result.stderr.count("\n") == 1
     assert json.loads(info(path, "--json").stdout)["refused"] in info(path).stderr
 
 
-def test_what_cannot_be_opened(tmp_path: Path) -> None:
-    for path, message in ((tmp_path, "is a directory"), (tmp_path / "no.tif", "cannot open")):
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    for path, message in ((tmp_path, "directory"), (tmp_path / "no.tif", "cannot open")):
         result = info(path)
         assert (result.exit_code, result.stdout) == (1, "")
         assert message in result.stderr

@@ -1,4 +1,4 @@
-"""The entry point: help without imports, and failures told in one line."""
+"""The entry point: help without heavy imports, and failures in one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib
 import subprocess
 import sys
 import time
-from importlib.metadata import entry_points
 from types import SimpleNamespace
 
 import click
@@ -15,18 +14,18 @@ from click.testing import CliRunner, Result
 
 from rs_superres._version import __version__
 from rs_superres.errors import InputError
+from tests.cli.calls import main
 
-[entry] = entry_points(group="console_scripts", name="rs-sr")
-main: click.Group = entry.load()
 cli = importlib.import_module("rs_superres.cli")
 HEAVY = ("torch", "rasterio", "xarray", "rioxarray", "dask", "distributed", "numpy", "safetensors")
 
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A command ``fail`` that raises what its option names."""
+    """A command ``fail`` that raises the error that its argument names."""
     errors: dict[str, BaseException] = {
         "ours": InputError("scale is 0,\nexpected more"),
+        "keyword": InputError("out.tif exists; overwrite=True replaces it, steps=1 does not"),
         "any": ZeroDivisionError("by\nzero"),
         "memory": MemoryError(),
         "stop": KeyboardInterrupt(),
@@ -34,7 +33,8 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
     @click.command()
     @click.argument("name")
-    def command(name: str) -> None:
+    @click.option("--overwrite", is_flag=True)
+    def command(name: str, overwrite: bool) -> None:  # noqa: ARG001 (only declared)
         if name in errors:
             raise errors[name]
         click.echo("done")
@@ -53,7 +53,7 @@ def run(*args: str) -> Result:
     return CliRunner().invoke(main, args)
 
 
-def test_help_names_every_command() -> None:
+def test_help_lists_every_command() -> None:
     result = run("--help")
     assert result.exit_code == 0
     for name, (_, text) in cli.COMMANDS.items():
@@ -77,7 +77,7 @@ def test_help_imports_nothing_heavy_and_is_quick() -> None:
     assert float(elapsed) < 0.5
 
 
-@pytest.mark.parametrize("command", ["models", "eval"])
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
 def test_help_of_a_command_imports_nothing_heavy(command: str) -> None:
     code = (
         "import sys\n"
@@ -108,7 +108,14 @@ def test_our_errors_are_one_line() -> None:
 
 
 @pytest.mark.usefixtures("failing")
-def test_other_errors_are_one_line_and_say_how_to_learn_more() -> None:
+def test_errors_name_the_flags_of_the_command() -> None:
+    assert run("fail", "keyword").stderr == (
+        "rs-sr: error: out.tif exists; --overwrite replaces it, steps=1 does not\n"
+    )
+
+
+@pytest.mark.usefixtures("failing")
+def test_other_errors_are_one_line_and_point_to_debug() -> None:
     result = run("fail", "any")
     assert result.exit_code == 1
     assert result.stderr == (
@@ -119,17 +126,18 @@ def test_other_errors_are_one_line_and_say_how_to_learn_more() -> None:
 
 @pytest.mark.usefixtures("failing")
 @pytest.mark.parametrize("name", ["ours", "any"])
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_debug_anywhere_shows_the_traceback(name: str, place: int) -> None:
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_debug_anywhere_shows_the_traceback(name: str, position: int) -> None:
     args = ["fail", name]
-    args.insert(place, "--debug")
+    args.insert(position, "--debug")
     result = run(*args)
     assert isinstance(result.exception, InputError if name == "ours" else ZeroDivisionError)
 
 
 @pytest.mark.usefixtures("failing")
-def test_debug_after_two_dashes_is_a_name() -> None:
-    assert run("fail", "--", "--debug").stdout == "done\n"
+@pytest.mark.parametrize("name", ["--debug", "-v"])
+def test_options_after_two_dashes_are_arguments(name: str) -> None:
+    assert run("fail", "--", name).stdout == "done\n"
 
 
 @pytest.mark.usefixtures("failing")
@@ -146,7 +154,18 @@ def test_wrong_calls_exit_2(args: list[str]) -> None:
     assert "Usage:" in result.stderr
 
 
-def test_the_command_that_is_installed() -> None:
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("upscle", "upscale"), ("verfiy", "verify"), ("zzz", None)]
+)
+def test_a_misspelt_command_gets_a_suggestion(typed: str, meant: str | None) -> None:
+    result = run(typed, "a.tif")
+    assert result.exit_code == 2
+    assert f"No such command '{typed}'" in result.stderr
+    assert ("Did you mean" in result.stderr) == (meant is not None)
+    assert meant is None or f"(Did you mean '{meant}'?)" in result.stderr
+
+
+def test_an_installed_command_fails_in_one_line() -> None:
     start = time.perf_counter()
     code = "from rs_superres.cli import main; main()"
     ran = subprocess.run(
@@ -161,8 +180,8 @@ def test_the_command_that_is_installed() -> None:
     assert ran.stderr.count("\n") == 1
 
 
-def test_nothing_is_looked_through_for_garbage_at_the_end() -> None:
-    """By hooks at exit, the last one first: what a shell waits for after the last line."""
+def test_the_last_garbage_collection_finds_nothing_to_do() -> None:
+    """Exit hooks run last one first, so the hook below runs after the command's own."""
     code = (
         "import atexit, gc, sys; from importlib.metadata import entry_points\n"
         "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"

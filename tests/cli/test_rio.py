@@ -30,7 +30,7 @@ def test_the_plugin_is_among_the_commands() -> None:
     assert "Super-resolve a raster by any factor." in rio("--help").stdout
 
 
-def test_the_help_is_that_of_the_command() -> None:
+def test_the_help_equals_that_of_upscale() -> None:
     plugin, command = rio("superres", "--help"), CliRunner().invoke(ours.load(), ["upscale", "-h"])
     assert plugin.exit_code == 0
     assert plugin.stdout.partition("Options:")[2] == command.stdout.partition("Options:")[2]
@@ -38,12 +38,22 @@ def test_the_help_is_that_of_the_command() -> None:
     assert "rs-sr" not in plugin.stdout
 
 
-def test_the_result_is_that_of_the_command(tmp_path: Path, scene: Path, tiny: str) -> None:
+def test_the_result_equals_that_of_upscale(tmp_path: Path, scene: Path, tiny: str) -> None:
     line = [scene, "--scale", 2.5, "-m", tiny, "--steps", 1, "-q", "-o"]
     assert rio("superres", *line, tmp_path / "a.tif").exit_code == 0
-    made = CliRunner().invoke(ours.load(), ["upscale", *map(str, line), str(tmp_path / "b.tif")])
-    assert made.exit_code == 0
+    result = CliRunner().invoke(ours.load(), ["upscale", *map(str, line), str(tmp_path / "b.tif")])
+    assert result.exit_code == 0
     assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+
+
+def test_lines_begin_with_rio_and_name_flags(tmp_path: Path, scene: Path, tiny: str) -> None:
+    line = [scene, "-m", tiny, "--steps", 0, "-o", tmp_path / "out.tif"]
+    result = rio("superres", *line, "--scale", 9, "--dry-run")
+    assert result.stderr.startswith("rio superres: warning: ")
+    (tmp_path / "out.tif").write_bytes(b"precious")
+    result = rio("superres", *line, "--scale", 2)
+    assert result.stderr.startswith("rio superres: error: ")
+    assert "--overwrite" in result.stderr
 
 
 def test_a_failure_is_one_line(tmp_path: Path, scene: Path, tiny: str) -> None:
@@ -53,7 +63,7 @@ def test_a_failure_is_one_line(tmp_path: Path, scene: Path, tiny: str) -> None:
     assert rio("superres", scene).exit_code == 2
 
 
-def test_ctrl_c_ends_it(tmp_path: Path, scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_the_run(tmp_path: Path, scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 

@@ -1,0 +1,75 @@
+"""Messages of the library, which name keywords, in the flags of a command."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+import pytest
+
+from tests.cli.calls import main
+
+translated = importlib.import_module("rs_superres.cli.flags").translated
+
+
+def command(name: str) -> click.Command:
+    """Return a command of rs-sr."""
+    found = main.get_command(click.Context(main), name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("choose some by bidx=", "choose some by --bidx"),
+        ("one of scale=, resolution= and like= is", "one of --scale, --res and --like is"),
+        ("out.tif exists; overwrite=True replaces it", "out.tif exists; --overwrite replaces it"),
+        ("dropped by resume=False", "dropped by --no-resume"),
+        ("without consistency=False.", "without --no-consistency."),
+        ("with consistency=True", "with --consistency"),
+        ("use nodata=V, a value", "use --nodata V, a value"),
+        ("is a prior alone: use steps=0", "is a prior alone: use --steps 0"),
+        ("use steps=0.", "use --steps 0."),
+        ("give creation=, format=gtiff", "give --co, --format gtiff"),
+        ("creation=TILED=YES", "--co TILED=YES"),
+        ("use memory=2.5GB, or fewer", "use --memory 2.5GB, or fewer"),
+        ("value_range=LO,HI", "--value-range LO,HI"),
+        ("value_range=(0, 255.5)", "--value-range 0,255.5"),
+        ("bounds=(1, 2, 3, 4)", "--bounds 1 2 3 4"),
+        ("(bidx=[4, 3, 2])", "(--bidx 4,3,2)"),
+        ("classes='expand' and classes=\"nearest\"", "--classes expand and --classes nearest"),
+        ("`samples=8` or `scratch=`", "`--samples 8` or `--scratch`"),
+        ("uncertainty=std.tif", "--uncertainty std.tif"),
+    ],
+)
+def test_keywords_become_flags(message: str, expected: str) -> None:
+    assert translated(message, command("upscale")) == expected
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "out.tif exists already; use --overwrite to replace it",
+        "--steps 0 is the operator alone; leave out --samples, or use --value-range LO,HI",
+        "max_steps=9 is an option of another command",
+        "GDAL_NUM_THREADS=4, crs=, FOO_steps=0",
+        "cannot open scale=2/tile.tif",
+        "cannot open /data/steps=0/a.tif: nothing there",
+        "cannot open https://host/a?seed=3&steps=0",
+        "cannot open steps=0.tif",
+        "the equation a == b, x = 3",
+        "",
+    ],
+)
+def test_other_text_stays(message: str) -> None:
+    assert translated(message, command("upscale")) == message
+
+
+def test_the_command_decides_which_keywords_are_options() -> None:
+    message = "leave out resume=True, or use max_steps=9 and scale=2"
+    assert translated(message, command("train")) == (
+        "leave out --resume, or use --max-steps 9 and scale=2"
+    )
+    assert translated("overwrite=True, steps=1", command("models")) == "--overwrite, steps=1"
+    assert translated("bidx=9", command("verify")) == "--bidx 9"
