@@ -90,7 +90,7 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path) -> None
         monkeypatch.setattr(
             module, "find", lambda m: small if m in {zoo.DEFAULT, "mine"} else find(m)
         )
-    monkeypatch.setattr(cluster, "_local", threads)
+    monkeypatch.setattr(cluster, "_local_cluster", threads)
     monkeypatch.setattr(run, "WINDOWS", 1)
     monkeypatch.setattr(run, "SHOWN", 1)
     monkeypatch.setattr(phase, "WINDOWS", 1)
