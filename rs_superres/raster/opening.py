@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -168,9 +169,24 @@ def is_raster(path: Path) -> bool:
 
 
 def rasters_below(folder: Path) -> list[Path]:
-    """Those of a folder at any depth, sorted; none in a hidden folder, as unfinished runs keep."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if is_raster(path) and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    ]
+    """Find the rasters in a folder, at any depth, and return their paths sorted.
+
+    Hidden folders, in which unfinished runs keep their files, are left out. Linked folders are
+    searched too, after all real ones; a folder that several paths lead to is searched once, so
+    links in a circle end.
+    """
+    rasters: list[Path] = []
+    visited: set[Path] = set()
+    pending = [folder]
+    while pending:
+        for root, folders, files in os.walk(pending.pop(0)):
+            real = Path(root).resolve()
+            if real in visited:
+                folders.clear()
+                continue
+            visited.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            children = (Path(root, name) for name in folders)
+            pending += [child for child in children if child.is_symlink()]
+            rasters += [path for path in (Path(root, name) for name in files) if is_raster(path)]
+    return sorted(rasters)
