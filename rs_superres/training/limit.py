@@ -13,7 +13,7 @@ CALIBRATION_SHARE = 0.1
 """Share of the limit that each calibration may take, unless the fewest crops take longer."""
 
 FEWEST_CROPS = 4
-"""Crops of a calibration at each scale, however short the limit is."""
+"""Fewest crops at each scale that a calibration uses."""
 
 WRITING_SECONDS = 3.0
 """Time kept for the model, the loss curve and the sheet of windows."""
@@ -35,7 +35,7 @@ class TimeLimit:
     window_seconds: float = 0.0
     """Seconds that scoring a window at all scales takes; 0 until it is measured."""
     crop_seconds: float = 0.0
-    """Seconds that calibration takes for a crop at each scale; 0 until it is measured."""
+    """Seconds that calibration takes for a crop at every scale; 0 until it is measured."""
 
     @property
     def is_set(self) -> bool:
@@ -54,20 +54,23 @@ class TimeLimit:
         """Return the seconds until the limit, at least 0; infinite without a limit."""
         return max(0.0, self.seconds - self.elapsed())
 
-    def calibration_crops(self, count: int) -> int:
+    def calibration_crops(self, count: int, *, required: bool) -> int:
         """Return how many crops at each scale a calibration uses.
 
         Args:
             count: the number without a limit.
+            required: whether the calibration cannot be left out.
+
+        Returns:
+            The number; 0 if there is no time for :data:`FEWEST_CROPS` and it is not required.
         """
         allowed = CALIBRATION_SHARE * self.seconds
         if count * self.crop_seconds <= allowed:
             return count
-        return min(count, max(FEWEST_CROPS, int(allowed / self.crop_seconds)))
-
-    def calibration_seconds(self, count: int) -> float:
-        """Return the time to keep aside for a calibration on ``count`` crops at most."""
-        return self.calibration_crops(count) * self.crop_seconds
+        crops = int(allowed / self.crop_seconds)
+        if crops >= FEWEST_CROPS:
+            return crops
+        return FEWEST_CROPS if required else 0
 
     def scoring_seconds(self, count: int) -> float:
         """Return the time to keep aside for scoring on ``count`` windows at most, and for writing.

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from rs_superres.errors import InputError, SuperResError, TrainingError
 from rs_superres.system.devices import resolve_precision
 from rs_superres.system.threads import cores
-from rs_superres.training import losses, validation
+from rs_superres.training import validation
 from rs_superres.training.batches import Batch
 from rs_superres.training.folder import CONFIG
 from rs_superres.training.optimiser import Fitting, Pace
@@ -59,9 +59,8 @@ def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> 
         WriteError: the run's folder cannot be written.
     """
     current = task(run, name)
-    current.prepare(
-        resumed=resumed is not None, count=run.limit.calibration_crops(losses.CALIBRATION_CROPS)
-    )
+    if resumed is None:
+        current.measure_before()
     fitting = Fitting(current.module, current.settings, run.world)
     if resumed is None:
         _checkpoint(run, current, fitting)  # so that the run can be resumed from its beginning
@@ -81,11 +80,8 @@ def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> 
     _checkpoint(run, current, fitting)
     if fitting.step:
         fitting.load_average()
-        current.finish(
-            VALIDATION_CROPS
-            if ended == "signal"
-            else run.limit.calibration_crops(losses.CALIBRATION_CROPS)
-        )
+        crops = run.calibration_crops(required=True)
+        current.measure_after(min(crops, VALIDATION_CROPS) if ended == "signal" else crops)
     return ended
 
 
@@ -102,9 +98,11 @@ def _phase_seconds(run: Session, current: Task, fitting: Fitting) -> float | Non
     kept = limit.scoring_seconds(run.windows)
     share = 1.0
     if isinstance(current, PriorTask):
-        calibrations = int(current.settings.contexts == "crops") + run.trains_denoiser
-        kept += calibrations * limit.calibration_seconds(losses.CALIBRATION_CROPS)
-        share = run.config.run.prior_share if run.trains_denoiser else 1.0
+        crops = run.calibration_crops(required=True) * (current.settings.contexts == "crops")
+        if run.trains_denoiser:
+            crops += run.calibration_crops(required=run.start is None)
+            share = run.config.run.prior_share
+        kept += crops * limit.crop_seconds
     return share * (max(0.0, limit.seconds - elapsed - kept) + fitting.seconds)
 
 
@@ -300,7 +298,7 @@ def _validate(run: Session, current: Task, fitting: Fitting, pace: Pace) -> None
             logger.debug("no validation at iteration %d: the time left is short", fitting.step)
             return
     with fitting.averaged():
-        current.finish(VALIDATION_CROPS)
+        current.measure_after(VALIDATION_CROPS)
         windows = validation.validation_windows(run.held_out, WINDOWS)
         evaluation = run.evaluate(windows, default=current.name == "denoiser", seconds=allowed)
         run.save_model(evaluation)

@@ -25,7 +25,7 @@ from rs_superres.training.batches import Crops
 from rs_superres.training.config import TUNING, TrainConfig
 from rs_superres.training.distributed import World, is_main_process, local_device, process_group
 from rs_superres.training.folder import RunFolder
-from rs_superres.training.limit import WRITING_SECONDS, TimeLimit
+from rs_superres.training.limit import FEWEST_CROPS, WRITING_SECONDS, TimeLimit
 from rs_superres.training.phase import Ended, fit_phase
 from rs_superres.training.scenes import (
     NEAR,
@@ -303,7 +303,8 @@ def _phases(run: Session, *, resume: bool) -> Ended:
 
 def _measure_speed(run: Session) -> None:
     """Measure the speed of calibration and scoring, whose time is kept aside from the limit."""
-    crop = losses.calibration_seconds(run.network, run.crops, key=(run.config.seed, PROBE_KEY))
+    key = run.config.seed, PROBE_KEY
+    crop = losses.calibration_seconds(run.network, run.crops, key=key, count=FEWEST_CROPS)
     window = 0.0
     windows = validation.validation_windows(run.held_out, 1) if run.world.is_main else []
     if windows:

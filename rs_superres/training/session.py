@@ -21,6 +21,7 @@ from rs_superres.training.config import TrainConfig
 from rs_superres.training.distributed import World
 from rs_superres.training.folder import RunFolder
 from rs_superres.training.limit import TimeLimit
+from rs_superres.training.losses import CALIBRATION_CROPS
 from rs_superres.training.scenes import SkippedFile, TrainingScene, pixel_sizes
 
 SCALES = (2.0, 3.0, 4.0, 8.0)
@@ -110,6 +111,14 @@ class Session:
     def trains_denoiser(self) -> bool:
         """Whether the run has a phase for the denoiser."""
         return self.network.denoiser is not None and self.config.denoiser_phase.steps > 0
+
+    def calibration_crops(self, *, required: bool) -> int:
+        """Return how many crops at each scale a calibration uses.
+
+        Args:
+            required: whether the calibration cannot be left out if the time limit is short.
+        """
+        return self.limit.calibration_crops(CALIBRATION_CROPS, required=required)
 
     def current_model(self) -> tuple[ModelConfig, SceneNetwork]:
         """Return configuration and network of the model so far, in evaluation mode.

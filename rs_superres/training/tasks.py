@@ -37,13 +37,8 @@ class Task(Protocol):
         """The network that the phase trains."""
         ...
 
-    def prepare(self, *, resumed: bool, count: int) -> None:
-        """Prepare the network before the first iteration.
-
-        Args:
-            resumed: whether the phase continues from a checkpoint.
-            count: crops at each scale for what is measured before a new phase.
-        """
+    def measure_before(self) -> None:
+        """Measure the constants that the phase needs, before its first iteration."""
         ...
 
     def draw_batch(self, step: int) -> Batch:
@@ -54,7 +49,7 @@ class Task(Protocol):
         """Compute the loss of a batch."""
         ...
 
-    def finish(self, count: int) -> None:
+    def measure_after(self, count: int) -> None:
         """Measure the constants that depend on the trained weights.
 
         Args:
@@ -77,11 +72,10 @@ class PriorTask:
         self._prior = run.network.prior
         self.settings = run.config.prior_phase
         self.module = run.network.prior
-
-    def prepare(self, *, resumed: bool, count: int) -> None:
-        """Make the prior trainable."""
-        del resumed, count
         self._prior.requires_grad_(True)
+
+    def measure_before(self) -> None:
+        """Do nothing: the prior needs no constant."""
 
     def draw_batch(self, step: int) -> Batch:
         """Draw the batch of an iteration, with the rows and columns of its loss."""
@@ -104,7 +98,7 @@ class PriorTask:
             contexts=self._prior.contexts_at(batch.scale) if stored else None,
         )
 
-    def finish(self, count: int) -> None:
+    def measure_after(self, count: int) -> None:
         """Measure the stored contexts, unless the prior was trained with them."""
         if self.settings.contexts == "crops":
             key = self._run.config.seed, CONTEXTS_KEY
@@ -130,12 +124,16 @@ class DenoiserTask:
         self._denoiser = run.network.denoiser
         self.settings = run.config.denoiser_phase
         self.module = run.network.denoiser
-
-    def prepare(self, *, resumed: bool, count: int) -> None:
-        """Freeze the prior; at the beginning, measure the deviations of truth minus prior."""
-        run = self._run
         run.network.prior.requires_grad_(False)
-        if not resumed:
+
+    def measure_before(self) -> None:
+        """Measure the standard deviations of truth minus prior.
+
+        If the time limit is short, those of the model that the run started from are kept.
+        """
+        run = self._run
+        count = run.calibration_crops(required=run.start is None)
+        if count:
             key = run.config.seed, DEVIATIONS_KEY
             losses.measure_residual(run.network, run.crops, key=key, count=count)
 
@@ -161,7 +159,7 @@ class DenoiserTask:
         clean = error / self._denoiser.deviation(batch.scale)
         return losses.denoiser_loss(self._denoiser, clean, prior, batch.scale, noise)
 
-    def finish(self, count: int) -> None:
+    def measure_after(self, count: int) -> None:
         """Do nothing: no constant depends on the denoiser."""
 
 

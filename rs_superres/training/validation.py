@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -209,7 +209,9 @@ def evaluate(
 
 
 def window_seconds(window: Truth, model: Model, scales: int, *, default: bool) -> float:
-    """Estimate the seconds that scoring a window takes, from its upper left quarter.
+    """Estimate the seconds that scoring a window takes.
+
+    It is measured at x2, where the prior takes longest, and with the default number of steps.
 
     Args:
         window: the window.
@@ -217,15 +219,14 @@ def window_seconds(window: Truth, model: Model, scales: int, *, default: bool) -
         scales: number of scales.
         default: whether the default number of steps is also scored.
     """
-    height, width = (max(SMALLEST, side // 2) for side in window.values.shape[1:])
-    part = replace(window, values=window.values[:, :height, :width])
-    ratio = window.values.size / part.values.size
-    before = time.monotonic()
-    restore(part, model, 2.0, default=False)
-    prior = time.monotonic() - before
-    if default:
-        restore(part, model, DEFAULT_SCALE, default=True)
-    return ratio * (scales * prior + max(0.0, time.monotonic() - before - 2 * prior))
+    started = time.monotonic()
+    restore(window, model, 2.0, default=False)
+    prior = time.monotonic() - started
+    if not default:
+        return scales * prior
+    restore(window, model, DEFAULT_SCALE, default=True)
+    with_default = time.monotonic() - started - prior
+    return (scales - 1) * prior + max(prior, with_default)
 
 
 def _psnr(trial: Trial, image: Values) -> float:

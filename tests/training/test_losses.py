@@ -167,11 +167,11 @@ def test_calibration_sets_the_contexts(network: SceneNetwork, crops: Crops) -> N
     # The stored contexts approximate those of a batch.
     batch = losses._calibration_batch(crops, (1, 2, 1), 8.0, 16)
     samples = scene_samples(batch.positions(0)), scene_samples(batch.positions(1))
-    cell = torch.full((2,), 2 / batch.scale)
+    output_pixel = torch.full((2,), 2 / batch.scale)
     with torch.no_grad():
-        own = prior.residual(batch.low, *samples, cell)
-        stored = prior.residual(batch.low, *samples, cell, prior.contexts_at(8.0))
-        none = prior.residual(batch.low, *samples, cell, torch.zeros_like(first[0]))
+        own = prior.residual(batch.low, *samples, output_pixel)
+        stored = prior.residual(batch.low, *samples, output_pixel, prior.contexts_at(8.0))
+        none = prior.residual(batch.low, *samples, output_pixel, torch.zeros_like(first[0]))
     assert (stored - own).abs().mean() < 0.3 * (none - own).abs().mean()
 
 
@@ -197,6 +197,6 @@ def test_calibration_seconds_leaves_the_network_unchanged(
 ) -> None:
     models.scramble(network, 2)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert 0 < losses.calibration_seconds(network, crops, key=(1, 4)) < 60
+    assert 0 < losses.calibration_seconds(network, crops, key=(1, 4), count=2) < 60
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name]), name
