@@ -126,12 +126,10 @@ def _summary(report: TrainReport) -> str:
     if not report.scores:
         return f"{trained}\nnot scored: there is no validation window that is large enough"
     gains = ", ".join(f"x{s.scale:g} {s.prior - s.bicubic:+.2f} dB" for s in report.scores)
-    cut = (
-        f" of {report.windows_chosen} (the time was over)"
-        if report.windows < report.windows_chosen
-        else ""
-    )
-    return f"{trained}\nprior minus bicubic on {report.windows} windows{cut}: {gains}"
+    windows = f"{report.windows} windows"
+    if report.windows < report.windows_chosen:
+        windows = f"{report.windows} of {report.windows_chosen} windows (no time for more)"
+    return f"{trained}\nprior minus bicubic on {windows}: {gains}"
 
 
 class _Printer:

@@ -141,7 +141,9 @@ def _iterate(run: Session, current: Task, fitting: Fitting, pace: Pace) -> Ended
                 _validate(run, current, fitting, pace)
             if stopped:
                 return "signal"
-            if pace.seconds is not None and fitting.seconds >= pace.seconds:
+            half_iteration = 0.5 * fitting.seconds / fitting.step
+            # Another iteration would probably end further after the limit than this one before it.
+            if pace.seconds is not None and fitting.seconds + half_iteration >= pace.seconds:
                 ended = "time"
                 break
             if saves:
