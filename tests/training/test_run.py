@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -652,7 +653,8 @@ def test_full_disk_is_one_line_and_keeps_the_checkpoint(
             calls = 2
             patched.setattr("rs_superres.training.folder.save_weights", broken(save_weights))
         else:
-            patched.setattr(json, "dumps", broken(json.dumps))
+            lines = SimpleNamespace(dumps=broken(json.dumps), loads=json.loads)
+            patched.setattr("rs_superres.training.folder.json", lines)
         with pytest.raises(WriteError, match=r"cannot write .*: No space left on device; the last"):
             go(data, out, config=config(run=often))
     assert not list(out.glob(".*.part"))
