@@ -1,4 +1,4 @@
-"""``rs-sr train``: make a model from scenes, or tune one to a sensor."""
+"""``rs-sr train``: train a model on scenes, or tune one to a sensor."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ import click
 from . import options
 
 if TYPE_CHECKING:
+    from rs_superres.training.run import TrainReport
     from rs_superres.training.validation import Score
 
 
 class Duration(click.ParamType[float]):
-    """A time: 90s, 15m, 2h, 1.5h; seconds without a unit."""
+    """A duration such as 90s, 15m, 2h or 1.5h; seconds without a unit."""
 
     name = "time"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Text to seconds."""
+        """Convert the text to seconds."""
         if isinstance(value, float):
             return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value).strip())
-        if found is None or float(found[1]) == 0:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value).strip())
+        if match is None or float(match[1]) == 0:
             self.fail(f"{value!r}, expected a time as in 90s, 15m or 2h", param, ctx)
-        return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+        return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 @click.command()
@@ -39,27 +40,33 @@ class Duration(click.ParamType[float]):
     type=options.FILE,
     multiple=True,
     required=True,
-    help="Folder of rasters, searched to any depth; may be repeated.",
+    help="Folder of rasters, searched to any depth; repeatable.",
 )
 @click.option(
     "--val",
     type=options.FILE,
     multiple=True,
-    help="Folder of validation rasters; without it some places of --data are held out.",
+    help="Folder of validation rasters. Without it, some places of --data are held out.",
 )
-@click.option("-c", "--config", type=options.FILE, help="Configuration of the run, TOML.")
+@click.option("-c", "--config", type=options.FILE, help="Configuration file (TOML).")
 @options.model_start
-@click.option("-o", "--out", type=options.FILE, required=True, help="The run's folder: the model.")
-@click.option("--resume", is_flag=True, help="Go on with the run that stands in OUT.")
-@click.option("--max-steps", type=click.IntRange(min=1), help="Iterations of each phase, at most.")
-@click.option("--max-time", type=Duration(), help="Time of the whole run, as in 15m or 2h.")
+@click.option(
+    "-o", "--out", type=options.FILE, required=True, help="Folder of the run and the model."
+)
+@click.option("--resume", is_flag=True, help="Continue the run in OUT.")
+@click.option(
+    "--max-steps", type=click.IntRange(min=1), help="Largest number of iterations in each phase."
+)
+@click.option(
+    "--max-time", type=Duration(), help="Time limit of the run, scoring included: 15m, 2h."
+)
 @options.device
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
     default="auto",
     show_default=True,
-    help="auto: bf16 where the device computes in it.",
+    help="auto uses bf16 if the device supports it.",
 )
 @options.quiet
 def command(
@@ -77,10 +84,10 @@ def command(
 ) -> None:
     """Train a model on the rasters of a folder, or tune a shipped one to them.
 
-    OUT becomes a model folder that `-m OUT` takes, with the run's configuration, log, loss curve
+    OUT becomes a model folder for `-m OUT`. It also holds the run's configuration, log, loss curve
     and a sheet of restored validation windows.
     """
-    # Not at the top: torch and rasterio take seconds, which --help must not wait for.
+    # Imported here: torch and rasterio take seconds to import, and --help must be fast.
     from rs_superres.training.config import read_train_config
     from rs_superres.training.run import TrainOptions, train
 
@@ -97,41 +104,56 @@ def command(
             device=device,
             precision=precision,
         ),
-        _Teller(quiet=quiet),
+        _Printer(quiet=quiet),
     )
-    first, second = report.steps
     if not quiet:
-        click.echo(
-            f"{out}: {first} iterations of the prior, {second} of the denoiser, "
-            f"{report.seconds:.0f} s, {len(report.skipped)} files skipped",
-            err=True,
-        )
+        click.echo(_summary(report), err=True)
     if report.ended == "signal":
         click.echo(
-            f"rs-sr: stopped when asked; the model so far stands in {out}, --resume goes on",
+            f"rs-sr: stopped by a signal; the model so far is in {out}, --resume continues the run",
             err=True,
         )
         raise click.exceptions.Exit(1)
 
 
-class _Teller:
-    """Tells how a run goes: a line of JSON an interval on stdout, all else on stderr."""
+def _summary(report: TrainReport) -> str:
+    """Summarise a run in two lines: what was trained, and what was scored."""
+    first, second = report.steps
+    trained = (
+        f"{report.out}: {first} iterations of the prior, {second} of the denoiser, "
+        f"{report.seconds:.0f} s, {len(report.skipped)} files skipped"
+    )
+    if not report.scores:
+        return f"{trained}\nnot scored: there is no validation window that is large enough"
+    gains = ", ".join(f"x{s.scale:g} {s.prior - s.bicubic:+.2f} dB" for s in report.scores)
+    windows = f"{report.windows} windows"
+    if report.windows < report.windows_chosen:
+        windows = f"{report.windows} of {report.windows_chosen} windows (no time for more)"
+    return f"{trained}\nprior minus bicubic on {windows}: {gains}"
+
+
+class _Printer:
+    """A listener that prints log lines as JSON to stdout, and messages to stderr.
+
+    Args:
+        quiet: print nothing.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Print a message."""
         if not self._quiet:
             click.echo(text, err=True)
 
-    def interval(self, line: dict[str, Any]) -> None:
-        """A line of the log."""
+    def log_line(self, line: dict[str, Any]) -> None:
+        """Print a line of the log."""
         if not self._quiet:
             click.echo(json.dumps(line))
 
-    def validated(self, phase: str, step: int, scores: Sequence[Score]) -> None:
-        """The scores on the way."""
+    def validation(self, phase: str, step: int, scores: Sequence[Score]) -> None:
+        """Print the scores of a validation as a table."""
         from rs_superres.training.validation import table
 
         self.note("\n".join([f"{phase}, iteration {step}:", *table(scores)]))

@@ -11,7 +11,7 @@ from rs_superres import zoo
 from rs_superres.demo.synthetic_scene import render_scene
 from rs_superres.scene.image import EIGHT_BITS
 from rs_superres.training.pictures import sheet
-from rs_superres.training.validation import Truth, restored
+from rs_superres.training.validation import Truth, restore
 
 SIDE, CROP, SCALE = 640, 128, 4.0
 OUT = Path(__file__).parent / "images" / "sheet.jpg"
@@ -25,7 +25,7 @@ def main() -> None:
     for row, column in corners:
         values = image[:, row : row + CROP, column : column + CROP]
         truth = Truth(path=Path("scene"), values=values, value_range=EIGHT_BITS)
-        trials.append(restored(truth, model, SCALE, default=True))
+        trials.append(restore(truth, model, SCALE, default=True))
     sheet(trials, tile=CROP).save(OUT, quality=90)
 
 

@@ -12,9 +12,9 @@ from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.protocol import Case, fill_invalid, validity_on_output
-from rs_superres.evaluation.tiles import LEAST_VALID, SkippedFile, tile_windows
+from rs_superres.evaluation.tiles import LEAST_VALID, tile_windows
 from rs_superres.grid import Grid, Window, Zoom
-from rs_superres.raster import is_raster, open_source, same_crs
+from rs_superres.raster import SkippedFile, is_raster, open_source, same_crs
 from rs_superres.scene.image import LowResolution
 
 LOW_HALO = 64

@@ -16,13 +16,8 @@ from rs_superres.errors import InputError
 from rs_superres.evaluation.lpips import Lpips
 from rs_superres.evaluation.pairs import SensorPair, find_pairs
 from rs_superres.evaluation.results import BICUBIC
-from rs_superres.evaluation.tiles import (
-    LEAST_LOW_SIDE,
-    SkippedFile,
-    Tile,
-    find_files,
-    find_tiles,
-)
+from rs_superres.evaluation.tiles import LEAST_LOW_SIDE, Tile, find_files, find_tiles
+from rs_superres.raster import SkippedFile
 from rs_superres.scene.recipe import ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 

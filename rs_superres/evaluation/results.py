@@ -10,7 +10,7 @@ import numpy as np
 
 from rs_superres.evaluation.pictures import Example
 from rs_superres.evaluation.reliability import Reliability
-from rs_superres.evaluation.tiles import SkippedFile
+from rs_superres.raster import SkippedFile
 from rs_superres.types import Doubles
 
 BICUBIC = "bicubic"

@@ -12,7 +12,7 @@ from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.protocol import Case, make_case
 from rs_superres.grid import Shape, Window
-from rs_superres.raster import SUFFIXES, open_source, rasters_below
+from rs_superres.raster import SUFFIXES, SkippedFile, open_source, rasters_below
 
 LARGEST_TILE_SIDE = 1024
 """Pixels on a side of a tile, at most."""
@@ -59,14 +59,6 @@ class Tile:
         """Return the requested scales whose low resolution is large enough."""
         side = min(self.window.height, self.window.width)
         return [scale for scale in requested if side / scale >= LEAST_LOW_SIDE]
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedFile:
-    """A file that is left out of the evaluation, and the reason."""
-
-    path: Path
-    reason: str
 
 
 def find_files(folders: Sequence[Path], limit: int | None) -> dict[str, Path]:

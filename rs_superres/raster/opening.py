@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,15 +153,27 @@ def is_raster(path: Path) -> bool:
 
 
 def rasters_below(folder: Path) -> list[Path]:
-    """Return the rasters in a folder at any depth, sorted.
+    """Find the rasters in a folder, at any depth, and return their paths sorted.
 
-    Hidden folders are skipped: unfinished runs keep their files in them.
+    Hidden folders, in which unfinished runs keep their files, are left out. Linked folders are
+    searched too, after all real ones; a folder that several paths lead to is searched once, so
+    links in a circle end.
     """
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if is_raster(path) and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    ]
+    rasters: list[Path] = []
+    visited: set[Path] = set()
+    pending = [folder]
+    while pending:
+        for root, folders, files in os.walk(pending.pop(0)):
+            real = Path(root).resolve()
+            if real in visited:
+                folders.clear()
+                continue
+            visited.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            children = (Path(root, name) for name in folders)
+            pending += [child for child in children if child.is_symlink()]
+            rasters += [path for path in (Path(root, name) for name in files) if is_raster(path)]
+    return sorted(rasters)
 
 
 def _open(path: str) -> Dataset:

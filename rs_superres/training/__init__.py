@@ -1,1 +1,1 @@
-"""Training: scenes in, a model folder out."""
+"""Training: turn scenes into a model folder."""

@@ -1,4 +1,4 @@
-"""What a training run does, as frozen values to and from TOML."""
+"""The configuration of a training run, as frozen dataclasses that are read from TOML."""
 
 from __future__ import annotations
 
@@ -24,75 +24,81 @@ from rs_superres.config import (
 from rs_superres.errors import InputError, ModelError
 
 SCALES = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0)
-"""Magnifications at which a model stores what depends on the scale."""
+"""Scales at which a model stores the constants that depend on the scale."""
 
 Loss = Literal["absolute", "psnr"]
-"""What the prior's training minimises."""
+"""The losses that the prior can be trained with."""
 
 BORDER = 2
-"""Low-resolution cells at a crop's border whose features are spoiled by padding: not trained on."""
+"""Low-resolution pixels at a crop's border that padding affects; no loss is computed there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """How scenes are read."""
+    """How scenes are split, read and cropped."""
 
     validation: float = 0.1
-    """Share of the area that is held out, where no validation folder is given."""
+    """Share of the area that is held out if no validation folder is given."""
     largest_crop: int = 248
-    """Pixels of a crop's side at most: greater scales, and smaller scenes, take fewer cells."""
+    """Largest side of a crop in pixels. Large scales and small scenes use fewer low-resolution
+    pixels."""
     grey: float = 0.15
-    """How often a triplet's bands are shuffled, or one of them repeated."""
+    """Share of the RGB crops whose bands are shuffled, or replaced by one of them."""
     cache_gb: float = 4.0
-    """Memory for scenes that are kept whole; the others are read window by window."""
+    """Gigabytes of memory for complete scenes; other scenes are read window by window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DegradationConfig:
-    """How low resolution is made; shares of the batches, which add up to one."""
+    """How crops are downsampled: the share of the batches for each kernel, noise and compression.
+
+    The shares of ``bicubic``, ``area`` and ``gaussian`` add up to 1.
+    """
 
     bicubic: float = 1.0
-    """Antialiased bicubic (Pillow's)."""
+    """Share of the antialiased bicubic kernel (Pillow's)."""
     area: float = 0.0
-    """Mean of the area of a cell."""
+    """Share of the mean over the area of a low-resolution pixel."""
     gaussian: float = 0.0
-    """A sensor's blur, its cells at a random sub-pixel phase."""
+    """Share of the Gaussian kernel: a sensor's blur, at a random sub-pixel shift of the grid."""
     mtf: tuple[float, float] = (0.1, 0.4)
-    """The sensor's modulation transfer at Nyquist, drawn between the two."""
+    """Range of the Gaussian's modulation transfer at Nyquist; a value is drawn for each batch."""
     noise: float = 0.0
-    """Greatest deviation of white noise, as a share of the value range."""
+    """Largest standard deviation of white noise, as a share of the value range."""
     noisy: float = 0.0
-    """Share of the batches that have noise."""
+    """Share of the batches with noise."""
     compressed: float = 0.0
-    """Share of the crops that go through JPEG (8-bit ones)."""
+    """Share of the 8-bit crops that are compressed as JPEG."""
     quality: tuple[float, float] = (70.0, 95.0)
-    """JPEG's quality, drawn between the two."""
+    """Range of the JPEG quality; a value is drawn for each crop."""
 
     def __post_init__(self) -> None:
         shares = self.shares.values()
         if abs(sum(shares) - 1) > 1e-9 or min(shares) < 0:
             raise InputError(
                 f"the shares of bicubic, area and gaussian are {self.bicubic:g}, {self.area:g} "
-                f"and {self.gaussian:g}, expected none below 0 and 1 in all"
+                f"and {self.gaussian:g}; none may be below 0, and they must add up to 1"
             )
 
     @property
     def shares(self) -> dict[Kernel, float]:
-        """Of each kernel."""
+        """Share of the batches for each kernel."""
         return {"bicubic": self.bicubic, "area": self.area, "gaussian": self.gaussian}
 
     @property
     def consistency(self) -> ConsistencyConfig:
-        """What brings results of the model back to their source: the kernel of most batches."""
+        """Consistency for results of the model: with the kernel of most batches."""
         shares = self.shares
         return ConsistencyConfig(
             kernel=max(shares, key=shares.__getitem__),
             mtf=sum(self.mtf) / 2,
-            noise=self.noise * self.noisy / 2,  # its mean: drawn evenly up to the greatest
+            noise=self.noise
+            * self.noisy
+            / 2,  # the mean: noise is drawn uniformly from 0 to the largest
         )
 
     def words(self) -> str:
-        """One line for a model card."""
+        """Describe the degradation in one line, for a model card."""
         mtf = "{:g} to {:g}".format(*self.mtf)
         parts = [
             f"{kernel_words(k, mtf)} ({share:.0%})" for k, share in self.shares.items() if share
@@ -107,70 +113,72 @@ class DegradationConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """What both phases are told."""
+    """Settings that both phases have."""
 
     steps: int
-    """Iterations; none where 0."""
+    """Iterations; 0 leaves the phase out."""
     learning_rate: float = 1e-3
-    """The highest."""
+    """Highest learning rate, after the warm-up."""
     warmup: int = 200
-    """Iterations over which it rises."""
+    """Iterations over which the learning rate rises to its highest value."""
     ema: float = 0.999
-    """How slowly the averaged weights follow."""
+    """Decay of the exponential moving average of the weights, an iteration."""
     batch: int = 10
-    """Crops."""
+    """Crops in a batch."""
     scales: tuple[float, float] = (1.25, 7.9)
-    """Magnifications, drawn evenly in their logarithm, one a batch."""
+    """Range of the scales; a scale is drawn for each batch, uniform in its logarithm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorPhase(Phase):
-    """The first phase: the neural operator."""
+    """Settings of the first phase, which trains the neural operator."""
 
     cells: int = 32
-    """Low-resolution pixels of a crop's side."""
+    """Low-resolution pixels on a side of a crop."""
     points: int = 40
-    """Rows, and columns, of each crop that are compared."""
+    """Rows and columns of each crop on which the loss is computed."""
     loss: Loss = "absolute"
-    """Error that falls: ``absolute`` (L1, a median) or ``psnr`` (each crop's PSNR, a mean)."""
+    """Loss: ``absolute`` (mean absolute error) or ``psnr`` (mean PSNR of the crops)."""
     contexts: Literal["crops", "stored"] = "crops"
-    """Galerkin contexts: ``crops`` for those of each batch, as the paper trains, and the stored
-    ones measured afterwards; ``stored`` for those that the model holds and is used with, which then
-    stay as they are: to go on from a model."""
+    """Galerkin contexts: ``crops`` computes them for each batch, as in the paper, and measures the
+    stored ones afterwards. ``stored`` trains with the stored contexts of the model that the run
+    starts from and leaves them unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenoiserPhase(Phase):
-    """The second phase: the denoiser on the frozen prior."""
+    """Settings of the second phase, which trains the denoiser on the frozen prior."""
 
     batch: int = 8
-    """Crops."""
+    """Crops in a batch."""
     scales: tuple[float, float] = (1.5, 7.9)
-    """Magnifications, drawn evenly in their logarithm, one a batch."""
+    """Range of the scales; a scale is drawn for each batch, uniform in its logarithm."""
     pixels: int = 64
-    """Output pixels of a crop's side."""
+    """Output pixels on a side of a crop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """How the run goes along; none of it changes what is learnt."""
+    """Logging, validation and checkpoints; none of these settings changes the weights."""
 
     log_every: int = 50
-    """Iterations between lines of the log."""
+    """Iterations between regular lines of the log."""
+    log_seconds: float = 30.0
+    """Seconds after which a line is logged even if ``log_every`` iterations are not yet done."""
     validate_every: int = 1000
     """Iterations between validations."""
     checkpoint_seconds: float = 120.0
     """Seconds between checkpoints."""
     prior_share: float = 0.5
-    """The prior's share of ``--max-time``."""
+    """The prior's share of the training time, if the run has a time limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """A whole run: with the data and the seed it says everything about a model."""
+    """Configuration of a run; together with the data it determines the model."""
 
     seed: int = 1
-    """Names all chance of the run."""
+    """Random seed of the weights, the crops and the noise."""
     encoder: EncoderConfig = field(
         default_factory=lambda: EncoderConfig(name="edsr-baseline", channels=48, blocks=16)
     )
@@ -192,24 +200,24 @@ class TrainConfig:
 
     @property
     def scales(self) -> tuple[float, float]:
-        """Least and greatest magnification of the prior's training."""
+        """Smallest and largest scale in the prior's training."""
         return self.prior_phase.scales
 
     @property
     def least_crop(self) -> int:
-        """Pixels of a side that a crop needs for something to lie away from its border."""
-        cells = 2 * BORDER + 2
-        least = cells * max(self.operator.scales)
+        """Smallest usable side of a crop in pixels: some of it must lie away from the border."""
+        least = (2 * BORDER + 2) * max(self.operator.scales)
         if self.denoiser is not None and self.denoiser_phase.steps:
             phase = self.denoiser_phase
             least = max(least, phase.pixels + 2 * BORDER * phase.scales[1])
         return math.ceil(least)
 
     def model(self, pixel_size: tuple[float, float] | None) -> ModelConfig:
-        """The model that the run makes.
+        """Return the configuration of the model that the run trains.
 
         Args:
-            pixel_size: least and greatest size of a low-resolution pixel in training, metres.
+            pixel_size: smallest and largest low-resolution pixel in training, metres; None if
+                unknown.
         """
         trained = TrainedConfig(
             scales=self.scales, pixel_size=pixel_size, degradation=self.degradation.words()
@@ -222,13 +230,16 @@ class TrainConfig:
         )
 
     def continued(self, model: ModelConfig) -> TrainConfig:
-        """This run on the sizes of an existing model.
+        """Return this configuration with the network sizes, sampler and tiles of a model.
 
         Raises:
-            ModelError: the model is not of the shipped kind.
+            ModelError: the model is an imported paper model.
         """
         if model.kind != "scene":
-            raise ModelError("an imported paper model cannot be trained on, expected our own kind")
+            raise ModelError(
+                "an imported paper model cannot be trained further; start from a model that "
+                "rs-sr trained"
+            )
         return replace(
             self,
             encoder=model.encoder,
@@ -246,15 +257,16 @@ TUNING = TrainConfig(
     denoiser_phase=DenoiserPhase(steps=1_000, learning_rate=1e-4, warmup=50, ema=0.99),
     run=RunConfig(validate_every=500),
 )
-"""From a model that has learnt already: gentler steps, and fewer."""
+"""Defaults for a run that starts from a model: fewer iterations at a lower learning rate."""
 
 
 def read_train_config(path: Path) -> TrainConfig:
-    """Read a run's configuration.
+    """Read the configuration of a run from a TOML file.
 
     Raises:
-        ModelError: not there, not TOML, or an unknown, missing or ill-typed key.
-        InputError: a value out of its range.
+        ModelError: the file is missing or not TOML, or a key is unknown, missing or of a wrong
+            type.
+        InputError: a value is out of its range.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The processes of one run: one, or as many as ``torchrun`` started."""
+"""The processes of a training run: one, or as many as ``torchrun`` started."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from torch import nn
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process among those of the run."""
+    """The rank of this process and the number of processes in the run."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this process writes the run's files."""
+    def is_main(self) -> bool:
+        """Whether this process writes the run's files and scores the model."""
         return self.rank == 0
 
     def average_gradients(self, module: nn.Module) -> None:
-        """Replace each gradient by its mean over all processes."""
+        """Replace each gradient of a module by its mean over all processes."""
         if self.size == 1:
             return
         gradients = [p.grad for p in module.parameters() if p.grad is not None]
@@ -37,24 +37,37 @@ class World:
             gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
             start += gradient.numel()
 
-    def greatest(self, values: Sequence[float], device: torch.device) -> list[float]:
-        """The greatest of each value over all processes, which all of them learn."""
+    def all_reduce_max(self, values: Sequence[float], device: torch.device) -> list[float]:
+        """Return the maximum of each value over all processes.
+
+        Every process must call this, and every process gets the same result.
+
+        Args:
+            values: this process's values, the same number in each process.
+            device: the device of this process, on which the values are exchanged.
+        """
         if self.size == 1:
             return list(values)
-        told = torch.tensor(values, dtype=torch.float64, device=device)
-        dist.all_reduce(told, op=dist.ReduceOp.MAX)
-        greatest: list[float] = told.tolist()
-        return greatest
+        shared = torch.tensor(values, dtype=torch.float64, device=device)
+        dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+        maxima: list[float] = shared.tolist()
+        return maxima
 
 
-def speaks() -> bool:
-    """Whether this process tells how the run goes; known before the processes have met."""
+def is_main_process() -> bool:
+    """Return whether this process has rank 0, before the processes are connected."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[World]:
-    """The world that ``torchrun`` describes in the environment; alone without it."""
+def process_group(device: torch.device) -> Iterator[World]:
+    """Connect the processes that ``torchrun`` describes in the environment, for a block.
+
+    Without ``torchrun`` the world is this process alone.
+
+    Args:
+        device: the device of this process; CUDA devices communicate by NCCL, others by Gloo.
+    """
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield World()
         return
@@ -66,7 +79,11 @@ def joined(device: torch.device) -> Iterator[World]:
 
 
 def local_device(device: torch.device) -> torch.device:
-    """The GPU of this process, where several of one machine share the work."""
+    """Return this process's GPU if several processes of one machine share the run.
+
+    Args:
+        device: the requested device; returned unchanged if it is not a GPU or the process is alone.
+    """
     local = os.environ.get("LOCAL_RANK")
     if device.type != "cuda" or local is None:
         return device

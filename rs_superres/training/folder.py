@@ -1,9 +1,12 @@
-"""The folder of a run: its configuration, state, log, and the model that it makes."""
+"""The folder of a run: its configuration, checkpoint and log, and the model that it trains."""
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import pickle
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,21 +17,23 @@ from typing import Any
 import torch
 
 from rs_superres.config import ModelConfig, to_toml
-from rs_superres.errors import InputError, RasterError
+from rs_superres.errors import InputError, WriteError
 from rs_superres.nets.build import SceneNetwork
-from rs_superres.system.files import atomic_write
+from rs_superres.system.files import write_file
 from rs_superres.training.config import TrainConfig, read_train_config
 from rs_superres.zoo.checkpoint import save_weights
 
+logger = logging.getLogger(__name__)
+
 CONFIG, STATE, LOG = "train.toml", "state.pt", "log.jsonl"
-"""The run's own files; beside them stand the model's, and the pictures."""
+"""Files of the run; the folder also holds the model's files and the pictures."""
 
 
 class RunFolder:
-    """Where a run keeps what it makes.
+    """The folder that a run writes to.
 
     Args:
-        path: the folder; made when the run begins.
+        path: the folder; :meth:`begin` creates it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +41,7 @@ class RunFolder:
         self._board: Any = None
 
     def open_board(self) -> None:
-        """Write what is logged for TensorBoard too, where it is installed."""
+        """Also log to TensorBoard from now on, if it is installed."""
         try:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
         except ImportError:
@@ -44,44 +49,46 @@ class RunFolder:
         self._board = SummaryWriter(str(self.path / "tensorboard"))
 
     def check_new(self) -> None:
-        """Refuse a name that would lose something.
+        """Check that a new run in this folder replaces nothing.
 
         Raises:
-            InputError: there is something already.
+            InputError: the folder holds a run, or is not an empty folder.
         """
         if (self.path / STATE).exists():
             raise InputError(
-                f"{self.path} holds a run already: --resume goes on with it, or choose another "
+                f"{self.path} already holds a run; resume=True continues it, or choose another "
                 "folder"
             )
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise InputError(f"{self.path} exists and is not an empty folder, choose another one")
+            raise InputError(f"{self.path} exists and is not an empty folder; choose another one")
 
     def begin(self, config: TrainConfig) -> None:
-        """Make the folder of a new run.
+        """Create the folder of a new run and write its configuration.
 
         Raises:
-            RasterError: it cannot be written.
+            WriteError: the folder cannot be written.
         """
-        with writing(self.path):
+        with self._writing():
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / CONFIG).write_text(to_toml(config), encoding="utf-8")
+            write_file(self.path / CONFIG, to_toml(config))
 
     def config(self) -> TrainConfig:
-        """The configuration of the run that stands there.
+        """Read the configuration of the run in this folder.
 
         Raises:
-            InputError: there is none.
+            InputError: the folder holds no run.
         """
         if not (self.path / CONFIG).is_file() or not (self.path / STATE).is_file():
-            raise InputError(f"{self.path} holds no run to resume; leave out --resume to begin one")
+            raise InputError(
+                f"{self.path} holds no run to resume; leave out resume=True to begin a new one"
+            )
         config = read_train_config(self.path / CONFIG)
-        # All of it was written: no table is no denoiser, not the usual one.
+        # The file is complete: without a [denoiser] table the run has none, not the default one.
         written = tomllib.loads((self.path / CONFIG).read_text(encoding="utf-8"))
         return config if "denoiser" in written else replace(config, denoiser=None)
 
     def load_state(self) -> dict[str, Any]:
-        """The last checkpoint.
+        """Read the last checkpoint.
 
         Raises:
             InputError: it cannot be read.
@@ -91,69 +98,91 @@ class RunFolder:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise InputError(
-                f"{path} is damaged, the run cannot be resumed; begin another one"
+                f"{path} is damaged and the run cannot be resumed; begin a new run"
             ) from error
         return state
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint, whole or not at all.
+        """Replace the checkpoint atomically.
 
         Raises:
-            RasterError: it cannot be written; the last one stands.
+            WriteError: it cannot be written; the previous one is kept.
         """
-        with writing(self.path), atomic_write(self.path / STATE) as temporary:
-            torch.save(dict(state), temporary)
+        started = time.monotonic()
+        # In memory first: writing to a full disk, torch raises a RuntimeError without a reason.
+        file = io.BytesIO()
+        torch.save(dict(state), file)
+        with self._writing():
+            write_file(self.path / STATE, file.getvalue())
+        logger.debug(
+            "wrote %s (%d bytes) in %.2f s",
+            self.path / STATE, file.tell(), time.monotonic() - started,
+        )  # fmt: skip
 
     def save_model(self, network: SceneNetwork, config: ModelConfig, card: str) -> None:
-        """Write the model's files; the folder is a model from then on."""
-        with writing(self.path):
+        """Write the model's files, which makes the folder a model folder.
+
+        Raises:
+            WriteError: a file cannot be written.
+        """
+        with self._writing():
             save_weights(network, self.path / "weights.safetensors")
-            (self.path / "card.md").write_text(card, encoding="utf-8")
-            (self.path / "config.toml").write_text(to_toml(config), encoding="utf-8")
+            write_file(self.path / "card.md", card)
+            write_file(self.path / "config.toml", to_toml(config))
 
     def lines(self) -> list[dict[str, Any]]:
-        """The log so far; without a last line that a kill or a full disk cut off."""
+        """Read the log, without an incomplete last line."""
         path = self.path / LOG
         if not path.is_file():
             return []
-        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines()]
+        complete, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+        return [json.loads(line) for line in complete.splitlines()]
 
     def log(self, line: Mapping[str, Any]) -> None:
-        """Add a line to the log."""
-        with writing(self.path), (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dict(line)) + "\n")
-        if self._board is not None:
-            name = f"{line['phase']}/{{}}" + (f" x{line['scale']:g}" if "scale" in line else "")
-            for key in line.keys() & {"loss", "rate", "bicubic", "prior", "default"}:
-                if line[key] is not None:
-                    self._board.add_scalar(name.format(key), line[key], line["step"])
-            self._board.flush()
+        """Append a line to the log, and to TensorBoard's if it is open.
 
-    def forget_after(self, phase: str, step: int) -> None:
-        """Drop the log's lines beyond a checkpoint: a resumed run writes them anew."""
+        Raises:
+            WriteError: the line cannot be written.
+        """
+        with self._writing():
+            with (self.path / LOG).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(dict(line)) + "\n")
+            if self._board is not None:
+                name = f"{line['phase']}/{{}}" + (f" x{line['scale']:g}" if "scale" in line else "")
+                for key in line.keys() & {"loss", "rate", "bicubic", "prior", "default"}:
+                    if line[key] is not None:
+                        self._board.add_scalar(name.format(key), line[key], line["step"])
+                self._board.flush()
+
+    def truncate_log(self, phase: str, step: int) -> None:
+        """Drop the lines after a checkpoint, which the resumed run writes again.
+
+        Args:
+            phase: the phase of the checkpoint.
+            step: the iterations of this phase at the checkpoint.
+
+        Raises:
+            WriteError: the log cannot be written.
+        """
         order = ("prior", "denoiser")
         reached = order.index(phase), step
         kept = [
             line for line in self.lines() if (order.index(line["phase"]), line["step"]) <= reached
         ]
-        text = "".join(json.dumps(line) + "\n" for line in kept)
-        with writing(self.path), atomic_write(self.path / LOG) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        with self._writing():
+            write_file(self.path / LOG, "".join(json.dumps(line) + "\n" for line in kept))
 
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Tell a failed write in one line.
-
-    torch tells a full disk by a RuntimeError of its own.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, RasterError):
-            raise
-        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise RasterError(
-            f"cannot write in {path}: {said}; the last checkpoint is kept, --resume goes on from it"
-        ) from error
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raise one error for whatever cannot be written, which says how to continue."""
+        try:
+            yield
+        except OSError as error:
+            text = (
+                str(error)
+                if isinstance(error, WriteError)
+                else f"cannot write in {self.path}: {error.strerror or error}"
+            )
+            if (self.path / STATE).exists():
+                text += "; the last checkpoint is kept, and resume=True continues from it"
+            raise WriteError(text) from error

@@ -1,7 +1,8 @@
-"""What training minimises, and what is measured once before and after it."""
+"""The losses that training minimises, and the constants measured before and after a phase."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -17,40 +18,52 @@ from rs_superres.nets.prior import ScenePrior, cubic, scene_samples
 from rs_superres.training.batches import Batch, Crops
 from rs_superres.training.config import BORDER, Loss
 
-FLAT = 1e-6
-"""Squared error, network values, under which a crop is as good as right: an eighth of a digital
-number of eight bits."""
+NEGLIGIBLE_ERROR = 1e-6
+"""Squared error, network values, below which a crop counts as restored: an eighth of an 8-bit
+digital number."""
+
+CALIBRATION_CROPS = 64
+"""Crops at each scale on which the stored contexts, or the deviations, are measured."""
 
 
-def inner(batch: Batch, axis: int) -> Tensor:
-    """The rows (0) or columns (1) of the crops that lie away from their border."""
+def inner_indices(batch: Batch, axis: int) -> Tensor:
+    """Return the rows (0) or columns (1) of the crops that padding at the border does not affect.
+
+    Returns:
+        (n,) int64.
+    """
     positions = batch.positions(axis)
-    cells = batch.low.shape[-1]
-    return ((positions >= BORDER) & (positions < cells - 1 - BORDER)).nonzero()[:, 0]
+    low_side = batch.low.shape[-1]
+    return ((positions >= BORDER) & (positions < low_side - 1 - BORDER)).nonzero()[:, 0]
 
 
-def sampled(batch: Batch, chance: np.random.Generator, side: int) -> Batch:
-    """A batch's whole crops at side x side random rows and columns away from their border.
+def sample_pixels(batch: Batch, chance: np.random.Generator, side: int) -> Batch:
+    """Keep ``side`` random rows and columns of the crops, none of them near the border.
 
-    All that there are where they are fewer.
+    All of the inner rows or columns are kept if there are fewer than ``side``.
+
+    Args:
+        batch: complete crops.
+        chance: draws the rows and columns.
+        side: number of rows, and of columns.
     """
     rows, columns = (
-        torch.from_numpy(np.sort(chance.permutation(inner(batch, axis).numpy())[:side]))
+        torch.from_numpy(np.sort(chance.permutation(inner_indices(batch, axis).numpy())[:side]))
         for axis in (0, 1)
     )
-    return batch.at(rows, columns)
+    return batch.select(rows, columns)
 
 
 def _samples(batch: Batch) -> tuple[AxisSamples, AxisSamples]:
-    """Where rows and columns of the crops lie among the cells."""
+    """Return the positions of rows and columns as the prior takes them, on the batch's device."""
     return (
         scene_samples(batch.positions(0)).to(batch.low.device),
         scene_samples(batch.positions(1)).to(batch.low.device),
     )
 
 
-def _cell(batch: Batch) -> Tensor:
-    """An output pixel's size in half source pixels, (row, column)."""
+def _output_pixel(batch: Batch) -> Tensor:
+    """Return the size of an output pixel in half source pixels: (2,), row and column."""
     return torch.full((2,), 2 / batch.scale, device=batch.low.device)
 
 
@@ -61,24 +74,26 @@ def prior_loss(
     kind: Loss = "absolute",
     contexts: Tensor | None = None,
 ) -> Tensor:
-    """The prior's error at the rows and columns of a batch.
+    """Compute the prior's error at the rows and columns of a batch.
 
     Args:
-        prior: what is trained.
-        batch: on the prior's device; see :func:`sampled`.
+        prior: the network that is trained.
+        batch: on the prior's device; see :func:`sample_pixels`.
         kind: ``absolute`` for the mean absolute error of network values; ``psnr`` for the mean over
-            crops of log10 of the mean squared error, a tenth of a PSNR less its sign (NAFNet, Chen
-            et al. 2022): every crop counts alike, however much contrast it has.
-        contexts: (2, heads, head_dim, head_dim); those of the crops at hand when None, as the
-            paper trains.
+            crops of log10 of the mean squared error, which is minus a tenth of the PSNR (NAFNet,
+            Chen et al. 2022). With ``psnr`` every crop has the same weight, whatever its contrast.
+        contexts: (2, heads, head_dim, head_dim); None for those of the batch, as in the paper.
+
+    Returns:
+        The loss, a scalar.
     """
     samples = _samples(batch)
-    drawn = prior.residual(batch.low, *samples, _cell(batch), contexts)
-    made = cubic(batch.low, *samples) + drawn
-    error = made.float() - batch.high
+    detail = prior.residual(batch.low, *samples, _output_pixel(batch), contexts)
+    result = cubic(batch.low, *samples) + detail
+    error = result.float() - batch.high
     match kind:
         case "psnr":
-            return (error.square().mean((1, 2, 3)) + FLAT).log10().mean()
+            return (error.square().mean((1, 2, 3)) + NEGLIGIBLE_ERROR).log10().mean()
         case "absolute":
             return error.abs().mean()
         case _:
@@ -88,67 +103,113 @@ def prior_loss(
 def denoiser_loss(
     denoiser: ResidualDenoiser, clean: Tensor, prior: Tensor, scale: float, noise: torch.Generator
 ) -> Tensor:
-    """The squared error of the clean residual, weighted by 1 / c_out^2 (Karras et al. 2022).
+    """Compute the squared error of the clean residual, weighted by 1 / c_out^2.
+
+    See Karras et al. 2022 (EDM).
 
     Args:
-        denoiser: what is trained.
-        clean: (b, 3, h, w) truth less prior, in units of its deviation.
-        prior: the same place, network values.
-        scale: the magnification.
+        denoiser: the network that is trained.
+        clean: (b, 3, h, w) truth minus prior, divided by its standard deviation.
+        prior: (b, 3, h, w) the prior at the same pixels, network values.
+        scale: the scale of the batch.
         noise: draws noise levels and noise, on the device of ``clean``.
+
+    Returns:
+        The loss, a scalar.
     """
     sigma = training_sigmas(torch.randn(len(clean), generator=noise, device=clean.device))
-    wide = sigma[:, None, None, None]
-    drawn = torch.randn(clean.shape, generator=noise, device=clean.device)
-    estimate = denoiser.denoise(clean + wide * drawn, prior, sigma, scale)
-    weight = 1 / Preconditioning.at(wide).out ** 2
+    broadcast_sigma = sigma[:, None, None, None]
+    unit_noise = torch.randn(clean.shape, generator=noise, device=clean.device)
+    estimate = denoiser.denoise(clean + broadcast_sigma * unit_noise, prior, sigma, scale)
+    weight = 1 / Preconditioning.at(broadcast_sigma).out ** 2
     return (weight * (estimate.float() - clean) ** 2).mean()
 
 
 @torch.no_grad()
-def residual(network: SceneNetwork, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The prior with the stored contexts, and what it misses, at the rows and columns of a batch.
+def prior_residual(network: SceneNetwork, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Compute the prior with the stored contexts, and the truth minus the prior.
 
     Returns:
-        Truth less prior, and the prior: (b, 3, rows, columns) each, network values.
+        Truth minus prior, and the prior: (b, 3, rows, columns) each, network values.
     """
-    prior, low, samples, cell = network.prior, batch.low, _samples(batch), _cell(batch)
+    prior, low = network.prior, batch.low
+    samples, output_pixel = _samples(batch), _output_pixel(batch)
     if low.is_cpu:
-        made = prior.grid(low, *samples, prior.folded(batch.scale, cell)).float()
-    else:  # all images at once: folded, each is evaluated by itself
-        drawn = prior.residual(low, *samples, cell, prior.contexts_at(batch.scale))
-        made = cubic(low, *samples) + drawn.float()
-    return batch.high - made, made
+        result = prior.grid(low, *samples, prior.folded(batch.scale, output_pixel)).float()
+    else:  # all images at once: the folded operator evaluates them one after the other
+        contexts = prior.contexts_at(batch.scale)
+        detail = prior.residual(low, *samples, output_pixel, contexts)
+        result = cubic(low, *samples) + detail.float()
+    return batch.high - result, result
 
 
 @torch.no_grad()
-def calibrate(prior: ScenePrior, crops: Crops, *, key: Sequence[int], count: int = 64) -> None:
-    """Set the stored contexts: their means over training crops at each stored scale."""
+def calibrate(
+    prior: ScenePrior, crops: Crops, *, key: Sequence[int], count: int = CALIBRATION_CROPS
+) -> None:
+    """Set the prior's stored contexts to their means over training crops at each stored scale.
+
+    Args:
+        prior: its ``contexts`` are replaced.
+        crops: where training crops come from.
+        key: random key of the crops.
+        count: crops at each scale.
+    """
     device = prior.contexts.device
     for i, scale in enumerate(prior.scales):
         batch = _calibration_batch(crops, [*key, i], scale, count).to(device)
-        samples = _samples(batch)
-        x = prior.operator.lifted(prior.encoder(batch.low), *samples, _cell(batch))
+        features = prior.encoder(batch.low)
+        x = prior.operator.lifted(features, *_samples(batch), _output_pixel(batch))
         for j, block in enumerate(prior.operator.blocks):
             prior.contexts[i, j] = block.context(x).mean(0)
             x = block(x, prior.contexts[i, j])
 
 
 def measure_residual(
-    network: SceneNetwork, crops: Crops, *, key: Sequence[int], count: int = 64
+    network: SceneNetwork, crops: Crops, *, key: Sequence[int], count: int = CALIBRATION_CROPS
 ) -> None:
-    """Set the stored deviations of truth less prior at each scale."""
+    """Set the denoiser's standard deviations of truth minus prior at each stored scale.
+
+    Args:
+        network: its denoiser's ``deviations`` are replaced; a network without one is unchanged.
+        crops: where training crops come from.
+        key: random key of the crops.
+        count: crops at each scale.
+    """
     if network.denoiser is None:
         return
     deviations = network.denoiser.deviations
     for i, scale in enumerate(network.denoiser.scales):
         batch = _calibration_batch(crops, [*key, i], scale, count)
-        missed, _ = residual(network, batch.to(deviations.device))
-        deviations[i] = missed.square().mean().sqrt()
+        error, _ = prior_residual(network, batch.to(deviations.device))
+        deviations[i] = error.square().mean().sqrt()
+
+
+def calibration_seconds(
+    network: SceneNetwork, crops: Crops, *, key: Sequence[int], count: int
+) -> float:
+    """Estimate the seconds that calibration takes for a crop at every stored scale.
+
+    It is measured at three of the scales. The network is not changed.
+
+    Args:
+        network: the network to evaluate.
+        crops: where training crops come from.
+        key: random key of the crops.
+        count: crops at each scale.
+    """
+    scales = network.prior.scales
+    probed = sorted({0, len(scales) // 2, len(scales) - 1})
+    started = time.monotonic()
+    for i in probed:
+        batch = _calibration_batch(crops, [*key, i], scales[i], count)
+        error, _ = prior_residual(network, batch.to(network.prior.contexts.device))
+        error.mean().item()  # waits for a GPU
+    return (time.monotonic() - started) / count * len(scales) / len(probed)
 
 
 def _calibration_batch(crops: Crops, key: Sequence[int], scale: float, count: int) -> Batch:
-    """Crops at a scale: some 32 rows and columns of them away from the border."""
+    """Draw crops at a scale and keep about 32 rows and columns of them, none near the border."""
     batch = crops.batch(key, count, 40, scale)
-    rows, columns = (inner(batch, axis) for axis in (0, 1))
-    return batch.at(rows[:: max(1, len(rows) // 32)], columns[:: max(1, len(columns) // 32)])
+    rows, columns = (inner_indices(batch, axis) for axis in (0, 1))
+    return batch.select(rows[:: max(1, len(rows) // 32)], columns[:: max(1, len(columns) // 32)])

@@ -1,4 +1,4 @@
-"""One network being fitted: its optimiser, the average of its weights, and its learning rate."""
+"""Optimise one network: Adam, the average of the weights, and the learning rate."""
 
 from __future__ import annotations
 
@@ -18,128 +18,145 @@ from rs_superres.training.config import Phase
 from rs_superres.training.distributed import World
 
 CLIP = 1.0
-"""Greatest norm of a gradient."""
+"""Gradients with a larger norm are scaled down to this norm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a phase takes: whichever of the two ends first, which the rate falls to."""
+    """The end of a phase, in iterations and in seconds; whichever comes first counts."""
 
     steps: int
     seconds: float | None
+    """Seconds of the phase; None for no limit."""
 
     def progress(self, step: int, seconds: float) -> float:
-        """0 at the beginning, 1 at the end."""
-        timed = 0.0 if self.seconds is None else seconds / max(self.seconds, 1e-9)
-        return min(1.0, max(step / max(self.steps, 1), timed))
+        """Return the share of the phase that is done, 0 to 1.
+
+        Args:
+            step: iterations done.
+            seconds: time they took.
+        """
+        by_time = 0.0 if self.seconds is None else seconds / max(self.seconds, 1e-9)
+        return min(1.0, max(step / max(self.steps, 1), by_time))
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an iteration came to, perhaps still on its way from a GPU."""
+class LossRecord:
+    """Loss and gradient norm of one iteration, which a GPU may not have computed yet."""
 
     step: int
+    """Number of the iteration, from 1."""
     values: Tensor
-    """(2,) its loss, and its gradient's norm, in memory of the CPU."""
+    """(2,) the loss and the gradient's norm, in CPU memory."""
     arrived: torch.cuda.Event | None
+    """Event after which ``values`` can be read; None on a CPU."""
 
     @classmethod
-    def of(cls, step: int, loss: Tensor, norm: Tensor) -> Told:
-        """Without waiting for them."""
+    def of(cls, step: int, loss: Tensor, norm: Tensor) -> LossRecord:
+        """Start copying loss and norm to CPU memory, without waiting for the copy."""
         values = torch.stack((loss.detach().float(), norm.float()))
         if not values.is_cuda:
             return cls(step, values.cpu(), None)
-        here = torch.empty(2, pin_memory=True).copy_(values, non_blocking=True)
+        copied = torch.empty(2, pin_memory=True).copy_(values, non_blocking=True)
         arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch's stub
         arrived.record()
-        return cls(step, here, arrived)
+        return cls(step, copied, arrived)
 
     def read(self) -> tuple[float, float]:
-        """Loss and norm, once they have arrived."""
+        """Return the loss and the norm; wait for the GPU if necessary."""
         if self.arrived is not None:
             self.arrived.synchronize()
-        value, norm = self.values.tolist()
-        return value, norm
+        loss, norm = self.values.tolist()
+        return loss, norm
 
 
 class Fitting:
-    """A network that is trained by Adam, with an exponential average of its weights.
+    """A network trained by Adam, with an exponential moving average of its weights.
 
     Args:
-        module: what is trained.
-        phase: how.
-        world: with whom gradients are shared.
+        module: the network to train.
+        phase: learning rate, warm-up and averaging.
+        world: the processes with which gradients are averaged.
     """
 
     def __init__(self, module: nn.Module, phase: Phase, world: World) -> None:
         self.module, self._phase, self._world = module, phase, world
         self._on_gpu = next(module.parameters()).is_cuda
-        self.behind = int(self._on_gpu)
-        """Iterations whose losses are not waited for."""
+        self.max_pending = int(self._on_gpu)
+        """Iterations whose losses :meth:`advance` does not wait for."""
         self._optimizer = torch.optim.Adam(
             module.parameters(), phase.learning_rate, betas=(0.9, 0.99), fused=self._on_gpu
         )
-        self._weights = module.state_dict()  # the tensors themselves: nobody may replace them
+        # References to the weights, not copies: replacing a weight tensor would break the average.
+        self._weights = module.state_dict()
         self._average = {k: v.clone() for k, v in self._weights.items()}
-        self._told: deque[Told] = deque()
+        self._pending: deque[LossRecord] = deque()
         self.step = 0
         """Iterations done."""
         self.seconds = 0.0
-        """Time they took."""
+        """Time of all iterations so far."""
         self.recent: list[float] = []
-        """Losses since the last line of the log."""
+        """Losses since the last regular line of the log."""
 
-    def rate(self, progress: float) -> float:
-        """The learning rate: a linear rise, then half a cosine down to a 500th."""
+    def learning_rate(self, progress: float) -> float:
+        """Return the learning rate: a linear warm-up, then half a cosine down to 1/500.
+
+        Args:
+            progress: share of the phase that is done, 0 to 1.
+        """
         rise = min(1.0, (self.step + 1) / max(self._phase.warmup, 1))
         fall = 0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * progress))
         return self._phase.learning_rate * rise * fall
 
     def advance(self, loss: Tensor, progress: float) -> None:
-        """One iteration down the gradient of a loss.
+        """Do one iteration.
 
-        On a CPU a loss that is no number leaves the weights as they were. A GPU is not waited for:
-        it is told of by the next call, or by :meth:`heed`.
+        On a CPU, a loss that is NaN or infinite leaves the weights unchanged. A GPU is not waited
+        for: the next call, or :meth:`check_losses`, reports the loss.
+
+        Args:
+            loss: the loss of this iteration, a scalar.
+            progress: share of the phase that is done, 0 to 1.
 
         Raises:
-            TrainingError: a loss, or its gradient in any process, is not a finite number.
+            TrainingError: a loss, or a gradient in any process, is NaN or infinite.
         """
         for group in self._optimizer.param_groups:
-            group["lr"] = self.rate(progress)
+            group["lr"] = self.learning_rate(progress)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         self._world.average_gradients(self.module)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), CLIP)
-        self._told.append(Told.of(self.step + 1, loss, norm))
-        self.heed(waiting=self.behind)
+        self._pending.append(LossRecord.of(self.step + 1, loss, norm))
+        self.check_losses(self.max_pending)
         self._optimizer.step()
         self.step += 1
-        # The first iterations count less: they are nothing to average over.
+        # A shorter average at first: it must not hold on to the initial weights.
         keep = min(self._phase.ema, self.step / (self.step + 9))
         average = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]  # torch's stub
         average([*self._average.values()], [*self._weights.values()], None)
 
-    def heed(self, waiting: int = 0) -> None:
-        """Learn what the last iterations came to.
+    def check_losses(self, max_pending: int = 0) -> None:
+        """Read the losses of the last iterations and append them to :attr:`recent`.
 
         Args:
-            waiting: iterations that need not be over yet.
+            max_pending: iterations at the end that need not be computed yet.
 
         Raises:
-            TrainingError: a loss, or its gradient, is not a finite number.
+            TrainingError: a loss, or a gradient's norm, is NaN or infinite.
         """
-        while len(self._told) > waiting:
-            told = self._told.popleft()
-            value, norm = told.read()
-            if not math.isfinite(norm) or not math.isfinite(value):
+        while len(self._pending) > max_pending:
+            record = self._pending.popleft()
+            loss, norm = record.read()
+            if not math.isfinite(norm) or not math.isfinite(loss):
                 raise TrainingError(
-                    f"the loss of iteration {told.step} is {value}, its gradient's norm {norm}"
+                    f"the loss of iteration {record.step} is {loss}, its gradient's norm {norm}"
                 )
-            self.recent.append(value)
+            self.recent.append(loss)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The averaged weights in the network, for a while."""
+        """Put the averaged weights into the network for a block, then restore the trained ones."""
         trained = {k: v.clone() for k, v in self.module.state_dict().items()}
         self.module.load_state_dict(self._average)
         try:
@@ -147,12 +164,12 @@ class Fitting:
         finally:
             self.module.load_state_dict(trained)
 
-    def settle(self) -> None:
-        """The averaged weights in the network, for good."""
+    def load_average(self) -> None:
+        """Replace the network's weights by their average, for good."""
         self.module.load_state_dict(self._average)
 
     def state(self) -> dict[str, Any]:
-        """All that going on exactly needs but the network's own weights."""
+        """Return what an exact resume needs, except the network's own weights."""
         return {
             "optimizer": self._optimizer.state_dict(),
             "average": self._average,
@@ -162,10 +179,10 @@ class Fitting:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`; the network's weights are the caller's to load."""
+        """Restore what :meth:`state` returned; the caller loads the network's own weights."""
         self._optimizer.load_state_dict(state["optimizer"])
         for group in self._optimizer.param_groups:
-            group["fused"] = self._on_gpu  # whatever the device was that it was saved on
+            group["fused"] = self._on_gpu  # the state may come from another kind of device
         self._average = {
             k: state["average"][k].to(v.device, copy=True) for k, v in self._average.items()
         }

@@ -1,8 +1,8 @@
-"""One phase of a run: batches drawn ahead, iterations, checkpoints and validations."""
+"""The loop of a phase: batches drawn ahead, iterations, log lines, checkpoints and validations."""
 
 from __future__ import annotations
 
-import math
+import logging
 import os
 import signal
 import time
@@ -13,214 +13,183 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from rs_superres.errors import InputError, SuperResError, TrainingError
 from rs_superres.system.devices import resolve_precision
 from rs_superres.system.threads import cores
-from rs_superres.training import losses, validation
-from rs_superres.training.batches import Batch, drawn_scale
+from rs_superres.training import validation
+from rs_superres.training.batches import Batch
 from rs_superres.training.folder import CONFIG
 from rs_superres.training.optimiser import Fitting, Pace
 from rs_superres.training.session import PhaseName, Session
+from rs_superres.training.tasks import PriorTask, Task, task
+
+logger = logging.getLogger(__name__)
 
 WINDOWS = 8
-"""Windows of a validation on the way."""
+"""Windows of a validation during training."""
 
-WORKERS = 15
-"""Processes that draw batches for a GPU, at most."""
+VALIDATION_CROPS = 16
+"""Crops at each scale on which contexts are measured for a validation, or for a stopped run."""
 
-CONTEXT, DEVIATION = 2, 3
-"""Names of the batches that the stored contexts, and the deviations, are measured on."""
+VALIDATION_SHARE = 0.1
+"""Share of the time left in a phase that a validation may take, if the run has a time limit."""
+
+MAX_WORKERS = 15
+"""Largest number of processes that draw batches for a GPU."""
 
 Ended = Literal["steps", "time", "signal"]
+"""The reason why a phase ended."""
 
 
 def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> Ended:
-    """Train one phase until its iterations or its time are over, or somebody asks to stop.
+    """Train a phase until its iterations or its time are over, or a signal stops it.
 
-    Leaves the averaged weights in the network, and a checkpoint from which it goes on.
+    Afterwards the network has the averaged weights, and the run's folder has a checkpoint from
+    which the phase can be resumed.
 
     Args:
         run: the run.
-        name: which phase.
-        resumed: the state of its :class:`Fitting` to go on from.
+        name: the phase.
+        resumed: state of the phase's :class:`Fitting` in the checkpoint; None for a new phase.
 
     Raises:
-        TrainingError: the loss is no number any more.
+        TrainingError: the loss became NaN or infinite.
+        WriteError: the run's folder cannot be written.
     """
-    prior, denoiser = run.network.prior, run.network.denoiser
-    module = prior if name == "prior" else denoiser
-    if module is None:
-        return "steps"
-    phase = run.config.prior_phase if name == "prior" else run.config.denoiser_phase
-    prior.requires_grad_(name == "prior")
-    if name == "denoiser" and resumed is None:
-        losses.measure_residual(run.network, run.crops, key=(run.config.seed, DEVIATION))
-    fitting = Fitting(module, phase, run.world)
+    current = task(run, name)
     if resumed is None:
-        _checkpoint(run, name, fitting)  # so that there is one from the beginning
+        current.measure_before()
+    fitting = Fitting(current.module, current.settings, run.world)
+    if resumed is None:
+        _checkpoint(run, current, fitting)  # so that the run can be resumed from its beginning
     else:
         fitting.restore(resumed)
-    limit = min(phase.steps, run.max_steps or phase.steps)
+    steps = min(current.settings.steps, run.max_steps or current.settings.steps)
+    pace = Pace(steps, _phase_seconds(run, current, fitting))
+    logger.debug("%s: %d iterations at most, %s s at most", name, pace.steps, pace.seconds)
     try:
-        ended = _iterate(run, name, fitting, Pace(limit, _seconds(run, name)))
-        fitting.heed()
+        ended = _iterate(run, current, fitting, pace)
     except TrainingError as error:
         raise TrainingError(
-            f"{error}; the run stops and keeps its last good checkpoint: lower learning_rate in "
-            f"{run.folder.path / CONFIG} and go on with --resume, or look for odd values in the "
-            "scenes"
+            f"{error}; the last good checkpoint is kept: lower learning_rate in "
+            f"{run.folder.path / CONFIG} and continue with resume=True, or look for unusual values "
+            "in the scenes"
         ) from error
-    _checkpoint(run, name, fitting)
+    _checkpoint(run, current, fitting)
     if fitting.step:
-        fitting.settle()
-        if name == "prior":
-            _calibrate(run)
+        fitting.load_average()
+        crops = run.calibration_crops(required=True)
+        current.measure_after(min(crops, VALIDATION_CROPS) if ended == "signal" else crops)
     return ended
 
 
-def _iterate(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> Ended:
-    """Iterations, with all that happens between them."""
-    often = run.config.run
-    tick = saved = time.monotonic()
-    with _prefetched(run, name, fitting.step, pace.steps) as batches:
+def _phase_seconds(run: Session, current: Task, fitting: Fitting) -> float | None:
+    """Return the time for a phase's iterations, with those before a resume; None for no limit.
+
+    The time for scoring, and for calibrations after this phase, is kept aside.
+    """
+    limit = run.limit
+    # One clock for all processes: the learning rate depends on it.
+    [elapsed] = run.world.all_reduce_max([limit.elapsed()], run.device)
+    if not limit.is_set:
+        return None
+    kept = limit.scoring_seconds(run.windows)
+    share = 1.0
+    if isinstance(current, PriorTask):
+        crops = run.calibration_crops(required=True) * (current.settings.contexts == "crops")
+        if run.trains_denoiser:
+            crops += run.calibration_crops(required=run.start is None)
+            share = run.config.run.prior_share
+        kept += crops * limit.crop_seconds
+    return share * (max(0.0, limit.seconds - elapsed - kept) + fitting.seconds)
+
+
+def _iterate(run: Session, current: Task, fitting: Fitting, pace: Pace) -> Ended:
+    """Run iterations, log them, save checkpoints and validate."""
+    config = run.config.run
+    first = fitting.step
+    last_tick = last_checkpoint = last_line = time.monotonic()
+    ended: Ended = "steps"
+    with _prefetched(run, current, fitting.step, pace.steps) as batches:
         for batch in batches:
-            run.lost.update(batch.lost)
+            run.unreadable.update(batch.unreadable)
             with _autocast(run):
-                loss = _loss(run, name, batch, fitting.step)
+                loss = current.loss(batch, fitting.step)
             fitting.advance(loss, pace.progress(fitting.step, fitting.seconds))
             now = time.monotonic()
             # One clock for all processes: the learning rate depends on it.
-            fitting.seconds, stopped = run.world.greatest(
-                (fitting.seconds + now - tick, float(run.stopped())), run.device
+            fitting.seconds, stopped = run.world.all_reduce_max(
+                (fitting.seconds + now - last_tick, float(run.stop_requested())), run.device
             )
-            tick = now
-            run.steps[name] = fitting.step
-            due = now - saved > often.checkpoint_seconds
-            logs = fitting.step % often.log_every == 0
-            validates = fitting.step % often.validate_every == 0
-            if stopped or due or logs or validates:
-                fitting.heed()  # before anything of it is kept
+            last_tick = now
+            run.steps[current.name] = fitting.step
+            saves = now - last_checkpoint > config.checkpoint_seconds
+            logs = fitting.step % config.log_every == 0
+            logs_by_time = not logs and now - last_line > config.log_seconds
+            validates = fitting.step % config.validate_every == 0
+            if stopped or saves or logs or logs_by_time or validates:
+                fitting.check_losses()  # before anything that depends on them is written
+            if logs or logs_by_time:
+                _log(run, current, fitting, pace)
+                last_line = now
             if logs:
-                _log(run, name, fitting, pace)
-            # Before the stop: a resumed run begins after this iteration, and would leave it out.
+                fitting.recent.clear()
+            # Before the stop: a resumed run begins after this iteration and would skip it.
             if validates and fitting.step < pace.steps:
-                _validate(run, name, fitting)
+                _validate(run, current, fitting, pace)
             if stopped:
                 return "signal"
-            if pace.seconds is not None and fitting.seconds >= pace.seconds:
-                return "time"
-            if due:
-                _checkpoint(run, name, fitting)
-                saved = now
-    return "steps"
-
-
-def _seconds(run: Session, name: PhaseName) -> float | None:
-    """A phase's share of the time; all of it where there is no other phase."""
-    if run.max_seconds is None:
-        return None
-    config = run.config
-    both = config.prior_phase.steps and config.denoiser_phase.steps and config.denoiser is not None
-    share = config.run.prior_share if name == "prior" else 1 - config.run.prior_share
-    return run.max_seconds * (share if both else 1)
-
-
-def _key(run: Session, name: PhaseName, step: int) -> tuple[int, int, int]:
-    """Names the chance of one iteration, but for the process."""
-    return run.config.seed, 0 if name == "prior" else 1, step
-
-
-def _batch(run: Session, name: PhaseName, step: int) -> Batch:
-    """The batch of one iteration of a phase: a function of seed, step and process."""
-    key = _key(run, name, step)
-    # All processes at one scale: none waits for another's larger crops.
-    if name == "prior":
-        first = run.config.prior_phase
-        scale = drawn_scale(key, first.scales)
-        batch = run.crops.batch([*key, run.world.rank], first.batch, first.cells, scale)
-        return losses.sampled(batch, _chance(run, name, step), first.points)
-    second = run.config.denoiser_phase
-    scale = drawn_scale(key, second.scales)
-    # Cells for the pixels, and 8 on either side that the prior sees.
-    cells = math.ceil(second.pixels / scale) + 16
-    batch = run.crops.batch([*key, run.world.rank], second.batch, cells, scale)
-    left = (batch.pixels - second.pixels) // 2
-    middle = torch.arange(left, left + second.pixels)
-    return batch.at(middle, middle)
-
-
-def _chance(run: Session, name: PhaseName, step: int) -> np.random.Generator:
-    """Chance of an iteration beside that of its crops."""
-    return np.random.default_rng([*_key(run, name, step), run.world.rank, 2])
-
-
-def _loss(run: Session, name: PhaseName, batch: Batch, step: int) -> Tensor:
-    """The loss of a batch."""
-    batch = batch.to(run.device)
-    if name == "prior":
-        learnt = run.config.prior_phase
-        stored = learnt.contexts == "stored"
-        return losses.prior_loss(
-            run.network.prior,
-            batch,
-            kind=learnt.loss,
-            contexts=run.network.prior.contexts_at(batch.scale) if stored else None,
-        )
-    denoiser = run.network.denoiser
-    if denoiser is None:
-        raise InputError("this model has no denoiser to train")
-    chance = _chance(run, name, step)
-    missed, prior = losses.residual(run.network, batch)
-    noise = torch.Generator(run.device).manual_seed(int(chance.integers(2**62)))
-    torch.manual_seed(int(chance.integers(2**62)))  # dropout
-    clean = missed / denoiser.deviation(batch.scale)
-    return losses.denoiser_loss(denoiser, clean, prior, batch.scale, noise)
-
-
-def _calibrate(run: Session, count: int = 64) -> None:
-    """Measure the stored contexts, unless the phase was trained with them."""
-    if run.config.prior_phase.contexts == "crops":
-        losses.calibrate(run.network.prior, run.crops, key=(run.config.seed, CONTEXT), count=count)
+            half_iteration = 0.5 * fitting.seconds / fitting.step
+            # Another iteration would probably end further after the limit than this one before it.
+            if pace.seconds is not None and fitting.seconds + half_iteration >= pace.seconds:
+                ended = "time"
+                break
+            if saves:
+                _checkpoint(run, current, fitting)
+                last_checkpoint = now
+    fitting.check_losses()
+    if fitting.recent and fitting.step > first:
+        _log(run, current, fitting, pace)
+    return ended
 
 
 @contextmanager
-def _prefetched(run: Session, name: PhaseName, start: int, stop: int) -> Iterator[Iterator[Batch]]:
-    """The batches of iterations start to stop, drawn ahead, in their order.
+def _prefetched(run: Session, current: Task, start: int, stop: int) -> Iterator[Iterator[Batch]]:
+    """Draw the batches of iterations ``start`` to ``stop`` ahead, and yield them in order.
 
-    A thread does it beside a CPU that computes; processes for a GPU, which one Python cannot feed.
+    A thread draws them while a CPU computes. A GPU needs several processes to keep up.
     """
     steps = range(start, stop)
     workers = _workers(run)
     if workers:
         loader: DataLoader[Batch | SuperResError] = DataLoader(
-            _Drawn(run, name),
+            _BatchDataset(current),
             batch_size=None,
             sampler=steps,
             num_workers=workers,
-            worker_init_fn=_leave_signals,
-            multiprocessing_context="fork",  # scenes in memory are shared, and not copied
+            worker_init_fn=_ignore_signals,
+            multiprocessing_context="fork",  # so that cached scenes are shared, not copied
             pin_memory=run.device.type == "cuda",
             prefetch_factor=4,
         )
-        waiting = iter(loader)
+        drawn = iter(loader)
         try:
-            yield (_drawn(batch) for batch in waiting)
+            yield (_raise_error(batch) for batch in drawn)
         finally:
-            # An error's traceback would keep it, and with it processes that heed no signal.
-            waiting._shutdown_workers()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+            # An exception's traceback would keep the iterator and its processes alive.
+            drawn._shutdown_workers()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
         return
     pool = ThreadPoolExecutor(1)
 
     def batches() -> Iterator[Batch]:
-        waiting: list[Future[Batch]] = []
+        pending: list[Future[Batch]] = []
         for step in steps:
-            waiting.append(pool.submit(_batch, run, name, step))
-            if len(waiting) > 2:
-                yield waiting.pop(0).result()
-        for future in waiting:
+            pending.append(pool.submit(current.draw_batch, step))
+            if len(pending) > 2:
+                yield pending.pop(0).result()
+        for future in pending:
             yield future.result()
 
     try:
@@ -229,95 +198,113 @@ def _prefetched(run: Session, name: PhaseName, start: int, stop: int) -> Iterato
         pool.shutdown(cancel_futures=True)
 
 
-class _Drawn(Dataset[Batch | SuperResError]):
-    """The batches of a phase by their iteration, or why there is none."""
+class _BatchDataset(Dataset[Batch | SuperResError]):
+    """The batches of a phase by iteration; an error takes the place of a batch that has failed."""
 
-    def __init__(self, run: Session, name: PhaseName) -> None:
-        self._run, self._name = run, name
+    def __init__(self, current: Task) -> None:
+        self._task = current
 
     def __getitem__(self, step: int) -> Batch | SuperResError:
         try:
-            return _batch(self._run, self._name, step)
-        except SuperResError as error:  # raised here, it would come out as a traceback's text
+            return self._task.draw_batch(step)
+        except SuperResError as error:  # DataLoader would turn it into the text of a traceback
             return error
 
 
-def _drawn(batch: Batch | SuperResError) -> Batch:
-    """What came from another process."""
+def _raise_error(batch: Batch | SuperResError) -> Batch:
+    """Return a batch from a worker process, or raise the error that it sent instead."""
     if isinstance(batch, SuperResError):
         raise batch
     return batch
 
 
-def _leave_signals(worker: int) -> None:
-    """The run's own process heeds them: it still needs batches then."""
+def _ignore_signals(worker: int) -> None:
+    """Ignore signals in a worker process: the main one handles them and still needs batches."""
     del worker
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
 
 def _workers(run: Session) -> int:
-    """Processes that draw batches; none where a thread keeps up."""
+    """Return the number of processes that draw batches; 0 to draw them in a thread."""
     if run.device.type != "cuda":
         return 0
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(WORKERS, cores() // here - 1))
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(MAX_WORKERS, cores() // processes - 1))
 
 
 def _autocast(run: Session) -> AbstractContextManager[Any]:
-    """Mixed precision, where it is asked for or the device computes in it."""
+    """Return the context of mixed precision, if it is requested or the device's default."""
     precision = resolve_precision(run.precision, run.device)
     if precision == "fp32":
         return nullcontext()
     if precision == "bf16":
         return torch.autocast(run.device.type, torch.bfloat16)
-    raise InputError(f"precision {precision} is not trained in, expected auto, fp32 or bf16")
+    raise InputError(
+        f"precision={precision} is not supported in training, expected auto, fp32 or bf16"
+    )
 
 
-def _log(run: Session, name: PhaseName, fitting: Fitting, pace: Pace) -> None:
-    """A line of the log."""
-    loss = float(np.mean(fitting.recent))
-    fitting.recent.clear()
-    if not run.world.leads:
+def _log(run: Session, current: Task, fitting: Fitting, pace: Pace) -> None:
+    """Log the mean loss since the last regular line."""
+    if not run.world.is_main:
         return
     progress = pace.progress(fitting.step, fitting.seconds)
     line = {
-        "phase": name,
+        "phase": current.name,
         "step": fitting.step,
-        "loss": loss,
-        "rate": fitting.rate(progress),
+        "loss": float(np.mean(fitting.recent)),
+        "rate": fitting.learning_rate(progress),
         "seconds": round(fitting.seconds, 1),
+        "seconds_left": round(fitting.seconds * (1 - progress) / max(progress, 1e-9), 1),
         "progress": round(progress, 4),
     }
+    logger.debug(
+        "%s: %d iterations, %.3f s each", current.name, fitting.step,
+        fitting.seconds / fitting.step,
+    )  # fmt: skip
     run.folder.log(line)
-    run.listener.interval(line)
+    run.listener.log_line(line)
 
 
-def _checkpoint(run: Session, name: PhaseName, fitting: Fitting) -> None:
-    """Keep all that going on exactly needs."""
-    if run.world.leads:
+def _checkpoint(run: Session, current: Task, fitting: Fitting) -> None:
+    """Save what an exact resume needs."""
+    if run.world.is_main:
         run.folder.save_state(
             {
-                "phase": name,
+                "phase": current.name,
                 "network": {k: v.cpu() for k, v in run.network.state_dict().items()},
                 "fitting": fitting.state(),
                 "steps": dict(run.steps),
                 "start": run.start,
+                "elapsed": run.limit.elapsed(),
             }
         )
 
 
-def _validate(run: Session, name: PhaseName, fitting: Fitting) -> None:
-    """Score the averaged weights, and leave them as a model in the run's folder."""
-    if not run.world.leads:
+def _validate(run: Session, current: Task, fitting: Fitting, pace: Pace) -> None:
+    """Score the averaged weights, and write them as the model in the run's folder.
+
+    With a time limit, a validation that would take more than a small share of the time left is
+    left out.
+    """
+    if not run.world.is_main:
         return
+    limit = run.limit
+    allowed = float("inf")
+    if pace.seconds is not None:
+        allowed = VALIDATION_SHARE * (pace.seconds - fitting.seconds)
+        if current.name == "prior":
+            allowed -= VALIDATION_CROPS * limit.crop_seconds
+        if allowed < limit.window_seconds:
+            logger.debug("no validation at iteration %d: the time left is short", fitting.step)
+            return
     with fitting.averaged():
-        if name == "prior":
-            _calibrate(run, count=16)
-        windows = validation.truths(run.held_out, WINDOWS)
-        scores = run.scores(windows, default=name == "denoiser")
-        run.save_model(scores, len(windows))
+        current.measure_after(VALIDATION_CROPS)
+        windows = validation.validation_windows(run.held_out, WINDOWS)
+        evaluation = run.evaluate(windows, default=current.name == "denoiser", seconds=allowed)
+        run.save_model(evaluation)
         run.network.train()
-    for score in scores:
-        run.folder.log({"phase": name, "step": fitting.step, **score.as_dict()})
-    run.listener.validated(name, fitting.step, scores)
+    for score in evaluation.scores:
+        run.folder.log({"phase": current.name, "step": fitting.step, **score.as_dict()})
+    run.listener.validation(current.name, fitting.step, evaluation.scores)

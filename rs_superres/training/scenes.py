@@ -1,7 +1,8 @@
-"""Scenes to train on: found in folders, kept apart by place, read window by window."""
+"""Training scenes: find them in folders, split them by place, read their windows."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,105 +12,123 @@ import numpy as np
 
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.grid import Place, Window, pixel_size, place_of
-from rs_superres.raster import SUFFIXES, Source, open_source, rasters_below
+from rs_superres.raster import SUFFIXES, SkippedFile, Source, open_source, rasters_below
 from rs_superres.scene.bands import BandGroup, BandOptions, band_groups, decide
 from rs_superres.types import Valid, Values
 
+logger = logging.getLogger(__name__)
+
 NEAR = 1000.0
-"""Metres: scenes nearer to each other than this are one place."""
+"""Scenes closer to each other than this many metres belong to one place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingScene:
-    """A raster that crops are taken from."""
+    """A raster that crops or validation windows are taken from."""
 
     path: Path
     dtype: str
     groups: tuple[BandGroup, ...]
-    """What goes through the network together, with the value range, as ``upscale`` decides."""
+    """Band groups with their value ranges, chosen as ``upscale`` chooses them."""
     place: Place | None
-    """Where it lies; None where it is nowhere on a map."""
+    """The ground that the raster covers; None if it is not georeferenced."""
     pixel_size: float | None
-    """Metres; None where unknown."""
+    """Side of a pixel in metres; None if unknown."""
     area: Window
-    """The part that crops are taken from."""
+    """The part of the raster that crops are taken from."""
     alpha: int | None = None
-    """The band that says where the others hold nothing."""
-    kept: tuple[Values, Valid] | None = field(default=None, repr=False, compare=False)
-    """All its pixels, where memory allows."""
+    """Index of the alpha band; pixels where it is 0 are invalid. None without one."""
+    cached: tuple[Values, Valid] | None = field(default=None, repr=False, compare=False)
+    """Values and validity of all pixels, (band, y, x) each; None if the scene is not cached."""
 
     def read(self, window: Window, bands: Sequence[int]) -> tuple[Values, Valid]:
-        """Digital numbers and validity of some bands of a window: (band, y, x) each.
+        """Read some bands of a window.
+
+        Args:
+            window: in pixels of the raster.
+            bands: indices of the bands, from 0.
+
+        Returns:
+            Digital numbers and validity: (band, y, x) each.
 
         Raises:
-            RasterError: the file cannot be read there.
+            RasterError: the window cannot be read.
         """
-        if self.kept is None:
+        if self.cached is None:
             with open_source(self.path) as source:
                 values, valid = source.read(window)
         else:
-            values, valid = self.kept[0][:, *window.slices], self.kept[1][:, *window.slices]
+            values, valid = self.cached[0][:, *window.slices], self.cached[1][:, *window.slices]
         if self.alpha is not None:
             valid = valid & (values[self.alpha] > 0)
         return values[list(bands)], valid[list(bands)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkippedFile:
-    """A file that is not trained on."""
-
-    path: Path
-    reason: str
-
-
 def find_scenes(
     folders: Sequence[Path], *, cache_bytes: float
 ) -> tuple[list[TrainingScene], list[SkippedFile]]:
-    """Every raster under some folders that ``upscale`` would take, in the order of their names.
+    """Find the rasters in folders that ``upscale`` would accept, sorted by path in each folder.
+
+    A file that several paths lead to, by links or overlapping folders, is taken once.
 
     Args:
-        folders: searched to any depth.
-        cache_bytes: memory for scenes that are kept whole, the first ones first.
+        folders: folders, searched to any depth.
+        cache_bytes: bytes of memory for complete scenes; scenes are cached in order until it is
+            full.
+
+    Returns:
+        The scenes, and the files that cannot be used.
 
     Raises:
-        InputError: a folder is not there, or nothing usable is in them.
+        InputError: a folder does not exist, or the folders hold no usable raster.
     """
     scenes: list[TrainingScene] = []
     skipped: list[SkippedFile] = []
-    left = cache_bytes
+    cache_left = cache_bytes
     for path in _files(folders):
         try:
             with open_source(path) as source:
-                scene = _scene(path, source)
+                scene = _describe(path, source)
                 size = scene.area.height * scene.area.width * source.description.pixel_bytes
-                if size <= left:
-                    scene = replace(scene, kept=source.read(scene.area))
-                    left -= size
+                if size <= cache_left:
+                    scene = replace(scene, cached=source.read(scene.area))
+                    cache_left -= size
         except SuperResError as error:
+            logger.debug("skipped %s: %s", path, error)
             skipped.append(SkippedFile(path=path, reason=str(error)))
         else:
+            logger.debug(
+                "found %s: %d x %d pixels, %s, %s", path, scene.area.width, scene.area.height,
+                scene.dtype, "not cached" if scene.cached is None else "cached",
+            )  # fmt: skip
             scenes.append(scene)
     if not scenes:
-        said = (
+        reason = (
             f"; {len(skipped)} could not be used, the first: {skipped[0].reason}" if skipped else ""
         )
         raise InputError(
-            f"no rasters to train on in {', '.join(map(str, folders))}, expected files named "
-            f"{', '.join(SUFFIXES)}{said}"
+            f"no rasters to train on in {', '.join(map(str, folders))}, expected files that end in "
+            f"{', '.join(SUFFIXES)}{reason}"
         )
+    logger.debug("found %d scenes, skipped %d files", len(scenes), len(skipped))
     return scenes, skipped
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:
-    """The files that are tried, sorted by path."""
+    """Yield the rasters in the folders, each file once, sorted by path in each folder."""
+    seen: set[Path] = set()
     for folder in folders:
         if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder, expected one that holds rasters")
-        yield from rasters_below(folder)
+            raise InputError(f"{folder} is not a folder, expected a folder of rasters")
+        for path in rasters_below(folder):
+            real = path.resolve()
+            if real not in seen:
+                seen.add(real)
+                yield path
 
 
-def _scene(path: Path, source: Source) -> TrainingScene:
-    """What is known of an open raster."""
+def _describe(path: Path, source: Source) -> TrainingScene:
+    """Describe an open raster as a scene."""
     description = source.description
     roles = decide(description, BandOptions())
     samples = list(source.samples()) if description.dtype != "uint8" else []
@@ -127,45 +146,45 @@ def _scene(path: Path, source: Source) -> TrainingScene:
 def split(
     scenes: Sequence[TrainingScene], share: float, gap: int
 ) -> tuple[list[TrainingScene], list[TrainingScene]]:
-    """Part scenes into training and validation by place, never by neighbouring crops.
+    """Split scenes by place into training and validation scenes.
 
-    Scenes that overlap or lie within :data:`NEAR` of each other are one place; an image that is
-    nowhere on a map is a place of its own. Where all is one place, the last rows of each scene
-    are held out, and ``gap`` rows before them are not used at all.
+    Scenes that overlap, or lie within :data:`NEAR` metres of each other, belong to one place; an
+    image without georeference is a separate place. If all scenes are in one place, the last rows
+    of each scene are held out, and the ``gap`` rows before them are not used.
 
     Args:
-        scenes: all of them.
-        share: of the area, at least, that goes to validation.
+        scenes: the scenes to split.
+        share: smallest share of the area that goes to validation, 0 to 1.
         gap: rows between training and validation within a scene.
 
     Returns:
         Training and validation scenes.
 
     Raises:
-        InputError: one place whose scenes are too low to be parted.
+        InputError: all scenes are in one place and none has enough rows to be split.
     """
     places = _places(scenes)
     if len(places) == 1:
         return _split_rows(scenes, share, gap)
-    wanted = share * sum(_pixels(s) for s in scenes)
+    missing = share * sum(_pixels(s) for s in scenes)
     held: set[int] = set()
-    # By a fixed shuffle: names that run with the land use shall not decide what is held out.
+    # In a fixed random order: file names may follow the land use.
     for number in np.random.default_rng(0).permutation(len(places))[: len(places) - 1]:
-        if wanted <= 0:
+        if missing <= 0:
             break
         held.update(places[number])
-        wanted -= sum(_pixels(scenes[i]) for i in places[number])
+        missing -= sum(_pixels(scenes[i]) for i in places[number])
     training = [s for i, s in enumerate(scenes) if i not in held]
     return training, [s for i, s in enumerate(scenes) if i in held]
 
 
 def _pixels(scene: TrainingScene) -> int:
-    """The area of a scene in pixels."""
+    """Return the number of pixels of a scene's area."""
     return scene.area.height * scene.area.width
 
 
 def _places(scenes: Sequence[TrainingScene]) -> list[list[int]]:
-    """Indices of the scenes of each place."""
+    """Group the scenes by place and return the indices of the scenes of each place."""
     places: list[list[int]] = []
     alone = [[i] for i, scene in enumerate(scenes) if scene.place is None]
     for i, scene in enumerate(scenes):
@@ -178,18 +197,28 @@ def _places(scenes: Sequence[TrainingScene]) -> list[list[int]]:
 
 
 def near(one: TrainingScene, other: TrainingScene) -> bool:
-    """Whether two scenes are one file, or lie within :data:`NEAR` of each other."""
-    if one.path == other.path:
-        return True
+    """Return whether two scenes lie within :data:`NEAR` metres of each other.
+
+    False if one of them is not georeferenced.
+    """
     if one.place is None or other.place is None:
         return False
     return one.place.near(other.place, NEAR)
 
 
+def count_seen(validation: Sequence[TrainingScene], training: Sequence[TrainingScene]) -> int:
+    """Count the validation scenes that are training scenes, or near one."""
+    files = {scene.path.resolve() for scene in training}
+    return sum(
+        one.path.resolve() in files or any(near(one, other) for other in training)
+        for one in validation
+    )
+
+
 def _split_rows(
     scenes: Sequence[TrainingScene], share: float, gap: int
 ) -> tuple[list[TrainingScene], list[TrainingScene]]:
-    """The upper rows of each scene, and its last ones."""
+    """Split each scene into its first rows and its last ones; see :func:`split`."""
     training, validation = [], []
     for scene in scenes:
         area = scene.area
@@ -203,8 +232,8 @@ def _split_rows(
         validation.append(replace(scene, area=lower))
     if not training:
         raise InputError(
-            f"the scenes are one place, and none has the rows to hold out {share:.0%} and leave "
-            f"{gap} between; name a validation folder (--val)"
+            f"the scenes are in one place, and none has enough rows to hold out {share:.0%} and "
+            f"leave {gap} rows between; give a validation folder with val="
         )
     return training, validation
 
@@ -212,7 +241,15 @@ def _split_rows(
 def pixel_sizes(
     scenes: Sequence[TrainingScene], scales: tuple[float, float]
 ) -> tuple[float, float] | None:
-    """Least and greatest low-resolution pixel that training sees, metres; None where unknown."""
+    """Return the smallest and largest low-resolution pixel in training, metres.
+
+    Args:
+        scenes: the training scenes.
+        scales: the smallest and largest scale of training.
+
+    Returns:
+        None if no scene is georeferenced.
+    """
     known = [s.pixel_size for s in scenes if s.pixel_size is not None]
     if not known:
         return None

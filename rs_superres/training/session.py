@@ -1,7 +1,8 @@
-"""What the parts of a training run share: its data, its network, and who is told."""
+"""The state that the parts of a training run share, and the listener that follows the run."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ import torch
 from rs_superres import zoo
 from rs_superres.config import ModelConfig
 from rs_superres.nets.build import SceneNetwork
+from rs_superres.raster import SkippedFile
 from rs_superres.system.devices import Precision
 from rs_superres.training import validation
 from rs_superres.training.batches import Crops
@@ -19,90 +21,120 @@ from rs_superres.training.card import CardFacts, card
 from rs_superres.training.config import TrainConfig
 from rs_superres.training.distributed import World
 from rs_superres.training.folder import RunFolder
-from rs_superres.training.scenes import SkippedFile, TrainingScene, pixel_sizes
+from rs_superres.training.limit import TimeLimit
+from rs_superres.training.losses import CALIBRATION_CROPS
+from rs_superres.training.scenes import TrainingScene, pixel_sizes
 
 SCALES = (2.0, 3.0, 4.0, 8.0)
-"""Magnifications of a validation, those within the trained range."""
+"""Scales of a validation; those outside the trained range are left out."""
 
 PhaseName = Literal["prior", "denoiser"]
 
 
 class Listener(Protocol):
-    """Who is told how a run goes."""
+    """An object that is informed about the progress of a run."""
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Receive a message for the user."""
         ...
 
-    def interval(self, line: dict[str, Any]) -> None:
-        """A line of the log: ``phase``, ``step``, ``loss``, ``rate``, ``seconds``, ``progress``."""
+    def log_line(self, line: dict[str, Any]) -> None:
+        """Receive a line of the log.
+
+        Args:
+            line: ``phase``, ``step``, ``loss``, ``rate`` (learning rate), ``seconds`` and
+                ``seconds_left`` (of this phase), and ``progress`` (0 to 1).
+        """
         ...
 
-    def validated(self, phase: str, step: int, scores: Sequence[validation.Score]) -> None:
-        """The scores on the way."""
+    def validation(self, phase: str, step: int, scores: Sequence[validation.Score]) -> None:
+        """Receive the scores of a validation during training."""
         ...
 
 
-class Silence:
-    """Tells nobody: the other processes of a run."""
+class SilentListener:
+    """A listener that ignores everything, for processes other than the main one."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Ignore a message."""
 
-    def interval(self, line: dict[str, Any]) -> None:
-        """Nothing."""
+    def log_line(self, line: dict[str, Any]) -> None:
+        """Ignore a line of the log."""
 
-    def validated(self, phase: str, step: int, scores: Sequence[validation.Score]) -> None:
-        """Nothing."""
+    def validation(self, phase: str, step: int, scores: Sequence[validation.Score]) -> None:
+        """Ignore the scores of a validation."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """A run that is going on."""
+    """A training run in progress."""
 
     folder: RunFolder
     config: TrainConfig
     start: str | None
-    """The model that it started from."""
+    """The model that the run started from; None for random weights."""
     world: World
     device: torch.device
     precision: Precision
     network: SceneNetwork
     training: Sequence[TrainingScene]
     held_out: Sequence[TrainingScene]
-    """Scenes to validate on."""
-    by_place: bool
-    """Whether they were held out of the data by place, or else named by the caller."""
+    """Validation scenes."""
+    held_out_by_place: bool
+    """Whether the validation scenes were held out of the data, not given by the caller."""
     crops: Crops
     listener: Listener
-    stopped: Callable[[], bool]
-    """Whether somebody asked to stop."""
+    stop_requested: Callable[[], bool]
+    """Returns whether a signal asked the run to stop."""
     max_steps: int | None
-    """Iterations of each phase, at most."""
-    max_seconds: float | None
-    """Time of the whole run."""
-    lost: Counter[SkippedFile] = field(default_factory=Counter)
-    """Files that could not be read where a crop was wanted, and how often."""
+    """Largest number of iterations in each phase; None for no limit."""
+    limit: TimeLimit
+    windows: int
+    """Number of windows on which the finished model is scored."""
+    unreadable: Counter[SkippedFile] = field(default_factory=Counter)
+    """Files that could not be read when a crop was drawn, and how often."""
     steps: dict[str, int] = field(default_factory=lambda: {"prior": 0, "denoiser": 0})
     """Iterations of each phase so far."""
 
     @property
-    def draws(self) -> bool:
-        """Whether the denoiser has learnt anything; until then it would add mere noise."""
-        started = self.steps["denoiser"] > 0 or self.start is not None
-        return started and self.network.denoiser is not None
+    def scales(self) -> list[float]:
+        """Scales of a validation."""
+        low, high = self.config.scales
+        return [s for s in SCALES if low <= s <= high + 0.5]
 
-    def made(self) -> tuple[ModelConfig, SceneNetwork]:
-        """The model as it stands, in evaluation mode; a prior alone at first."""
+    @property
+    def uses_denoiser(self) -> bool:
+        """Whether the denoiser has been trained; before that it would only add noise."""
+        trained = self.steps["denoiser"] > 0 or self.start is not None
+        return trained and self.network.denoiser is not None
+
+    @property
+    def trains_denoiser(self) -> bool:
+        """Whether the run has a phase for the denoiser."""
+        return self.network.denoiser is not None and self.config.denoiser_phase.steps > 0
+
+    def calibration_crops(self, *, required: bool) -> int:
+        """Return how many crops at each scale a calibration uses.
+
+        Args:
+            required: whether the calibration cannot be left out if the time limit is short.
+        """
+        return self.limit.calibration_crops(CALIBRATION_CROPS, required=required)
+
+    def current_model(self) -> tuple[ModelConfig, SceneNetwork]:
+        """Return configuration and network of the model so far, in evaluation mode.
+
+        It is the prior alone until the denoiser has been trained.
+        """
         config = self.config.model(pixel_sizes(self.training, self.config.scales))
         network = self.network.eval()
-        if self.draws:
+        if self.uses_denoiser:
             return config, network
         return replace(config, denoiser=None), SceneNetwork(network.prior, None)
 
-    def model(self) -> zoo.Model:
-        """The same, as scoring takes it."""
-        config, network = self.made()
+    def loaded_model(self) -> zoo.Model:
+        """Return the model so far as :func:`rs_superres.zoo.load` would."""
+        config, network = self.current_model()
         return zoo.Model(
             name=self.folder.path.resolve().name,
             path=self.folder.path,
@@ -111,31 +143,39 @@ class Session:
             checksum="",
         )
 
-    def scores(
-        self, windows: Sequence[validation.Truth], *, default: bool
-    ) -> list[validation.Score]:
-        """Scores of the network as it stands, the default's where asked for and learnt."""
-        low, high = self.config.scales
-        scales = [s for s in SCALES if low <= s <= high + 0.5]
-        return validation.scored(windows, self.model(), scales, default=default and self.draws)
+    def evaluate(
+        self,
+        windows: Sequence[validation.Truth],
+        *,
+        default: bool,
+        seconds: float = math.inf,
+        keep: int = 0,
+    ) -> validation.Evaluation:
+        """Score the model so far; the arguments are those of :func:`validation.evaluate`.
 
-    def save_model(self, scores: Sequence[validation.Score], windows: int) -> None:
-        """Write the model as it stands, with its card.
-
-        Args:
-            scores: what it scored.
-            windows: on how many.
+        The default number of steps is scored only if the denoiser has been trained.
         """
-        config, network = self.made()
-        made = CardFacts(
+        default = default and self.uses_denoiser
+        return validation.evaluate(
+            windows, self.loaded_model(), self.scales, default=default, seconds=seconds, keep=keep
+        )
+
+    def save_model(self, evaluation: validation.Evaluation) -> None:
+        """Write the model so far, with its scores on the card.
+
+        Raises:
+            WriteError: a file cannot be written.
+        """
+        config, network = self.current_model()
+        facts = CardFacts(
             name=self.folder.path.resolve().name,
             config=self.config,
             start=self.start,
             training=self.training,
             validation=self.held_out,
-            held_out=self.by_place,
+            held_out=self.held_out_by_place,
             steps=(self.steps["prior"], self.steps["denoiser"]),
-            scores=scores,
-            windows=windows,
+            scores=evaluation.scores,
+            windows=evaluation.windows,
         )
-        self.folder.save_model(network, config, card(made, network))
+        self.folder.save_model(network, config, card(facts, network))

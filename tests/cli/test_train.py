@@ -1,9 +1,10 @@
-"""``rs-sr train``, through its entry point and in a process of its own."""
+"""Test ``rs-sr train`` by its entry point, in this process and in others."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -34,7 +35,7 @@ LAUNCH = [sys.executable, "-c", START]
 
 
 @pytest.fixture(autouse=True)
-def measure_less(monkeypatch: pytest.MonkeyPatch) -> None:
+def calibrate_and_score_less(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "WINDOWS", 1)
     monkeypatch.setattr(run, "SHOWN", 1)
     monkeypatch.setattr(phase, "WINDOWS", 1)
@@ -59,7 +60,7 @@ def call(*args: object) -> Result:
     return CliRunner().invoke(main, ["train", *map(str, args)])
 
 
-def test_train(data: Path, tmp_path: Path) -> None:
+def test_train_prints_log_lines_and_a_summary(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     result = call("--data", data, "-c", data.parent / "c.toml", "-o", out, "--device", "cpu")
     assert (result.exit_code, result.exception) == (0, None)
@@ -67,18 +68,26 @@ def test_train(data: Path, tmp_path: Path) -> None:
     assert [line["step"] for line in lines] == [2, 4, 6, 2, 4, 6]
     assert "scale  bicubic    prior     gain  default" in result.stderr
     assert "6 iterations of the prior, 6 of the denoiser" in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        r"prior minus bicubic on 1 windows: x2 [+-]\d+\.\d\d dB, x3 [+-]\d+\.\d\d dB", last
+    )
     assert zoo.load(str(out)).config.denoiser is not None
     again = call("--data", data, "-o", out)
     assert again.exit_code == 1
-    assert again.stderr.endswith(": --resume goes on with it, or choose another folder\n")
+    assert "already holds a run; " in again.stderr
+    assert again.stderr.endswith(" continues it, or choose another folder\n")
     resumed = call("--data", data, "-o", out, "--resume", "-q")
     assert (resumed.exit_code, resumed.output) == (0, "")
 
 
-def test_max_time(data: Path, tmp_path: Path) -> None:
+def test_max_time_ends_the_run(data: Path, tmp_path: Path) -> None:
     config_path = data.parent / "endless.toml"
-    result = call("--data", data, "-c", config_path, "-o", tmp_path / "run", "--max-time", "0.5s")
+    result = call("--data", data, "-c", config_path, "-o", tmp_path / "run", "--max-time", "2s")
     assert result.exit_code == 0
+    assert {json.loads(line)["phase"] for line in result.stdout.splitlines()} == {
+        "prior", "denoiser",
+    }  # fmt: skip
     zoo.load(str(tmp_path / "run"))
 
 
@@ -91,7 +100,7 @@ def test_max_time(data: Path, tmp_path: Path) -> None:
         (["--precision", "fp16"], "'fp16' is not one of 'auto', 'fp32', 'bf16'"),
     ],
 )
-def test_wrong_calls(data: Path, args: list[str], message: str) -> None:
+def test_wrong_options_exit_with_2(data: Path, args: list[str], message: str) -> None:
     result = call("--data", data, "-o", "x", *args)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -102,13 +111,13 @@ def test_wrong_calls(data: Path, args: list[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("2h", 7200), ("1.5h", 5400)]
 )
-def test_times(text: str, seconds: float) -> None:
-    kind = next(p.type for p in main.get_command(click.Context(main), "train").params  # type: ignore[union-attr]  # it is there
+def test_durations_are_in_seconds_minutes_or_hours(text: str, seconds: float) -> None:
+    kind = next(p.type for p in main.get_command(click.Context(main), "train").params  # type: ignore[union-attr]  # it exists
                 if p.name == "max_time")  # fmt: skip
     assert kind.convert(text, None, None) == seconds
 
 
-def test_failures_are_one_line(data: Path, tmp_path: Path) -> None:
+def test_errors_are_one_line(data: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     models.write(tmp_path / "paper", models.config("paper"))
     (tmp_path / "bad.toml").write_text("sed = 1")
@@ -131,8 +140,8 @@ def test_failures_are_one_line(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_sigterm(data: Path, tmp_path: Path) -> None:
-    """In a process of its own: one line, exit 1, a usable model, and on it goes."""
+def test_sigterm_leaves_a_model_and_a_run_to_resume(data: Path, tmp_path: Path) -> None:
+    """The process prints one line and exits with 1."""
     out = tmp_path / "run"
     common = ["--data", data, "-o", out, "--device", "cpu", "--precision", "fp32"]
     process = subprocess.Popen(
@@ -147,10 +156,11 @@ def test_sigterm(data: Path, tmp_path: Path) -> None:
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    said, complaint = process.communicate(timeout=120)
-    assert (process.returncode, said) == (1, "")
-    told = f"rs-sr: stopped when asked; the model so far stands in {out}, --resume goes on\n"
-    assert complaint == told
+    stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stdout) == (1, "")
+    assert stderr == (
+        f"rs-sr: stopped by a signal; the model so far is in {out}, --resume continues the run\n"
+    )
     assert zoo.load(str(out)).config.denoiser is None
     done = log.read_text().count("\n")
     result = call(*common, "--resume", "--max-steps", done + 3)
@@ -159,22 +169,22 @@ def test_sigterm(data: Path, tmp_path: Path) -> None:
     assert steps[: done + 3] == list(range(1, done + 4))
 
 
-def test_a_disk_that_is_full(data: Path, tmp_path: Path) -> None:
-    """For real: no file may grow beyond what the first checkpoint takes."""
+def test_full_disk_is_one_line(data: Path, tmp_path: Path) -> None:
+    """The operating system refuses files as large as the checkpoint, as on a full disk."""
     out = tmp_path / "run"
 
-    def little() -> None:
+    def limit_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
     ran = subprocess.run(
         [*LAUNCH, "train", "--data", data, "-o", out, "-q", "-c", data.parent / "c.toml"],
-        preexec_fn=little,
+        preexec_fn=limit_files,
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert ran.returncode == 1
-    assert ran.stderr.startswith(f"rs-sr: error: cannot write in {out}: ")
+    assert ran.stderr.startswith(f"rs-sr: error: cannot write {out / 'state.pt'}: ")
     assert ran.stderr.count("\n") == 1
     assert not list(out.glob(".*"))

@@ -1,4 +1,4 @@
-"""Tiny data and the tiniest of runs: two phases in about a second."""
+"""Small images, and the configuration of a run that trains both phases in about a second."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ MODEL = models.config()
 
 
 def config(**changes: Any) -> TrainConfig:
-    """A run of a few iterations: x1.5 to x2.5, crops of at most 40 pixels."""
-    whole = TrainConfig(
+    """Configure a run of six iterations in each phase, x1.5 to x2.5, crops of up to 40 pixels."""
+    defaults = TrainConfig(
         seed=3,
         encoder=replace(MODEL.encoder, blocks=1),
         operator=replace(MODEL.operator, scales=(1.5, 3.0)),
@@ -43,11 +43,11 @@ def config(**changes: Any) -> TrainConfig:
         denoiser_phase=DenoiserPhase(steps=6, batch=1, pixels=16, scales=(1.5, 2.5), warmup=1),
         run=RunConfig(log_every=2, validate_every=4),
     )
-    return replace(whole, **changes)
+    return replace(defaults, **changes)
 
 
 def images(folder: Path, count: int = 6, side: int = 48) -> Path:
-    """A folder of small images that lie nowhere."""
+    """Write a folder of small images without georeference."""
     folder.mkdir()
     for i in range(count):
         pixels = textured(i, 3, side, side + 2 * min(i, 6))
@@ -55,23 +55,23 @@ def images(folder: Path, count: int = 6, side: int = 48) -> Path:
     return folder
 
 
-def scene(path: Path, pixels: Array, *, kept: bool = True, **profile: Any) -> TrainingScene:
-    """A raster of its own folder as a scene."""
+def scene(path: Path, pixels: Array, *, cached: bool = True, **profile: Any) -> TrainingScene:
+    """Write a raster into a folder of its own and return it as a scene."""
     path.parent.mkdir(exist_ok=True)
     rasters.write(path, pixels, **profile)
-    [found], skipped = find_scenes([path.parent], cache_bytes=1e9 if kept else 0)
+    [written], skipped = find_scenes([path.parent], cache_bytes=1e9 if cached else 0)
     assert not skipped
-    return found
+    return written
 
 
 def east_of(metres: float, south: float = 0.0) -> Affine:
-    """A transform some way from the usual one."""
+    """Return the transform of the tests' rasters, moved by metres."""
     moved: Affine = Affine.translation(metres, -south) @ rasters.NORTH_UP
     return moved
 
 
-class Told:
-    """A listener that remembers."""
+class Recorder:
+    """A listener that records everything it receives."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -81,8 +81,8 @@ class Told:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def interval(self, line: dict[str, Any]) -> None:
+    def log_line(self, line: dict[str, Any]) -> None:
         self.lines.append(line)
 
-    def validated(self, phase: str, step: int, scores: Sequence[Score]) -> None:
+    def validation(self, phase: str, step: int, scores: Sequence[Score]) -> None:
         self.validations.append((phase, step, scores))

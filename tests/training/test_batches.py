@@ -1,4 +1,4 @@
-"""Training batches: named by a key, parts of scenes, their low resolution where it should lie."""
+"""Test training batches: random keys, crops, and the position of their low resolution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rs_superres.config import Kernel
 from rs_superres.errors import InputError
 from rs_superres.image.degradation import bicubic
 from rs_superres.image.radiometry import ValueRange
-from rs_superres.training.batches import Batch, Crops, drawn_scale
+from rs_superres.training.batches import Batch, Crops, draw_scale
 from rs_superres.training.config import DataConfig, DegradationConfig
 from rs_superres.training.scenes import TrainingScene
 from tests.located import coordinates
@@ -47,7 +47,7 @@ def textures(folder: Path) -> TrainingScene:
 
 
 def numbers(values: torch.Tensor) -> Array:
-    """Digital numbers of an 8-bit scene's network values."""
+    """Convert network values of an 8-bit scene to digital numbers."""
     return ((values.double() + 1) * 127.5).numpy()
 
 
@@ -55,7 +55,7 @@ def numbers(values: torch.Tensor) -> Array:
 
 
 def test_a_batch_is_a_function_of_its_key(textures: TrainingScene) -> None:
-    """Drawn alone, in another order, by another process: the same."""
+    """A second source draws the same batches in another order."""
     one, other = (
         crops(textures, grey=0.5, compressed=0.5, noise=0.1, noisy=0.5, bicubic=0.5, gaussian=0.5)
         for _ in range(2)
@@ -72,8 +72,8 @@ def test_a_batch_is_a_function_of_its_key(textures: TrainingScene) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_scales_are_drawn_from_the_whole_range(seed: int) -> None:
-    assert drawn_scale((seed, 0, 1), (1.25, 7.9)) == drawn_scale((seed, 0, 1), (1.25, 7.9))
-    drawn = np.array([drawn_scale((seed, 0, step), (1.25, 7.9)) for step in range(300)])
+    assert draw_scale((seed, 0, 1), (1.25, 7.9)) == draw_scale((seed, 0, 1), (1.25, 7.9))
+    drawn = np.array([draw_scale((seed, 0, step), (1.25, 7.9)) for step in range(300)])
     assert 1.25 <= drawn.min() < 1.35
     assert 7.4 < drawn.max() <= 7.9
     assert 0.35 < (drawn < (1.25 * 7.9) ** 0.5).mean() < 0.65  # even in the logarithm
@@ -83,7 +83,7 @@ def test_scales_are_drawn_from_the_whole_range(seed: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [1.7, 2.0, 3.5, 6.3])
-def test_batch(textures: TrainingScene, scale: float) -> None:
+def test_batch_is_downsampled_and_rounded(textures: TrainingScene, scale: float) -> None:
     batch = crops(textures).batch((1,), 5, 18, scale)
     pixels = round(18 * scale)
     assert batch.low.shape == (5, 3, 18, 18)
@@ -92,16 +92,16 @@ def test_batch(textures: TrainingScene, scale: float) -> None:
     assert batch.phase == (0.0, 0.0)
     for values in (batch.low, batch.high):
         assert values.dtype == torch.float32
-        found = numbers(values)
-        assert np.abs(found - found.round()).max() < 1e-4  # as an 8-bit file holds it
-        assert 0 <= found.min() + 1e-4 < found.max() <= 255.0001
+        stored = numbers(values)
+        assert np.abs(stored - stored.round()).max() < 1e-4  # as an 8-bit file stores it
+        assert 0 <= stored.min() + 1e-4 < stored.max() <= 255.0001
     # Low resolution is Pillow's antialiased bicubic of the crop, to one digital number.
     for high, low in zip(numbers(batch.high), numbers(batch.low), strict=True):
-        theirs = bicubic(high.round().astype(np.uint8), (18, 18)).astype(float)
-        assert np.abs(theirs - low).max() <= 1.001
+        expected = bicubic(high.round().astype(np.uint8), (18, 18)).astype(float)
+        assert np.abs(expected - low).max() <= 1.001
 
 
-def test_great_scales_take_fewer_cells(textures: TrainingScene) -> None:
+def test_large_scales_use_fewer_low_resolution_pixels(textures: TrainingScene) -> None:
     source = crops(textures, largest=96)
     assert source.batch((1,), 1, 32, 2.0).high.shape == (1, 3, 64, 64)
     assert source.batch((1,), 1, 32, 8.0).low.shape == (1, 3, 12, 12)
@@ -114,132 +114,134 @@ def test_crops_are_no_larger_than_the_scenes(textures: TrainingScene) -> None:
     assert source.batch((1,), 2, 32, 8.0).high.shape == (2, 3, 128, 128)
 
 
-@given(cells=st.integers(2, 60), pixels=st.integers(2, 400), phase=st.floats(-0.5, 0.5))
-def test_positions_are_those_of_one_extent(cells: int, pixels: int, phase: float) -> None:
-    """In the cells' own count: cells moved on by a phase find the pixels that much further back."""
-    low, high = torch.zeros(1, 3, cells, cells), torch.zeros(1, 3, pixels, pixels)
+@given(low_side=st.integers(2, 60), side=st.integers(2, 400), phase=st.floats(-0.5, 0.5))
+def test_low_and_high_resolution_cover_the_same_extent(
+    low_side: int, side: int, phase: float
+) -> None:
+    """A shift of the low-resolution grid moves the positions the other way."""
+    low, high = torch.zeros(1, 3, low_side, low_side), torch.zeros(1, 3, side, side)
     batch = Batch(low=low, high=high, phase=(phase, 0.0))
-    even = (np.arange(pixels) + 0.5) * cells / pixels - 0.5
+    even = (np.arange(side) + 0.5) * low_side / side - 0.5
     np.testing.assert_allclose(batch.positions(0).numpy(), even - phase, atol=1e-9)
     np.testing.assert_allclose(batch.positions(1).numpy(), even, atol=1e-9)
 
 
 @pytest.mark.parametrize("kernel", ["bicubic", "area", "gaussian"])
 @pytest.mark.parametrize("scale", [2.5, 4.0])
-def test_a_located_image_is_where_the_batch_says(
-    folder: Path, kernel: Kernel, scale: float
-) -> None:
-    """Values linear in the coordinates: read off at the positions, low is high."""
+def test_positions_locate_the_low_resolution(folder: Path, kernel: Kernel, scale: float) -> None:
+    """The values are linear in the coordinates: interpolated at the positions, low equals high."""
     folder.mkdir()
     across, down = coordinates(90, 120).astype(np.float32)
-    made = rgb(folder, np.stack((across, down, across + 2 * down)))
+    training = rgb(folder, np.stack((across, down, across + 2 * down)))
     shares = dict.fromkeys(("bicubic", "area", "gaussian"), 0.0) | {kernel: 1.0}
-    source = crops(made, largest=60, **shares)
-    half = (made.groups[0].value_range.high - made.groups[0].value_range.low) / 2
+    source = crops(training, largest=60, **shares)
+    half = (training.groups[0].value_range.high - training.groups[0].value_range.low) / 2
     phases = set()
     for step in range(12):
         batch = source.batch((step,), 2, 14, scale)
         phases.add(batch.phase)
         rows, columns = batch.positions(0).numpy(), batch.positions(1).numpy()
         inner = [(p >= 3) & (p <= 10) for p in (rows, columns)]
-        cells = np.arange(14.0)
+        centres = np.arange(14.0)
         for low, high in zip(batch.low.numpy(), batch.high.numpy(), strict=True):
             for small, large in zip(low, high, strict=True):
-                tall = np.stack([np.interp(rows, cells, column) for column in small.T], axis=1)
-                read = np.stack([np.interp(columns, cells, row) for row in tall])
-                missed = np.abs(read - large)[np.ix_(*inner)] * half
-                assert missed.max() < 0.15  # pixels of the scene; the third band counts threefold
+                tall = np.stack([np.interp(rows, centres, column) for column in small.T], axis=1)
+                read = np.stack([np.interp(columns, centres, row) for row in tall])
+                error = np.abs(read - large)[np.ix_(*inner)] * half
+                assert error.max() < 0.15  # pixels; the third band is three times as steep
     assert (len(phases) == 12) is (kernel == "gaussian")
     assert all(-0.5 <= p <= 0.5 for phase in phases for p in phase)
 
 
-def test_degradations_are_mixed_as_configured(textures: TrainingScene) -> None:
-    shrinking = crops(
+def test_degradations_are_drawn_with_the_configured_shares(textures: TrainingScene) -> None:
+    source = crops(
         textures, bicubic=0.5, area=0.2, gaussian=0.3, noisy=0.25, noise=0.02, mtf=(0.1, 0.4)
     )
     chance = np.random.default_rng(1)
-    drawn = [shrinking._shrinking(chance) for _ in range(2000)]
+    drawn = [source._draw_degradation(chance) for _ in range(2000)]
     kernels: list[str] = [d.kernel for d in drawn]
     for kernel, share in (("bicubic", 0.5), ("area", 0.2), ("gaussian", 0.3)):
         assert kernels.count(kernel) / 2000 == pytest.approx(share, abs=0.04)
     noise = np.array([d.noise for d in drawn])
     assert (noise > 0).mean() == pytest.approx(0.25, abs=0.04)
-    assert 0.036 < noise.max() <= 0.04  # 2 % of a range that is 2 wide
+    assert 0.036 < noise.max() <= 0.04  # 2 % of a range of width 2
     blurs = [d.mtf for d in drawn if d.kernel == "gaussian"]
     assert 0.1 <= min(blurs) < 0.12
     assert 0.38 < max(blurs) <= 0.4
 
 
-def test_noise_is_added_to_the_low_resolution_alone(folder: Path) -> None:
+def test_noise_is_added_only_to_the_low_resolution(folder: Path) -> None:
     folder.mkdir()
     flat = rgb(folder, np.full((3, 90, 90), 128, dtype=np.uint8))
     batch = crops(flat, noise=0.04, noisy=1.0).batch((5,), 8, 30, 2.0)
     assert (numbers(batch.high).round() == 128).all()
-    deviation = numbers(batch.low).std()
-    assert 0.5 < deviation < 0.04 * 255 * 1.05
+    std = numbers(batch.low).std()
+    assert 0.5 < std < 0.04 * 255 * 1.05
     assert numbers(batch.low).mean() == pytest.approx(128, abs=0.5)
 
 
-def test_compression_spoils_eight_bits_as_jpeg_does(folder: Path, textures: TrainingScene) -> None:
+def test_compression_changes_only_8_bit_low_resolution(
+    folder: Path, textures: TrainingScene
+) -> None:
     plain = crops(textures).batch((1,), 4, 30, 2.0)
-    spoilt = crops(textures, compressed=1.0, quality=(50, 60)).batch((1,), 4, 30, 2.0)
-    assert torch.equal(plain.high, spoilt.high)
-    error = np.abs(numbers(spoilt.low) - numbers(plain.low))
+    compressed = crops(textures, compressed=1.0, quality=(50, 60)).batch((1,), 4, 30, 2.0)
+    assert torch.equal(plain.high, compressed.high)
+    error = np.abs(numbers(compressed.low) - numbers(plain.low))
     assert 0.5 < error.mean() < 30
-    found = numbers(spoilt.low)
-    assert np.abs(found - found.round()).max() < 1e-4
+    stored = numbers(compressed.low)
+    assert np.abs(stored - stored.round()).max() < 1e-4
     deep = rgb(folder, textured(2, 3, 90, 90, dtype="uint16", high=4000), name="b")
     one, other = (crops(deep, compressed=c).batch((1,), 2, 20, 2.0) for c in (0.0, 1.0))
-    assert torch.equal(one.low, other.low)  # JPEG has eight bits
+    assert torch.equal(one.low, other.low)  # JPEG holds 8 bits only
 
 
 # Crops
 
 
-def drawn(source: Crops, count: int) -> list[Array]:
+def draw(source: Crops, count: int) -> list[Array]:
     batch = source.batch((1,), count, 4, 2.0)
     return list(numbers(batch.high).round().astype(np.uint8))
 
 
 def test_crops_are_parts_of_the_images(folder: Path) -> None:
-    """Turned and mirrored, every one of the eight ways, from anywhere."""
+    """All eight flips and transpositions occur, and crops reach every border."""
     folder.mkdir()
     rows, columns = np.mgrid[:40, :50]
     image = np.stack((rows, columns, rows + columns)).astype(np.uint8)
-    ways, corners = set(), set()
-    for crop in drawn(crops(rgb(folder, image)), 1000):
+    orientations, corners = set(), set()
+    for crop in draw(crops(rgb(folder, image)), 1000):
         down, across = (crop[:2, 1, 0].astype(int) - crop[:2, 0, 0]).tolist()
-        ways.add((down, across, *(crop[:2, 0, 1].astype(int) - crop[:2, 0, 0]).tolist()))
+        orientations.add((down, across, *(crop[:2, 0, 1].astype(int) - crop[:2, 0, 0]).tolist()))
         top, left = int(crop[0].min()), int(crop[1].min())
         corners.add((top, left))
         np.testing.assert_array_equal(
             np.sort(crop[2], axis=None),
             np.sort(image[2, top : top + 8, left : left + 8], axis=None),
         )
-    assert len(ways) == 8
+    assert len(orientations) == 8
     assert {min(c) for c in zip(*corners, strict=True)} == {0}
     assert tuple(max(c) for c in zip(*corners, strict=True)) == (32, 42)
 
 
-def test_crops_stay_in_a_scene_s_area(folder: Path) -> None:
+def test_crops_stay_inside_the_area(folder: Path) -> None:
     folder.mkdir()
     image = np.broadcast_to(np.arange(60, dtype=np.uint8)[:, None], (3, 60, 30))
-    made = rgb(folder, np.ascontiguousarray(image))
-    part = replace(made, area=replace(made.area, row=20, height=12))
-    values = np.stack(drawn(crops(part), 300))
+    training = rgb(folder, np.ascontiguousarray(image))
+    part = replace(training, area=replace(training.area, row=20, height=12))
+    values = np.stack(draw(crops(part), 300))
     assert (values.min(), values.max()) == (20, 31)
 
 
-def test_large_images_are_drawn_more_often_and_small_ones_never(folder: Path) -> None:
+def test_scenes_are_drawn_by_area_and_small_ones_never(folder: Path) -> None:
     folder.mkdir()
     sizes = ((20, 20, 1), (40, 40, 2), (7, 90, 3))
-    made = [rgb(folder, np.full((3, h, w), v, np.uint8), f"i{v}") for h, w, v in sizes]
-    values = [int(c[0, 0, 0]) for c in drawn(crops(*made), 500)]
+    scenes = [rgb(folder, np.full((3, h, w), v, np.uint8), f"i{v}") for h, w, v in sizes]
+    values = [int(c[0, 0, 0]) for c in draw(crops(*scenes), 500)]
     assert set(values) == {1, 2}
     assert 0.72 < values.count(2) / 500 < 0.88
 
 
-def test_one_large_scene_among_many_small_ones_is_found(folder: Path) -> None:
+def test_only_scenes_that_are_large_enough_are_drawn(folder: Path) -> None:
     folder.mkdir()
     small = rgb(folder, np.full((3, 20, 20), 1, np.uint8), "small")
     large = rgb(folder, np.full((3, 40, 40), 2, np.uint8), "large")
@@ -247,27 +249,27 @@ def test_one_large_scene_among_many_small_ones_is_found(folder: Path) -> None:
     assert (numbers(source.batch((1,), 4, 20, 2.0).high).round() == 2).all()
 
 
-def test_colours_are_shuffled_and_repeated_now_and_then(folder: Path) -> None:
+def test_bands_are_sometimes_shuffled_or_repeated(folder: Path) -> None:
     folder.mkdir()
-    made = rgb(folder, np.stack([np.full((20, 20), v, np.uint8) for v in (10, 20, 30)]))
-    found = {tuple(c[:, 0, 0].tolist()) for c in drawn(crops(made, grey=1.0), 200)}
-    assert {(10, 10, 10), (20, 20, 20), (30, 30, 30), (30, 20, 10)} <= found
-    assert {tuple(c[:, 0, 0].tolist()) for c in drawn(crops(made), 50)} == {(10, 20, 30)}
+    training = rgb(folder, np.stack([np.full((20, 20), v, np.uint8) for v in (10, 20, 30)]))
+    colours = {tuple(c[:, 0, 0].tolist()) for c in draw(crops(training, grey=1.0), 200)}
+    assert {(10, 10, 10), (20, 20, 20), (30, 30, 30), (30, 20, 10)} <= colours
+    assert {tuple(c[:, 0, 0].tolist()) for c in draw(crops(training), 50)} == {(10, 20, 30)}
 
 
-def test_a_fourth_band_comes_as_grey_and_the_others_as_a_triplet(folder: Path) -> None:
+def test_fourth_band_is_grey_and_the_others_are_a_triplet(folder: Path) -> None:
     folder.mkdir()
     pixels = np.stack([np.full((20, 20), v, np.uint8) for v in (10, 20, 30, 90)])
-    made = scene(folder / "a" / "a.tif", pixels, colours=(*RGB, "undefined"))
-    found = [tuple(c[:, 0, 0].tolist()) for c in drawn(crops(made), 400)]
-    assert set(found) == {(10, 20, 30), (90, 90, 90)}
-    assert 0.17 < found.count((90, 90, 90)) / 400 < 0.33  # one band of four
+    training = scene(folder / "a" / "a.tif", pixels, colours=(*RGB, "undefined"))
+    colours = [tuple(c[:, 0, 0].tolist()) for c in draw(crops(training), 400)]
+    assert set(colours) == {(10, 20, 30), (90, 90, 90)}
+    assert 0.17 < colours.count((90, 90, 90)) / 400 < 0.33  # one band of four
 
 
-def test_single_bands_become_grey(folder: Path) -> None:
+def test_single_band_is_repeated_three_times(folder: Path) -> None:
     folder.mkdir()
-    made = scene(folder / "a" / "a.tif", textured(1, 1, 40, 40))
-    batch = crops(made).batch((1,), 2, 8, 2.0)
+    training = scene(folder / "a" / "a.tif", textured(1, 1, 40, 40))
+    batch = crops(training).batch((1,), 2, 8, 2.0)
     assert torch.equal(batch.high[:, 0], batch.high[:, 2])
     assert torch.equal(batch.low[:, 0], batch.low[:, 1])
 
@@ -275,74 +277,74 @@ def test_single_bands_become_grey(folder: Path) -> None:
 # Dtypes
 
 
-def test_sixteen_bits_by_the_scene_s_range(folder: Path) -> None:
+def test_16_bit_scenes_use_their_value_range(folder: Path) -> None:
     folder.mkdir()
-    made = rgb(folder, textured(1, 3, 100, 100, dtype="uint16", high=3000) + np.uint16(200))
-    [group] = made.groups
+    training = rgb(folder, textured(1, 3, 100, 100, dtype="uint16", high=3000) + np.uint16(200))
+    [group] = training.groups
     assert 200 <= group.value_range.low < group.value_range.high <= 3200
-    batch = crops(made).batch((1,), 4, 20, 2.5)
+    batch = crops(training).batch((1,), 4, 20, 2.5)
     for values in (batch.low, batch.high):
-        found = group.value_range.from_network(values.numpy())
-        assert np.abs(found - found.round()).max() < 0.01  # whole numbers
-        assert found.min() > 190
-        assert found.max() > 255
+        stored = group.value_range.from_network(values.numpy())
+        assert np.abs(stored - stored.round()).max() < 0.01  # integers
+        assert stored.min() > 190
+        assert stored.max() > 255
 
 
 def test_floats_are_not_rounded(folder: Path) -> None:
     folder.mkdir()
-    made = rgb(folder, textured(1, 3, 60, 60, dtype="float32", high=0.3))
-    batch = crops(made).batch((1,), 2, 12, 2.0)
-    assert isinstance(made.groups[0].value_range, ValueRange)
-    low = made.groups[0].value_range.from_network(batch.low.numpy())
+    training = rgb(folder, textured(1, 3, 60, 60, dtype="float32", high=0.3))
+    batch = crops(training).batch((1,), 2, 12, 2.0)
+    assert isinstance(training.groups[0].value_range, ValueRange)
+    low = training.groups[0].value_range.from_network(batch.low.numpy())
     assert 0 <= low.min() < low.max() < 0.31
     assert len(np.unique(low)) > 500
 
 
-# Holes and broken files
+# Nodata and damaged files
 
 
 @pytest.mark.parametrize("kind", ["nodata", "mask", "alpha", "nan"])
-def test_windows_with_holes_are_never_taken(folder: Path, kind: str) -> None:
+def test_windows_with_nodata_are_never_used(folder: Path, kind: str) -> None:
     folder.mkdir()
-    there = np.ones((50, 60), dtype=bool)
-    there[20:30, 25:35] = False
+    valid = np.ones((50, 60), dtype=bool)
+    valid[20:30, 25:35] = False
     pixels = textured(1, 3, 50, 60, dtype="float32" if kind == "nan" else "uint8", high=200) + 20
     if kind == "nan":
-        pixels[:, ~there] = np.nan
-        made = rgb(folder, pixels)
+        pixels[:, ~valid] = np.nan
+        training = rgb(folder, pixels)
     elif kind == "alpha":
-        pixels[:, ~there] = 7
-        alpha = there[None].astype(np.uint8) * 255
+        pixels[:, ~valid] = 7
+        alpha = valid[None].astype(np.uint8) * 255
         stack = np.concatenate((pixels, alpha)).astype(np.uint8)
-        made = scene(folder / "a" / "a.tif", stack, colours=(*RGB, "alpha"))
+        training = scene(folder / "a" / "a.tif", stack, colours=(*RGB, "alpha"))
     elif kind == "mask":
-        pixels[:, ~there] = 7
-        made = rgb(folder, pixels.astype(np.uint8), mask=there.astype(np.uint8) * 255)
+        pixels[:, ~valid] = 7
+        training = rgb(folder, pixels.astype(np.uint8), mask=valid.astype(np.uint8) * 255)
     else:
-        pixels[:, ~there] = 7
-        made = rgb(folder, pixels.astype(np.uint8), nodata=7)
-    batch = crops(made).batch((1,), 200, 4, 2.0)
+        pixels[:, ~valid] = 7
+        training = rgb(folder, pixels.astype(np.uint8), nodata=7)
+    batch = crops(training).batch((1,), 200, 4, 2.0)
     assert batch.high.isfinite().all()
     if kind != "nan":
         assert numbers(batch.high).min() > 19
 
 
-def test_nothing_but_holes(folder: Path) -> None:
+def test_scenes_without_valid_windows_are_refused(folder: Path) -> None:
     folder.mkdir()
     hidden = scene(folder / "a" / "a.tif", np.zeros((1, 30, 30), np.uint8), nodata=0)
     with pytest.raises(InputError, match="no window of 8 x 8 pixels without nodata in 200 tries"):
         crops(hidden).batch((1,), 1, 4, 2.0)
 
 
-def test_a_file_that_breaks_off_is_counted_and_passed_over(folder: Path) -> None:
+def test_unreadable_files_are_counted_and_skipped(folder: Path) -> None:
     folder.mkdir()
-    good = rgb(folder, textured(1, 3, 60, 60), "good", kept=False)
-    bad = rgb(folder, textured(2, 3, 60, 60), "bad", kept=False)
-    whole = bad.path.read_bytes()
-    bad.path.write_bytes(whole[: len(whole) * 2 // 3])
+    good = rgb(folder, textured(1, 3, 60, 60), "good", cached=False)
+    bad = rgb(folder, textured(2, 3, 60, 60), "bad", cached=False)
+    content = bad.path.read_bytes()
+    bad.path.write_bytes(content[: len(content) * 2 // 3])
     source = crops(good, bad)
     batch = source.batch((1,), 40, 8, 2.0)
     assert batch.high.shape == (40, 3, 16, 16)
-    assert {lost.path for lost in batch.lost} == {bad.path}
-    assert str(bad.path) in batch.lost[0].reason
-    assert len(batch.lost) > 3
+    assert {file.path for file in batch.unreadable} == {bad.path}
+    assert str(bad.path) in batch.unreadable[0].reason
+    assert len(batch.unreadable) > 3

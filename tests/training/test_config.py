@@ -1,4 +1,4 @@
-"""A run's configuration: read, checked, and turned into a model's."""
+"""Test the configuration of a run: reading, checking, and conversion to that of a model."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from tests import models
 from tests.training.data import config
 
 
-@pytest.mark.parametrize("made", [TrainConfig(), TUNING, config(), config(denoiser=None)])
-def test_round_trip(made: TrainConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", [TrainConfig(), TUNING, config(), config(denoiser=None)])
+def test_toml_round_trip(written: TrainConfig, tmp_path: Path) -> None:
     path = tmp_path / "train.toml"
-    path.write_text(to_toml(made))
-    found = read_train_config(path)
-    # No denoiser is no table: TOML has no word for nothing, and the run adds it back.
-    assert replace(found, denoiser=made.denoiser) == made
+    path.write_text(to_toml(written))
+    read = read_train_config(path)
+    # TOML cannot express None: without a table, the reader returns the default denoiser.
+    assert replace(read, denoiser=written.denoiser) == written
 
 
-def test_only_what_differs_is_named(tmp_path: Path) -> None:
+def test_missing_keys_have_defaults(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text('seed = 7\n[encoder]\nname = "rdn"\n[degradation]\nbicubic = 0.5\narea = 0.5\n')
-    found = read_train_config(path)
-    assert found == TrainConfig(
+    assert read_train_config(path) == TrainConfig(
         seed=7,
         encoder=EncoderConfig(name="rdn"),
         degradation=DegradationConfig(bicubic=0.5, area=0.5),
@@ -42,11 +41,15 @@ def test_only_what_differs_is_named(tmp_path: Path) -> None:
         ('seed = "one"', ModelError, r"seed: 'one' is not of type int"),
         ("seed = ", ModelError, "cannot read the configuration"),
         ("[degradation]\narea = 0.5", InputError, r"bicubic, area and gaussian are 1, 0\.5 and 0"),
-        ("[degradation]\nbicubic = 2\narea = -1", InputError, "none below 0 and 1 in all"),
+        (
+            "[degradation]\nbicubic = 2\narea = -1",
+            InputError,
+            "none may be below 0, and they must add up to 1",
+        ),
         ('[prior_phase]\nsteps = 1\nloss = "l2"', ModelError, "loss: 'l2', expected one of"),
     ],
 )
-def test_mistakes_are_named(
+def test_invalid_configurations_are_refused(
     text: str, error: type[Exception], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "c.toml"
@@ -57,32 +60,35 @@ def test_mistakes_are_named(
         read_train_config(tmp_path / "none.toml")
 
 
-def test_the_model_says_what_it_was_trained_on() -> None:
-    made = config().model((15.0, 25.0))
-    assert made.kind == "scene"
-    assert made.trained.scales == (1.5, 2.5)
-    assert made.trained.pixel_size == (15.0, 25.0)
-    assert made.trained.degradation == (
+def test_model_states_what_it_was_trained_on() -> None:
+    model = config().model((15.0, 25.0))
+    assert model.kind == "scene"
+    assert model.trained.scales == (1.5, 2.5)
+    assert model.trained.pixel_size == (15.0, 25.0)
+    assert model.trained.degradation == (
         "antialiased bicubic (50%), Gaussian with an MTF of 0.1 to 0.4 (50%), "
         "noise up to 2.0% of the range (50%)"
     )
-    assert (made.encoder, made.denoiser) == (config().encoder, config().denoiser)
+    assert (model.encoder, model.denoiser) == (config().encoder, config().denoiser)
 
 
-def test_continuing_takes_the_model_s_sizes() -> None:
+def test_continued_configuration_has_the_sizes_of_the_model() -> None:
     model = models.config(denoiser=False)
-    found = TUNING.continued(model)
-    assert (found.encoder, found.operator, found.denoiser) == (model.encoder, model.operator, None)
-    assert (found.sampler, found.tiles) == (model.sampler, model.tiles)
-    assert found.prior_phase == TUNING.prior_phase
-    with pytest.raises(ModelError, match="an imported paper model cannot be trained on"):
+    tuning = TUNING.continued(model)
+    assert (tuning.encoder, tuning.operator, tuning.denoiser) == (
+        model.encoder,
+        model.operator,
+        None,
+    )
+    assert (tuning.sampler, tuning.tiles) == (model.sampler, model.tiles)
+    assert tuning.prior_phase == TUNING.prior_phase
+    with pytest.raises(ModelError, match="an imported paper model cannot be trained further"):
         TUNING.continued(models.config("paper"))
 
 
-def test_least_crop_leaves_something_to_learn_from() -> None:
-    assert (
-        TrainConfig().least_crop == 96
-    )  # 6 cells at x16; 64 pixels and two cells of x7.9 on a side
+def test_least_crop_has_pixels_away_from_the_border() -> None:
+    # 6 low-resolution pixels at x16; or 64 pixels and 2 low-resolution pixels of x7.9 on each side
+    assert TrainConfig().least_crop == 96
     assert config().least_crop == 26
     assert config(denoiser=None).least_crop == 18
 
@@ -99,11 +105,11 @@ def test_least_crop_leaves_something_to_learn_from() -> None:
         (DegradationConfig(noise=0.02, noisy=0.5), ConsistencyConfig(noise=0.005)),
     ],
 )
-def test_results_are_brought_back_as_low_resolution_was_made(
+def test_consistency_uses_the_degradation_of_training(
     degradation: DegradationConfig, consistency: ConsistencyConfig
 ) -> None:
-    made = TrainConfig(degradation=degradation).model(None).consistency
-    assert made.kernel == consistency.kernel
-    assert made.noise == pytest.approx(consistency.noise)
-    if made.kernel == "gaussian":
-        assert made.mtf == pytest.approx(consistency.mtf)
+    trained = TrainConfig(degradation=degradation).model(None).consistency
+    assert trained.kernel == consistency.kernel
+    assert trained.noise == pytest.approx(consistency.noise)
+    if trained.kernel == "gaussian":
+        assert trained.mtf == pytest.approx(consistency.mtf)

@@ -1,4 +1,4 @@
-"""Several processes: one result, one writer."""
+"""Test training in several processes: one model, written by one of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from rs_superres import zoo
 from rs_superres.config import to_toml
-from rs_superres.training.distributed import World, joined, local_device, speaks
+from rs_superres.training.distributed import World, is_main_process, local_device, process_group
 from tests.training.data import config, images
 
 PARTS = """
@@ -26,8 +26,7 @@ from torch import nn
 from rs_superres.training import losses, phase, run
 from rs_superres.training.config import read_train_config
 from rs_superres.training.run import TrainOptions, train
-from rs_superres.training.distributed import World, joined
-from tests.training.data import Told
+from tests.training.data import Recorder
 
 calibrate = losses.calibrate
 measure = losses.measure_residual
@@ -36,65 +35,65 @@ losses.measure_residual = lambda *a, **k: measure(*a, **(k | {"count": 2}))
 run.WINDOWS = phase.WINDOWS = run.SHOWN = 1
 data, out, config, seconds = sys.argv[1:]
 sums = []
-finish = run._finish
 
 def phases(session, *, resume, real=run._phases):
     layer = nn.Linear(2, 1)
     layer.weight.grad = torch.full((1, 2), 1.0 + 2 * session.world.rank)
     session.world.average_gradients(layer)
     sums.append(layer.weight.grad.flatten().tolist())
-    sums.append(session.world.greatest([session.world.rank, -session.world.rank], session.device))
+    ranks = [session.world.rank, -session.world.rank]
+    sums.append(session.world.all_reduce_max(ranks, session.device))
     ended = real(session, resume=resume)
     state = session.network.state_dict()
     sums.append(hashlib.sha256(b"".join(v.numpy().tobytes() for v in state.values())).hexdigest())
     return ended
 
 run._phases = phases
-told = Told()
+recorder = Recorder()
 report = train(TrainOptions(
     data=[Path(data)], out=Path(out), config=read_train_config(Path(config)), device="cpu",
     precision="fp32", max_seconds=float(seconds) or None,
-), told)
+), recorder)
 print(json.dumps({
-    "sums": sums, "steps": report.steps, "ended": report.ended, "told": len(told.notes),
-    "lines": len(told.lines), "scores": len(report.scores),
+    "sums": sums, "steps": report.steps, "ended": report.ended, "notes": len(recorder.notes),
+    "lines": len(recorder.lines), "scores": len(report.scores),
 }))
 """
 
 
-def test_alone_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_world_is_one_process_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     device = torch.device("cpu")
-    with joined(device) as world:
+    with process_group(device) as world:
         assert world == World()
-        assert world.leads
-        assert world.greatest((1.5, 0.0), device) == [1.5, 0.0]
+        assert world.is_main
+        assert world.all_reduce_max((1.5, 0.0), device) == [1.5, 0.0]
         layer = nn.Linear(1, 1)
         layer.weight.grad = torch.ones(1, 1)
         world.average_gradients(layer)
         assert layer.weight.grad.item() == 1
-    assert speaks()
+    assert is_main_process()
     assert local_device(torch.device("cuda")) == torch.device("cuda")
 
 
-def test_each_process_has_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_uses_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "2")
     monkeypatch.setenv("RANK", "6")
     assert local_device(torch.device("cuda")) == torch.device("cuda", 2)
     assert local_device(torch.device("cpu")) == torch.device("cpu")
-    assert not speaks()
+    assert not is_main_process()
 
 
 @pytest.mark.parametrize("seconds", [0, pytest.param(1.5, marks=pytest.mark.full)])
-def test_two_processes_make_one_model(tmp_path: Path, seconds: float) -> None:
-    """Their weights are equal to the bit, though each draws its own batches and has its clock."""
+def test_two_processes_train_one_model(tmp_path: Path, seconds: float) -> None:
+    """The weights are equal bit for bit, although batches and clocks differ."""
     data, out = images(tmp_path / "data"), tmp_path / "run"
     (tmp_path / "c.toml").write_text(to_toml(config()))
     (tmp_path / "parts.py").write_text(PARTS)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     shared = {
         "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1",
@@ -111,18 +110,18 @@ def test_two_processes_make_one_model(tmp_path: Path, seconds: float) -> None:
         )
         for rank in range(2)
     ]
-    said = [process.communicate(timeout=300) for process in processes]
-    for process, (_, complaint) in zip(processes, said, strict=True):
-        assert process.returncode == 0, complaint
-    first, second = (json.loads(out.splitlines()[-1]) for out, _ in said)
+    outputs = [process.communicate(timeout=300) for process in processes]
+    for process, (_, stderr) in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, stderr
+    first, second = (json.loads(stdout.splitlines()[-1]) for stdout, _ in outputs)
     assert first["sums"] == second["sums"]
-    averaged, greatest, _ = first["sums"]
+    averaged, maxima, _ = first["sums"]
     assert averaged == [2, 2]
-    assert greatest == [1, 0]
+    assert maxima == [1, 0]
     assert (first["steps"], first["ended"]) == (second["steps"], second["ended"])
-    # The first alone writes and speaks.
-    assert first["told"] > 0
-    assert (second["told"], second["lines"], second["scores"]) == (0, 0, 0)
+    # Only the main process writes and reports.
+    assert first["notes"] > 0
+    assert (second["notes"], second["lines"], second["scores"]) == (0, 0, 0)
     if not seconds:
         lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
         steps = [line["step"] for line in lines if "loss" in line]

@@ -1,4 +1,4 @@
-"""What training minimises, and the constants that are measured before and after it."""
+"""Test the losses, and the constants that are measured before and after training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rs_superres.training.losses import (
     denoiser_loss,
     measure_residual,
     prior_loss,
-    sampled,
+    sample_pixels,
 )
 from tests import models
 from tests.rasters import RGB, textured
@@ -31,10 +31,10 @@ SHIFTED = DegradationConfig(bicubic=0.0, gaussian=1.0)
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory: pytest.TempPathFactory) -> Crops:
     folder = tmp_path_factory.mktemp("crops")
-    made = [
+    scenes = [
         scene(folder / f"{i}" / "a.tif", textured(i, 3, 170, 180), colours=RGB) for i in range(2)
     ]
-    return Crops(made, DataConfig(largest_crop=160), DegradationConfig())
+    return Crops(scenes, DataConfig(largest_crop=160), DegradationConfig())
 
 
 @pytest.fixture
@@ -47,33 +47,33 @@ def chance() -> np.random.Generator:
     return np.random.default_rng(1)
 
 
-def silence(network: SceneNetwork) -> None:
-    """Leave the interpolation alone in the prior."""
+def remove_detail(network: SceneNetwork) -> None:
+    """Make the prior equal to its cubic interpolation."""
     nn.init.zeros_(network.prior.operator.output.weight)
     nn.init.zeros_(network.prior.operator.output.bias)
 
 
 @pytest.mark.parametrize("phase", [(0.0, 0.0), (0.3, -0.4)])
-def test_prior_loss_of_the_cubic_is_its_error(
+def test_prior_loss_of_cubic_is_its_mean_absolute_error(
     network: SceneNetwork, crops: Crops, phase: tuple[float, float]
 ) -> None:
-    """With nothing added, the loss over all inner pixels is the cubic's mean absolute error."""
-    silence(network)
+    """The prior adds no detail here, and the loss is computed on all inner pixels."""
+    remove_detail(network)
     drawn = crops.batch((1,), 2, 12, 2.0)
     batch = Batch(low=drawn.low, high=drawn.high, phase=phase)
-    loss = prior_loss(network.prior, sampled(batch, chance(), 999))
-    whole = [batch.positions(axis) for axis in (0, 1)]
-    # Two low-resolution cells on either side, by where the pixels stand.
-    inner = [((p >= 2) & (p < 9)).nonzero()[:, 0] for p in whole]
-    places = [scene_samples(p[i]) for p, i in zip(whole, inner, strict=True)]
+    loss = prior_loss(network.prior, sample_pixels(batch, chance(), 999))
+    positions = [batch.positions(axis) for axis in (0, 1)]
+    # Without two low-resolution pixels on either side.
+    inner = [((p >= 2) & (p < 9)).nonzero()[:, 0] for p in positions]
+    samples = [scene_samples(p[i]) for p, i in zip(positions, inner, strict=True)]
     truth = batch.high[:, :, inner[0]][:, :, :, inner[1]]
-    error = cubic(batch.low, places[0], places[1]) - truth
+    error = cubic(batch.low, samples[0], samples[1]) - truth
     assert loss.item() == pytest.approx(error.abs().mean().item(), rel=1e-5)
 
 
-def test_psnr_loss_is_the_mean_of_the_crops_psnr(network: SceneNetwork, crops: Crops) -> None:
-    """A tenth of it with its sign turned, the peak being 2: no crop's contrast rules another."""
-    silence(network)
+def test_psnr_loss_is_the_mean_psnr_of_the_crops(network: SceneNetwork, crops: Crops) -> None:
+    """The loss is minus a tenth of the mean PSNR, for a peak of 2 and up to a constant."""
+    remove_detail(network)
     batch = crops.batch((1,), 3, 16, 2.0)
     psnr = [
         10 * math.log10(4 / alone.square().mean().item())
@@ -84,50 +84,52 @@ def test_psnr_loss_is_the_mean_of_the_crops_psnr(network: SceneNetwork, crops: C
             for i in range(3)
         )
     ]
-    loss = prior_loss(network.prior, sampled(batch, chance(), 999), kind="psnr").item()
+    loss = prior_loss(network.prior, sample_pixels(batch, chance(), 999), kind="psnr").item()
     assert 10 * (math.log10(4) - loss) == pytest.approx(np.mean(psnr), abs=0.01)
 
 
-def test_with_stored_contexts_the_loss_is_of_what_the_model_makes(
+def test_loss_with_stored_contexts_is_that_of_the_model(
     network: SceneNetwork, crops: Crops
 ) -> None:
     models.scramble(network, seed=4)
     prior, batch = network.prior, crops.batch((3,), 2, 12, 2.0)
-    whole = batch.at(*(losses.inner(batch, axis) for axis in (0, 1)))
-    missed, _ = losses.residual(network, whole)
-    expected = missed.abs().mean().item()
+    inner = batch.select(*(losses.inner_indices(batch, axis) for axis in (0, 1)))
+    error, _ = losses.prior_residual(network, inner)
+    expected = error.abs().mean().item()
     stored = prior.contexts_at(batch.scale)
-    found = prior_loss(prior, whole, contexts=stored).item()
-    assert found == pytest.approx(expected, rel=1e-4)
-    assert prior_loss(prior, whole).item() != pytest.approx(expected, rel=1e-3)
+    loss = prior_loss(prior, inner, contexts=stored).item()
+    assert loss == pytest.approx(expected, rel=1e-4)
+    assert prior_loss(prior, inner).item() != pytest.approx(expected, rel=1e-3)
 
 
-def test_the_phase_is_heeded(network: SceneNetwork, crops: Crops) -> None:
-    """Low resolution with shifted cells fits its truth at the batch's positions, no others."""
-    silence(network)
+def test_loss_respects_the_shift_of_the_low_resolution_grid(
+    network: SceneNetwork, crops: Crops
+) -> None:
+    """The loss is larger if the shift is left out of the positions."""
+    remove_detail(network)
     shifted = Crops(crops._scenes, DataConfig(largest_crop=160), SHIFTED)
-    told, untold = [], []
+    with_shift, without_shift = [], []
     for step in range(4):
         batch = shifted.batch((step,), 4, 20, 3.0)
-        told.append(prior_loss(network.prior, sampled(batch, chance(), 999)).item())
+        with_shift.append(prior_loss(network.prior, sample_pixels(batch, chance(), 999)).item())
         wrong = Batch(low=batch.low, high=batch.high)
-        untold.append(prior_loss(network.prior, sampled(wrong, chance(), 999)).item())
-    assert sum(told) < 0.9 * sum(untold)
+        without_shift.append(prior_loss(network.prior, sample_pixels(wrong, chance(), 999)).item())
+    assert sum(with_shift) < 0.9 * sum(without_shift)
 
 
-def test_the_rows_of_a_loss_are_drawn(network: SceneNetwork, crops: Crops) -> None:
+def test_rows_and_columns_of_the_loss_are_random(network: SceneNetwork, crops: Crops) -> None:
     batch = crops.batch((1,), 1, 12, 2.0)
     drawn = np.random.default_rng(1)
-    found = {prior_loss(network.prior, sampled(batch, drawn, 4)).item() for _ in range(4)}
-    assert len(found) == 4
-    assert prior_loss(network.prior, sampled(batch, chance(), 4)).item() in found
+    values = {prior_loss(network.prior, sample_pixels(batch, drawn, 4)).item() for _ in range(4)}
+    assert len(values) == 4
+    assert prior_loss(network.prior, sample_pixels(batch, chance(), 4)).item() in values
 
 
 @pytest.mark.parametrize("scale", [1.3, 3.5, 7.9])
 def test_prior_loss_reaches_every_weight(network: SceneNetwork, crops: Crops, scale: float) -> None:
     models.scramble(network, 2)
     batch = crops.batch((1,), 2, 24, scale)
-    reaches_all(prior_loss(network.prior, sampled(batch, chance(), 16)), network.prior)
+    reaches_all(prior_loss(network.prior, sample_pixels(batch, chance(), 16)), network.prior)
 
 
 def test_denoiser_loss_reaches_every_weight(network: SceneNetwork) -> None:
@@ -162,29 +164,39 @@ def test_calibration_sets_the_contexts(network: SceneNetwork, crops: Crops) -> N
     assert not torch.equal(first[0], first[1])
     calibrate(prior, crops, key=(1, 2), count=16)
     assert torch.equal(prior.contexts, first)
-    # What they stand for: the operator with contexts of the image at hand, in the mean.
+    # The stored contexts approximate those of a batch.
     batch = losses._calibration_batch(crops, (1, 2, 1), 8.0, 16)
     samples = scene_samples(batch.positions(0)), scene_samples(batch.positions(1))
-    cell = torch.full((2,), 2 / batch.scale)
+    output_pixel = torch.full((2,), 2 / batch.scale)
     with torch.no_grad():
-        own = prior.residual(batch.low, *samples, cell)
-        stored = prior.residual(batch.low, *samples, cell, prior.contexts_at(8.0))
-        none = prior.residual(batch.low, *samples, cell, torch.zeros_like(first[0]))
+        own = prior.residual(batch.low, *samples, output_pixel)
+        stored = prior.residual(batch.low, *samples, output_pixel, prior.contexts_at(8.0))
+        none = prior.residual(batch.low, *samples, output_pixel, torch.zeros_like(first[0]))
     assert (stored - own).abs().mean() < 0.3 * (none - own).abs().mean()
 
 
-def test_the_residual_is_measured(network: SceneNetwork, crops: Crops) -> None:
-    silence(network)
+def test_measure_residual_sets_the_deviations(network: SceneNetwork, crops: Crops) -> None:
+    remove_detail(network)
     assert network.denoiser is not None
     measure_residual(network, crops, key=(1, 3), count=8)
     deviations = network.denoiser.deviations.tolist()
-    for i, (scale, found) in enumerate(zip((1.0, 8.0), deviations, strict=True)):
+    for i, (scale, deviation) in enumerate(zip((1.0, 8.0), deviations, strict=True)):
         batch = losses._calibration_batch(crops, (1, 3, i), scale, 8)
         places = [scene_samples(batch.positions(axis)) for axis in (0, 1)]
         error = batch.high - cubic(batch.low, places[0], places[1])
-        assert found == pytest.approx(error.square().mean().sqrt().item(), rel=1e-4, abs=1e-6)
+        assert deviation == pytest.approx(error.square().mean().sqrt().item(), rel=1e-4, abs=1e-6)
     assert deviations[1] > 2 * deviations[0]
 
 
-def test_a_prior_alone_has_no_residual_to_measure(crops: Crops) -> None:
+def test_measure_residual_ignores_a_prior_without_denoiser(crops: Crops) -> None:
     measure_residual(scene_network(models.config(denoiser=False)), crops, key=(1, 3), count=1)
+
+
+def test_calibration_seconds_leaves_the_network_unchanged(
+    network: SceneNetwork, crops: Crops
+) -> None:
+    models.scramble(network, 2)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert 0 < losses.calibration_seconds(network, crops, key=(1, 4), count=2) < 60
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name

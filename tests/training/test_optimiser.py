@@ -1,4 +1,4 @@
-"""Fitting: it minimises, averages, clips, follows its pace, and goes on where it stopped."""
+"""Test the optimiser: it minimises, averages, clips, follows the pace, and resumes exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rs_superres.training.optimiser import Fitting, Pace
 
 
 class Line(nn.Module):
-    """y = w x, to be fitted to y = 3 x."""
+    """A model y = w x that is fitted to y = 3 x."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,29 +36,29 @@ def advance(line: Line, fit: Fitting, steps: int) -> None:
         fit.advance(line.loss(), fit.step / 200)
 
 
-def test_a_loss_falls() -> None:
+def test_loss_decreases() -> None:
     line = Line()
     fit = fitting(line)
     advance(line, fit, 200)
-    fit.settle()
+    fit.load_average()
     assert line.w.tolist() == pytest.approx([3, 3], abs=0.05)
     assert (fit.step, len(fit.recent)) == (200, 200)
     assert fit.recent[-1] < fit.recent[0] / 100
 
 
-def test_the_rate_rises_and_falls() -> None:
+def test_learning_rate_warms_up_and_decays() -> None:
     fit = fitting(Line(), learning_rate=0.5, warmup=10)
     rates = []
     for fit.step in range(200):
-        rates.append(fit.rate(fit.step / 200))
+        rates.append(fit.learning_rate(fit.step / 200))
     assert rates[0] == pytest.approx(0.05, rel=0.01)
     assert max(rates) == pytest.approx(0.5, rel=0.01)
     assert rates.index(max(rates)) == 9
     assert rates[9:] == sorted(rates[9:], reverse=True)
-    assert fit.rate(1.0) == pytest.approx(0.001)
+    assert fit.learning_rate(1.0) == pytest.approx(0.001)
 
 
-def test_pace_is_whichever_ends_first() -> None:
+def test_pace_ends_by_steps_or_time_whichever_comes_first() -> None:
     assert Pace(100, None).progress(25, 1e9) == 0.25
     assert Pace(100, 60).progress(25, 30) == 0.5
     assert Pace(100, 60).progress(75, 30) == 0.75
@@ -66,7 +66,7 @@ def test_pace_is_whichever_ends_first() -> None:
     assert Pace(0, None).progress(0, 0) == 0
 
 
-def test_the_average_follows_the_weights() -> None:
+def test_average_is_exponential_after_a_short_start() -> None:
     line = Line()
     fit = fitting(line)
     average = torch.zeros(2)
@@ -79,11 +79,11 @@ def test_the_average_follows_the_weights() -> None:
         assert torch.allclose(line.w, average, atol=1e-5)
         assert not torch.allclose(line.w, trained, atol=1e-3)
     assert torch.equal(line.w, trained)
-    fit.settle()
+    fit.load_average()
     assert torch.allclose(line.w, average, atol=1e-5)
 
 
-def test_the_average_is_put_back_after_an_error() -> None:
+def test_trained_weights_are_restored_after_an_error() -> None:
     line = Line()
     fit = fitting(line)
     advance(line, fit, 5)
@@ -94,7 +94,7 @@ def test_the_average_is_put_back_after_an_error() -> None:
 
 
 def test_gradients_are_clipped() -> None:
-    """Ten thousand times the loss, no longer a step: the gradient's norm is 1 at most."""
+    """The gradient's norm is at most 1, even for a loss that is 10,000 times larger."""
     line = Line()
     fit = fitting(line)
     fit.advance(10_000 * line.loss(), 0.0)
@@ -102,7 +102,7 @@ def test_gradients_are_clipped() -> None:
     assert line.w.grad.norm().item() == pytest.approx(1, rel=1e-3)
 
 
-def test_it_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+def test_resumed_fitting_equals_an_unbroken_one(tmp_path: Path) -> None:
     first = Line()
     fit = fitting(first)
     advance(first, fit, 13)
@@ -116,13 +116,13 @@ def test_it_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
     assert (resumed.step, resumed.seconds, len(resumed.recent)) == (13, 4.5, 13)
     for line, one in ((first, fit), (again, resumed)):
         advance(line, one, 20)
-        one.settle()
+        one.load_average()
     assert torch.equal(first.w, again.w)
     assert fit.recent == resumed.recent
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_leaves_the_weights(factor: float) -> None:
+def test_nan_or_infinite_loss_leaves_the_weights(factor: float) -> None:
     line = Line()
     fit = fitting(line)
     advance(line, fit, 3)
@@ -133,8 +133,8 @@ def test_a_loss_that_is_no_number_leaves_the_weights(factor: float) -> None:
     assert fit.step == 3
 
 
-def test_a_gradient_that_is_no_number_leaves_the_weights() -> None:
-    """sqrt(0): its value is sound, its slope is not."""
+def test_nan_gradient_leaves_the_weights() -> None:
+    """sqrt(0) has a finite value and an infinite slope."""
     line = Line()
     fit = fitting(line)
     with pytest.raises(TrainingError, match=r"iteration 1 is 0\.0, its gradient's norm nan"):
@@ -142,16 +142,16 @@ def test_a_gradient_that_is_no_number_leaves_the_weights() -> None:
     assert line.w.tolist() == [0, 0]
 
 
-def test_a_device_that_is_not_waited_for_tells_an_iteration_later() -> None:
+def test_gpu_losses_are_checked_an_iteration_later() -> None:
     line = Line()
     fit = fitting(line)
-    fit.behind = 1
+    fit.max_pending = 1
     advance(line, fit, 2)
     assert (fit.step, len(fit.recent)) == (2, 1)
-    fit.heed()
+    fit.check_losses()
     assert len(fit.recent) == 2
     fit.advance(line.loss() * math.nan, 0.0)
     with pytest.raises(TrainingError, match="the loss of iteration 3 is nan"):
-        fit.heed()
+        fit.check_losses()
     with pytest.raises(TrainingError, match="the loss of iteration 4 is nan"):
         advance(line, fit, 2)

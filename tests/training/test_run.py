@@ -1,4 +1,4 @@
-"""Runs from end to end: two phases in a second, stopped anywhere, gone on with exactly."""
+"""Test complete runs: two phases in about a second, stopped anywhere and resumed exactly."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,19 +26,24 @@ from safetensors.numpy import load_file
 
 from rs_superres import engine, zoo
 from rs_superres.config import TileConfig, TrainedConfig, to_toml
-from rs_superres.errors import InputError, ModelError, RasterError, TrainingError, UnknownModelError
-from rs_superres.training import batches, losses, phase, run
+from rs_superres.errors import InputError, ModelError, TrainingError, UnknownModelError, WriteError
+from rs_superres.system import files
+from rs_superres.training import batches, losses, phase, run, tasks, validation
+from rs_superres.training import limit as limits
 from rs_superres.training.config import TUNING, RunConfig, TrainConfig, read_train_config
 from rs_superres.training.folder import RunFolder
 from rs_superres.training.optimiser import Fitting
 from rs_superres.training.run import TrainOptions, TrainReport, train
+from rs_superres.zoo.checkpoint import save_weights
 from tests import models, rasters
 from tests.rasters import RGB, textured
-from tests.training.data import Told, config, east_of, images
+from tests.training.data import Recorder, config, east_of, images
+
+CALIBRATE, MEASURE_RESIDUAL = losses.calibrate, losses.measure_residual
 
 
 def measure_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a run measures on, made less: the tests are about the run."""
+    """Calibrate and score on little data, because the tests are about the run."""
     monkeypatch.setattr(run, "WINDOWS", 2)
     monkeypatch.setattr(run, "SHOWN", 1)
     monkeypatch.setattr(phase, "WINDOWS", 1)
@@ -56,17 +62,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return images(tmp_path_factory.mktemp("run") / "data")
 
 
-def go(data: Path, out: Path, *, told: Told | None = None, **more: Any) -> TrainReport:
+def go(data: Path, out: Path, *, recorder: Recorder | None = None, **more: Any) -> TrainReport:
     if not more.get("resume") and "config" not in more:
         more["config"] = config()
     settings = {"device": "cpu", "precision": "fp32"} | more
-    return train(TrainOptions(data=[data], out=out, **settings), told or Told())
+    return train(TrainOptions(data=[data], out=out, **settings), recorder or Recorder())
 
 
 def log(out: Path) -> list[dict[str, Any]]:
-    """The log's lines, but for what a clock says."""
+    """Read the log without the values that depend on the clock."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+    clock = {"seconds", "seconds_left"}
+    return [{k: v for k, v in line.items() if k not in clock} for line in lines]
 
 
 def weights(out: Path) -> bytes:
@@ -74,26 +81,28 @@ def weights(out: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing interrupted."""
-    out = tmp_path_factory.mktemp("whole") / "run"
+def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a run without an interruption."""
+    out = tmp_path_factory.mktemp("unbroken") / "run"
     with pytest.MonkeyPatch.context() as patched:
         measure_less(patched)
         go(data, out)
     return out
 
 
-# What a run leaves
+# Files of a run
 
 
-def test_a_run_s_folder(whole: Path, data: Path) -> None:
-    assert {p.name for p in whole.iterdir()} >= {
+def test_run_folder_contents(unbroken: Path, data: Path) -> None:
+    assert {p.name for p in unbroken.iterdir()} >= {
         "config.toml", "weights.safetensors", "card.md", "train.toml",
         "log.jsonl", "state.pt", "loss.png", "validation.png",
     }  # fmt: skip
-    assert not [p.name for p in whole.iterdir() if "partial" in p.name or p.name.endswith(".part")]
-    assert read_train_config(whole / "train.toml") == config()
-    lines = log(whole)
+    assert not [
+        p.name for p in unbroken.iterdir() if "partial" in p.name or p.name.endswith(".part")
+    ]
+    assert read_train_config(unbroken / "train.toml") == config()
+    lines = log(unbroken)
     for name in ("prior", "denoiser"):
         steps = [line["step"] for line in lines if line["phase"] == name and "loss" in line]
         assert steps == [2, 4, 6]
@@ -102,29 +111,29 @@ def test_a_run_s_folder(whole: Path, data: Path) -> None:
     for line in lines:
         assert all(math.isfinite(v) for v in line.values() if isinstance(v, float))
     for picture in ("loss.png", "validation.png"):
-        with Image.open(whole / picture) as opened:
+        with Image.open(unbroken / picture) as opened:
             opened.load()
-    card = (whole / "card.md").read_text()
+    card = (unbroken / "card.md").read_text()
     assert "6 iterations" in card
     assert "random weights" in card
     assert "4 rasters" in card or "5 rasters" in card
     assert "data (" in card
     assert re.search(r"^\| 2 \| [\d.]+ \| [\d.]+ \| [+-][\d.]+ \| - \|$", card, re.MULTILINE)
-    assert str(data) not in card  # no machine's paths in what is passed on
+    assert str(data) not in card  # a card is shared: it must not hold local paths
 
 
-def test_the_model_is_taken_as_it_is(whole: Path, tmp_path: Path) -> None:
-    model = zoo.load(str(whole))
+def test_model_folder_works_with_upscale(unbroken: Path, tmp_path: Path) -> None:
+    model = zoo.load(str(unbroken))
     assert model.config.trained == TrainedConfig(
         scales=(1.5, 2.5), pixel_size=None, degradation=config().degradation.words()
     )
     assert model.config.denoiser == config().denoiser
     source = rasters.write(tmp_path / "a.tif", textured(1, 3, 20, 20), colours=RGB)
-    engine.upscale(source, tmp_path / "out.tif", engine.Options(scale="2", model=str(whole)))
+    engine.upscale(source, tmp_path / "out.tif", engine.Options(scale="2", model=str(unbroken)))
     assert rasters.read(tmp_path / "out.tif").shape == (3, 40, 40)
 
 
-def test_the_trained_pixel_size_is_derived(tmp_path: Path) -> None:
+def test_pixel_size_of_training_is_derived(tmp_path: Path) -> None:
     for i in range(3):
         rasters.write(
             tmp_path / f"{i}.tif",
@@ -135,41 +144,47 @@ def test_the_trained_pixel_size_is_derived(tmp_path: Path) -> None:
     out = tmp_path / "run"
     report = go(tmp_path, out, max_steps=1)
     assert report.steps == (1, 1)
-    found = zoo.load(str(out)).config.trained.pixel_size
-    assert found is not None
-    low, high = found
+    sizes = zoo.load(str(out)).config.trained.pixel_size
+    assert sizes is not None
+    low, high = sizes
     assert low == pytest.approx(15, rel=0.02) or low == pytest.approx(30, rel=0.02)
     assert high == pytest.approx(50, rel=0.02) or high == pytest.approx(75, rel=0.02)
-    assert "2 of 2 scenes say" in (out / "card.md").read_text()
+    assert "2 of 2 scenes are georeferenced" in (out / "card.md").read_text()
 
 
-def test_a_listener_is_told(data: Path, tmp_path: Path) -> None:
-    told = Told()
-    report = go(data, tmp_path / "run", told=told)
-    assert [(line["phase"], line["step"]) for line in told.lines] == [
+def test_listener_receives_lines_and_scores(data: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
+    report = go(data, tmp_path / "run", recorder=recorder)
+    assert [(line["phase"], line["step"]) for line in recorder.lines] == [
         (name, step) for name in ("prior", "denoiser") for step in (2, 4, 6)
     ]
-    assert told.lines[-1].keys() == {"phase", "step", "loss", "rate", "seconds", "progress"}
-    assert told.lines[-1]["progress"] == 1
-    assert [(name, step) for name, step, _ in told.validations] == [("prior", 4), ("denoiser", 4)]
+    assert recorder.lines[-1].keys() == {
+        "phase", "step", "loss", "rate", "seconds", "seconds_left", "progress",
+    }  # fmt: skip
+    assert recorder.lines[-1]["progress"] == 1
+    assert [(name, step) for name, step, _ in recorder.validations] == [
+        ("prior", 4),
+        ("denoiser", 4),
+    ]
     assert (report.ended, report.steps, report.skipped) == ("steps", (6, 6), [])
     assert [s.scale for s in report.scores] == [2, 3]
+    assert (report.windows, report.windows_chosen) == (2, 2)
 
 
 @pytest.mark.full
-def test_a_run_is_a_function_of_its_seed(whole: Path, data: Path, tmp_path: Path) -> None:
+def test_weights_depend_only_on_the_seed(unbroken: Path, data: Path, tmp_path: Path) -> None:
     go(data, tmp_path / "same", max_steps=100)
-    assert weights(tmp_path / "same") == weights(whole)
-    assert log(tmp_path / "same") == log(whole)
+    assert weights(tmp_path / "same") == weights(unbroken)
+    assert log(tmp_path / "same") == log(unbroken)
     go(data, tmp_path / "other", config=config(seed=4))
-    assert weights(tmp_path / "other") != weights(whole)
+    assert weights(tmp_path / "other") != weights(unbroken)
 
 
-# Stopping and going on
+# Stopping and resuming
 
 
 class Stop:
-    """Says stop from its n-th question on, as a signal does."""
+    """A function that returns True from its n-th call on, as after a signal."""
 
     def __init__(self, after: int) -> None:
         self.left = after
@@ -180,58 +195,60 @@ class Stop:
 
 
 @contextmanager
-def asked_after(count: int) -> Iterator[None]:
-    """SIGTERM after so many iterations of the whole run."""
+def stopped_after(count: int) -> Iterator[None]:
+    """Stop a run after a number of iterations, as SIGTERM does."""
 
     @contextmanager
-    def stopping() -> Iterator[Callable[[], bool]]:
+    def signals_caught() -> Iterator[Callable[[], bool]]:
         yield Stop(count)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(run, "_stopping", stopping)
+        patched.setattr(run, "_signals_caught", signals_caught)
         yield
 
 
 long = functools.partial(pytest.param, marks=pytest.mark.full)
 
 
-# 4: on a validation; 6 and 12: on a phase's last iteration.
+# 4: at a validation; 6 and 12: at the last iteration of a phase.
 @pytest.mark.parametrize("after", [long(1), 4, long(5), long(6), long(7), 9, long(12)])
-def test_a_stopped_run_goes_on_exactly(whole: Path, data: Path, tmp_path: Path, after: int) -> None:
+def test_stopped_run_resumes_exactly(
+    unbroken: Path, data: Path, tmp_path: Path, after: int
+) -> None:
     out = tmp_path / "run"
-    with asked_after(after):
+    with stopped_after(after):
         report = go(data, out)
     assert report.ended == "signal"
     assert report.steps == (min(after, 6), max(0, after - 6))
-    model = zoo.load(str(out))  # usable as it is
-    assert (model.config.denoiser is not None) is (after > 6)  # no denoiser that learnt nothing
+    model = zoo.load(str(out))  # usable already
+    assert (model.config.denoiser is not None) is (after > 6)  # no untrained denoiser
     assert (out / "loss.png").exists() is (after > 1)
     report = go(data, out, resume=True)
     assert (report.ended, report.steps) == ("steps", (6, 6))
-    assert log(out) == log(whole)
-    assert weights(out) == weights(whole)
-    assert (out / "card.md").read_text() == (whole / "card.md").read_text()
-    assert (out / "config.toml").read_text() == (whole / "config.toml").read_text()
+    assert log(out) == log(unbroken)
+    assert weights(out) == weights(unbroken)
+    assert (out / "card.md").read_text() == (unbroken / "card.md").read_text()
+    assert (out / "config.toml").read_text() == (unbroken / "config.toml").read_text()
 
 
 class KilledError(BaseException):
-    """Stands for whatever ends a process without a word."""
+    """An exception that no code catches, in place of a kill."""
 
 
-def test_processes_draw_the_same_batches_as_a_thread(
-    whole: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_worker_processes_draw_the_same_batches_as_a_thread(
+    unbroken: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As they do for a GPU."""
+    """Batches for a GPU are drawn by processes."""
     monkeypatch.setattr(phase, "_workers", lambda _: 2)
     go(data, tmp_path / "run")
-    assert weights(tmp_path / "run") == weights(whole)
-    assert log(tmp_path / "run") == log(whole)
+    assert weights(tmp_path / "run") == weights(unbroken)
+    assert log(tmp_path / "run") == log(unbroken)
 
 
-def test_processes_that_draw_leave_signals_to_the_run(
+def test_worker_processes_ignore_signals(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGTERM to the whole group, as a scheduler sends it: the run ends by itself, and whole."""
+    """A scheduler sends SIGTERM to all processes of a run; the run still ends in order."""
     monkeypatch.setattr(phase, "_workers", lambda _: 2)
     real = Fitting.advance
 
@@ -247,7 +264,7 @@ def test_processes_that_draw_leave_signals_to_the_run(
     assert (tmp_path / "run" / "weights.safetensors").exists()
 
 
-def test_what_a_drawing_process_refuses_is_told_in_one_line(
+def test_error_of_a_worker_process_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(phase, "_workers", lambda _: 1)
@@ -258,22 +275,22 @@ def test_what_a_drawing_process_refuses_is_told_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-# 0: right after the first checkpoint; 6: the prior is done, the denoiser has not begun.
+# 0: after the first checkpoint; 6: between the phases.
 @pytest.mark.parametrize("at", [long(0), 3, 6, long(7), 11])
-def test_a_killed_run_goes_on_exactly_from_its_checkpoint(
-    whole: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+def test_killed_run_resumes_exactly_from_its_checkpoint(
+    unbroken: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    """Checkpoints at every second iteration, and one at the beginning of each phase."""
+    """Checkpoints are saved at every second iteration and at the beginning of each phase."""
     out = tmp_path / "run"
     often = config(run=replace(config().run, checkpoint_seconds=-1.0))
-    made = 0
+    done = 0
     real = Fitting.advance
 
     def advance(*args: Any) -> None:
-        nonlocal made
-        if made == at:
+        nonlocal done
+        if done == at:
             raise KilledError
-        made += 1
+        done += 1
         real(*args)
 
     save = phase._checkpoint
@@ -284,55 +301,159 @@ def test_a_killed_run_goes_on_exactly_from_its_checkpoint(
     with pytest.raises(KilledError):
         go(data, out, config=often)
     with (out / "log.jsonl").open("a") as file:
-        file.write('{"phase": "denoiser", "step": 99}\n{"phase": "den')  # cut off in its midst
+        file.write('{"phase": "denoiser", "step": 99}\n{"phase": "den')  # an incomplete line
     state = torch.load(out / "state.pt", weights_only=True)
     assert state["steps"] == {"prior": min(at, 6) // 2 * 2, "denoiser": max(0, at - 6) // 2 * 2}
     monkeypatch.setattr(Fitting, "advance", real)
     go(data, out, resume=True, config=often)
-    assert log(out) == log(whole)
-    assert weights(out) == weights(whole)
+    assert log(out) == log(unbroken)
+    assert weights(out) == weights(unbroken)
 
 
 @pytest.mark.full
-def test_more_iterations_of_the_last_phase(whole: Path, data: Path, tmp_path: Path) -> None:
+def test_resuming_a_finished_run_changes_nothing(
+    unbroken: Path, data: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
-    shutil.copytree(whole, out)
-    report = go(data, out, resume=True)  # all done: nothing is added
+    shutil.copytree(unbroken, out)
+    report = go(data, out, resume=True)  # nothing is left to do
     assert report.steps == (6, 6)
-    assert weights(out) == weights(whole)
-    assert log(out) == log(whole)
+    assert weights(out) == weights(unbroken)
+    assert log(out) == log(unbroken)
 
 
-def test_max_time_ends_each_phase(data: Path, tmp_path: Path) -> None:
-    """A second goes by at each look at the clock."""
+def test_time_limit_ends_each_phase(data: Path, tmp_path: Path) -> None:
+    """Both phases do an iteration at least, and the denoiser is trained too."""
     endless = replace(config().prior_phase, steps=10**6)
     endless_both = config(
         prior_phase=endless, denoiser_phase=replace(config().denoiser_phase, steps=10**6)
     )
-    told = Told()
-    report = go(data, tmp_path / "run", told=told, config=endless_both, max_seconds=0.4)
+    recorder = Recorder()
+    report = go(data, tmp_path / "run", recorder=recorder, config=endless_both, max_seconds=2)
     assert report.ended == "time"
     assert min(report.steps) >= 1
     assert max(report.steps) < 1000
     assert zoo.load(str(tmp_path / "run")).config.denoiser is not None
-    rates = [line["rate"] for line in told.lines if line["phase"] == "prior"]
-    assert rates == sorted(rates, reverse=True)  # it falls with the time
+    rates = [line["rate"] for line in recorder.lines if line["phase"] == "prior"]
+    assert rates == sorted(rates, reverse=True)  # it falls as time passes
     assert report.seconds < 60
+    assert report.windows >= 1
+    assert {line["phase"] for line in log(tmp_path / "run")} == {"prior", "denoiser"}
+    assert (tmp_path / "run" / "loss.png").exists()
+
+
+class Clock:
+    """A clock that moves only when a part of the run advances it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def slow(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, cost: Any) -> None:
+        """Let a function take ``cost(*args, **kwargs)`` seconds."""
+        real = getattr(owner, name)
+
+        def slowed(*args: Any, **kwargs: Any) -> Any:
+            self.now += cost(*args, **kwargs)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, slowed)
+
+
+@pytest.mark.parametrize("limit", [120.0, 900.0, 7200.0])
+def test_time_limit_includes_calibration_and_scoring(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float
+) -> None:
+    """Without a limit, each calibration takes 128 s here, and scoring about 10 s a window."""
+    clock = Clock()
+    for module in (run, phase, losses, validation, limits):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(run, "WINDOWS", 24)
+    monkeypatch.setattr(losses, "calibrate", CALIBRATE)
+    monkeypatch.setattr(losses, "measure_residual", MEASURE_RESIDUAL)
+    monkeypatch.setattr(losses, "_calibration_batch", _first(losses._calibration_batch))
+    clock.slow(monkeypatch, losses, "_calibration_batch", lambda *args: 1.0 * args[3])
+    clock.slow(monkeypatch, validation, "restore", lambda truth, *_, **__: _cost(truth))
+    clock.slow(monkeypatch, Fitting, "advance", lambda *_: limit / 100)
+    recorder = Recorder()
+    endless = config(
+        prior_phase=replace(config().prior_phase, steps=10**6),
+        denoiser_phase=replace(config().denoiser_phase, steps=10**6),
+        run=RunConfig(log_every=10**6, validate_every=10),
+    )
+    report = go(data, tmp_path / "run", recorder=recorder, config=endless, max_seconds=limit)
+    assert report.ended == "time"
+    assert 0.75 * limit < report.seconds < limit + max(30, 0.1 * limit)
+    assert min(report.steps) > 5
+    assert 1 <= report.windows <= report.windows_chosen == 24
+    assert (report.windows > 16) is (limit == 7200)
+    phases = [line["phase"] for line in recorder.lines]
+    assert {"prior", "denoiser"} == set(phases)  # by seconds, and at the end of each phase
+    assert recorder.lines[-1]["step"] == report.steps[1]
+
+
+def _first(real: Callable[..., Any]) -> Callable[..., Any]:
+    """Draw a single crop, whatever the number that is requested."""
+    return lambda crops, key, scale, count: real(crops, key, scale, min(count, 1))
+
+
+def _cost(truth: validation.Truth) -> float:
+    """Return the seconds that restoring a window takes: 5 for an image of 48 x 50 pixels."""
+    return 5 * truth.values.size / (3 * 48 * 50)
+
+
+def test_log_lines_by_time_do_not_change_the_regular_ones(
+    unbroken: Path, data: Path, tmp_path: Path
+) -> None:
+    often = config(run=replace(config().run, log_seconds=-1.0))
+    go(data, tmp_path / "run", config=often)
+    lines = [line for line in log(tmp_path / "run") if line["step"] % 2 == 0]
+    assert lines == log(unbroken)
+    steps = [line["step"] for line in log(tmp_path / "run") if "loss" in line]
+    assert steps == [1, 2, 3, 4, 5, 6] * 2
+    assert weights(tmp_path / "run") == weights(unbroken)
+
+
+def test_time_before_a_resume_counts(data: Path, tmp_path: Path) -> None:
+    """An hour is over when the run is resumed, so it ends after an iteration of each phase."""
+    endless = config(
+        prior_phase=replace(config().prior_phase, steps=10**6),
+        denoiser_phase=replace(config().denoiser_phase, steps=10**6),
+    )
+    with stopped_after(3):
+        go(data, tmp_path / "run", config=endless, max_seconds=3600)
+    path = tmp_path / "run" / "state.pt"
+    state = torch.load(path, weights_only=True)
+    assert 0 < state["elapsed"] < 600
+    torch.save(state | {"elapsed": 3600.0}, path)
+    report = go(data, tmp_path / "run", resume=True, max_seconds=3600)
+    assert (report.ended, report.steps) == ("time", (4, 1))
+
+
+def test_scoring_is_short_after_a_signal(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "STOPPED_SCORING_SECONDS", -1.0)
+    with stopped_after(3):
+        report = go(data, tmp_path / "run")
+    assert (report.windows, report.windows_chosen) == (1, 2)
 
 
 @pytest.mark.full
-def test_a_prior_alone(data: Path, tmp_path: Path) -> None:
-    """No iterations of the denoiser, no denoiser: also when the run is gone on with."""
+def test_run_without_denoiser_iterations(data: Path, tmp_path: Path) -> None:
+    """The model has no denoiser, also after a resume."""
     out = tmp_path / "run"
     alone = config(denoiser_phase=replace(config().denoiser_phase, steps=0))
-    with asked_after(3):
+    with stopped_after(3):
         assert go(data, out, config=alone).ended == "signal"
     assert zoo.load(str(out)).config.denoiser is None
     report = go(data, out, resume=True, config=alone)
     assert (report.ended, report.steps) == ("steps", (6, 0))
     go(data, tmp_path / "straight", config=alone)
     assert weights(out) == weights(tmp_path / "straight")
-    assert "no detail can be drawn" in (out / "card.md").read_text()
+    assert "the model adds no detail by diffusion" in (out / "card.md").read_text()
 
 
 # From a model
@@ -340,12 +461,14 @@ def test_a_prior_alone(data: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> str:
-    made = models.config(tiles=TileConfig(size=64, margin=8))
-    made = replace(made, operator=replace(made.operator, scales=(1.5, 3.0)))
-    return str(models.write(tmp_path_factory.mktemp("start") / "old", made))
+    model = models.config(tiles=TileConfig(size=64, margin=8))
+    model = replace(model, operator=replace(model.operator, scales=(1.5, 3.0)))
+    return str(models.write(tmp_path_factory.mktemp("start") / "old", model))
 
 
-def test_tuning_starts_from_the_model(data: Path, tmp_path: Path, shipped: str) -> None:
+def test_tuning_starts_from_the_weights_of_the_model(
+    data: Path, tmp_path: Path, shipped: str
+) -> None:
     out = tmp_path / "run"
     still = config(
         prior_phase=replace(config().prior_phase, learning_rate=0.0, steps=1),
@@ -355,7 +478,7 @@ def test_tuning_starts_from_the_model(data: Path, tmp_path: Path, shipped: str) 
     before, after = (load_file(Path(p) / "weights.safetensors") for p in (shipped, out))
     assert before.keys() == after.keys()
     for name, tensor in before.items():
-        if name not in ("prior.contexts", "denoiser.deviations"):  # measured anew on the data
+        if name not in ("prior.contexts", "denoiser.deviations"):  # measured again on the data
             np.testing.assert_allclose(after[name], tensor, atol=1e-6, err_msg=name)
     assert not np.array_equal(before["denoiser.deviations"], after["denoiser.deviations"])
     old, new = (zoo.load(str(p)).config for p in (shipped, out))
@@ -364,7 +487,7 @@ def test_tuning_starts_from_the_model(data: Path, tmp_path: Path, shipped: str) 
     assert f"**Started from**: {shipped}" in (out / "card.md").read_text()
 
 
-def test_tuning_with_the_contexts_of_the_model(data: Path, tmp_path: Path, shipped: str) -> None:
+def test_tuning_with_stored_contexts_keeps_them(data: Path, tmp_path: Path, shipped: str) -> None:
     out = tmp_path / "run"
     stored = replace(config().prior_phase, contexts="stored")
     go(data, out, config=config(prior_phase=stored), start=shipped)
@@ -372,34 +495,34 @@ def test_tuning_with_the_contexts_of_the_model(data: Path, tmp_path: Path, shipp
     np.testing.assert_array_equal(after["prior.contexts"], before["prior.contexts"])
     lifting = "prior.operator.lift.weight"
     assert not np.array_equal(after[lifting], before[lifting])
-    with pytest.raises(InputError, match="a model that begins anew has stored none"):
+    with pytest.raises(InputError, match="a new model has no stored contexts"):
         go(data, tmp_path / "other", config=config(prior_phase=stored))
 
 
-def test_tuning_is_gone_on_with_exactly(data: Path, tmp_path: Path, shipped: str) -> None:
+def test_tuning_resumes_exactly(data: Path, tmp_path: Path, shipped: str) -> None:
     small = config(operator=replace(config().operator, scales=(9.0,)))
     go(data, tmp_path / "straight", config=small, start=shipped)
     out = tmp_path / "run"
-    with asked_after(2):
+    with stopped_after(2):
         go(data, out, config=small, start=shipped)
-    assert zoo.load(str(out)).config.denoiser is not None  # the model's own, still good
+    assert zoo.load(str(out)).config.denoiser is not None  # that of the model, still valid
     go(data, out, config=small, start=shipped, resume=True)
     assert weights(out) == weights(tmp_path / "straight")
-    with pytest.raises(InputError, match=r"started from .*old, not from aerial; leave out -m"):
+    with pytest.raises(InputError, match=r"started from .*old, not from aerial; leave out start="):
         go(data, out, start="aerial", resume=True)
 
 
 @pytest.mark.full
-def test_tuning_is_gentle_unless_told_otherwise(
+def test_tuning_has_its_own_defaults(
     data: Path, tmp_path: Path, shipped: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         run, "TUNING", replace(TUNING, data=config().data, denoiser_phase=config().denoiser_phase)
     )
     go(data, tmp_path / "run", config=None, start=shipped, max_steps=1)
-    found = read_train_config(tmp_path / "run" / "train.toml")
-    assert found.prior_phase == TUNING.prior_phase
-    assert found.encoder == models.config().encoder
+    written = read_train_config(tmp_path / "run" / "train.toml")
+    assert written.prior_phase == TUNING.prior_phase
+    assert written.encoder == models.config().encoder
     before, after = (
         load_file(Path(p) / "weights.safetensors") for p in (shipped, tmp_path / "run")
     )
@@ -410,51 +533,53 @@ def test_tuning_is_gentle_unless_told_otherwise(
     ("start", "error", "message"),
     [
         ("nothing", UnknownModelError, "no model 'nothing': expected one of"),
-        ("paper", ModelError, "an imported paper model cannot be trained on"),
+        ("paper", ModelError, "an imported paper model cannot be trained further"),
     ],
 )
-def test_models_that_cannot_be_started_from(
+def test_unusable_models_to_start_from_are_refused(
     data: Path, tmp_path: Path, start: str, error: type[Exception], message: str
 ) -> None:
     models.write(tmp_path / "paper", models.config("paper"))
-    named = str(tmp_path / start) if start == "paper" else start
+    model = str(tmp_path / start) if start == "paper" else start
     with pytest.raises(error, match=message):
-        go(data, tmp_path / "run", start=named)
+        go(data, tmp_path / "run", start=model)
     assert not (tmp_path / "run").exists()
 
 
-# Bad input
+# Wrong input
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
+def test_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     with pytest.raises(InputError, match="no rasters to train on in"):
         go(tmp_path / "data", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_bad_files_among_good_ones(tmp_path: Path) -> None:
-    """One that does not open, and one that breaks off in its middle: both counted and named."""
+def test_unusable_files_are_counted_and_listed(tmp_path: Path) -> None:
+    """One file cannot be opened, and one is truncated."""
     folder = images(tmp_path / "data")
     (folder / "none.tif").write_bytes(b"no raster")
     broken = rasters.write(folder / "broken.tif", textured(9, 3, 400, 400), colours=RGB)
-    whole = broken.read_bytes()
-    broken.write_bytes(whole[: len(whole) // 2])
+    content = broken.read_bytes()
+    broken.write_bytes(content[: len(content) // 2])
     rasters.write(tmp_path / "val.tif", textured(1, 3, 64, 64), transform=east_of(9000))
-    told = Told()
+    recorder = Recorder()
     windows = config(data=replace(config().data, cache_gb=0.0))
     (tmp_path / "val").mkdir()
     (tmp_path / "val.tif").rename(tmp_path / "val" / "val.tif")
-    report = go(folder, tmp_path / "run", told=told, config=windows, val=[tmp_path / "val"])
+    report = go(folder, tmp_path / "run", recorder=recorder, config=windows, val=[tmp_path / "val"])
     assert report.ended == "steps"
     assert [s.path.name for s in report.skipped] == ["none.tif", "broken.tif"]
-    assert f"skipped: cannot open {folder / 'none.tif'}" in told.notes[0]
-    assert "7 scenes to train on, 1 to validate on, 1 skipped" in told.notes[1]
-    assert re.fullmatch(rf"could not be read \d+ times: cannot read {broken} .*", told.notes[-1])
+    assert f"skipped: cannot open {folder / 'none.tif'}" in recorder.notes[0]
+    assert "7 scenes to train on, 1 to validate on, 1 skipped" in recorder.notes[1]
+    assert re.fullmatch(
+        rf"could not be read \d+ times: cannot read {broken} .*", recorder.notes[-1]
+    )
 
 
 @pytest.mark.full
-def test_mixed_band_counts_work(tmp_path: Path) -> None:
+def test_scenes_may_have_different_band_counts_and_dtypes(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     for i, count in enumerate((1, 3, 4, 2, 7, 3)):
@@ -468,29 +593,29 @@ def test_mixed_band_counts_work(tmp_path: Path) -> None:
 
 
 def test_scenes_smaller_than_the_crops(tmp_path: Path) -> None:
-    """Crops become smaller with the scenes, down to where nothing is left to learn from."""
+    """Crops are as small as the scenes, down to the least crop."""
     folder = images(tmp_path / "data", side=30)
     assert go(folder, tmp_path / "run", max_steps=1).steps == (1, 1)
     tiny = images(tmp_path / "tiny", side=20)
-    with pytest.raises(InputError, match=r"crops of 26 x 26 pixels at least .* here they have 20"):
+    with pytest.raises(InputError, match=r"at least 26 x 26 pixels, but here they have 20"):
         go(tiny, tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("name", ["prior", "denoiser"])
-def test_a_loss_that_is_no_number(
-    whole: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+def test_nan_loss_ends_the_run_and_keeps_the_checkpoint(
+    unbroken: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     out, calls = tmp_path / "run", 0
     real = getattr(losses, f"{name}_loss")
 
-    def loss(*args: Any, **asked: Any) -> Any:
+    def loss(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
-        return real(*args, **asked) * (math.nan if calls == 4 else 1)
+        return real(*args, **kwargs) * (math.nan if calls == 4 else 1)
 
     monkeypatch.setattr(losses, f"{name}_loss", loss)
-    with pytest.raises(TrainingError, match=r"iteration 4 is nan.* go on with --resume") as caught:
+    with pytest.raises(TrainingError, match=r"iteration 4 is nan.* resume=True") as caught:
         go(data, out)
     assert "\n" not in str(caught.value)
     assert str(out / "train.toml") in str(caught.value)
@@ -498,56 +623,62 @@ def test_a_loss_that_is_no_number(
     assert state["phase"] == name
     assert all(v.isfinite().all() for v in state["network"].values())
     go(data, out, resume=True)
-    assert weights(out) == weights(whole)
-    assert log(out) == log(whole)
+    assert weights(out) == weights(unbroken)
+    assert log(out) == log(unbroken)
 
 
 @pytest.mark.parametrize("failing", ["checkpoint", long("weights"), long("log")])
-def test_a_full_disk(
-    whole: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+def test_full_disk_is_one_line_and_keeps_the_checkpoint(
+    unbroken: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    """It is told in a line, and what stood before stands."""
     out = tmp_path / "run"
     often = replace(config().run, checkpoint_seconds=-1.0)
-    full, made = OSError(errno.ENOSPC, "No space left on device"), 0
+    full, calls = OSError(errno.ENOSPC, "No space left on device"), 0
     with monkeypatch.context() as patched:
 
         def broken(real: Callable[..., Any]) -> Callable[..., Any]:
             def called(*args: Any, **kwargs: Any) -> Any:
-                nonlocal made
-                made += 1
-                if made > 3:
-                    if failing == "checkpoint":
-                        Path(args[1]).write_bytes(b"half")
+                nonlocal calls
+                calls += 1
+                if calls > 3:
                     raise full
                 return real(*args, **kwargs)
 
             return called
 
         if failing == "checkpoint":
-            patched.setattr(torch, "save", broken(torch.save))
+            sync = broken(lambda _: None)
+            patched.setattr(files, "_sync", lambda path: "state.pt" in path.name and sync(path))
         elif failing == "weights":
-            made = 2
-            patched.setattr("rs_superres.training.folder.save_weights", broken(_save))
+            calls = 2
+            patched.setattr("rs_superres.training.folder.save_weights", broken(save_weights))
         else:
-            patched.setattr(json, "dumps", broken(json.dumps))
-        with pytest.raises(RasterError, match=r"cannot write in .*: No space left on device; the"):
+            lines = SimpleNamespace(dumps=broken(json.dumps), loads=json.loads)
+            patched.setattr("rs_superres.training.folder.json", lines)
+        with pytest.raises(WriteError, match=r"cannot write .*: No space left on device; the last"):
             go(data, out, config=config(run=often))
-    assert not list(out.glob(".*partial"))
+    assert not list(out.glob(".*.part"))
     go(data, out, resume=True)
-    assert weights(out) == weights(whole)
-    assert log(out) == log(whole)
+    assert weights(out) == weights(unbroken)
+    assert log(out) == log(unbroken)
 
 
-def _save(*args: Any) -> None:
-    from rs_superres.zoo.checkpoint import save_weights  # noqa: PLC0415 (the one not patched)
+def test_other_runtime_errors_are_not_write_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a fault of TensorBoard")
 
-    save_weights(*args)
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(config())
+    monkeypatch.setattr(json, "dumps", fail)
+    with pytest.raises(RuntimeError, match="TensorBoard"):
+        folder.log({"phase": "prior", "step": 1})
 
 
-def test_out_exists(whole: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds a run already: --resume goes on with it"):
-        go(data, whole)
+def test_existing_folders_are_not_overwritten(unbroken: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="already holds a run; resume=True continues it"):
+        go(data, unbroken)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
@@ -558,8 +689,8 @@ def test_out_exists(whole: Path, data: Path, tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "notes").iterdir()] == ["a.txt"]
 
 
-def test_nothing_to_resume(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no run to resume; leave out --resume"):
+def test_folders_without_a_run_cannot_be_resumed(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no run to resume; leave out resume=True"):
         go(data, tmp_path / "run", resume=True)
     assert not (tmp_path / "run").exists()
     RunFolder(tmp_path / "begun").begin(config())
@@ -567,9 +698,9 @@ def test_nothing_to_resume(data: Path, tmp_path: Path) -> None:
         go(data, tmp_path / "begun", resume=True)
 
 
-def test_a_damaged_checkpoint(whole: Path, data: Path, tmp_path: Path) -> None:
+def test_damaged_checkpoint_is_refused(unbroken: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    shutil.copytree(whole, out)
+    shutil.copytree(unbroken, out)
     for content in (b"", b"no checkpoint", (out / "state.pt").read_bytes()[:999]):
         (out / "state.pt").write_bytes(content)
         with pytest.raises(InputError, match=r"state\.pt is damaged"):
@@ -577,41 +708,43 @@ def test_a_damaged_checkpoint(whole: Path, data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_another_configuration_on_resume(whole: Path, data: Path, tmp_path: Path) -> None:
+def test_other_configuration_is_refused_on_resume(
+    unbroken: Path, data: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
-    shutil.copytree(whole, out)
-    with pytest.raises(InputError, match=r"is not that of the run in .*; leave out -c"):
+    shutil.copytree(unbroken, out)
+    with pytest.raises(InputError, match=r"differs from that of the run in .*; leave out config="):
         go(data, out, resume=True, config=config(seed=9))
     go(data, out, resume=True, config=config())
-    assert weights(out) == weights(whole)
+    assert weights(out) == weights(unbroken)
 
 
 # Validation
 
 
-def test_training_never_sees_what_is_held_out(
+def test_held_out_rows_are_never_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A single scene: its last rows are white, and no crop has a white pixel."""
+    """The last rows of the only scene are white, and no crop has a white pixel."""
     pixels = textured(1, 3, 250, 64, high=200)
     pixels[:, 200:] = 255
     (tmp_path / "data").mkdir()
     rasters.write(tmp_path / "data" / "a.tif", pixels, colours=RGB)
     brightest = []
-    real = phase._loss
+    for task in (tasks.PriorTask, tasks.DenoiserTask):
 
-    def loss(run: Any, name: Any, batch: Any, step: int) -> Any:
-        brightest.append(float(batch.high.max()))
-        return real(run, name, batch, step)
+        def loss(self: Any, batch: Any, step: int, real: Any = task.loss) -> Any:
+            brightest.append(float(batch.high.max()))
+            return real(self, batch, step)
 
-    monkeypatch.setattr(phase, "_loss", loss)
+        monkeypatch.setattr(task, "loss", loss)
     go(tmp_path / "data", tmp_path / "run")
     assert len(brightest) == 12
     assert max(brightest) <= 200 / 127.5 - 1 + 1e-6
     assert "Held out by place." in (tmp_path / "run" / "card.md").read_text()
 
 
-def test_a_validation_folder_beside_the_data_is_told(tmp_path: Path) -> None:
+def test_validation_scenes_near_training_scenes_are_reported(tmp_path: Path) -> None:
     for name, metres in (("data", (0, 9000, 50_000)), ("val", (0, 9400, 90_000))):
         (tmp_path / name).mkdir()
         for i, east in enumerate(metres):
@@ -621,24 +754,24 @@ def test_a_validation_folder_beside_the_data_is_told(tmp_path: Path) -> None:
                 transform=east_of(east),
                 colours=RGB,
             )
-    told = Told()
-    go(tmp_path / "data", tmp_path / "run", told=told, val=[tmp_path / "val"], max_steps=1)
-    [note] = [n for n in told.notes if "too good" in n]
-    assert note.startswith("2 of 3 validation scenes are among the training scenes or within 1 km")
-    assert "Named by whoever trained." in (tmp_path / "run" / "card.md").read_text()
-    # A folder within the data is its own neighbour, map or none.
-    told = Told()
+    recorder = Recorder()
+    go(tmp_path / "data", tmp_path / "run", recorder=recorder, val=[tmp_path / "val"], max_steps=1)
+    [note] = [n for n in recorder.notes if "too good" in n]
+    assert note.startswith("2 of 3 validation scenes are training scenes or lie within 1 km")
+    assert "Chosen by the person who trained it." in (tmp_path / "run" / "card.md").read_text()
+    # A validation folder inside the data is recognised without georeference.
+    recorder = Recorder()
     inner = images(tmp_path / "data" / "inner", 2)
-    go(tmp_path / "data", tmp_path / "again", told=told, val=[inner], max_steps=1)
-    assert any(n.startswith("2 of 2 validation") for n in told.notes)
-    told = Told()
+    go(tmp_path / "data", tmp_path / "again", recorder=recorder, val=[inner], max_steps=1)
+    assert any(n.startswith("2 of 2 validation") for n in recorder.notes)
+    recorder = Recorder()
     outer = images(tmp_path / "outer", 2)
-    go(tmp_path / "data", tmp_path / "third", told=told, val=[outer], max_steps=1)
-    assert not any("too good" in n for n in told.notes)
+    go(tmp_path / "data", tmp_path / "third", recorder=recorder, val=[outer], max_steps=1)
+    assert not any("too good" in n for n in recorder.notes)
 
 
 @pytest.mark.full
-def test_validation_images_too_small_to_score(data: Path, tmp_path: Path) -> None:
+def test_too_small_validation_images_are_not_scored(data: Path, tmp_path: Path) -> None:
     small = images(tmp_path / "val", 2, 20)
     report = go(data, tmp_path / "run", val=[small], max_steps=1)
     assert list(report.scores) == []
@@ -646,12 +779,11 @@ def test_validation_images_too_small_to_score(data: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "run" / "validation.png").exists()
 
 
-def test_everything_is_read_back(tmp_path: Path) -> None:
-    """An odd configuration too, its words on the card and in the TOML."""
-    made = TrainConfig(run=RunConfig(log_every=7))
+def test_run_folder_returns_the_written_configuration(tmp_path: Path) -> None:
+    written = TrainConfig(run=RunConfig(log_every=7))
     folder = RunFolder(tmp_path / "run")
-    folder.begin(made)
+    folder.begin(written)
     folder.save_state({"a": 1})
-    assert folder.config() == made
-    (tmp_path / "run" / "train.toml").write_text(to_toml(replace(made, denoiser=None)))
-    assert folder.config() == replace(made, denoiser=None)
+    assert folder.config() == written
+    (tmp_path / "run" / "train.toml").write_text(to_toml(replace(written, denoiser=None)))
+    assert folder.config() == replace(written, denoiser=None)
