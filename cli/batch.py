@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rs_superres.errors import InputError
+from rs_superres.options import Options
 
 from . import options, process
 from .process import cluster, loading
 from .progress import INTERVAL, pace
-from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
     from rs_superres.batch.job import SceneOutcome
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("scenes", metavar="DIR|GLOB|LIST.txt")
 @click.option("-o", "--out", type=options.FILE, required=True, help="Folder of the results.")
-@upscaling
+@options.upscaling
 @options.scheduler
 @click.option(
     "--workers",
@@ -80,7 +80,7 @@ def command(
         raise click.UsageError("--workers is for this machine's own cluster, not for --scheduler")
     _check_folders(out, preview, uncertainty)
     _check_report(report, overwrite=chosen["overwrite"] or skip_existing)
-    wanted = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
+    wanted = Options(**chosen, uncertainty=uncertainty, preview=preview)
     work = jobs(
         find(scenes, out),
         out,

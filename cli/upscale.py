@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rs_superres.options import Options
+
 from . import options, process
 from .process import cluster, loading
 from .progress import shown
-from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
     from rs_superres.engine import Plan
@@ -25,15 +26,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", nargs=-1, required=True)
 @click.option("-o", "--out", type=options.FILE, required=True, help="The result.")
-@upscaling
+@options.upscaling
 @options.scheduler
-@click.option(
-    "--uncertainty",
-    type=options.FILE,
-    metavar="STD.tif",
-    help="Write the samples' standard deviation, band by band, in the source's units.",
-)
-@click.option("--preview", type=options.FILE, help="Write a picture of before and after (PNG).")
+@options.run_option("uncertainty", type=options.FILE, metavar="STD.tif")
+@options.run_option("preview", type=options.FILE, metavar="P.png")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what it takes.")
 @click.option(
     "--lattice",
@@ -48,8 +44,6 @@ def command(
     source: tuple[str, ...],
     out: Path,
     scheduler: str | None,
-    uncertainty: Path | None,
-    preview: Path | None,
     dry_run: bool,
     lattice: Path | None,
     as_json: bool,
@@ -70,7 +64,7 @@ def command(
 
     if lattice is not None and not dry_run:
         raise click.UsageError("--lattice goes with --dry-run")
-    wanted = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
+    wanted = Options(**chosen)
     if scheduler is not None:
         from rs_superres.batch.cells import everywhere
 

@@ -10,7 +10,8 @@ from rs_superres._version import __version__
 
 if TYPE_CHECKING:
     from rs_superres.api import upscale
-    from rs_superres.engine import Options, Plan, Report, plan, run
+    from rs_superres.engine import Plan, Report, plan, run
+    from rs_superres.options import Options
     from rs_superres.zoo import Model
     from rs_superres.zoo import load as load_model
 
@@ -27,7 +28,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("Options", "Plan", "Report", "plan", "run"), "engine"),
+    **dict.fromkeys(("Plan", "Report", "plan", "run"), "engine"),
+    "Options": "options",
     "upscale": "api",
     "Model": "zoo",
     "load_model": "zoo",

@@ -12,7 +12,7 @@ import xarray as xr
 import rs_superres
 
 if TYPE_CHECKING:
-    from rs_superres.api import Asked
+    from rs_superres.api import PixelKeywords
 
 
 @xr.register_dataarray_accessor("superres")
@@ -22,9 +22,9 @@ class ArrayAccessor:
     def __init__(self, array: xr.DataArray) -> None:
         self._array = array
 
-    def upscale(self, **asked: Unpack[Asked]) -> xr.DataArray:
+    def upscale(self, **keywords: Unpack[PixelKeywords]) -> xr.DataArray:
         """Super-resolve the array; see :func:`rs_superres.upscale`."""
-        return rs_superres.upscale(self._array, **asked)
+        return rs_superres.upscale(self._array, **keywords)
 
 
 @xr.register_dataset_accessor("superres")
@@ -34,6 +34,6 @@ class DatasetAccessor:
     def __init__(self, dataset: xr.Dataset) -> None:
         self._dataset = dataset
 
-    def upscale(self, **asked: Unpack[Asked]) -> xr.Dataset:
+    def upscale(self, **keywords: Unpack[PixelKeywords]) -> xr.Dataset:
         """Super-resolve the dataset's rasters; see :func:`rs_superres.upscale`."""
-        return rs_superres.upscale(self._dataset, **asked)
+        return rs_superres.upscale(self._dataset, **keywords)

@@ -28,7 +28,6 @@ from rs_superres.grid import AxisSupport
 from rs_superres.image.consistency import REACH
 from rs_superres.image.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
-from rs_superres.scene.bands import BandOptions
 from rs_superres.scene.inference import Noise
 from rs_superres.types import Floats
 from tests import rasters
@@ -185,7 +184,7 @@ def test_nodata_as_told(tmp_path: Path, run: Run, was: int | None) -> None:
     pixels = textured(1, 1, 20, 22)
     pixels[0, 5:9, 5:9] = 200
     source = rasters.write(tmp_path / "a.tif", pixels, nodata=was)
-    run(source, bands=BandOptions(nodata=200))
+    run(source, nodata=200)
     np.testing.assert_array_equal(rasters.masks(tmp_path / "out.tif"), under(pixels != 200))
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert dataset.nodata == 200
@@ -228,7 +227,7 @@ def test_chosen_bands_in_their_order(tmp_path: Path, run: Run) -> None:
     with rasters.opened(source, "r+") as dataset:
         dataset.descriptions = ("B1", "B2", "B3", "B4")
     run(source, "all.tif")
-    run(source, bands=BandOptions(bands=(4, 2)))
+    run(source, bidx=(4, 2))
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert dataset.descriptions == ("B4", "B2")
     whole, chosen = rasters.read(tmp_path / "all.tif"), rasters.read(tmp_path / "out.tif")
@@ -241,7 +240,7 @@ def test_a_triplet_by_number(tmp_path: Path, run: Run) -> None:
     plain = rasters.write(tmp_path / "a.tif", pixels, photometric="minisblack")
     colours = ("undefined", "blue", "green", "red")
     told = rasters.write(tmp_path / "b.tif", pixels, colours=colours)
-    plan = run(plain, "one.tif", bands=BandOptions(rgb=(4, 3, 2)))
+    plan = run(plain, "one.tif", rgb=(4, 3, 2))
     run(told, "other.tif")
     run(plain, "apart.tif")
     one, other, apart = (rasters.read(tmp_path / f"{n}.tif") for n in ("one", "other", "apart"))
@@ -257,7 +256,7 @@ def test_quality_bands_keep_their_values(tmp_path: Path, run: Run) -> None:
     pixels = textured(1, 2, 300, 310, dtype="uint16", high=3000)
     pixels[1] = np.random.default_rng(1).choice([0, 64, 1024, 21824], pixels.shape[1:])
     source = rasters.write(tmp_path / "a.tif", pixels)
-    run(source, bands=BandOptions(nearest=(2,)))
+    run(source, nearest=(2,))
     out = rasters.read(tmp_path / "out.tif")
     np.testing.assert_array_equal(out[1], under(pixels)[1])
     assert (out[0] != under(pixels)[0]).any()
@@ -280,7 +279,7 @@ def test_palettes_become_colours(tmp_path: Path, tiny: str) -> None:
     plan = engine.plan(
         path,
         tmp_path / "out.tif",
-        Options(scale="2", model=tiny, steps=0, bands=BandOptions(classes="expand")),
+        Options(scale="2", model=tiny, steps=0, classes="expand"),
     )
     engine.run(replace(plan, recipe=replace(plan.recipe, inference=Bilinear())))
     with rasters.opened(tmp_path / "out.tif") as dataset:
@@ -295,7 +294,7 @@ def test_palettes_become_colours(tmp_path: Path, tiny: str) -> None:
 
 def test_colours_of_nodata_are_masked(tmp_path: Path, run: Run) -> None:
     path, pixels, _ = palette(tmp_path / "a.tif", nodata=3)
-    run(path, bands=BandOptions(classes="expand"))
+    run(path, classes="expand")
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert (dataset.count, dataset.nodata) == (3, None)
         assert dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]
@@ -307,7 +306,7 @@ def test_clear_colours_become_alpha(tmp_path: Path, run: Run) -> None:
     image = Image.fromarray(np.repeat(np.arange(4, dtype=np.uint8), 60).reshape(12, 20))
     image.putpalette([v for i in range(4) for v in (60 * i, 10, 20)])
     image.save(tmp_path / "a.png", transparency=b"\xff\x80\x00\xff")
-    run(tmp_path / "a.png", scale="2", bands=BandOptions(classes="expand"))
+    run(tmp_path / "a.png", scale="2", classes="expand")
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert [c.name for c in dataset.colorinterp] == [*RGB, "alpha"]
         alpha = dataset.read(4)
@@ -317,7 +316,7 @@ def test_clear_colours_become_alpha(tmp_path: Path, run: Run) -> None:
 
 def test_classes_keep_values_and_colours(tmp_path: Path, run: Run) -> None:
     path, pixels, _ = palette(tmp_path / "a.tif")
-    run(path, bands=BandOptions(classes="nearest"))
+    run(path, classes="nearest")
     np.testing.assert_array_equal(rasters.read(tmp_path / "out.tif"), under(pixels))
     with rasters.opened(path) as was, rasters.opened(tmp_path / "out.tif") as dataset:
         assert dataset.colormap(1) == was.colormap(1)
@@ -325,7 +324,7 @@ def test_classes_keep_values_and_colours(tmp_path: Path, run: Run) -> None:
 
 def test_one_bit_stays_one_bit(tmp_path: Path, run: Run, gdal_tools: Path) -> None:
     pixels = (textured(1, 1, 20, 22) > 128).astype(np.uint8)
-    run(rasters.write(tmp_path / "a.tif", pixels, nbits=1), bands=BandOptions(classes="nearest"))
+    run(rasters.write(tmp_path / "a.tif", pixels, nbits=1), classes="nearest")
     np.testing.assert_array_equal(rasters.read(tmp_path / "out.tif"), under(pixels))
     [band] = rasters.gdalinfo(gdal_tools, tmp_path / "out.tif")["bands"]
     assert band["metadata"]["IMAGE_STRUCTURE"]["NBITS"] == "1"

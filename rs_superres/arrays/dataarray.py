@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable
 from dataclasses import replace
 
@@ -11,10 +10,10 @@ import xarray as xr
 
 from rs_superres.arrays import graph
 from rs_superres.arrays.conventions import BAND, describe, result, spatial_dims, with_bands
-from rs_superres.engine import Options
 from rs_superres.engine.extent import output_region
-from rs_superres.engine.pixels import PixelPlan, plan_pixels
-from rs_superres.errors import CardWarning, InputError
+from rs_superres.engine.pixels import PixelPlan, plan_pixels, warn
+from rs_superres.errors import InputError
+from rs_superres.options import PixelOptions
 from rs_superres.raster import sample_windows
 from rs_superres.scene.bands import band_groups, decide, needs_samples
 from rs_superres.scene.cell import compute_window
@@ -26,7 +25,7 @@ EIGHT_BITS = np.array((0.0, 255.0))
 """The value range of uint8."""
 
 
-def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
+def upscale_array(array: xr.DataArray, options: PixelOptions) -> xr.DataArray:
     """Super-resolve an array; each member of a dimension beside band, y and x is a scene.
 
     Returns:
@@ -38,11 +37,11 @@ def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
         ModelError: the model cannot be used.
     """
     y, x = spatial_dims(array)
-    if options.bands.classes == "expand":
+    if options.classes == "expand":
         raise InputError("classes 'expand' goes with files, where the colour table is")
     options = replace(options, value_range=options.value_range or _stored_range(array))
     whole = describe(array)
-    roles = decide(whole, options.bands)
+    roles = decide(whole, options)
     description = roles.selection.of(whole)
     samples = None if needs_samples(description.bands, options.value_range) else ()
     extent = output_region(description.grid, options)
@@ -52,8 +51,7 @@ def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
             f"parts of the result lie outside {description.path}, and its dtype "
             f"{description.dtype} has no value for them; say nodata=V, a value that stands for them"
         )
-    for told in design.warnings():
-        warnings.warn(told, CardWarning, stacklevel=3)
+    warn(design.warnings())
     chosen = with_bands(array, roles.selection.bands)
     source = chosen if BAND in chosen.dims else chosen.expand_dims(BAND)
     order: list[Hashable] = [d for d in source.dims if d not in {BAND, y, x}]

@@ -10,14 +10,14 @@ import xarray as xr
 
 from rs_superres.arrays.conventions import BAND, COLOURS, spatial_dims
 from rs_superres.arrays.dataarray import upscale_array
-from rs_superres.engine import Options
 from rs_superres.errors import InputError
+from rs_superres.options import PixelOptions
 
 Names = Mapping[str, Sequence[Hashable]]
 """Variables by role: ``rgb``, ``nearest``."""
 
 
-def upscale_dataset(dataset: xr.Dataset, options: Options, names: Names) -> xr.Dataset:
+def upscale_dataset(dataset: xr.Dataset, options: PixelOptions, names: Names) -> xr.Dataset:
     """Super-resolve the variables that have y and x; others are passed on.
 
     A variable with a band dimension is a raster of its own. Of the others those that are alike, in
@@ -42,8 +42,7 @@ def upscale_dataset(dataset: xr.Dataset, options: Options, names: Names) -> xr.D
                     f"{role} names {name!r}, expected names of variables of one band ({known}), or "
                     "band numbers where variables have a band dimension"
                 )
-    wish = options.bands
-    if (wish.rgb or wish.nearest or wish.bands) and len(single) == len(rasters):
+    if (options.rgb or options.nearest or options.bidx) and len(single) == len(rasters):
         raise InputError(
             "bidx, rgb or nearest goes by numbers where no variable has a band dimension; expected "
             f"names of variables: {', '.join(map(str, single))}"
@@ -67,15 +66,15 @@ def _alike(rasters: Mapping[Hashable, xr.DataArray]) -> list[list[Hashable]]:
 
 
 def _upscaled(
-    bands: list[xr.DataArray], members: list[Hashable], options: Options, names: Names
+    bands: list[xr.DataArray], members: list[Hashable], options: PixelOptions, names: Names
 ) -> dict[Hashable, xr.DataArray]:
     """Bands of one raster, super-resolved as one, by name."""
     numbers = {
         role: tuple(members.index(n) + 1 for n in named if n in members)
         for role, named in names.items()
     }
-    wish = replace(options.bands, rgb=numbers.get("rgb", ()), nearest=numbers.get("nearest", ()))
-    whole = upscale_array(_stacked(bands, members), replace(options, bands=wish))
+    options = replace(options, rgb=numbers.get("rgb", ()), nearest=numbers.get("nearest", ()))
+    whole = upscale_array(_stacked(bands, members), options)
     provenance = {k: v for k, v in whole.attrs.items() if k.startswith("SUPERRES_")}
     made = {}
     for i, (name, band) in enumerate(zip(members, bands, strict=True)):

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rs_superres.engine.options import DRIVERS
-from rs_superres.engine.planning import Plan
+from rs_superres.engine.planning import DRIVERS, Plan
 from rs_superres.engine.residual import Residual, residual
 from rs_superres.engine.store import CellStore
 from rs_superres.raster import (

@@ -100,7 +100,7 @@ def _holding_one(decided: Plan) -> Iterator[None]:
 def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
     """Compute one cell with a source of its own: an open raster belongs to its thread."""
     with (
-        block_cache(decided.options.block_cache),
+        block_cache(decided.block_cache),
         open_source(decided.sources, decided.roles.selection) as source,
     ):
         _compute(decided, store, cell, source)
@@ -128,7 +128,7 @@ def cells_at_once(decided: Plan, before: int, most: int, processors: int) -> int
     device = torch.device(decided.device)
     if device.type not in ("cpu", "cuda"):
         return 1
-    spare = int(SHARE * decided.options.memory_limit) - most
+    spare = int(SHARE * decided.memory_limit) - most
     bearable = 1 + spare // max(most - before, 1)
     if device.type == "cpu":
         return max(1, min(processors // THREADS, bearable))

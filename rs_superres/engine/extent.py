@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rs_superres.engine.options import Options
 from rs_superres.errors import InputError
 from rs_superres.grid import Cells, Grid, Lattice, Window, Zoom
+from rs_superres.options import PixelOptions
 from rs_superres.raster import read_grid, same_crs
 from rs_superres.vector import Area, read_area
 
@@ -33,11 +33,11 @@ class OutputRegion:
             return cells
         met = self.area.meeting(cells)
         if not any(self.area.inside(cell).any() for cell in met):
-            raise InputError("the polygons of --aoi lie between the centres of the result's pixels")
+            raise InputError("the polygons of aoi= lie between the centres of the result's pixels")
         return met
 
 
-def output_region(grid: Grid, options: Options) -> OutputRegion:
+def output_region(grid: Grid, options: PixelOptions) -> OutputRegion:
     """Where the result of a source on a grid shall lie.
 
     Raises:
@@ -49,11 +49,11 @@ def output_region(grid: Grid, options: Options) -> OutputRegion:
     return OutputRegion(zoom, area, _window(zoom, options.bounds) if area is None else area.window)
 
 
-def _zoom(grid: Grid, options: Options) -> Zoom:
+def _zoom(grid: Grid, options: PixelOptions) -> Zoom:
     """The output grid that the options ask for."""
     asked = [options.scale, options.resolution, options.like]
     if sum(a is not None for a in asked) != 1:
-        raise InputError("one of --scale, --res and --like is needed, and no more than one")
+        raise InputError("one of scale=, resolution= and like= is needed, and no more than one")
     if options.scale is not None:
         return Zoom.by_scale(grid, options.scale)
     if options.resolution is not None:
@@ -83,10 +83,10 @@ def _window(zoom: Zoom, bounds: tuple[float, float, float, float] | None) -> Win
     return zoom.output.snapped((rows[0], columns[0], rows[1], columns[1]))
 
 
-def _area(zoom: Zoom, options: Options) -> Area | None:
+def _area(zoom: Zoom, options: PixelOptions) -> Area | None:
     """The polygons that the options ask for."""
     if options.aoi is None:
         return None
     if options.bounds is not None:
-        raise InputError("--bounds and --aoi were both given, expected one of them")
+        raise InputError("bounds= and aoi= were both given, expected one of them")
     return read_area(options.aoi, zoom.output)

@@ -78,7 +78,7 @@ def forecast(decided: Plan) -> Forecast:
     stride, before = max(1, -(-len(cells) // LOOKED_AT)), resident()
     looked_at = list(islice(cells, 0, None, stride))
     with (
-        block_cache(decided.options.block_cache),
+        block_cache(decided.block_cache),
         open_source(decided.sources, decided.roles.selection) as source,
     ):
         valid = [c for c in looked_at if holds_valid(recipe, source, c)]
@@ -111,7 +111,7 @@ def _timed(recipe: CellRecipe, source: Source, cell: Window) -> float:
 def _block_cache(decided: Plan) -> int:
     """What GDAL keeps in memory at most while it assembles the result, in bytes."""
     size = np.dtype(decided.description.dtype).itemsize * len(decided.description.bands)
-    return min(decided.window.height * decided.window.width * size, decided.options.block_cache)
+    return min(decided.window.height * decided.window.width * size, decided.block_cache)
 
 
 def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -9,9 +11,9 @@ from typing import Any
 from rs_superres import zoo
 from rs_superres._version import __version__
 from rs_superres.engine.extent import OutputRegion
-from rs_superres.engine.options import Options
-from rs_superres.errors import InputError
+from rs_superres.errors import CardWarning, InputError
 from rs_superres.grid import Cells, Window, Zoom, pixel_size
+from rs_superres.options import PixelOptions
 from rs_superres.raster import Description, Sampled
 from rs_superres.scene.bands import BandRoles, band_groups
 from rs_superres.scene.recipe import CellRecipe, ModelSettings
@@ -26,7 +28,7 @@ FAR = 2.0
 class PixelPlan:
     """What was decided about pixels, wherever they come from and go to."""
 
-    options: Options
+    options: PixelOptions
     description: Description
     """Of the source as it is read: its bands are those of the result."""
     roles: BandRoles
@@ -119,12 +121,23 @@ class PixelPlan:
         return told
 
 
+def warn(messages: Sequence[str]) -> None:
+    """Issue a :class:`CardWarning` for each message, located at the caller of the library."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "rs_superres":
+        frame, level = frame.f_back, level + 1
+    for message in messages:
+        warnings.warn(message, CardWarning, stacklevel=level)
+
+
 def plan_pixels(
     description: Description,
     roles: BandRoles,
     extent: OutputRegion,
-    options: Options,
+    options: PixelOptions,
     samples: Sequence[Sampled] | None,
+    *,
+    uncertainty: bool = False,
 ) -> PixelPlan:
     """Decide about the pixels of a result.
 
@@ -134,18 +147,21 @@ def plan_pixels(
         extent: where the result lies.
         options: what is asked for.
         samples: sampled windows; None leaves the recipe without groups, for who samples later.
+        uncertainty: whether cells give the standard deviation of the samples too.
 
     Raises:
         InputError: an option that cannot be used.
         ModelError: the model cannot be used.
     """
     way = _way(options)
+    if uncertainty and options.samples == 1:
+        raise InputError("uncertainty= needs samples=2 or more; samples=8 works well")
     recipe = way.recipe(extent.zoom, description.bands)
     cell, bands = recipe.lattice.cell, description.bands
     check_memory(
         2 * cell.height * cell.width * description.pixel_bytes,
         f"one cell of the {len(bands)} bands of {description.path}",
-        "take fewer by --bidx",
+        "choose fewer with bidx=",
     )
     groups = () if samples is None else band_groups(roles, bands, samples, options.value_range)
     whole = extent.zoom.inside and extent.area is None
@@ -163,7 +179,7 @@ def plan_pixels(
             masked=description.dataset_mask or (description.nodata is None and not whole),
             area=extent.area,
             uncertainty_factor=(
-                None if options.uncertainty is None else way.model.config.sampler.uncertainty_factor
+                way.model.config.sampler.uncertainty_factor if uncertainty else None
             ),
         ),
         model=way.model,
@@ -173,7 +189,7 @@ def plan_pixels(
     )
 
 
-def _way(options: Options) -> ModelSettings:
+def _way(options: PixelOptions) -> ModelSettings:
     """How the model is to enlarge.
 
     Raises:
@@ -183,7 +199,11 @@ def _way(options: Options) -> ModelSettings:
     model = zoo.load(options.model) if isinstance(options.model, str) else options.model
     steps = model.config.steps if options.steps is None else options.steps
     device = resolve_device(options.device)
-    _check_samples(options, steps)
+    if options.samples > 1 and steps == 0:
+        raise InputError(
+            f"samples={options.samples} of the neural operator alone are all the same; leave out "
+            "samples=, or use steps=1 or more"
+        )
     return ModelSettings(
         model=model,
         steps=steps,
@@ -193,20 +213,3 @@ def _way(options: Options) -> ModelSettings:
         precision=resolve_precision(options.precision, device),
         device=device,
     )
-
-
-def _check_samples(options: Options, steps: int) -> None:
-    """Refuse numbers of samples that make no sense.
-
-    Raises:
-        InputError: none, several of what is always the same, or a deviation of a single one.
-    """
-    if options.samples < 1:
-        raise InputError(f"{options.samples} samples, expected 1 or more")
-    if options.samples > 1 and steps == 0:
-        raise InputError(
-            f"{options.samples} samples of the prior alone are all the same; leave out --samples, "
-            "or use --steps 1 or more"
-        )
-    if options.uncertainty is not None and options.samples == 1:
-        raise InputError("--uncertainty needs --samples 2 or more, 8 serve well")

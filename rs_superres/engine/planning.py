@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rs_superres.engine.extent import output_region
-from rs_superres.engine.options import DRIVERS, Options
 from rs_superres.engine.outputs import (
     check_disk,
     check_folder,
@@ -21,6 +20,7 @@ from rs_superres.engine.outputs import (
 from rs_superres.engine.pixels import PixelPlan, plan_pixels
 from rs_superres.engine.store import published, scratch_of
 from rs_superres.errors import InputError
+from rs_superres.options import Options
 from rs_superres.raster import (
     Band,
     Description,
@@ -33,6 +33,13 @@ from rs_superres.raster import (
     open_source,
 )
 from rs_superres.scene.bands import decide
+from rs_superres.system.memory import memory
+
+DRIVERS = {"cog": "COG", "gtiff": "GTiff"}
+"""GDAL's drivers for the formats of a result."""
+
+BLOCK_CACHE = 128 * 2**20
+"""Upper limit of GDAL's block cache, in bytes: a row of cells of a scene stored in strips."""
 
 SETTINGS_TAG = "SUPERRES_SETTINGS_SHA256"
 """The tag by which a result made with other settings is told."""
@@ -42,6 +49,7 @@ SETTINGS_TAG = "SUPERRES_SETTINGS_SHA256"
 class Plan(PixelPlan):
     """Everything that was decided about a run."""
 
+    options: Options
     sources: tuple[str, ...]
     """Paths, or what else GDAL opens: ``/vsizip/...``, ``https://...``."""
     out: Path
@@ -51,6 +59,16 @@ class Plan(PixelPlan):
     def scratch(self) -> Path:
         """The folder of finished cells."""
         return scratch_of(self.out, self.options.scratch)
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes of memory that the process may use."""
+        return memory() // 2 if self.options.memory is None else self.options.memory
+
+    @property
+    def block_cache(self) -> int:
+        """Size limit of GDAL's block cache, in bytes."""
+        return min(self.memory_limit // 16, BLOCK_CACHE)
 
     @property
     def disk_bytes(self) -> int:
@@ -96,7 +114,7 @@ class Plan(PixelPlan):
         if self.options.format == "cog" and not keeps_domains(self.description):
             told.append(
                 "GDAL's COG driver drops the tags of metadata domains or of bands, here those of "
-                f"the domains {', '.join(domain_names(self.description))}; --format gtiff keeps all"
+                f"the domains {', '.join(domain_names(self.description))}; format='gtiff' keeps all"
             )
         if len(bands) > 1 and any(b.colours for b in bands):
             told.append("a GeoTIFF of several bands holds no colour table: it is left out")
@@ -165,14 +183,16 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         for name in names:
             overwrite = options.overwrite or name.absolute() in ours
             check_replaced(name, whole.description.files, overwrite=overwrite)
-        roles = decide(whole.description, options.bands)
+        roles = decide(whole.description, options)
         opened = whole.selected(roles.selection)
         description = opened.description
         extent = output_region(description.grid, options)
         # Before the file is read: what claims 10^9 pixels a side may take days to be sampled.
         check_disk(out, disk_bytes(description, extent.window, cell_pixels=0))
         samples = list(opened.samples())
-    design = plan_pixels(description, roles, extent, options, samples)
+    design = plan_pixels(
+        description, roles, extent, options, samples, uncertainty=options.uncertainty is not None
+    )
     decided = Plan(
         **{f.name: getattr(design, f.name) for f in fields(PixelPlan)},
         sources=tuple(str(s) for s in sources),
@@ -190,8 +210,6 @@ def _names(out: Path, options: Options) -> list[Path]:
         InputError: one cannot be written, or two are the same.
     """
     check_name(str(out))
-    if options.format not in DRIVERS:
-        raise InputError(f"format {options.format!r}, expected one of {', '.join(DRIVERS)}")
     found = [out]
     if options.uncertainty is not None:
         check_name(str(options.uncertainty))
@@ -201,7 +219,7 @@ def _names(out: Path, options: Options) -> list[Path]:
         found.append(options.preview)
     if len({name.absolute() for name in found}) < len(found):
         raise InputError(
-            f"the result, --uncertainty and --preview are {', '.join(map(str, found))}, expected "
+            f"the result, uncertainty= and preview= are {', '.join(map(str, found))}, expected "
             "different names"
         )
     return found

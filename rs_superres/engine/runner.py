@@ -14,13 +14,13 @@ from pathlib import Path
 
 from rs_superres.engine.assembly import assemble
 from rs_superres.engine.compute import Compute, compute_here
-from rs_superres.engine.options import Options
 from rs_superres.engine.outputs import check_disk, check_unchanged
 from rs_superres.engine.planning import Plan, plan
 from rs_superres.engine.preview import save_preview
 from rs_superres.engine.residual import Residual
 from rs_superres.engine.store import CellStore, opened_store
 from rs_superres.errors import RasterError
+from rs_superres.options import Options
 from rs_superres.raster import Paths, block_cache, open_source
 
 __all__ = ["Options", "Plan", "Progress", "Report", "assemble", "plan", "run", "upscale"]
@@ -81,7 +81,7 @@ def run(
     check_disk(decided.out, decided.disk_bytes)
     with (
         _disk_errors(decided),
-        block_cache(decided.options.block_cache),
+        block_cache(decided.block_cache),
         open_source(decided.sources, decided.roles.selection) as source,
         opened_store(decided.scratch) as store,
     ):

@@ -11,8 +11,9 @@ import numpy as np
 
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.grid import Place, Window, pixel_size, place_of
+from rs_superres.options import PixelOptions
 from rs_superres.raster import SUFFIXES, Source, open_source, rasters_below
-from rs_superres.scene.bands import BandGroup, BandOptions, band_groups, decide
+from rs_superres.scene.bands import BandGroup, band_groups, decide
 from rs_superres.types import Valid, Values
 
 NEAR = 1000.0
@@ -111,7 +112,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
 def _scene(path: Path, source: Source) -> TrainingScene:
     """What is known of an open raster."""
     description = source.description
-    roles = decide(description, BandOptions())
+    roles = decide(description, PixelOptions())
     samples = list(source.samples()) if description.dtype != "uint8" else []
     return TrainingScene(
         path=path,

@@ -55,7 +55,7 @@ def refused(kind: type[SuperResError], message: str, call: Callable[[], object])
 
 
 def test_options_that_cannot_be(tmp_path: Path, make: Make, scene: Path) -> None:
-    one = "one of --scale, --res and --like is needed"
+    one = "one of scale=, resolution= and like= is needed"
     for options in ({}, {"scale": 2, "resolution": (1, 1)}, {"scale": 2, "like": scene}):
         refused(InputError, one, partial(make, scene, **options))
     other = rasters.write(
@@ -68,7 +68,7 @@ def test_options_that_cannot_be(tmp_path: Path, make: Make, scene: Path) -> None
     refused(RasterError, "cannot open", lambda: make(scene, like=tmp_path / "none.tif"))
     refused(UnknownModelError, "no model", lambda: make(scene, scale=2, model="none"))
     refused(InputError, "device 'tpu'", lambda: make(scene, scale=2, device="tpu"))
-    refused(InputError, "-1 steps, expected 0 or more", lambda: make(scene, scale=2, steps=-1))
+    refused(InputError, "steps=-1, expected a whole number", lambda: make(scene, scale=2, steps=-1))
     refused(RasterError, "cannot open", lambda: make(tmp_path / "none.tif", scale=2))
     refused(InputError, "lower one first", lambda: make(scene, scale=2, value_range=(9, 9)))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["other.tif", "scene.tif"]

@@ -556,7 +556,7 @@ def test_another_area_starts_anew(tmp_path: Path, make: Make, scene: Path) -> No
 
 def test_areas_that_are_refused(tmp_path: Path, make: Make, scene: Path) -> None:
     box = 500_103, 5_399_604, 500_228, 5_399_731
-    with pytest.raises(InputError, match="--bounds and --aoi were both given"):
+    with pytest.raises(InputError, match="bounds= and aoi= were both given"):
         make(scene, scale="3", aoi=polygons(tmp_path, box), bounds=box)
     sliver = polygons(tmp_path, (500_100.1, 5_399_604, 500_101.2, 5_399_731))
     with pytest.raises(InputError, match="lie between the centres"):

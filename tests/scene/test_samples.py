@@ -14,7 +14,6 @@ from rs_superres import engine
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError
 from rs_superres.image.noise import normal_field
-from rs_superres.scene.bands import BandOptions
 from tests import rasters
 from tests.located import Noise
 from tests.rasters import RGB, Array, textured
@@ -76,7 +75,7 @@ def test_the_deviation_lies_as_the_result_does(tmp_path: Path, tiny: str) -> Non
         steps=1,
         samples=2,
         uncertainty=spread,
-        bands=BandOptions(nearest=(5,)),
+        nearest=(5,),
     )
     engine.run(plan)
     with rasterio.open(plan.out) as out, rasterio.open(spread) as std:
@@ -94,9 +93,9 @@ def test_the_deviation_lies_as_the_result_does(tmp_path: Path, tiny: str) -> Non
 
 def test_mistakes(tmp_path: Path, tiny: str, scene: Path) -> None:
     for options, told in (
-        ({"samples": 0}, "0 samples, expected 1 or more"),
-        ({"samples": 2, "steps": 0}, "2 samples of the prior alone are all the same"),
-        ({"uncertainty": tmp_path / "s.tif"}, "--uncertainty needs --samples 2 or more"),
+        ({"samples": 0}, "samples=0, expected a whole number, 1 or more"),
+        ({"samples": 2, "steps": 0}, "samples=2 of the neural operator alone are all the same"),
+        ({"uncertainty": tmp_path / "s.tif"}, "uncertainty= needs samples=2 or more"),
         ({"uncertainty": tmp_path / "out.tif", "samples": 2}, "expected different names"),
         ({"uncertainty": scene, "samples": 2}, "is the source"),
         ({"uncertainty": tmp_path / "s.png", "samples": 2}, "expected a name that ends in"),
