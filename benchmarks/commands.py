@@ -85,7 +85,8 @@ class Cubic:
 
 def _with(decided: Plan, inference: Inference) -> Plan:
     """A plan with another network."""
-    return replace(decided, recipe=replace(decided.recipe, inference=inference))
+    recipe = replace(decided.recipe, inference=inference)
+    return replace(decided, pixels=replace(decided.pixels, recipe=recipe))
 
 
 def overhead(folder: Path, quick: bool) -> Rows:

@@ -119,33 +119,33 @@ def _computing(scheduler: str | None, *, quiet: bool) -> Iterator[Compute]:
 
 def described(decided: Plan) -> dict[str, Any]:
     """What a run does, by name: plain values."""
-    grid = decided.zoom.output.crop(decided.window)
+    grid = decided.pixels.zoom.output.crop(decided.window)
     return {
         "source": decided.sources[0] if len(decided.sources) == 1 else list(decided.sources),
         "out": str(decided.out),
         "source_size": [
-            decided.description.grid.shape.width,
-            decided.description.grid.shape.height,
+            decided.pixels.description.grid.shape.width,
+            decided.pixels.description.grid.shape.height,
         ],
         "size": [grid.shape.width, grid.shape.height],
         "pixel_size": None if grid.transform is None else [grid.transform.a, grid.transform.e],
-        "scale": decided.zoom.scale,
-        "bands": len(decided.description.bands),
-        "dtype": decided.description.dtype,
-        "band_roles": str(decided.roles),
+        "scale": decided.pixels.zoom.scale,
+        "bands": len(decided.pixels.description.bands),
+        "dtype": decided.pixels.description.dtype,
+        "band_roles": str(decided.pixels.roles),
         "value_range": [[g.value_range.low, g.value_range.high] for g in decided.recipe.groups],
-        "model": decided.model.name,
-        "model_sha256": decided.model.checksum,
-        "steps": decided.steps,
+        "model": decided.pixels.model.name,
+        "model_sha256": decided.pixels.model.checksum,
+        "steps": decided.pixels.steps,
         "seed": decided.options.seed,
         "samples": decided.options.samples,
         "consistency": decided.options.consistency,
-        "device": decided.device,
-        "precision": decided.precision,
+        "device": decided.pixels.device,
+        "precision": decided.pixels.precision,
         "cells": len(decided.cells),
         "cells_outside_aoi": len(decided.recipe.lattice.cells(decided.window)) - len(decided.cells),
         "disk_bytes": decided.disk_bytes,
-        "pages_not_read": list(decided.description.pages),
+        "pages_not_read": list(decided.pixels.description.pages),
     }
 
 

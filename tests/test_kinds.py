@@ -115,7 +115,7 @@ def test_what_single_precision_does_not_hold(
     asked = Options(scale="3.5", model=tiny, steps=0, value_range=(-4e9, 4e9), consistency=False)
     plan = engine.plan(source, tmp_path / "out.tif", asked)
     recipe = replace(plan.recipe, inference=Plain(margin=margin))
-    engine.run(replace(plan, recipe=recipe))
+    engine.run(replace(plan, pixels=replace(plan.pixels, recipe=recipe)))
     rows, columns = np.mgrid[:81, :102] + 0.5
     wanted = np.stack((columns * 29 / 102, rows * 23 / 81))
     inner = np.s_[:, 6:-6, 6:-6]  # the mirror image beyond the border is no ramp
@@ -248,8 +248,8 @@ def test_a_triplet_by_number(tmp_path: Path, run: Run) -> None:
     assert (one != apart).any()
     with rasters.opened(tmp_path / "one.tif") as dataset:
         assert dataset.tags()["SUPERRES_BANDS"] == "joint 4,3,2; alone 1"
-    assert "joint 4,3,2" in str(plan.roles)
-    assert plan.settings()["band roles"] == repr(plan.roles)
+    assert "joint 4,3,2" in str(plan.pixels.roles)
+    assert plan.settings()["band roles"] == repr(plan.pixels.roles)
 
 
 def test_quality_bands_keep_their_values(tmp_path: Path, run: Run) -> None:
@@ -281,14 +281,15 @@ def test_palettes_become_colours(tmp_path: Path, tiny: str) -> None:
         tmp_path / "out.tif",
         Options(scale="2", model=tiny, steps=0, classes="expand"),
     )
-    engine.run(replace(plan, recipe=replace(plan.recipe, inference=Bilinear())))
+    recipe = replace(plan.recipe, inference=Bilinear())
+    engine.run(replace(plan, pixels=replace(plan.pixels, recipe=recipe)))
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert [c.name for c in dataset.colorinterp] == list(RGB)
         out = dataset.read()
     wanted = np.moveaxis(colours[pixels[0]][..., :3], -1, 0)
     back = out.reshape(3, 20, 2, 22, 2).mean(axis=(2, 4))
     assert np.corrcoef(back.ravel(), wanted.ravel())[0, 1] > 0.8
-    with open_source(path, plan.roles.selection) as source:
+    with open_source(path, plan.pixels.roles.selection) as source:
         np.testing.assert_array_equal(source.read(source.description.grid.window)[0], wanted)
 
 

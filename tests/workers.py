@@ -120,9 +120,9 @@ def _upscaled(source: str, out: str, model: str) -> None:
 
 def _middle(decided: engine.Plan) -> tuple[float, float, float, float]:
     """Bounds of a part in the middle of a scene."""
-    grid = decided.zoom.output
+    grid = decided.pixels.zoom.output
     if grid.transform is None or grid.crs is None:
-        shape = decided.description.grid.shape
+        shape = decided.pixels.description.grid.shape
         x, y = shape.width // 2, shape.height // 2
         return x, y + PART, x + PART, y
     x, y = grid.shape.width // 2, grid.shape.height // 2

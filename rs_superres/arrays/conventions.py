@@ -233,8 +233,8 @@ def result(
         made.rio.write_gcps(target.control_points(), target.source.control_crs, inplace=True)
     if transform is not None or _mapped(source):
         made.rio.write_transform(transform or Affine.identity(), inplace=True)
-    if design.options.nodata is not None:
-        made.rio.write_nodata(design.options.nodata, inplace=True)
+    if design.roles.selection.nodata is not None:
+        made.rio.write_nodata(design.roles.selection.nodata, inplace=True)
     return made
 
 

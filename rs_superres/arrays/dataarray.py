@@ -10,8 +10,8 @@ import xarray as xr
 
 from rs_superres.arrays import graph
 from rs_superres.arrays.conventions import BAND, describe, result, spatial_dims, with_bands
-from rs_superres.engine.extent import output_region
 from rs_superres.engine.pixels import PixelPlan, plan_pixels, warn
+from rs_superres.engine.region import output_region
 from rs_superres.errors import InputError
 from rs_superres.options import PixelOptions
 from rs_superres.raster import sample_windows
@@ -44,8 +44,8 @@ def upscale_array(array: xr.DataArray, options: PixelOptions) -> xr.DataArray:
     roles = decide(whole, options)
     description = roles.selection.of(whole)
     samples = None if needs_samples(description.bands, options.value_range) else ()
-    extent = output_region(description.grid, options)
-    design = plan_pixels(description, roles, extent, options, samples)
+    region = output_region(description.grid, options)
+    design = plan_pixels(description, roles, region, options, samples)
     if design.recipe.masked and np.dtype(description.dtype).kind != "f":
         raise InputError(
             f"parts of the result lie outside {description.path}, and its dtype "

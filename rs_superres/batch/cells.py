@@ -74,7 +74,7 @@ def compute_on(client: Client) -> Compute:
             sources=decided.sources,
             out=decided.out,
             # Of this machine's plan: ``auto`` may stand for another on a worker.
-            options=replace(decided.options, precision=decided.precision),
+            options=replace(decided.options, precision=decided.pixels.precision),
             checksum=decided.checksum,
         )
         for cell, future in completed(client, task, deque(cells), lambda: None):

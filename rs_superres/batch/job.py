@@ -172,7 +172,7 @@ def unlike(decided: engine.Plan) -> str | None:
             changed = [k for k, v in own.items() if found.get(k) != v]
             return f"it was made with other settings ({', '.join(changed) or 'grid or format'})"
         written = decided.out.stat().st_mtime_ns
-        files = [Path(f) for f in decided.description.files]
+        files = [Path(f) for f in decided.pixels.description.files]
         if any(f.is_file() and f.stat().st_mtime_ns > written for f in files):
             return "its source was changed since"
         check_whole(decided.out)

@@ -51,7 +51,7 @@ def assemble(decided: Plan, store: CellStore, source: Source) -> Assembled:
     add_tags(store.assembled, {RESIDUAL_TAG: str(left)})
     _finish(decided, store, target, store.result)
     if decided.recipe.uncertainty_factor is not None:
-        target = decided.spread_target()
+        target = decided.std_target()
         _write(decided, store, target, _spread)
         _finish(decided, store, target, store.uncertainty)
     return Assembled(blank=blank, residual=left)
@@ -102,7 +102,7 @@ def _finish(decided: Plan, store: CellStore, target: Target, name: Path) -> None
 
 def _residual(decided: Plan, path: Path, source: Source) -> Residual:
     """How far an assembled result lies from the source."""
-    kernel = decided.model.config.consistency
+    kernel = decided.pixels.model.config.consistency
     with open_source(path) as made:
         return residual(source, made, decided.recipe, decided.window, kernel)
 

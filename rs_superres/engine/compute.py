@@ -14,7 +14,7 @@ from rs_superres.engine.planning import Plan
 from rs_superres.engine.store import CellStore
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
-from rs_superres.raster import Source, block_cache, open_source
+from rs_superres.raster import Source, block_cache
 from rs_superres.scene.cell import compute_cell, is_blank
 from rs_superres.scene.halo import source_window
 from rs_superres.system.memory import forget_peak, peak, resident, return_large_blocks
@@ -56,11 +56,14 @@ def compute_here(
         RasterError: a file cannot be read or written.
     """
     forget_peak()  # of runs before in this process
-    if torch.device(decided.device).type == "cuda":
+    if torch.device(decided.pixels.device).type == "cuda":
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(decided.device)
+        torch.cuda.reset_peak_memory_stats(decided.pixels.device)
     todo, before = deque(cells), resident()
-    with _holding_one(decided), open_source(decided.sources, decided.roles.selection) as source:
+    with (
+        _holding_one(decided),
+        decided.open_source() as source,
+    ):
         blank = True
         while todo and blank:
             blank = _compute(decided, store, todo.popleft(), source)
@@ -90,9 +93,9 @@ def _holding_one(decided: Plan) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        finer = "--precision bf16, or " if decided.precision == "fp32" else ""
+        finer = "--precision bf16, or " if decided.pixels.precision == "fp32" else ""
         raise InputError(
-            f"the memory of {decided.device} does not hold one cell of this scene; "
+            f"the memory of {decided.pixels.device} does not hold one cell of this scene; "
             f"use {finer}--device cpu"
         ) from error
 
@@ -101,7 +104,7 @@ def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
     """Compute one cell with a source of its own: an open raster belongs to its thread."""
     with (
         block_cache(decided.block_cache),
-        open_source(decided.sources, decided.roles.selection) as source,
+        decided.open_source() as source,
     ):
         _compute(decided, store, cell, source)
 
@@ -125,7 +128,7 @@ def cells_at_once(decided: Plan, before: int, most: int, processors: int) -> int
         most: bytes that it held at most since.
         processors: that may be used.
     """
-    device = torch.device(decided.device)
+    device = torch.device(decided.pixels.device)
     if device.type not in ("cpu", "cuda"):
         return 1
     spare = int(SHARE * decided.memory_limit) - most
@@ -213,7 +216,7 @@ def _side_by_side(
     Ends with cells still to do where a GPU's memory ran out.
     """
     pool = ThreadPoolExecutor(
-        at_once, initializer=_own_stream, initargs=(torch.device(decided.device),)
+        at_once, initializer=_own_stream, initargs=(torch.device(decided.pixels.device),)
     )
     running: dict[Future[None], Window] = {}
     full = False

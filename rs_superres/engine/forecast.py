@@ -21,7 +21,7 @@ from rs_superres.engine.runner import Plan
 from rs_superres.engine.store import CellStore
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
-from rs_superres.raster import FAILURES, Source, block_cache, open_source
+from rs_superres.raster import FAILURES, Source, block_cache
 from rs_superres.scene.cell import compute_cell, holds_valid
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.files import write_file
@@ -79,7 +79,7 @@ def forecast(decided: Plan) -> Forecast:
     looked_at = list(islice(cells, 0, None, stride))
     with (
         block_cache(decided.block_cache),
-        open_source(decided.sources, decided.roles.selection) as source,
+        decided.open_source() as source,
     ):
         valid = [c for c in looked_at if holds_valid(recipe, source, c)]
         to_compute = [c for c in valid if not (resumes and store.has(c))]
@@ -110,7 +110,9 @@ def _timed(recipe: CellRecipe, source: Source, cell: Window) -> float:
 
 def _block_cache(decided: Plan) -> int:
     """What GDAL keeps in memory at most while it assembles the result, in bytes."""
-    size = np.dtype(decided.description.dtype).itemsize * len(decided.description.bands)
+    size = np.dtype(decided.pixels.description.dtype).itemsize * len(
+        decided.pixels.description.bands
+    )
     return min(decided.window.height * decided.window.width * size, decided.block_cache)
 
 
@@ -125,9 +127,9 @@ def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:
         RasterError: it cannot be written, or the source not be read.
     """
     _check_lattice(decided, path, overwrite=overwrite)
-    with open_source(decided.sources, decided.roles.selection) as source:
+    with decided.open_source() as source:
         features = list(_features(decided, source))
-    grid = decided.zoom.output
+    grid = decided.pixels.zoom.output
     on_map = grid.transform is not None and grid.crs is not None
     if on_map:
         try:
@@ -147,7 +149,7 @@ def write_lattice(decided: Plan, path: Path, *, overwrite: bool) -> bool:
 def _check_lattice(decided: Plan, path: Path, *, overwrite: bool) -> None:
     """Refuse a name that would lose something."""
     options = decided.options
-    own = [decided.out, *map(Path, decided.description.files), options.aoi, options.like]
+    own = [decided.out, *map(Path, decided.pixels.description.files), options.aoi, options.like]
     if any(p is not None and _same(p, path) for p in own):
         raise InputError(f"{path} is a file of the run itself, choose another for --lattice")
     if path.exists() and not overwrite:
@@ -165,7 +167,7 @@ def _features(decided: Plan, source: Source) -> Iterator[dict[str, Any]]:
     needed = set(decided.cells)
     size = decided.recipe.lattice.cell
     for cell in decided.recipe.lattice.cells(decided.window):
-        shared = cell.intersection(decided.zoom.output.window)
+        shared = cell.intersection(decided.pixels.zoom.output.window)
         if shared is None:
             continue
         computed = cell in needed and holds_valid(decided.recipe, source, cell)
@@ -182,7 +184,7 @@ def _features(decided: Plan, source: Source) -> Iterator[dict[str, Any]]:
 
 def _ring(decided: Plan, cell: Window) -> Sequence[tuple[float, float]]:
     """A cell's border, closed, its edges cut so that they stay true when they are reprojected."""
-    grid = decided.zoom.output
+    grid = decided.pixels.zoom.output
     there: Doubles = np.arange(EDGE) / EDGE
     zero, one = np.zeros(EDGE), np.ones(EDGE)
     # Against the clock on a north-up raster, as GeoJSON wants outer rings.

@@ -67,8 +67,8 @@ def save_preview(decided: Plan, result: Path, path: Path) -> None:
     Raises:
         RasterError: the source or the result cannot be read, or the picture not written.
     """
-    roles = decided.roles
+    roles = decided.pixels.roles
     picture = preview_of(
-        decided.sources, roles.selection, result, decided.zoom, decided.window, roles.triplet
+        decided.sources, roles.selection, result, decided.pixels.zoom, decided.window, roles.triplet
     )
     save(picture, path)

@@ -21,7 +21,7 @@ from rs_superres.engine.residual import Residual
 from rs_superres.engine.store import CellStore, opened_store
 from rs_superres.errors import RasterError
 from rs_superres.options import Options
-from rs_superres.raster import Paths, block_cache, open_source
+from rs_superres.raster import Paths, block_cache
 
 __all__ = ["Options", "Plan", "Progress", "Report", "assemble", "plan", "run", "upscale"]
 
@@ -82,7 +82,7 @@ def run(
     with (
         _disk_errors(decided),
         block_cache(decided.block_cache),
-        open_source(decided.sources, decided.roles.selection) as source,
+        decided.open_source() as source,
         opened_store(decided.scratch) as store,
     ):
         settings = decided.settings()
@@ -93,7 +93,7 @@ def run(
         finished = _counting(progress, resumed, total)
         if missing:
             compute(decided, store, missing, finished)
-        check_unchanged(settings["source file"], decided.description.files)
+        check_unchanged(settings["source file"], decided.pixels.description.files)
         made = assemble(decided, store, source)
         _publish(decided, store)
     return Report(

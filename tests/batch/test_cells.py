@@ -34,7 +34,7 @@ def test_workers_compute_in_the_precision_of_the_plan(
     compute = cells.compute_on(client)
     compute(decided, CellStore(decided.scratch), list(decided.cells), lambda: None)
     (task,) = sent
-    assert task.options.precision == decided.precision == precision
+    assert task.options.precision == decided.pixels.precision == precision
     monkeypatch.setattr("rs_superres.system.devices._multiplies_bf16", lambda _: not here)
     monkeypatch.setattr(cells, "device_of_worker", lambda asked: asked)
     monkeypatch.setattr(cells, "memory_of_worker", lambda asked: asked)

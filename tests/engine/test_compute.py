@@ -162,10 +162,10 @@ def test_cells_at_once_on_a_gpu(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free * 1e9), 80 * 10**9))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5 * 10**8)
     options = Options(scale="3", model=tiny, memory=int(limit * 10**9))
-    decided = replace(engine.plan(source, tmp_path / "out.tif", options), device="cuda")
-    assert compute.cells_at_once(decided, 10**9, 2 * 10**9, processors) == at_once
-    decided = replace(decided, device="mps")
-    assert compute.cells_at_once(decided, 10**9, 2 * 10**9, processors) == 1
+    plan = engine.plan(source, tmp_path / "out.tif", options)
+    for device, expected in (("cuda", at_once), ("mps", 1)):
+        on_device = replace(plan, pixels=replace(plan.pixels, device=device))
+        assert compute.cells_at_once(on_device, 10**9, 2 * 10**9, processors) == expected
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

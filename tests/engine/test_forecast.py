@@ -20,7 +20,7 @@ from shapely.geometry import mapping, shape
 from rs_superres import engine
 from rs_superres.engine import Options, Plan, forecast
 from rs_superres.engine.forecast import write_lattice
-from rs_superres.errors import InputError, RasterError
+from rs_superres.errors import InputError, WriteError
 from tests import rasters
 from tests.located import Counted, StoppedError
 from tests.rasters import NORTH_UP, RGB, textured
@@ -48,7 +48,8 @@ def half(tmp_path: Path) -> Path:
 
 def counted(plan: Plan, limit: int | None = None) -> tuple[Plan, Counted]:
     inference = Counted(plan.recipe.inference, limit)
-    return replace(plan, recipe=replace(plan.recipe, inference=inference)), inference
+    recipe = replace(plan.recipe, inference=inference)
+    return replace(plan, pixels=replace(plan.pixels, recipe=recipe)), inference
 
 
 def test_cells_at_once_share_the_time_and_add_up_in_memory(
@@ -154,7 +155,7 @@ def test_lattice_is_where_the_cells_are(
     assert {key for key, f in told.items() if f["properties"]["computed"]} == {
         (row, column) for row in range(3) for column in (1, 2)
     }
-    output = plan.zoom.output
+    output = plan.pixels.zoom.output
     assert output.transform is not None
     for (row, column), found in told.items():
         x, y = output.transform @ (64 * column + 2, 64 * row + 2)
@@ -218,6 +219,6 @@ def test_lattice_names_that_are_refused(tmp_path: Path, make: Make, half: Path) 
     with pytest.raises(InputError, match="exists already; use --overwrite"):
         write_lattice(plan, there, overwrite=False)
     assert there.read_text() == "precious"
-    with pytest.raises(RasterError, match=r"cannot write .*: No such file or directory"):
+    with pytest.raises(WriteError, match=r"cannot write .*: No such file or directory"):
         write_lattice(plan, tmp_path / "none" / "a.geojson", overwrite=False)
     assert write_lattice(plan, there, overwrite=True)

@@ -39,7 +39,7 @@ def test_the_precision_is_the_processor_s(
     monkeypatch.setattr("rs_superres.system.devices._multiplies_bf16", lambda _: multiplies)
     told = make(scene, scale="3", precision="auto")
     asked = make(scene, scale="3", precision=precision)
-    assert told.precision == told.tags()["SUPERRES_PRECISION"] == precision
+    assert told.pixels.precision == told.tags()["SUPERRES_PRECISION"] == precision
     assert told.checksum == asked.checksum
     engine.run(told)
     values = rasters.read(told.out)
@@ -48,7 +48,7 @@ def test_the_precision_is_the_processor_s(
 
 
 def test_the_model_s_own_steps(make: Make, scene: Path) -> None:
-    assert make(scene, scale="3", steps=None).steps == 4
+    assert make(scene, scale="3", steps=None).pixels.steps == 4
 
 
 def test_warning_outside_the_trained_scales(make: Make, scene: Path) -> None:
@@ -71,8 +71,8 @@ def test_warning_far_from_the_trained_pixel_size(
     assert len(plan.warnings()) == told
     assert ("SUPERRES_WARNING" in plan.tags()) == bool(told)
     for line in plan.warnings():
-        assert f"training {trained[0]:.3g} to {trained[1]:.3g} m" in line
-        assert "the source's pixels are " in line
+        assert line.startswith("10 m pixels are outside the training range")
+        assert f"({trained[0]:.3g} to {trained[1]:.3g} m)" in line
 
 
 def test_sixteen_bits_take_their_range_from_the_scene(tmp_path: Path, make: Make) -> None:
@@ -89,4 +89,6 @@ def test_sixteen_bits_take_their_range_from_the_scene(tmp_path: Path, make: Make
 
 def test_groups_of_a_plan_are_those_of_its_bands(make: Make, scene: Path) -> None:
     plan = make(scene, scale="2")
-    assert plan.recipe.groups == tuple(band_groups(plan.roles, plan.description.bands, [], None))
+    assert plan.recipe.groups == tuple(
+        band_groups(plan.pixels.roles, plan.pixels.description.bands, [], None)
+    )

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from rs_superres.engine.preview import SIDE, preview_of
-from rs_superres.errors import RasterError
+from rs_superres.errors import WriteError
 from rs_superres.grid import Window, Zoom
 from rs_superres.image.pictures import limits_of, save, side_by_side, stretched
 from rs_superres.raster import read_grid
@@ -53,10 +53,10 @@ def test_save_whole_or_not(tmp_path: Path) -> None:
     save(image, tmp_path / "p.png")
     with Image.open(tmp_path / "p.png") as back:
         assert back.size == (3, 2)
-    with pytest.raises(RasterError, match="cannot write"):
+    with pytest.raises(WriteError, match="cannot write"):
         save(image, tmp_path / "none" / "p.png")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(RasterError, match="cannot write"):
+    with pytest.raises(WriteError, match="cannot write"):
         save(image, tmp_path / "folder")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "p.png"]
 

@@ -41,7 +41,8 @@ PLACES = {"north up": NORTH_UP, "south up": SOUTH_UP, "turned": TURNED, "sheared
 def with_inference(plan: Plan, inference: Inference) -> Plan:
     # What a cell's surroundings are sound for only a real network says.
     consistency = plan.recipe.consistency if inference.valid_margin else None
-    return replace(plan, recipe=replace(plan.recipe, inference=inference, consistency=consistency))
+    recipe = replace(plan.recipe, inference=inference, consistency=consistency)
+    return replace(plan, pixels=replace(plan.pixels, recipe=recipe))
 
 
 # The located image: every pixel of a file says where it believes to be
@@ -150,7 +151,7 @@ def test_the_expected_image_of_these_tests_is_the_grid_s(tmp_path: Path, make: M
     source = located(tmp_path / "a.tif", "float32", TURNED)
     plan = make(source, scale="3.5", value_range=(0, 30))
     engine.run(with_inference(plan, Bilinear()))
-    np.testing.assert_allclose(rasters.read(plan.out), expected(plan.zoom), atol=2e-5)
+    np.testing.assert_allclose(rasters.read(plan.out), expected(plan.pixels.zoom), atol=2e-5)
 
 
 # Sameness
@@ -439,7 +440,7 @@ def test_control_points_without_a_crs(tmp_path: Path, make: Make) -> None:
 
 def test_a_prior_without_denoiser(tmp_path: Path, make: Make, scene: Path) -> None:
     alone = str(models.write(tmp_path / "alone", models.config(denoiser=False)))
-    assert make(scene, scale="3", model=alone, steps=None).steps == 0
+    assert make(scene, scale="3", model=alone, steps=None).pixels.steps == 0
     refused(
         InputError,
         "this model is a prior alone",
@@ -509,7 +510,7 @@ def test_an_area_is_cut_out_of_the_whole(
 
 def burnt(tools: Path, folder: Path, aoi: Path, part: Plan) -> Array:
     """The pixels of a result that GDAL's own tool finds inside."""
-    grid = part.zoom.output.crop(part.window)
+    grid = part.pixels.zoom.output.crop(part.window)
     shape = grid.shape.height, grid.shape.width
     target = rasters.write(
         folder / "burnt.tif", np.zeros((1, *shape), dtype=np.uint8), transform=grid.transform

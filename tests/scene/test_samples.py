@@ -24,6 +24,11 @@ def planned(folder: Path, source: Path, model: str, **options: Any) -> Plan:
     return engine.plan(source, folder / "out.tif", asked)
 
 
+def with_recipe(plan: Plan, **changes: Any) -> Plan:
+    recipe = replace(plan.recipe, **changes)
+    return replace(plan, pixels=replace(plan.pixels, recipe=recipe))
+
+
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
     return rasters.write(tmp_path / "a.tif", textured(1, 3, 40, 36, dtype="float32"), colours=RGB)
@@ -42,9 +47,7 @@ def test_mean_and_deviation_are_those_of_the_samples(
     spread = tmp_path / "std.tif"
     asked = {"steps": 1, "seed": 9, "samples": 5, "uncertainty": spread, "value_range": (-2, 2)}
     plan = planned(tmp_path, scene, tiny, consistency=False, **asked)
-    engine.run(
-        replace(plan, recipe=replace(plan.recipe, inference=Noise(), uncertainty_factor=1.5))
-    )
+    engine.run(with_recipe(plan, inference=Noise(), uncertainty_factor=1.5))
     drawn = 2.0 * fields(9, 5)
     np.testing.assert_allclose(rasters.read(plan.out), drawn.mean(axis=0), atol=1e-6)
     found = rasters.read(spread)
@@ -55,7 +58,7 @@ def test_mean_and_deviation_are_those_of_the_samples(
 
 def test_one_sample_is_the_first_of_several(tmp_path: Path, tiny: str, scene: Path) -> None:
     plan = planned(tmp_path, scene, tiny, steps=1, value_range=(-2, 2), consistency=False)
-    engine.run(replace(plan, recipe=replace(plan.recipe, inference=Noise())))
+    engine.run(with_recipe(plan, inference=Noise()))
     np.testing.assert_allclose(rasters.read(plan.out), 2 * fields(0, 1)[0], atol=1e-6)
 
 

@@ -93,4 +93,4 @@ def test_the_same_crs_in_other_words(tmp_path: Path, make: Make, scene: Path) ->
         transform=NORTH_UP @ Affine.scale(0.5),
         crs=rasterio.CRS.from_epsg(32633).to_wkt(version="WKT2_2019"),
     )
-    assert make(scene, like=like).zoom.output.shape.height == 9
+    assert make(scene, like=like).pixels.zoom.output.shape.height == 9

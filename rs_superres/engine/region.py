@@ -1,4 +1,4 @@
-"""Where a result lies: its grid, and the part of it that is wanted."""
+"""The region of a result: its output grid, and the part of that grid that is written."""
 
 from __future__ import annotations
 
@@ -15,44 +15,58 @@ from rs_superres.vector import Area, read_area
 
 @dataclass(frozen=True, slots=True)
 class OutputRegion:
-    """Where a result lies."""
+    """The output grid of a result, and the part of it that is written."""
 
     zoom: Zoom
+    """The source grid, the output grid, and the mapping between them."""
     area: Area | None
+    """The polygons of interest; None writes the entire window."""
     window: Window
-    """The part of the output grid that is written."""
+    """The part of the output grid that is written, output pixels."""
 
     def cells(self, lattice: Lattice) -> Cells | tuple[Window, ...]:
-        """The cells of a lattice that are needed.
+        """Return the cells of a lattice that must be computed.
 
         Raises:
-            InputError: none, since no pixel's centre is in the area.
+            InputError: no pixel's centre lies in the area.
         """
         cells = lattice.cells(self.window)
         if self.area is None:
             return cells
-        met = self.area.meeting(cells)
-        if not any(self.area.inside(cell).any() for cell in met):
-            raise InputError("the polygons of aoi= lie between the centres of the result's pixels")
-        return met
+        touched = self.area.meeting(cells)
+        if not any(self.area.inside(cell).any() for cell in touched):
+            raise InputError(
+                "the polygons of aoi= lie between the centres of the result's pixels; draw them "
+                "larger, or choose a larger scale"
+            )
+        return touched
 
 
 def output_region(grid: Grid, options: PixelOptions) -> OutputRegion:
-    """Where the result of a source on a grid shall lie.
+    """Work out where the result of a source lies.
+
+    Args:
+        grid: the grid of the source.
+        options: the options of the run; scale, resolution, like, bounds and aoi count here.
 
     Raises:
-        InputError: the options ask for no grid, or for a part that is not there.
-        RasterError: a file that they name cannot be read.
+        InputError: the options set no output grid or more than one, or the part to write lies
+            outside the source.
+        RasterError: the raster of ``like=`` cannot be read.
     """
     zoom = _zoom(grid, options)
-    area = _area(zoom, options)
-    return OutputRegion(zoom, area, _window(zoom, options.bounds) if area is None else area.window)
+    if options.aoi is None:
+        return OutputRegion(zoom, None, _window(zoom, options.bounds))
+    if options.bounds is not None:
+        raise InputError("bounds= and aoi= were both given, expected one of them")
+    area = read_area(options.aoi, zoom.output)
+    return OutputRegion(zoom, area, area.window)
 
 
 def _zoom(grid: Grid, options: PixelOptions) -> Zoom:
-    """The output grid that the options ask for."""
-    asked = [options.scale, options.resolution, options.like]
-    if sum(a is not None for a in asked) != 1:
+    """Return the output grid that the options ask for, over the source grid."""
+    given = [options.scale, options.resolution, options.like]
+    if sum(value is not None for value in given) != 1:
         raise InputError("one of scale=, resolution= and like= is needed, and no more than one")
     if options.scale is not None:
         return Zoom.by_scale(grid, options.scale)
@@ -65,7 +79,7 @@ def _zoom(grid: Grid, options: PixelOptions) -> Zoom:
 
 
 def _window(zoom: Zoom, bounds: tuple[float, float, float, float] | None) -> Window:
-    """The part of the output that bounds ask for: map units, or source pixels without a map."""
+    """Return the output pixels within bounds in map units, or in source pixels without a map."""
     if bounds is None:
         return zoom.output.window
     left, bottom, right, top = bounds
@@ -81,12 +95,3 @@ def _window(zoom: Zoom, bounds: tuple[float, float, float, float] | None) -> Win
     rows = [zoom.rows.edge(v) for v in (top, bottom)]
     columns = [zoom.columns.edge(v) for v in (left, right)]
     return zoom.output.snapped((rows[0], columns[0], rows[1], columns[1]))
-
-
-def _area(zoom: Zoom, options: PixelOptions) -> Area | None:
-    """The polygons that the options ask for."""
-    if options.aoi is None:
-        return None
-    if options.bounds is not None:
-        raise InputError("bounds= and aoi= were both given, expected one of them")
-    return read_area(options.aoi, zoom.output)
