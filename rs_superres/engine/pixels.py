@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +13,7 @@ from rs_superres import zoo
 from rs_superres._version import __version__
 from rs_superres.engine.region import OutputRegion
 from rs_superres.errors import CardWarning, InputError
-from rs_superres.grid import Cells, Window, Zoom, pixel_size
+from rs_superres.grid import AxisMapping, Cells, Window, Zoom, pixel_size
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Description, Sampled
 from rs_superres.scene.bands import BandRoles, band_groups
@@ -57,21 +58,35 @@ class PixelPlan:
         return not self.recipe.groups and bool(self.roles.triplet or self.roles.single)
 
     def settings(self) -> dict[str, Any]:
-        """Return, by name, everything that the pixels depend on apart from the source's pixels."""
+        """Return, by name, everything that the pixels depend on apart from the source's pixels.
+
+        The values are plain (numbers, texts, lists and dictionaries of them), so that JSON keeps
+        them and their checksum does not depend on how a class is printed.
+        """
+        recipe = self.recipe
         return {
-            "grid": repr((self.zoom.rows, self.zoom.columns, self.recipe.lattice)),
-            "window": asdict(self.window),
-            "area": None if self.recipe.area is None else self.recipe.area.checksum,
-            "model": f"{self.model.checksum} {self.model.config}",
+            "grid": {
+                "rows": _axis_settings(self.zoom.rows),
+                "columns": _axis_settings(self.zoom.columns),
+                "cell": {"height": recipe.lattice.cell.height, "width": recipe.lattice.cell.width},
+            },
+            "window": {
+                "row": self.window.row,
+                "column": self.window.column,
+                "height": self.window.height,
+                "width": self.window.width,
+            },
+            "area": None if recipe.area is None else recipe.area.checksum,
+            "model": _model_identity(self.model),
             "steps": self.steps,
-            "seed": self.recipe.seed,
-            "samples": self.recipe.samples,
-            "consistency": repr(self.recipe.consistency),
-            "uncertainty factor": self.recipe.uncertainty_factor,
+            "seed": recipe.seed,
+            "samples": recipe.samples,
+            "consistency": None if recipe.consistency is None else asdict(recipe.consistency),
+            "uncertainty factor": recipe.uncertainty_factor,
             "precision": self.precision,
             "device": self.device.split(":")[0],
-            "band roles": repr(self.roles),
-            "value range": [asdict(g.value_range) for g in self.recipe.groups],
+            "bands": _band_settings(self.roles),
+            "value range": [[g.value_range.low, g.value_range.high] for g in recipe.groups],
             "version": __version__,
         }
 
@@ -123,6 +138,53 @@ class PixelPlan:
                     "or tune a model to this sensor (rs-sr train)"
                 )
         return messages
+
+
+def _axis_settings(axis: AxisMapping) -> dict[str, Any]:
+    """Return the numbers that place output pixels along an axis of the source."""
+    return {
+        "source": axis.source,
+        "size": axis.size,
+        "a": float(axis.a),
+        "b": float(axis.b),
+        "d": float(axis.d),
+    }
+
+
+def _band_settings(roles: BandRoles) -> dict[str, Any]:
+    """Return which bands of the source are read, and the role of each band of the result."""
+    nodata = roles.selection.nodata
+    return {
+        "source": list(roles.selection.bands),
+        "nodata": None if nodata is None else f"{nodata:.17g}",  # a text, since NaN != NaN
+        "expand": roles.selection.expand,
+        "joint": list(roles.triplet),
+        "alone": list(roles.single),
+        "nearest": list(roles.nearest),
+        "alpha": list(roles.alpha),
+    }
+
+
+def _model_identity(model: zoo.Model) -> dict[str, Any]:
+    """Return the weights' checksum and the configuration that decides pixels.
+
+    What other settings hold (steps, uncertainty factor, consistency), and what only the card uses
+    (the training range), is left out.
+    """
+    config = model.config
+    sampler = asdict(config.sampler)
+    del sampler["steps"], sampler["uncertainty_factor"]
+    identity = {
+        "weights": model.checksum,
+        "kind": config.kind,
+        "encoder": asdict(config.encoder),
+        "operator": asdict(config.operator),
+        "denoiser": None if config.denoiser is None else asdict(config.denoiser),
+        "sampler": sampler,
+        "tiles": asdict(config.tiles),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(identity))  # tuples become lists
+    return plain
 
 
 def warn(messages: Sequence[str]) -> None:
