@@ -1,4 +1,4 @@
-"""A whole run: from options to a plan, from a plan to a result on disk."""
+"""Runs from files to a file: from options to a plan, and from a plan to a result on disk."""
 
 from rs_superres.engine.planning import Plan, plan
 from rs_superres.engine.runner import Progress, Report, run, upscale

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rs_superres.engine.outputs import (
+    OVERVIEWS,
     check_disk,
     check_folder,
     check_name,
     check_replaced,
-    disk_bytes,
+    file_system,
+    pixel_bytes,
     sizes_and_times,
 )
 from rs_superres.engine.pixels import PixelPlan, plan_pixels
@@ -98,16 +100,34 @@ class Plan:
         """Size limit of GDAL's block cache, in bytes."""
         return min(self.memory_limit // 16, BLOCK_CACHE)
 
+    def disk_needs(self) -> dict[Path, int]:
+        """Return upper limits of the bytes that the run writes, a folder for each file system.
+
+        Cells, assembled raster and result are written in the scratch folder. The result is then
+        renamed, or copied if its folder lies on another file system.
+
+        Raises:
+            OSError: a folder cannot be examined.
+        """
+        cell, needs = self.recipe.lattice.cell, {self.scratch: 0}
+        cell_pixels = cell.height * cell.width * len(self.cells)
+        pixels = self.window.height * self.window.width
+        outputs = [(self.out, pixel_bytes(self.pixels.description, masked=self.recipe.masked))]
+        if self.options.uncertainty is not None:
+            std = _std_description(self.pixels.description)
+            outputs.append((self.options.uncertainty, pixel_bytes(std, masked=False)))
+        for out, size in outputs:
+            needs[self.scratch] += size * cell_pixels + _raster_bytes(size, pixels)
+            there = file_system(out.parent)
+            folder = next((f for f in needs if file_system(f) == there), out.parent)
+            if folder != self.scratch:
+                needs[folder] = needs.get(folder, 0) + int(size * pixels * (1 + OVERVIEWS))
+        return needs
+
     @property
     def disk_bytes(self) -> int:
         """Upper limit of what the run writes, in bytes: cells, assembled raster, and result."""
-        cell = self.recipe.lattice.cell
-        cell_pixels = cell.height * cell.width * len(self.cells)
-        source = self.pixels.description
-        needed = disk_bytes(source, self.window, cell_pixels=cell_pixels)
-        if self.options.uncertainty is not None:
-            needed += disk_bytes(_std_description(source), self.window, cell_pixels=cell_pixels)
-        return needed
+        return sum(self.disk_needs().values())
 
     def settings(self) -> dict[str, Any]:
         """Return, by name, everything that the result's pixels depend on."""
@@ -180,6 +200,18 @@ class Plan:
         )
 
 
+def _raster_bytes(size: int, pixels: int) -> int:
+    """Return an upper limit of the bytes of an assembled raster and the result made from it.
+
+    The overviews count twice: GDAL writes them to a separate file before it copies them.
+
+    Args:
+        size: bytes of a pixel.
+        pixels: how many the result has.
+    """
+    return int(size * pixels * (2 + 2 * OVERVIEWS))
+
+
 def _std_description(description: Description) -> Description:
     """Describe the standard deviation of a result's samples: float32, in the same units."""
     bands = tuple(
@@ -212,9 +244,9 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     """
     sources = (source,) if isinstance(source, str | Path) else tuple(source)
     out = Path(out)
-    names = _output_names(out, options)
+    names, scratch = _output_names(out, options), scratch_of(out, options.scratch)
     with open_source(sources) as all_bands:
-        unfinished = published(scratch_of(out, options.scratch))
+        unfinished = published(scratch)
         for name in names:
             overwrite = options.overwrite or name.absolute() in unfinished
             check_replaced(name, all_bands.description.files, overwrite=overwrite)
@@ -222,8 +254,11 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         opened = all_bands.selected(roles.selection)
         description = opened.description
         region = output_region(description.grid, options)
-        # Before the file is sampled: a header that claims 10^9 pixels a side may take days to read.
-        check_disk(out, disk_bytes(description, region.window, cell_pixels=0))
+        if not scratch.is_dir():  # an interrupted run passed this check; `run` looks more closely
+            # Before the file is sampled: one that claims 10^9 pixels a side may take days to read.
+            pixels = region.window.height * region.window.width
+            size = pixel_bytes(description, masked=False)
+            check_disk(scratch, _raster_bytes(size, pixels), out)
         samples = list(opened.samples())
     uncertainty = options.uncertainty is not None
     run_plan = Plan(

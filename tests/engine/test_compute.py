@@ -98,7 +98,7 @@ def test_where_a_gpu_s_memory_runs_out_half_as_many_go_on(
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
     monkeypatch.setattr(compute, "compute_cell", compute_none)
-    with pytest.raises(InputError, match=r"does not hold one cell .*--device cpu$") as caught:
+    with pytest.raises(InputError, match=r"does not hold one cell .*device='cpu'$") as caught:
         upscaled(source, tmp_path / "none.tif", tiny)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "none.tif").exists()
@@ -205,7 +205,7 @@ def test_blank_cells_tell_nothing_of_memory(
 def test_memory_that_holds_no_cell_is_refused(source: Path, tmp_path: Path, tiny: str) -> None:
     out = tmp_path / "out.tif"
     with pytest.raises(
-        InputError, match=r"one cell .* GB of memory, allowed are 0\.05 GB; use --memory \d+\.\dGB"
+        InputError, match=r"one cell .* GB of memory, allowed are 0\.05 GB; use memory=\d+\.\dGB"
     ):
         engine.upscale(source, out, Options(scale="3", model=tiny, memory=50_000_000))
     assert not out.exists()

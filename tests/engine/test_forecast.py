@@ -79,7 +79,7 @@ def test_it_computes_one_cell_twice(make: Make, half: Path) -> None:
 def test_cells_beyond_a_number_are_sampled(
     make: Make, half: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forecast, "LOOKED_AT", 3)
+    monkeypatch.setattr(forecast, "SAMPLED_CELLS", 3)
     found = forecast.forecast(make(half))
     assert not found.exact
     assert found.cells_to_compute in {0, 3, 6, 9}
@@ -216,7 +216,7 @@ def test_lattice_names_that_are_refused(tmp_path: Path, make: Make, half: Path) 
             write_lattice(plan, path, overwrite=True)
     there = tmp_path / "there.geojson"
     there.write_text("precious")
-    with pytest.raises(InputError, match="exists already; use --overwrite"):
+    with pytest.raises(InputError, match="exists already; overwrite=True"):
         write_lattice(plan, there, overwrite=False)
     assert there.read_text() == "precious"
     with pytest.raises(WriteError, match=r"cannot write .*: No such file or directory"):

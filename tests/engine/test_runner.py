@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,6 +212,29 @@ def test_a_run_leaves_nothing_but_its_result(tmp_path: Path, make: Make, scene: 
     assert report.seconds > 0
 
 
+def test_a_run_logs_what_a_maintainer_asks(
+    make: Make, scene: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = make(scene, scale="3")
+    with caplog.at_level(logging.DEBUG, logger="rs_superres"):
+        engine.run(plan)
+    lines = [record.getMessage() for record in caplog.records]
+    expected = [
+        rf"upscaling {scene} \(44 x 50, 3 bands of uint8\) by 3 to {plan.out} \(132 x 150\)",
+        r"9 cells of 64 x 64, model tiny, 0 steps, fp32 on cpu; cells in .*\.out\.tif\.rs-sr",
+        r"0 of 9 cells are finished already",
+        r"computing \d+ cells at once; limits: memory \d+, processors \d+ \(one cell took ",
+        r"computed 9 cells in \d+\.\d s",
+        r"assembled 9 cells, 0 of them blank; residual: RMS ",
+        r"assembled the result in \d+\.\d s",
+        rf"wrote {plan.out} \(\d+ bytes\)",
+    ]
+    rest = iter(lines)
+    for pattern in expected:
+        assert any(re.match(pattern, line) for line in rest), (pattern, lines)
+    assert sum(bool(re.match(r"cell at row \d+, column \d+: .* s$", line)) for line in lines) == 9
+
+
 @pytest.mark.parametrize("steps", [0, 1])
 def test_a_run_that_stops_goes_on(make: Make, scene: Path, steps: int) -> None:
     whole = make(scene, "whole.tif", scale="3", steps=steps)
@@ -296,7 +321,7 @@ def test_no_resume(make: Make, scene: Path) -> None:
     with pytest.raises(StoppedError):
         engine.run(with_inference(plan, Counted(plan.recipe.inference, 2)))
     report = engine.run(plan)
-    assert (report.resumed, report.dropped) == (0, "--no-resume")
+    assert (report.resumed, report.dropped) == (0, "resume=False")
 
 
 def test_a_second_run_on_the_same_result(make: Make, scene: Path) -> None:

@@ -76,7 +76,7 @@ def test_the_same_settings_keep_the_cells(store: CellStore) -> None:
         ({"seed": 2, "window": {"row": 1}}, True, "its seed, window differed"),
         ({**SETTINGS, "more": 0}, True, "its more differed"),
         ({"seed": 1}, True, "its settings differed"),
-        (SETTINGS, False, "--no-resume"),
+        (SETTINGS, False, "resume=False"),
     ],
 )
 def test_other_settings_start_anew(
@@ -151,7 +151,7 @@ def test_a_killed_run_holds_no_lock(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(RasterError, match="cannot write beside the result"),
+        pytest.raises(RasterError, match="cannot write next to the result"),
         opened_store(tmp_path / "file" / "scratch"),
     ):
         pass

@@ -106,5 +106,5 @@ def test_mistakes(tmp_path: Path, tiny: str, scene: Path) -> None:
         with pytest.raises(InputError, match=told):
             planned(tmp_path, scene, tiny, **{"steps": 1, **options})
     (tmp_path / "s.tif").touch()
-    with pytest.raises(InputError, match="exists already; use --overwrite"):
+    with pytest.raises(InputError, match="exists already; overwrite=True"):
         planned(tmp_path, scene, tiny, steps=1, samples=2, uncertainty=tmp_path / "s.tif")
