@@ -1,4 +1,4 @@
-"""The function that Python calls, and the accessor."""
+"""The front door: ``rs_superres.upscale``, the accessor, and what the package exports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def source(tmp_path: Path) -> Path:
     return rasters.write(tmp_path / "scene.tif", textured(1, 3, 20, 22), colours=RGB)
 
 
-def test_a_file_to_a_file(tmp_path: Path, source: Path, tiny: str) -> None:
+def test_files_are_upscaled_to_a_file(tmp_path: Path, source: Path, tiny: str) -> None:
     out, seen = tmp_path / "out.tif", []
     report = rs_superres.upscale(
         str(source), out, scale=2, model=Path(tiny), steps=0, format="gtiff",
@@ -52,8 +52,8 @@ def test_a_model_is_loaded_once(
     monkeypatch.setattr("rs_superres.zoo.models.load", lambda *_: pytest.fail("loaded again"))
     rs_superres.upscale(source, tmp_path / "out.tif", scale=2, model=model, steps=0)
     for scale in (2, 3):
-        made = rs_superres.upscale(opened(source), scale=scale, model=model, steps=0)
-        assert made.attrs["SUPERRES_MODEL"] == "tiny"
+        result = rs_superres.upscale(opened(source), scale=scale, model=model, steps=0)
+        assert result.attrs["SUPERRES_MODEL"] == "tiny"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_wrong_calls_are_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_misspelt_option_is_refused(tmp_path: Path, source: Path) -> None:
+def test_a_misspelt_keyword_is_refused(tmp_path: Path, source: Path) -> None:
     misspelt: Any = {"scael": 2}
     with pytest.raises(TypeError, match="'scael'"):
         rs_superres.upscale(BOX, **misspelt)
@@ -117,13 +117,13 @@ def test_scales_outside_the_card_warn_at_the_caller(
         assert warning.filename == __file__  # where the user can change the call
 
 
-def test_the_accessor(source: Path, tiny: str) -> None:
+def test_the_accessor_upscales_arrays_and_datasets(source: Path, tiny: str) -> None:
     array = opened(source)
     want = rs_superres.upscale(array, scale=2, model=tiny, steps=0)
     xr.testing.assert_identical(array.superres.upscale(scale=2, model=tiny, steps=0), want)
     dataset = array.to_dataset(name="photo")
-    made = dataset.superres.upscale(scale=2, model=tiny, steps=0)
-    np.testing.assert_array_equal(made.photo, want)
+    result = dataset.superres.upscale(scale=2, model=tiny, steps=0)
+    np.testing.assert_array_equal(result.photo, want)
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def in_thread(name):
 """
 
 
-def test_the_paper_kind_takes_arrays_too(tmp_path: Path, source: Path) -> None:
+def test_models_of_the_papers_kind_take_arrays(tmp_path: Path, source: Path) -> None:
     folder = models.write(tmp_path / "paper", models.config("paper"))
-    asked: Any = {"scale": 2, "model": folder, "steps": 1}
-    rs_superres.upscale(source, tmp_path / "out.tif", **asked)
-    made = rs_superres.upscale(opened(source, chunks={"x": 6}), **asked)
-    np.testing.assert_array_equal(made, opened(tmp_path / "out.tif"))
+    options: Any = {"scale": 2, "model": folder, "steps": 1}
+    rs_superres.upscale(source, tmp_path / "out.tif", **options)
+    result = rs_superres.upscale(opened(source, chunks={"x": 6}), **options)
+    np.testing.assert_array_equal(result, opened(tmp_path / "out.tif"))

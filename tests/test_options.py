@@ -187,7 +187,7 @@ def test_the_documentation_has_the_names_defaults_and_help_of_the_fields() -> No
     ]
 
 
-def test_what_other_modules_declare_too_is_the_same() -> None:
+def test_other_modules_declare_the_same_values() -> None:
     assert FIELDS["model"].default == zoo.DEFAULT
     assert get_args(Precision) == get_args(devices.Precision)
 

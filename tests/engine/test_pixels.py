@@ -1,4 +1,4 @@
-"""What is decided about pixels: steps, value ranges, groups; and what of it is told."""
+"""The plan of pixels: steps, value ranges, groups; tags, warnings and settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.rasters import NORTH_UP, Array, textured
 Make = Callable[..., Plan]
 
 
-def test_the_tags(make: Make, scene: Path) -> None:
+def test_tags_state_how_a_result_was_made(make: Make, scene: Path) -> None:
     tags = make(scene, scale="3", seed=4, steps=2).tags()
     assert tags["SUPERRES_METHOD"].endswith("contains synthetic detail")
     assert "synthetic" not in make(scene, scale="3").tags()["SUPERRES_METHOD"]
@@ -38,25 +38,25 @@ def test_the_tags(make: Make, scene: Path) -> None:
 
 
 @pytest.mark.parametrize(("multiplies", "precision"), [(True, "bf16"), (False, "fp32")])
-def test_the_precision_is_the_processor_s(
+def test_precision_defaults_to_what_the_processor_computes_in(
     make: Make, scene: Path, multiplies: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rs_superres.system.devices._multiplies_bf16", lambda _: multiplies)
-    told = make(scene, scale="3", precision="auto")
-    asked = make(scene, scale="3", precision=precision)
-    assert told.pixels.precision == told.tags()["SUPERRES_PRECISION"] == precision
-    assert told.checksum == asked.checksum
-    engine.run(told)
-    values = rasters.read(told.out)
-    engine.run(replace(asked, out=told.out.with_name("asked.tif")))
-    np.testing.assert_array_equal(rasters.read(told.out.with_name("asked.tif")), values)
+    resolved = make(scene, scale="3", precision="auto")
+    explicit = make(scene, scale="3", precision=precision)
+    assert resolved.pixels.precision == resolved.tags()["SUPERRES_PRECISION"] == precision
+    assert resolved.checksum == explicit.checksum
+    engine.run(resolved)
+    values = rasters.read(resolved.out)
+    engine.run(replace(explicit, out=resolved.out.with_name("explicit.tif")))
+    np.testing.assert_array_equal(rasters.read(resolved.out.with_name("explicit.tif")), values)
 
 
-def test_the_model_s_own_steps(make: Make, scene: Path) -> None:
+def test_steps_default_to_the_models(make: Make, scene: Path) -> None:
     assert make(scene, scale="3", steps=None).pixels.steps == 4
 
 
-def test_warning_outside_the_trained_scales(make: Make, scene: Path) -> None:
+def test_scales_outside_training_warn(make: Make, scene: Path) -> None:
     assert make(scene, scale="3").warnings() == []
     [line] = make(scene, scale="8.5").warnings()
     assert line.startswith("the scale is 8.5")
@@ -64,17 +64,17 @@ def test_warning_outside_the_trained_scales(make: Make, scene: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trained", "told"), [((4.0, 30.0), 0), ((0.3, 4.9), 1), ((21.0, 40.0), 1)]
+    ("trained", "count"), [((4.0, 30.0), 0), ((0.3, 4.9), 1), ((21.0, 40.0), 1)]
 )
-def test_warning_far_from_the_trained_pixel_size(
-    tmp_path: Path, make: Make, scene: Path, trained: tuple[float, float], told: int
+def test_pixel_sizes_far_outside_training_warn(
+    tmp_path: Path, make: Make, scene: Path, trained: tuple[float, float], count: int
 ) -> None:
     """The scene's pixels are 10 m: up to twice beyond the range is near enough."""
-    made = models.config()
-    made = replace(made, trained=replace(made.trained, pixel_size=trained))
-    plan = make(scene, scale="2", model=str(models.write(tmp_path / "far", made)))
-    assert len(plan.warnings()) == told
-    assert ("SUPERRES_WARNING" in plan.tags()) == bool(told)
+    config = models.config()
+    config = replace(config, trained=replace(config.trained, pixel_size=trained))
+    plan = make(scene, scale="2", model=str(models.write(tmp_path / "far", config)))
+    assert len(plan.warnings()) == count
+    assert ("SUPERRES_WARNING" in plan.tags()) == bool(count)
     for line in plan.warnings():
         assert line.startswith("10 m pixels are outside the training range")
         assert f"({trained[0]:.3g} to {trained[1]:.3g} m)" in line
@@ -203,9 +203,9 @@ def things(tmp_path: Path) -> dict[str, Path]:
     for name, step in (("like", 0.5), ("other", 0.25)):
         grid = NORTH_UP @ Affine.scale(step)
         rasters.write(tmp_path / f"{name}.tif", textured(1, 1, 9, 9), transform=grid)
-    made = models.config(tiles=TileConfig(size=64, margin=8))
-    sampler = replace(made.sampler, flat=0.02)
-    models.write(tmp_path / "other", replace(made, sampler=sampler))
+    config = models.config(tiles=TileConfig(size=64, margin=8))
+    sampler = replace(config.sampler, flat=0.02)
+    models.write(tmp_path / "other", replace(config, sampler=sampler))
     return {path.name: path for path in tmp_path.iterdir()}
 
 
@@ -252,7 +252,7 @@ def test_the_uncertainty_changes_the_settings(tmp_path: Path, make: Make, scene:
     assert with_std.settings() != make(scene, **options).settings()
 
 
-def test_the_file_s_options_change_the_checksum_alone(make: Make, scene: Path) -> None:
+def test_file_options_change_only_the_checksum(make: Make, scene: Path) -> None:
     plan = make(scene, scale="2")
     changes: list[dict[str, Any]] = [{"format": "gtiff"}, {"creation": ["COMPRESS=LZW"]}]
     for change in changes:
@@ -263,7 +263,7 @@ def test_the_file_s_options_change_the_checksum_alone(make: Make, scene: Path) -
         assert make(scene, scale="2", **same).checksum == plan.checksum
 
 
-def test_groups_of_a_plan_are_those_of_its_bands(make: Make, scene: Path) -> None:
+def test_a_plan_groups_its_bands(make: Make, scene: Path) -> None:
     plan = make(scene, scale="2")
     assert plan.recipe.groups == tuple(
         band_groups(plan.pixels.roles, plan.pixels.description.bands, [], None)

@@ -142,7 +142,9 @@ def interrupted(plan: Plan, *, cells: int) -> None:
         engine.run(plan, progress=stop)
 
 
-def test_out_names_that_would_lose_something(tmp_path: Path, make: Make, scene: Path) -> None:
+def test_output_names_that_would_lose_data_are_refused(
+    tmp_path: Path, make: Make, scene: Path
+) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "there.tif").write_bytes(b"precious")
     (tmp_path / "link.tif").symlink_to(scene)
@@ -169,7 +171,7 @@ def refused(kind: type[SuperResError], message: str, call: Callable[[], object])
     assert "\n" not in str(caught.value)
 
 
-def test_options_that_cannot_be(tmp_path: Path, make: Make, scene: Path) -> None:
+def test_impossible_options_are_refused(tmp_path: Path, make: Make, scene: Path) -> None:
     one = "one of scale=, resolution= and like= is needed"
     for options in ({}, {"scale": 2, "resolution": (1, 1)}, {"scale": 2, "like": scene}):
         refused(InputError, one, partial(make, scene, **options))
