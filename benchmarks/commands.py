@@ -86,7 +86,8 @@ class CubicInference:
 
 def _with_inference(plan: Plan, inference: Inference) -> Plan:
     """Return a plan with another inference."""
-    return replace(plan, recipe=replace(plan.recipe, inference=inference))
+    recipe = replace(plan.recipe, inference=inference)
+    return replace(plan, pixels=replace(plan.pixels, recipe=recipe))
 
 
 def overhead(folder: Path, quick: bool) -> Rows:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rs_superres.errors import InputError
+from rs_superres.options import Options
 
 from . import messages, options, process
 from .progress import ProgressLine
-from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
     from rs_superres.batch.job import SceneOutcome
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("scenes", metavar="DIR|GLOB|LIST.txt")
 @click.option("-o", "--out", type=options.FILE, required=True, help="Folder for the results.")
-@upscaling
+@options.upscaling
 @options.scheduler
 @click.option(
     "--workers",
@@ -89,7 +89,7 @@ def command(
         raise click.UsageError("--workers is for a cluster on this machine: leave out --scheduler")
     _check_folders(out, preview, uncertainty)
     _check_report(report, overwrite=chosen["overwrite"] or skip_existing)
-    requested = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
+    requested = Options(**chosen, uncertainty=uncertainty, preview=preview)
     work = jobs(
         find(scenes, out),
         out,

@@ -1,55 +1,83 @@
-"""Options that more than one command takes."""
+"""Options that several commands share, among them all options of a run.
+
+The options of a run take their defaults and help texts from :class:`rs_superres.options.Options`.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import click
 
+from rs_superres.options import Classes, Format, Options, Precision, memory_bytes
+
+F = TypeVar("F", bound=Callable[..., Any])
+Number = TypeVar("Number", int, float)
+
+FIELDS = {entry.name: entry for entry in fields(Options)}
+"""The declared options of a run by name."""
+
 FILE = click.Path(path_type=Path)
-"""A path, as a Path; whether it is there is for the library to say."""
+"""A path as a Path; the library checks whether it exists."""
 
 
-class Numbers(click.ParamType[tuple[float, ...]]):
-    """Numbers with commas between them."""
+class _Commas(click.ParamType[tuple[Number, ...]]):
+    """Numbers separated by commas, as a tuple."""
 
     name = "numbers"
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, kind: type[Number], expected: str, counts: Sequence[int] = ()) -> None:
+        """Describe the numbers.
+
+        Args:
+            kind: int or float.
+            expected: completes "..., expected" in the error message.
+            counts: how many numbers are accepted; any number if empty.
+        """
+        self.kind: type[Number] = kind
+        self.expected, self.counts = expected, counts
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        """Text to a tuple."""
+    ) -> tuple[Number, ...]:
+        """Convert a text; a default is a tuple already."""
         if isinstance(value, tuple):
             return value
         try:
-            numbers = tuple(float(part) for part in str(value).split(","))
+            numbers = tuple(self.kind(part) for part in str(value).split(","))
         except ValueError:
             numbers = ()
-        if len(numbers) != self.count:
-            self.fail(f"{value!r}, expected {self.count} numbers as in 0,255", param, ctx)
+        if not numbers or (self.counts and len(numbers) not in self.counts):
+            self.fail(f"{value!r}, expected {self.expected}", param, ctx)
         return numbers
 
 
-class Bands(click.ParamType[tuple[int, ...]]):
-    """Band numbers with commas between them, from 1."""
+class Numbers(_Commas[float]):
+    """So many numbers separated by commas."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(float, f"{count} numbers as in 0,255", (count,))
+
+
+class Bands(_Commas[int]):
+    """Band numbers separated by commas, counted from 1."""
 
     name = "bands"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Text to a tuple."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r}, expected band numbers as in 4,3,2", param, ctx)
+    def __init__(self) -> None:
+        super().__init__(int, "band numbers as in 4,3,2")
+
+
+class Resolution(_Commas[float]):
+    """A pixel size: one number, or X,Y."""
+
+    name = "size"
+
+    def __init__(self) -> None:
+        super().__init__(float, "a pixel size as in 2.5 or 2.5,2.5", (1, 2))
 
 
 class Bytes(click.ParamType[int]):
@@ -58,66 +86,81 @@ class Bytes(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Text to bytes."""
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"(\d+\.?\d*) *([KMGT])(i?)B?", str(value), re.IGNORECASE)
-        if found is None or float(found[1]) == 0:
+        """Convert a text to bytes."""
+        amount = value if isinstance(value, int) else memory_bytes(str(value))
+        if amount is None:
             self.fail(f"{value!r}, expected an amount of memory as in 2GB or 800MB", param, ctx)
-        base = 1024 if found[3] else 1000
-        return int(float(found[1]) * base ** (1 + "KMGT".index(found[2].upper())))
+        return amount
 
 
-class Resolution(click.ParamType[tuple[float, float]]):
-    """A pixel size: one number, or X,Y."""
+def run_option(name: str, *flags: str, **more: Any) -> Callable[[F], F]:
+    """Return a click option for a field of :class:`Options`.
 
-    name = "size"
+    Args:
+        name: the field, whose default and help text the option has.
+        flags: the option's flags; ``--NAME`` if none are given.
+        more: further arguments of ``click.option``.
+    """
+    declared = FIELDS[name]
+    default = declared.default
+    shown = declared.metadata["unset"] or not (default is None or default is False or default == ())
+    settings: dict[str, Any] = {
+        "default": default,
+        "show_default": shown,
+        "help": declared.metadata["help"],
+        **more,
+    }
+    return click.option(*(flags or (f"--{name.replace('_', '-')}",)), name, **settings)
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, float]:
-        """Text to (x, y)."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            sizes = [float(part) for part in str(value).split(",")]
-        except ValueError:
-            sizes = []
-        if len(sizes) not in (1, 2):
-            self.fail(f"{value!r}, expected a pixel size as in 2.5 or 2.5,2.5", param, ctx)
-        return sizes[0], sizes[-1]
 
-
-model = click.option("-m", "--model", help="A shipped model's name, or a model folder.")
+model = run_option("model", "-m", "--model")
 model_start = click.option(
     "-m", "--model", "start", help="Start from a shipped model, or from a model folder."
 )
-steps = click.option(
-    "--steps",
-    type=click.IntRange(min=0),
-    help="Diffusion steps; 0 is the neural operator alone.  [default: the model's]",
-)
-seed = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Names the noise."
-)
-device = click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps."
-)
-precision = click.option(
-    "--precision",
-    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-    default="auto",
-    show_default=True,
-    help="What the networks compute in; auto: bf16 where the device computes in it.",
-)
-value_range = click.option(
-    "--value-range", type=Numbers(2), metavar="LO,HI", help="Values that map to -1 and 1."
-)
-overwrite = click.option("--overwrite", is_flag=True, help="Replace a file of that name.")
-as_json = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+steps = run_option("steps", type=click.IntRange(min=0))
+device = run_option("device")
+precision = run_option("precision", type=click.Choice(get_args(Precision)))
+value_range = run_option("value_range", type=Numbers(2), metavar="LO,HI")
+overwrite = run_option("overwrite", is_flag=True)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print a report as JSON.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 scheduler = click.option(
     "--scheduler",
     metavar="ADDRESS",
     help="Compute on a dask cluster: tcp://HOST:PORT, a scheduler file, or local:N.",
 )
+
+UPSCALING = [
+    run_option("scale", metavar="S"),
+    run_option("resolution", "--res", type=Resolution(), metavar="X[,Y]"),
+    run_option("like", type=FILE),
+    run_option("bounds", type=float, nargs=4, metavar="L B R T"),
+    run_option("aoi", type=FILE, metavar="FILE.geojson"),
+    model,
+    steps,
+    run_option("seed", type=click.IntRange(min=0)),
+    run_option("samples", type=click.IntRange(min=1)),
+    run_option("consistency", "--consistency/--no-consistency"),
+    run_option("bidx", "-b", "--bidx", type=Bands(), metavar="N,N..."),
+    run_option("rgb", type=Bands(), metavar="R,G,B"),
+    run_option("nearest", type=Bands(), metavar="N,N..."),
+    run_option("classes", type=click.Choice(get_args(Classes))),
+    run_option("nodata", type=float, metavar="V"),
+    value_range,
+    device,
+    precision,
+    run_option("memory", type=Bytes(), metavar="2GB"),
+    run_option("format", type=click.Choice(get_args(Format))),
+    run_option("creation", "--co", multiple=True, metavar="K=V"),
+    overwrite,
+    run_option("resume", "--resume/--no-resume"),
+    run_option("scratch", type=FILE),
+]
+"""The options that ``upscale`` and ``batch`` have in common, in the order of their help."""
+
+
+def upscaling(command: F) -> F:
+    """Give a command all of :data:`UPSCALING`."""
+    for option in reversed(UPSCALING):
+        command = option(command)
+    return command

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rs_superres.options import Options
+
 from . import messages, options, process
 from .progress import duration, shown
-from .upscaling import asked, upscaling
 
 if TYPE_CHECKING:
     from rs_superres.engine import Plan, Report
@@ -24,17 +25,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", nargs=-1, required=True)
 @click.option("-o", "--out", type=options.FILE, required=True, help="The result's file.")
-@upscaling
+@options.upscaling
 @options.scheduler
-@click.option(
-    "--uncertainty",
-    type=options.FILE,
-    metavar="STD.tif",
-    help="Also write the samples' standard deviation, band by band, in the source's units.",
-)
-@click.option(
-    "--preview", type=options.FILE, help="Also write a picture of before and after (PNG)."
-)
+@options.run_option("uncertainty", type=options.FILE, metavar="STD.tif")
+@options.run_option("preview", type=options.FILE, metavar="P.png")
 @click.option(
     "--dry-run", is_flag=True, help="Only say what would be done, and the time, memory and disk."
 )
@@ -51,8 +45,6 @@ def command(
     source: tuple[str, ...],
     out: Path,
     scheduler: str | None,
-    uncertainty: Path | None,
-    preview: Path | None,
     dry_run: bool,
     lattice: Path | None,
     as_json: bool,
@@ -73,7 +65,7 @@ def command(
 
     if lattice is not None and not dry_run:
         raise click.UsageError("--lattice needs --dry-run")
-    requested = asked({**chosen, "uncertainty": uncertainty, "preview": preview})
+    requested = Options(**chosen)
     if scheduler is not None:
         from rs_superres.batch.cells import with_absolute_arguments
 
@@ -146,7 +138,7 @@ def _rehearse(plan: Plan, lattice: Path | None, *, overwrite: bool) -> Forecast:
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
     """Return what a run does as plain values by name."""
-    grid, source = plan.zoom.output.crop(plan.window), plan.description.grid.shape
+    grid, source = plan.pixels.zoom.output.crop(plan.window), plan.pixels.description.grid.shape
     ranges = [group.value_range for group in plan.recipe.groups]
     return {
         "source": plan.sources[0] if len(plan.sources) == 1 else list(plan.sources),
@@ -158,23 +150,23 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
             if grid.transform is None
             else [_rounded(grid.transform.a, 12), _rounded(grid.transform.e, 12)]
         ),
-        "scale": _rounded(plan.zoom.scale, 12),
-        "bands": len(plan.description.bands),
-        "dtype": plan.description.dtype,
-        "band_roles": str(plan.roles),
+        "scale": _rounded(plan.pixels.zoom.scale, 12),
+        "bands": len(plan.pixels.description.bands),
+        "dtype": plan.pixels.description.dtype,
+        "band_roles": str(plan.pixels.roles),
         "value_range": [[_rounded(r.low, 10), _rounded(r.high, 10)] for r in ranges],
-        "model": plan.model.name,
-        "model_sha256": plan.model.checksum,
-        "steps": plan.steps,
+        "model": plan.pixels.model.name,
+        "model_sha256": plan.pixels.model.checksum,
+        "steps": plan.pixels.steps,
         "seed": plan.options.seed,
         "samples": plan.options.samples,
         "consistency": plan.options.consistency,
-        "device": plan.device,
-        "precision": plan.precision,
+        "device": plan.pixels.device,
+        "precision": plan.pixels.precision,
         "cells": len(plan.cells),
         "cells_outside_aoi": len(plan.recipe.lattice.cells(plan.window)) - len(plan.cells),
         "disk_bytes": plan.disk_bytes,
-        "pages_not_read": list(plan.description.pages),
+        "pages_not_read": list(plan.pixels.description.pages),
     }
 
 
@@ -218,18 +210,18 @@ def _rounded(value: float, digits: int) -> float:
 
 def plan_lines(plan: Plan, *, written: bool = False) -> list[str]:
     """Return what a run writes and how, in two lines; with the file's size once it is written."""
-    shape, count = plan.window, len(plan.description.bands)
+    shape, count = plan.window, len(plan.pixels.description.bands)
     size = f", {_bytes(plan.out.stat().st_size)}" if written else ""
-    mode = f"{plan.steps} steps" if plan.steps else "the operator alone"
-    if plan.steps == 1:
+    mode = f"{plan.pixels.steps} steps" if plan.pixels.steps else "the operator alone"
+    if plan.pixels.steps == 1:
         mode = "1 step"
     if plan.options.samples > 1:
         mode += f", mean of {plan.options.samples} samples"
-    bands = f"{count} {'band' if count == 1 else 'bands'}, {plan.description.dtype}"
-    place = f"on {plan.device} in {plan.precision}"
+    bands = f"{count} {'band' if count == 1 else 'bands'}, {plan.pixels.description.dtype}"
+    place = f"on {plan.pixels.device} in {plan.pixels.precision}"
     return [
         f"{plan.out}: {shape.width} x {shape.height} pixels, {bands}{size}",
-        f"scale {plan.zoom.scale:.6g}, model {plan.model.name}, {mode}, {place}",
+        f"scale {plan.pixels.zoom.scale:.6g}, model {plan.pixels.model.name}, {mode}, {place}",
     ]
 
 

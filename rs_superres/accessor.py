@@ -1,6 +1,6 @@
-"""The accessor ``superres`` of ``xarray.DataArray`` and ``Dataset``; importing registers it.
+"""The accessor ``superres`` of ``xarray.DataArray`` and ``Dataset``; importing it registers it.
 
-The rest of the library, and with it torch, is loaded at the first call.
+The rest of the library, and with it torch, is imported at the first call.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ import xarray as xr
 import rs_superres
 
 if TYPE_CHECKING:
-    from rs_superres.api import Asked
+    from rs_superres.api import PixelKeywords
 
 
 @xr.register_dataarray_accessor("superres")
 class ArrayAccessor:
-    """``array.superres``."""
+    """Methods of an array under ``array.superres``."""
 
     def __init__(self, array: xr.DataArray) -> None:
         self._array = array
 
-    def upscale(self, **asked: Unpack[Asked]) -> xr.DataArray:
-        """Super-resolve the array; see :func:`rs_superres.upscale`."""
-        return rs_superres.upscale(self._array, **asked)
+    def upscale(self, **keywords: Unpack[PixelKeywords]) -> xr.DataArray:
+        """Super-resolve the array; :func:`rs_superres.upscale` describes the keywords."""
+        return rs_superres.upscale(self._array, **keywords)
 
 
 @xr.register_dataset_accessor("superres")
 class DatasetAccessor:
-    """``dataset.superres``."""
+    """Methods of a dataset under ``dataset.superres``."""
 
     def __init__(self, dataset: xr.Dataset) -> None:
         self._dataset = dataset
 
-    def upscale(self, **asked: Unpack[Asked]) -> xr.Dataset:
-        """Super-resolve the dataset's rasters; see :func:`rs_superres.upscale`."""
-        return rs_superres.upscale(self._dataset, **asked)
+    def upscale(self, **keywords: Unpack[PixelKeywords]) -> xr.Dataset:
+        """Super-resolve the rasters; :func:`rs_superres.upscale` describes the keywords."""
+        return rs_superres.upscale(self._dataset, **keywords)

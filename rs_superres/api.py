@@ -1,21 +1,20 @@
-"""The function that Python calls: files to files, arrays to arrays."""
+"""``rs_superres.upscale``: the function that turns files into a file and arrays into arrays."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.engine import Options, Progress, Report, plan, run
-from rs_superres.engine.options import Format
+from rs_superres.engine import Progress, Report, plan, run
 from rs_superres.errors import CardWarning, InputError
+from rs_superres.options import Classes, Format, Options, PixelOptions, Precision
 from rs_superres.raster import Paths
-from rs_superres.scene.bands import BandOptions, Classes
-from rs_superres.system.devices import Precision
+from rs_superres.system.caller import warn_caller
 from rs_superres.zoo import Model
 
 if TYPE_CHECKING:
@@ -25,195 +24,218 @@ if TYPE_CHECKING:
 Arrays = TypeVar("Arrays", "xr.DataArray", "xr.Dataset", "dask.array.Array", npt.NDArray[Any])
 
 DIMENSIONS = {2: ("y", "x"), 3: ("band", "y", "x"), 4: ("time", "band", "y", "x")}
-"""What the axes of an array without names are, by their number."""
+"""Dimension names for arrays that have none, by the number of dimensions."""
 
 
-class Asked(TypedDict, total=False):
-    """What may be asked for; one of ``scale``, ``resolution`` and ``like``."""
+class PixelKeywords(TypedDict, total=False):
+    """Types of the keywords that :func:`upscale` takes for arrays and files."""
 
-    scale: str | float
-    """Magnification, as the decimal that is written."""
-    resolution: float | tuple[float, float]
-    """Pixel size, or (x, y), in units of the CRS."""
-    like: str | Path
-    """A raster file whose grid is taken."""
-    bounds: tuple[float, float, float, float]
-    """Left, bottom, right, top of the part that is wanted."""
-    aoi: str | Path
-    """A GeoJSON file; only what lies inside its polygons is wanted."""
+    scale: str | float | None
+    resolution: float | Sequence[float] | None
+    like: str | Path | None
+    bounds: Sequence[float] | None
+    aoi: str | Path | None
     model: str | Path | Model
-    """A shipped model's name, a model folder, or a model as it was loaded."""
-    steps: int
-    """Evaluations of the denoiser; 0 for the prior alone."""
+    steps: int | None
     seed: int
-    """Names the noise field."""
     samples: int
-    """Results that are drawn and averaged."""
     consistency: bool
-    """Whether the result, brought back to the source's grid, shall equal the source."""
-    bidx: Sequence[int]
-    """Bands that are written, from 1, in this order."""
+    bidx: int | Sequence[int]
     rgb: Sequence[int] | Sequence[str]
-    """Three bands that go through the network together; of datasets, variables' names."""
-    nearest: Sequence[int] | Sequence[str]
-    """Bands that are carried by nearest neighbour; of datasets, variables' names."""
-    classes: Classes
-    """What becomes of bands with a colour table or of one bit."""
-    nodata: float
-    """The value that is nodata, whatever the source says."""
-    value_range: tuple[float, float]
-    """Digital numbers that map to the network's -1 and 1."""
+    nearest: int | Sequence[int] | Sequence[str]
+    classes: Classes | None
+    nodata: float | None
+    value_range: Sequence[float] | None
     device: str
-    """``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``."""
     precision: Precision
-    """What the networks compute in."""
 
 
-class AskedOfFile(Asked, total=False):
-    """What may be asked for beside, where the result is a file."""
+class FileKeywords(PixelKeywords, total=False):
+    """Types of the keywords that :func:`upscale` takes for files."""
 
+    uncertainty: str | Path | None
+    preview: str | Path | None
+    memory: int | str | None
     format: Format
-    creation: Sequence[str]
-    """Further GDAL creation options, KEY=VALUE."""
+    creation: str | Sequence[str]
     overwrite: bool
-    """Whether a file under the result's name may be replaced."""
     resume: bool
-    """Whether finished cells of an earlier run are used."""
-    uncertainty: str | Path
-    """Where the samples' standard deviation is written."""
-    preview: str | Path
-    """Where a picture of before and after is written."""
-    scratch: str | Path
-    """Folder for finished cells; beside the result without it."""
-    memory: int
-    """Bytes that the process may take; half of the machine's without it."""
-    progress: Progress
-    """Told how many cells are done, of how many."""
+    scratch: str | Path | None
+    progress: Progress | None
 
 
 @overload
-def upscale(src: Paths, out: str | Path, **asked: Unpack[AskedOfFile]) -> Report: ...
+def upscale(src: Paths, out: str | Path, **keywords: Unpack[FileKeywords]) -> Report: ...
 
 
 @overload
-def upscale(src: Arrays, **asked: Unpack[Asked]) -> Arrays: ...
+def upscale(src: Arrays, **keywords: Unpack[PixelKeywords]) -> Arrays: ...
 
 
-def upscale(src: Any, out: str | Path | None = None, **asked: Any) -> Any:
+def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
+    src: Any,
+    out: str | Path | None = None,
+    *,
+    scale: str | float | None = None,
+    resolution: float | Sequence[float] | None = None,
+    like: str | Path | None = None,
+    bounds: Sequence[float] | None = None,
+    aoi: str | Path | None = None,
+    model: str | Path | Model = "aerial",
+    steps: int | None = None,
+    seed: int = 0,
+    samples: int = 1,
+    consistency: bool = True,
+    bidx: int | Sequence[int] = (),
+    rgb: Sequence[int] | Sequence[str] = (),
+    nearest: int | Sequence[int] | Sequence[str] = (),
+    classes: Classes | None = None,
+    nodata: float | None = None,
+    value_range: Sequence[float] | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    uncertainty: str | Path | None = None,
+    preview: str | Path | None = None,
+    memory: int | str | None = None,
+    format: Format = "cog",  # noqa: A002 (as the option of the command line)
+    creation: str | Sequence[str] = (),
+    overwrite: bool = False,
+    resume: bool = True,
+    scratch: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Any:
     """Super-resolve a raster file into another, or an array into an array.
 
+    Exactly one of ``scale``, ``resolution`` and ``like`` sets the size of the result.
+
     Args:
-        src: a path, several paths on one grid, or an array: an ``xarray.DataArray`` or ``Dataset``
-            by rioxarray's conventions, or a NumPy or dask array of (y, x), (band, y, x) or
-            (time, band, y, x). Dimensions beside band, y and x are stacks of scenes.
-        out: the result's name, where ``src`` is files.
-        asked: see ``Asked`` and ``AskedOfFile``.
+        src: A path, several paths on one grid (their bands are stacked), or an array: an
+            ``xarray.DataArray`` or ``Dataset`` by rioxarray's conventions, or a NumPy or dask array
+            of (y, x), (band, y, x) or (time, band, y, x). Dimensions other than band, y and x are
+            stacks of scenes.
+        out: Name of the result, required for files.
+        scale: Scale factor between source and result pixels, any number above 1.
+        resolution: Target pixel size in CRS units (degrees for EPSG:4326).
+            One number, or X and Y.
+        like: Use the grid of this raster: its origin, pixel size and extent.
+        bounds: Write only this part: left, bottom, right, top in the CRS (source pixels without
+            one).
+        aoi: Write only what lies inside the polygons of this GeoJSON file, in any CRS.
+        model: Name of a shipped model, or a model folder.
+            A model that :func:`rs_superres.load_model` returned is accepted too.
+        steps: Diffusion steps; 0 is the neural operator alone.
+            None takes the model's own number.
+        seed: Random seed; the same seed gives the same pixels.
+        samples: Number of random results to average (more = smoother, slower).
+        consistency: Correct the result so that it downsamples to its source.
+        bidx: Bands of the source to write, in this order.
+            Numbers counted from 1, as in ``rgb`` and ``nearest``; empty for all bands.
+        rgb: Bands of the source to sharpen together, as red, green and blue.
+            Empty for those that the colour interpretation marks; variable names for a Dataset.
+        nearest: Bands of the source to carry by nearest neighbour: quality, classes, bit masks.
+            Variable names for a Dataset.
+        classes: Turn a palette into colours, or carry classes and 1-bit masks by nearest neighbour.
+            "expand" or "nearest"; None refuses such bands.
+        nodata: Nodata value of the source; replaces the one in the file.
+        value_range: Black and white point for the network, in source units (set it for mosaics).
+            None finds it once for the scene.
+        device: Device to compute on: auto, cpu, cuda, cuda:1 or mps.
+        precision: Number format of the networks; auto is bf16 where the device computes in it.
+            "auto", "fp32", "bf16" or "fp16".
+        uncertainty: Write the standard deviation of the samples, per band and in source units, to
+            this file. For files only, as are the keywords below.
+        preview: Write a picture of before and after (PNG).
+        memory: Memory that a process may use, as in 2GB; it does not change the pixels.
+            Bytes or a text; None is half of the machine's.
+        format: Cloud-optimised or plain GeoTIFF.
+            "cog" or "gtiff".
+        creation: GDAL creation option, KEY=VALUE.
+            One or several.
+        overwrite: Replace existing output files.
+        resume: Continue an interrupted run from its finished cells.
+            False discards them and starts over.
+        scratch: Folder for unfinished work.
+            None is a hidden folder next to the result.
+        progress: Called with the number of finished cells and of all cells, after each cell.
 
     Returns:
-        A report for files; else an array of the kind that was given: computed if it was in memory,
-        lazy if it was dask's.
+        A report for files. For an array, an array of the same kind: computed if ``src`` is in
+        memory, lazy if it is a dask array.
 
     Raises:
-        InputError: an option or a source that cannot be used.
-        RasterError: a file cannot be read or written.
-        ModelError: the model cannot be used.
+        InputError: An option or a source that cannot be used.
+        RasterError: A file cannot be read or written.
+        ModelError: The model cannot be used.
 
     Warns:
-        CardWarning: the source or the scale lies outside what the model was trained on.
+        CardWarning: The source or the scale lies outside what the model was trained on.
     """
+    given = locals()  # the keywords by name, before any other variable is set
+    keywords = {entry.name: given[entry.name] for entry in fields(Options)}
     several = isinstance(src, list | tuple) and all(isinstance(s, str | Path) for s in src)
     if isinstance(src, str | Path) or (several and src):
-        return _file(src, out, asked)
-    if out is not None:
-        raise InputError("an output name goes with files; an array's result is returned")
-    import xarray as xr  # noqa: PLC0415 (files need none)
+        return _upscale_file(src, out, Options(**keywords), progress)
+    _check_array_keywords({"out": out, **keywords, "progress": progress})
+    return _upscale_array(src, {entry.name: given[entry.name] for entry in fields(PixelOptions)})
+
+
+def _upscale_file(
+    src: Paths, out: str | Path | None, options: Options, progress: Progress | None
+) -> Report:
+    """Super-resolve files into a file."""
+    if out is None:
+        raise InputError(
+            f"{src} is a file and the result needs a name: upscale(src, out, ...); for a lazy "
+            "array, open the file first with rioxarray.open_rasterio(path, chunks={})"
+        )
+    run_plan = plan(src, out, options)
+    for warning in run_plan.warnings():
+        warn_caller(warning, CardWarning)
+    return run(run_plan, progress=progress)
+
+
+def _check_array_keywords(given: dict[str, Any]) -> None:
+    """Refuse keywords that only files take.
+
+    Raises:
+        InputError: one of them is given.
+    """
+    defaults = {entry.name: entry.default for entry in fields(Options)}
+    for name in [n for n in given if n not in PixelOptions.__dataclass_fields__]:
+        if given[name] != defaults.get(name):
+            raise InputError(f"{name}= applies to files only; the result of an array is returned")
+
+
+def _upscale_array(src: Any, keywords: dict[str, Any]) -> Any:
+    """Super-resolve an array of any supported kind."""
+    import xarray as xr  # noqa: PLC0415 (slow to load, and not needed for files)
 
     from rs_superres.arrays import dataarray, dataset  # noqa: PLC0415
 
-    _check_names(asked, Asked)
     if isinstance(src, xr.Dataset):
-        roles = {k: asked.pop(k) for k in ("rgb", "nearest") if _are_names(asked.get(k, ()))}
-        return dataset.upscale_dataset(src, options(asked), roles)
+        names = {
+            role: keywords.pop(role)
+            for role in ("rgb", "nearest")
+            if isinstance(keywords[role], Sequence) and _are_names(keywords[role])
+        }
+        return dataset.upscale_dataset(src, PixelOptions(**keywords), names)
+    options = PixelOptions(**keywords)
     if isinstance(src, xr.DataArray):
-        return dataarray.upscale_array(src, options(asked))
+        return dataarray.upscale_array(src, options)
     if not isinstance(src, np.ndarray) and not hasattr(src, "dask"):
         raise InputError(
             f"the source is of type {type(src).__name__}, expected a path, an xarray.DataArray or "
-            "Dataset, a NumPy or a dask array"
+            "Dataset, a NumPy array or a dask array"
         )
     if src.ndim not in DIMENSIONS:
         raise InputError(
             f"the array has {src.ndim} dimensions, expected (y, x), (band, y, x) or (time, band, "
-            "y, x); name others in an xarray.DataArray"
+            "y, x); for other dimensions pass an xarray.DataArray that names them"
         )
     named = xr.DataArray(src, dims=DIMENSIONS[src.ndim])
-    return dataarray.upscale_array(named, options(asked)).data
-
-
-def _file(src: Paths, out: str | Path | None, asked: dict[str, Any]) -> Report:
-    """Files to a file."""
-    if out is None:
-        raise InputError(
-            f"{src} is a file, so a name for the result is needed: upscale(src, out, ...); for a "
-            "lazy array open it first, with rioxarray.open_rasterio(path, chunks={})"
-        )
-    _check_names(asked, AskedOfFile)
-    progress = asked.pop("progress", None)
-    decided = plan(src, out, options(asked))
-    for told in decided.warnings():
-        warnings.warn(told, CardWarning, stacklevel=3)
-    return run(decided, progress=progress)
-
-
-def options(asked: dict[str, Any]) -> Options:
-    """What was asked for, as one value."""
-    plain = dict(asked)
-    wish = BandOptions(
-        bands=tuple(plain.pop("bidx", ())),
-        rgb=tuple(plain.pop("rgb", ())),
-        nearest=tuple(plain.pop("nearest", ())),
-        classes=plain.pop("classes", None),
-        nodata=plain.pop("nodata", None),
-    )
-    for name in ("like", "aoi", "scratch", "uncertainty", "preview"):
-        if plain.get(name) is not None:
-            plain[name] = Path(plain[name])
-    if isinstance(plain.get("model"), Path):
-        plain["model"] = str(plain["model"])
-    for name, count in (("value_range", 2), ("bounds", 4)):
-        if plain.get(name) is not None:
-            plain[name] = _numbers(name, plain[name], count)
-    size = plain.get("resolution")
-    if isinstance(size, int | float):
-        plain["resolution"] = (size, size)
-    return Options(bands=wish, **plain)
-
-
-def _numbers(name: str, given: Any, count: int) -> tuple[float, ...]:
-    """So many numbers.
-
-    Raises:
-        InputError: it is something else.
-    """
-    try:
-        made = () if isinstance(given, str) else tuple(float(value) for value in given)
-    except (TypeError, ValueError):
-        made = ()
-    if len(made) != count:
-        raise InputError(f"{name} is {given!r}, expected {count} numbers")
-    return made
+    return dataarray.upscale_array(named, options).data
 
 
 def _are_names(members: Sequence[Any]) -> bool:
-    """Whether bands are named rather than numbered."""
+    """Return whether bands are given by name instead of by number."""
     return any(isinstance(member, str) for member in members)
-
-
-def _check_names(asked: dict[str, Any], known: Any) -> None:
-    """Refuse options that are not there, as Python refuses keywords."""
-    for name in asked:
-        if name not in known.__annotations__ | Asked.__annotations__:
-            raise TypeError(
-                f"upscale() got an unexpected keyword argument {name!r}; known are "
-                f"{', '.join(sorted(known.__annotations__))}"
-            )

@@ -1,4 +1,4 @@
-"""What every test may ask for, and the rule that CI skips nothing silently."""
+"""Fixtures that all tests share, and the rule that CI skips nothing silently."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 IN_CI = os.environ.get("CI") == "true"
 EXPECTED_SKIPS = ("needs a GPU",)
-"""What a skip's reason says where CI may skip: the machine is known to lack it."""
+"""Texts in the reasons of skips that are allowed in CI, whose machines lack the thing."""
 
-# Before torch is loaded: threads that wait by spinning made the tests' commands ten times as slow
-# on two cores with other work to do.
+# Before torch is loaded: threads that wait by spinning made the commands of tests ten times slower
+# on two busy cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-# No deadline: a busy machine is no fault of the code. In CI the same examples each time, so that a
-# red build is about the change at hand.
+# No deadline, since machines may be busy. In CI the examples are the same each time, so that a
+# failing build is due to the change.
 hypothesis.settings.register_profile("rs_superres", deadline=None, derandomize=IN_CI)
 hypothesis.settings.load_profile("rs_superres")
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of shared imagery and fixtures: ``$RS_SR_SHARED``, or beside the project."""
+    """The folder of shared imagery and fixtures: ``$RS_SR_SHARED``, or next to the project."""
     named = os.environ.get("RS_SR_SHARED")
     folder = Path(named) if named else ROOT.parent / "shared"
     if not (folder / "data").is_dir():
         if named:
-            pytest.fail(f"RS_SR_SHARED names {folder}, which holds no folder data")
-        pytest.skip(f"no shared imagery in {folder}; RS_SR_SHARED names another folder")
+            pytest.fail(f"RS_SR_SHARED is {folder}, which has no folder data")
+        pytest.skip(f"no shared imagery in {folder}; set RS_SR_SHARED to another folder")
     return folder
 
 
 @pytest.fixture(scope="session")
 def gdal_tools() -> Path:
-    """The folder of GDAL's own tools (gdalinfo and its kin), the judge that is not us."""
+    """The folder of GDAL's tools (gdalinfo and others), an independent check."""
     gdalinfo = shutil.which("gdalinfo")
     if gdalinfo is None:
         pytest.skip("gdalinfo is not on PATH; on Debian: apt-get install gdal-bin")
@@ -52,30 +52,30 @@ def gdal_tools() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of a tiny model of the shipped kind with random weights, as ``-m`` takes it."""
-    # Not at the top: a test runs this file alone, and most tests need no torch.
+    """The folder of a tiny model of the shipped kind with random weights, as ``-m`` accepts it."""
+    # Not at the top: most tests need no torch.
     from rs_superres.config import TileConfig  # noqa: PLC0415
     from tests import models  # noqa: PLC0415
 
-    made = models.config(tiles=TileConfig(size=64, margin=8))
-    return str(models.write(tmp_path_factory.mktemp("models") / "tiny", made))
+    config = models.config(tiles=TileConfig(size=64, margin=8))
+    return str(models.write(tmp_path_factory.mktemp("models") / "tiny", config))
 
 
 @pytest.fixture
 def make(tmp_path: Path, tiny: str) -> Callable[..., Plan]:
-    """Plans of a run of the tiny model, prior alone, in float32, onto ``out.tif``."""
+    """A function that plans a run of the tiny model to ``out.tif``: operator alone, float32."""
     from rs_superres import engine  # noqa: PLC0415 (as above)
 
     def planned(source: Path, out: str = "out.tif", **options: Any) -> Plan:
-        asked = engine.Options(**{"model": tiny, "steps": 0, "precision": "fp32", **options})
-        return engine.plan(source, tmp_path / out, asked)
+        chosen = engine.Options(**{"model": tiny, "steps": 0, "precision": "fp32", **options})
+        return engine.plan(source, tmp_path / out, chosen)
 
     return planned
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
-    """A small RGB scene of 10 m; at x3 it takes nine cells of the tiny model."""
+    """A small RGB scene with 10 m pixels; at x3 it takes nine cells of the tiny model."""
     from tests.rasters import RGB, textured, write  # noqa: PLC0415 (as above)
 
     return write(tmp_path / "scene.tif", textured(1, 3, 50, 44), colours=RGB)
@@ -89,7 +89,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class NoSilentSkips:
-    """Fails a run in which something was skipped that the machine should have been able to do."""
+    """Fails a test run that skipped something which the machine should be able to do."""
 
     def __init__(self) -> None:
         self.skips: list[str] = []
@@ -114,7 +114,7 @@ class NoSilentSkips:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.skips:
-            terminalreporter.section("skipped in CI, where nothing may be", red=True)
+            terminalreporter.section("skipped in CI, where skips are not allowed", red=True)
             for skip in self.skips:
                 terminalreporter.line(skip)
 

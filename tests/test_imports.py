@@ -1,4 +1,4 @@
-"""DESIGN.md's table of the folders, against the folders and the linter's layers."""
+"""DESIGN.md's table of folders agrees with the folders and with the linter's layers."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ TOPS = ("rs_superres", "cli", "models")
 
 @cache
 def modules() -> dict[str, Path]:
-    """Every module of the working copy by its dotted name there."""
-    found = {}
+    """Return every module of the working copy by its dotted name."""
+    paths = {}
     for path in (path for top in TOPS for path in (ROOT / top).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return paths
 
 
 def unit(module: str) -> str:
-    """The name in the table that stands for a module: ``nets/`` for ``rs_superres.nets.unet``."""
+    """Return the row of the table for a module: ``nets/`` for ``rs_superres.nets.unet``."""
     top, *below = module.split(".")
     if top != "rs_superres":
         return f"{top}/"
@@ -33,13 +33,13 @@ def unit(module: str) -> str:
 
 
 def table() -> list[tuple[int | None, str]]:
-    """DESIGN's rows: the layer's number, if it has one, and the unit."""
+    """Return DESIGN's rows: the layer's number, if it has one, and the unit."""
     rows = re.findall(r"^\| (\d*) ?\| `([\w/]+)`(?: \*)? \|", DESIGN, re.MULTILINE)
     return [(int(layer) if layer else None, unit) for layer, unit in rows]
 
 
 def layers() -> list[frozenset[str]]:
-    """The layers in pyproject.toml, lowest first, by the units that DESIGN names."""
+    """Return the layers in pyproject.toml, lowest first, by the units of DESIGN's table."""
     pyproject: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     [listed] = [
         contract["layers"]

@@ -28,7 +28,6 @@ from rs_superres.grid import AxisSupport
 from rs_superres.image.consistency import REACH
 from rs_superres.image.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
-from rs_superres.scene.bands import BandOptions
 from rs_superres.scene.inference import Noise
 from rs_superres.types import Floats
 from tests import rasters
@@ -116,7 +115,7 @@ def test_values_that_float32_rounds_keep_their_precision(
     options = Options(scale="3.5", model=tiny, steps=0, value_range=(-4e9, 4e9), consistency=False)
     plan = engine.plan(source, tmp_path / "out.tif", options)
     recipe = replace(plan.recipe, inference=CubicAlone(margin=margin))
-    engine.run(replace(plan, recipe=recipe))
+    engine.run(replace(plan, pixels=replace(plan.pixels, recipe=recipe)))
     rows, columns = np.mgrid[:81, :102] + 0.5
     expected = np.stack((columns * 29 / 102, rows * 23 / 81))
     inner = np.s_[:, 6:-6, 6:-6]  # at the border, the mirror image bends the ramp
@@ -187,7 +186,7 @@ def test_the_nodata_option_replaces_the_value_of_the_file(
     pixels = textured(1, 1, 20, 22)
     pixels[0, 5:9, 5:9] = 200
     source = rasters.write(tmp_path / "a.tif", pixels, nodata=before)
-    run(source, bands=BandOptions(nodata=200))
+    run(source, nodata=200)
     np.testing.assert_array_equal(rasters.masks(tmp_path / "out.tif"), nearest(pixels != 200))
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert dataset.nodata == 200
@@ -231,7 +230,7 @@ def test_chosen_bands_are_written_in_their_order(tmp_path: Path, run: Run) -> No
     with rasters.opened(source, "r+") as dataset:
         dataset.descriptions = ("B1", "B2", "B3", "B4")
     run(source, "all.tif")
-    run(source, bands=BandOptions(bands=(4, 2)))
+    run(source, bidx=(4, 2))
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert dataset.descriptions == ("B4", "B2")
     everything, chosen = rasters.read(tmp_path / "all.tif"), rasters.read(tmp_path / "out.tif")
@@ -243,7 +242,7 @@ def test_a_triplet_by_number_is_treated_like_one_by_colour(tmp_path: Path, run: 
     plain = rasters.write(tmp_path / "a.tif", pixels, photometric="minisblack")
     colours = ("undefined", "blue", "green", "red")
     coloured = rasters.write(tmp_path / "b.tif", pixels, colours=colours)
-    plan = run(plain, "one.tif", bands=BandOptions(rgb=(4, 3, 2)))
+    plan = run(plain, "one.tif", rgb=(4, 3, 2))
     run(coloured, "other.tif")
     run(plain, "single.tif")
     one, other, single = (rasters.read(tmp_path / f"{n}.tif") for n in ("one", "other", "single"))
@@ -251,15 +250,15 @@ def test_a_triplet_by_number_is_treated_like_one_by_colour(tmp_path: Path, run: 
     assert (one != single).any()
     with rasters.opened(tmp_path / "one.tif") as dataset:
         assert dataset.tags()["SUPERRES_BANDS"] == "joint 4,3,2; alone 1"
-    assert "joint 4,3,2" in str(plan.roles)
-    assert plan.settings()["band roles"] == repr(plan.roles)
+    assert "joint 4,3,2" in str(plan.pixels.roles)
+    assert plan.settings()["band roles"] == repr(plan.pixels.roles)
 
 
 def test_quality_bands_keep_their_values(tmp_path: Path, run: Run) -> None:
     pixels = textured(1, 2, 300, 310, dtype="uint16", high=3000)
     pixels[1] = np.random.default_rng(1).choice([0, 64, 1024, 21824], pixels.shape[1:])
     source = rasters.write(tmp_path / "a.tif", pixels)
-    run(source, bands=BandOptions(nearest=(2,)))
+    run(source, nearest=(2,))
     out = rasters.read(tmp_path / "out.tif")
     np.testing.assert_array_equal(out[1], nearest(pixels)[1])
     assert (out[0] != nearest(pixels)[0]).any()
@@ -282,22 +281,23 @@ def test_expanded_palettes_become_colours(tmp_path: Path, tiny: str) -> None:
     plan = engine.plan(
         path,
         tmp_path / "out.tif",
-        Options(scale="2", model=tiny, steps=0, bands=BandOptions(classes="expand")),
+        Options(scale="2", model=tiny, steps=0, classes="expand"),
     )
-    engine.run(replace(plan, recipe=replace(plan.recipe, inference=Bilinear())))
+    recipe = replace(plan.recipe, inference=Bilinear())
+    engine.run(replace(plan, pixels=replace(plan.pixels, recipe=recipe)))
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert [c.name for c in dataset.colorinterp] == list(RGB)
         out = dataset.read()
     expected = np.moveaxis(colours[pixels[0]][..., :3], -1, 0)
     downsampled = out.reshape(3, 20, 2, 22, 2).mean(axis=(2, 4))
     assert np.corrcoef(downsampled.ravel(), expected.ravel())[0, 1] > 0.8
-    with open_source(path, plan.roles.selection) as source:
+    with open_source(path, plan.pixels.roles.selection) as source:
         np.testing.assert_array_equal(source.read(source.description.grid.window)[0], expected)
 
 
 def test_expanded_nodata_is_masked(tmp_path: Path, run: Run) -> None:
     path, pixels, _ = palette(tmp_path / "a.tif", nodata=3)
-    run(path, bands=BandOptions(classes="expand"))
+    run(path, classes="expand")
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert (dataset.count, dataset.nodata) == (3, None)
         assert dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]
@@ -309,7 +309,7 @@ def test_transparent_colours_become_an_alpha_band(tmp_path: Path, run: Run) -> N
     image = Image.fromarray(np.repeat(np.arange(4, dtype=np.uint8), 60).reshape(12, 20))
     image.putpalette([v for i in range(4) for v in (60 * i, 10, 20)])
     image.save(tmp_path / "a.png", transparency=b"\xff\x80\x00\xff")
-    run(tmp_path / "a.png", scale="2", bands=BandOptions(classes="expand"))
+    run(tmp_path / "a.png", scale="2", classes="expand")
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert [c.name for c in dataset.colorinterp] == [*RGB, "alpha"]
         alpha = dataset.read(4)
@@ -319,7 +319,7 @@ def test_transparent_colours_become_an_alpha_band(tmp_path: Path, run: Run) -> N
 
 def test_classes_keep_values_and_colours(tmp_path: Path, run: Run) -> None:
     path, pixels, _ = palette(tmp_path / "a.tif")
-    run(path, bands=BandOptions(classes="nearest"))
+    run(path, classes="nearest")
     np.testing.assert_array_equal(rasters.read(tmp_path / "out.tif"), nearest(pixels))
     with rasters.opened(path) as source, rasters.opened(tmp_path / "out.tif") as dataset:
         assert dataset.colormap(1) == source.colormap(1)
@@ -327,7 +327,7 @@ def test_classes_keep_values_and_colours(tmp_path: Path, run: Run) -> None:
 
 def test_one_bit_stays_one_bit(tmp_path: Path, run: Run, gdal_tools: Path) -> None:
     pixels = (textured(1, 1, 20, 22) > 128).astype(np.uint8)
-    run(rasters.write(tmp_path / "a.tif", pixels, nbits=1), bands=BandOptions(classes="nearest"))
+    run(rasters.write(tmp_path / "a.tif", pixels, nbits=1), classes="nearest")
     np.testing.assert_array_equal(rasters.read(tmp_path / "out.tif"), nearest(pixels))
     [band] = rasters.gdalinfo(gdal_tools, tmp_path / "out.tif")["bands"]
     assert band["metadata"]["IMAGE_STRUCTURE"]["NBITS"] == "1"

@@ -123,9 +123,9 @@ def _upscale(source: str, out: str, model: str) -> None:
 
 def _middle(plan: engine.Plan) -> tuple[float, float, float, float]:
     """Return the bounds of a part in the middle of a scene."""
-    grid = plan.zoom.output
+    grid = plan.pixels.zoom.output
     if grid.transform is None or grid.crs is None:
-        shape = plan.description.grid.shape
+        shape = plan.pixels.description.grid.shape
         x, y = shape.width // 2, shape.height // 2
         return x, y + PART, x + PART, y
     x, y = grid.shape.width // 2, grid.shape.height // 2

@@ -234,7 +234,11 @@ def with_metadata(
     """
     y, x = dims
     target = Target(
-        source=plan.description, zoom=plan.zoom, window=plan.window, tags={}, masked=False
+        source=plan.description,
+        zoom=plan.zoom,
+        window=plan.window,
+        tags={},
+        masked=False,
     )
     transform = target.grid.transform
     coords: dict[Hashable, Any] = {
@@ -261,8 +265,8 @@ def with_metadata(
         result.rio.write_gcps(target.control_points(), target.source.control_crs, inplace=True)
     if transform is not None or _has_grid_mapping(source):
         result.rio.write_transform(transform or Affine.identity(), inplace=True)
-    if plan.options.bands.nodata is not None:
-        result.rio.write_nodata(plan.options.bands.nodata, inplace=True)
+    if plan.roles.selection.nodata is not None:
+        result.rio.write_nodata(plan.roles.selection.nodata, inplace=True)
     return result
 
 

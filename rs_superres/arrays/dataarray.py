@@ -13,7 +13,6 @@ import numpy as np
 import xarray as xr
 
 from rs_superres.arrays import graph
-from rs_superres.arrays.caller import warn_caller
 from rs_superres.arrays.conventions import (
     BAND,
     describe,
@@ -21,14 +20,15 @@ from rs_superres.arrays.conventions import (
     with_bands,
     with_metadata,
 )
-from rs_superres.engine import Options
-from rs_superres.engine.extent import output_region
 from rs_superres.engine.pixels import PixelPlan, plan_pixels
+from rs_superres.engine.region import output_region
 from rs_superres.errors import CardWarning, InputError
+from rs_superres.options import PixelOptions
 from rs_superres.raster import sample_windows
 from rs_superres.scene.bands import band_groups, decide, needs_samples
 from rs_superres.scene.cell import compute_window
 from rs_superres.scene.reader import ArrayReader
+from rs_superres.system.caller import warn_caller
 from rs_superres.system.memory import check_memory
 from rs_superres.types import Values
 
@@ -38,12 +38,12 @@ UINT8_RANGE = np.array((0.0, 255.0))
 """The value range of uint8, in digital numbers."""
 
 
-def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
+def upscale_array(array: xr.DataArray, options: PixelOptions) -> xr.DataArray:
     """Super-resolve an array; each index of a dimension other than band, y and x is a scene.
 
     Args:
         array: Has y and x among its dimensions, and perhaps a band dimension.
-        options: Options of the run; those about files are ignored.
+        options: PixelOptions of the run; those about files are ignored.
 
     Returns:
         An array with the dimensions of ``array`` in the same order: computed if ``array`` is in
@@ -57,14 +57,14 @@ def upscale_array(array: xr.DataArray, options: Options) -> xr.DataArray:
         CardWarning: The source or the scale lies outside what the model was trained on.
     """
     y, x = spatial_dims(array)
-    if options.bands.classes == "expand":
+    if options.classes == "expand":
         raise InputError(
             "classes='expand' needs a colour table, which only files have; pass the path of the "
             "file, or classes='nearest'"
         )
     options = replace(options, value_range=options.value_range or _stored_range(array))
     description = describe(array)
-    roles = decide(description, options.bands)
+    roles = decide(description, options)
     description = roles.selection.of(description)
     samples = None if needs_samples(description.bands, options.value_range) else ()
     region = output_region(description.grid, options)

@@ -11,8 +11,8 @@ import xarray as xr
 
 from rs_superres.arrays.conventions import BAND, COLOURS, spatial_dims
 from rs_superres.arrays.dataarray import upscale_array
-from rs_superres.engine import Options
 from rs_superres.errors import InputError
+from rs_superres.options import PixelOptions
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ Names = Mapping[str, Sequence[Hashable]]
 """Names of variables by role, ``rgb`` or ``nearest``."""
 
 
-def upscale_dataset(dataset: xr.Dataset, options: Options, names: Names) -> xr.Dataset:
+def upscale_dataset(dataset: xr.Dataset, options: PixelOptions, names: Names) -> xr.Dataset:
     """Super-resolve the variables that have y and x; other variables are copied.
 
     A variable with a band dimension is a raster. The variables without one are grouped by
@@ -28,7 +28,7 @@ def upscale_dataset(dataset: xr.Dataset, options: Options, names: Names) -> xr.D
 
     Args:
         dataset: Has at least one variable with y and x.
-        options: Options of the run; band numbers refer to variables with a band dimension.
+        options: PixelOptions of the run; band numbers refer to variables with a band dimension.
         names: The roles of variables without a band dimension.
 
     Raises:
@@ -49,8 +49,7 @@ def upscale_dataset(dataset: xr.Dataset, options: Options, names: Names) -> xr.D
                     f"{role}= has {name!r}, expected names of variables with one band ({known}), "
                     "or band numbers if variables have a band dimension"
                 )
-    numbers = options.bands
-    if (numbers.rgb or numbers.nearest or numbers.bands) and len(single) == len(rasters):
+    if (options.rgb or options.nearest or options.bidx) and len(single) == len(rasters):
         raise InputError(
             "bidx=, rgb= or nearest= has band numbers, but no variable has a band dimension; "
             f"expected names of variables: {known}"
@@ -76,14 +75,14 @@ def _alike(rasters: Mapping[Hashable, xr.DataArray]) -> list[list[Hashable]]:
 
 
 def _upscaled(
-    bands: list[xr.DataArray], members: list[Hashable], options: Options, names: Names
+    bands: list[xr.DataArray], members: list[Hashable], options: PixelOptions, names: Names
 ) -> dict[Hashable, xr.DataArray]:
     """Super-resolve variables as the bands of one raster.
 
     Args:
         bands: The variables.
         members: Their names.
-        options: Options of the run.
+        options: PixelOptions of the run.
         names: The roles of variables, of these and of others.
 
     Returns:
@@ -93,8 +92,8 @@ def _upscaled(
         role: tuple(members.index(n) + 1 for n in role_names if n in members)
         for role, role_names in names.items()
     }
-    roles = replace(options.bands, rgb=numbers.get("rgb", ()), nearest=numbers.get("nearest", ()))
-    stack = upscale_array(_stacked(bands, members), replace(options, bands=roles))
+    options = replace(options, rgb=numbers.get("rgb", ()), nearest=numbers.get("nearest", ()))
+    stack = upscale_array(_stacked(bands, members), options)
     provenance = {k: v for k, v in stack.attrs.items() if k.startswith("SUPERRES_")}
     results = {}
     for i, (name, band) in enumerate(zip(members, bands, strict=True)):

@@ -88,7 +88,7 @@ def compute_on(client: Client) -> Compute:
             sources=plan.sources,
             out=plan.out,
             # The precision of the plan, because ``auto`` may mean another one on a worker.
-            options=replace(plan.options, precision=plan.precision),
+            options=replace(plan.options, precision=plan.pixels.precision),
             checksum=plan.checksum,
         )
         logger.debug("computing %d cells of %s on the cluster", len(cells), plan.out)

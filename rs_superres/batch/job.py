@@ -215,7 +215,7 @@ def reason_to_replace(plan: engine.Plan) -> str | None:
             ]
             return f"it was made with other settings ({', '.join(changed) or 'grid or format'})"
         written = plan.out.stat().st_mtime_ns
-        files = [Path(f) for f in plan.description.files]
+        files = [Path(f) for f in plan.pixels.description.files]
         if any(f.is_file() and f.stat().st_mtime_ns > written for f in files):
             return "its source has changed since"
         check_whole(plan.out)

@@ -1,7 +1,7 @@
-"""A whole run: from options to a plan, from a plan to a result on disk."""
+"""Runs from files to a file: from options to a plan, and from a plan to a result on disk."""
 
-from rs_superres.engine.options import Options
 from rs_superres.engine.planning import Plan, plan
 from rs_superres.engine.runner import Progress, Report, run, upscale
+from rs_superres.options import Options
 
 __all__ = ["Options", "Plan", "Progress", "Report", "plan", "run", "upscale"]

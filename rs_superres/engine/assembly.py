@@ -1,13 +1,13 @@
-"""Finished cells, put together and into the final format."""
+"""Assembling finished cells into a raster, and bringing it into its final format."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rs_superres.engine.options import DRIVERS
-from rs_superres.engine.planning import Plan
+from rs_superres.engine.planning import DRIVERS, Plan
 from rs_superres.engine.residual import Residual, residual
 from rs_superres.engine.store import CellStore
 from rs_superres.raster import (
@@ -22,101 +22,105 @@ from rs_superres.raster import (
 )
 from rs_superres.scene.cell import CellResult, blank_cell, is_blank
 
+logger = logging.getLogger(__name__)
+
 RESIDUAL_TAG = "SUPERRES_RESIDUAL"
-"""What is left between the result, brought back to the source's grid, and the source."""
+"""The tag of the residual: the downsampled result minus the source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """What came of it."""
+    """Facts about an assembled result."""
 
     blank: int
-    """Computed cells that hold nothing valid."""
+    """Number of computed cells that hold nothing valid."""
     residual: Residual
+    """The downsampled result minus the source."""
 
 
-def assemble(decided: Plan, store: CellStore, source: Source) -> Assembled:
-    """Put finished cells together, under the store's names for the result and its spread.
+def assemble(plan: Plan, store: CellStore, source: Source) -> Assembled:
+    """Write the result, and the samples' standard deviation, under the store's names for them.
 
     Args:
-        decided: the plan.
-        store: holds every cell of it.
-        source: open since before the first cell, so that it may be gone by now.
+        plan: the plan of the run.
+        store: holds every cell of the plan.
+        source: opened before the first cell was computed; its file may have been deleted since.
 
     Raises:
-        RasterError: something cannot be read or written.
+        RasterError: a file cannot be read or written.
     """
-    target = decided.target()
-    blank = _write(decided, store, target, _result)
-    left = _residual(decided, store.assembled, source)
+    target = plan.target()
+    blank = _write(plan, store, target, _values)
+    left = _residual(plan, store.assembled, source)
+    logger.debug("assembled %d cells, %d of them blank; residual: %s", len(plan.cells), blank, left)
     add_tags(store.assembled, {RESIDUAL_TAG: str(left)})
-    _finish(decided, store, target, store.result)
-    if decided.recipe.uncertainty_factor is not None:
-        target = decided.spread_target()
-        _write(decided, store, target, _spread)
-        _finish(decided, store, target, store.uncertainty)
+    _finish(plan, store, target, store.result)
+    if plan.recipe.uncertainty_factor is not None:
+        target = plan.std_target()
+        _write(plan, store, target, _std)
+        _finish(plan, store, target, store.uncertainty)
     return Assembled(blank=blank, residual=left)
 
 
-Piece = Callable[[CellResult], CellResult]
-"""What of a cell goes into a file."""
+Layer = Callable[[CellResult], CellResult]
+"""Selects what of a cell goes into a file."""
 
 
-def _result(made: CellResult) -> CellResult:
-    """Its pixels."""
-    return made
+def _values(cell: CellResult) -> CellResult:
+    """Select the pixels of a cell and their mask."""
+    return cell
 
 
-def _spread(made: CellResult) -> CellResult:
-    """The deviation of its samples."""
-    if made.std is None:
-        raise ValueError("a cell without the deviation of its samples")
-    return CellResult(made.std, None)
+def _std(cell: CellResult) -> CellResult:
+    """Select the standard deviation of a cell's samples."""
+    if cell.std is None:
+        raise ValueError("the cell has no standard deviation of its samples")
+    return CellResult(cell.std, None)
 
 
-def _write(decided: Plan, store: CellStore, target: Target, piece: Piece) -> int:
-    """Put cells together, and read them back.
+def _write(plan: Plan, store: CellStore, target: Target, layer: Layer) -> int:
+    """Write all cells into one raster, and compare the raster with them.
 
     Returns:
-        How many of them hold nothing valid.
+        The number of computed cells that hold nothing valid.
     """
     blank = 0
     with creating(store.assembled, target) as writer:
-        for part, computed in _parts(decided, store, piece):
-            writer.write(part)
-            blank += computed and is_blank(decided.recipe, part.values, part.mask)
-    check_written(store.assembled, (part for part, _ in _parts(decided, store, piece)))
+        for block, computed in _blocks(plan, store, layer):
+            writer.write(block)
+            blank += computed and is_blank(plan.recipe, block.values, block.mask)
+    check_written(store.assembled, (block for block, _ in _blocks(plan, store, layer)))
     return blank
 
 
-def _finish(decided: Plan, store: CellStore, target: Target, name: Path) -> None:
-    """Bring what is assembled into the final format."""
+def _finish(plan: Plan, store: CellStore, target: Target, path: Path) -> None:
+    """Bring the assembled raster into the final format, and delete it."""
     finish(
         store.assembled,
-        name,
+        path,
         target=target,
-        driver=DRIVERS[decided.options.format],
-        options=decided.options.creation,
+        driver=DRIVERS[plan.options.format],
+        options=plan.options.creation,
     )
     store.assembled.unlink()
 
 
-def _residual(decided: Plan, path: Path, source: Source) -> Residual:
-    """How far an assembled result lies from the source."""
-    kernel = decided.model.config.consistency
-    with open_source(path) as made:
-        return residual(source, made, decided.recipe, decided.window, kernel)
+def _residual(plan: Plan, path: Path, source: Source) -> Residual:
+    """Downsample an assembled result and subtract the source."""
+    kernel = plan.pixels.model.config.consistency
+    with open_source(path) as result:
+        return residual(source, result, plan.recipe, plan.window, kernel)
 
 
-def _parts(decided: Plan, store: CellStore, piece: Piece) -> Iterator[tuple[OutputBlock, bool]]:
-    """The result cell by cell, and whether each was computed or lies outside the area."""
-    needed = set(decided.cells)
-    for cell, in_cell, in_window in decided.recipe.lattice.parts(decided.window):
+def _blocks(plan: Plan, store: CellStore, layer: Layer) -> Iterator[tuple[OutputBlock, bool]]:
+    """Yield the result cell by cell, and whether the cell was computed or lies outside the area."""
+    needed = set(plan.cells)
+    for cell, in_cell, in_window in plan.recipe.lattice.parts(plan.window):
         computed = cell in needed
-        made = piece(store.get(cell) if computed else blank_cell(decided.recipe, cell))
-        part = OutputBlock(
+        result = layer(store.get(cell) if computed else blank_cell(plan.recipe, cell))
+        block = OutputBlock(
             in_window,
-            made.values[:, *in_cell.slices],
-            None if made.mask is None else made.mask[in_cell.slices],
+            result.values[:, *in_cell.slices],
+            None if result.mask is None else result.mask[in_cell.slices],
         )
-        yield part, computed
+        yield block, computed

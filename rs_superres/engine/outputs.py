@@ -1,4 +1,4 @@
-"""What a run may write, and from what: names, room on the disk, sources that stand still."""
+"""Checks of what a run may write: names, room on the disks, and a source that does not change."""
 
 from __future__ import annotations
 
@@ -10,89 +10,135 @@ from pathlib import Path
 import numpy as np
 
 from rs_superres.errors import InputError, RasterError
-from rs_superres.grid import Window
 from rs_superres.raster import Description
 
 SUFFIXES = (".tif", ".tiff", ".gtiff", ".cog", ".btf")
-"""Ends of names that a GeoTIFF goes by."""
+"""File name extensions of a GeoTIFF."""
+
+OVERVIEWS = 1 / 3
+"""Share of a raster's pixels that its overviews add at most."""
 
 
-def disk_bytes(description: Description, window: Window, *, cell_pixels: int) -> int:
-    """What a run writes at most: cells, the assembled raster, and the result.
+def pixel_bytes(description: Description, *, masked: bool) -> int:
+    """Return the bytes of one uncompressed pixel of a result: all bands, and its mask."""
+    return len(description.bands) * np.dtype(description.dtype).itemsize + masked
 
-    Its overviews count twice: GDAL makes them apart.
+
+def existing_folder(folder: Path) -> Path:
+    """Return the nearest folder that exists, the given one or one above it."""
+    folder = folder.absolute()
+    return next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+
+
+def file_system(folder: Path) -> int:
+    """Return the number of the file system on which a folder lies, or will lie.
+
+    Raises:
+        OSError: the folder cannot be examined.
     """
-    band_bytes = len(description.bands) * np.dtype(description.dtype).itemsize
-    overviews = 1 / 3
-    return int(band_bytes * (cell_pixels + window.height * window.width * (2 + 2 * overviews)))
+    return existing_folder(folder).stat().st_dev
 
 
-def check_disk(out: Path, needed: int) -> None:
-    """Refuse a run whose files the disk cannot hold."""
+def check_disk(folder: Path, needed: int, out: Path) -> None:
+    """Refuse a run whose files do not fit on a disk.
+
+    Args:
+        folder: where the files are written; it need not exist yet.
+        needed: bytes, an upper limit.
+        out: the name of the result, for the message.
+
+    Raises:
+        RasterError: too little is free, or the folder cannot be examined.
+    """
     try:
-        free = shutil.disk_usage(out.parent).free
+        free = shutil.disk_usage(existing_folder(folder)).free
     except OSError as error:
         raise RasterError(f"cannot write {out}: {error.strerror or error}") from error
     if needed > free:
         raise RasterError(
-            f"cannot write {out}: the run needs up to {needed / 1e9:.3g} GB of disk, "
-            f"{free / 1e9:.3g} GB are free; use --bounds for a part of the scene"
+            f"cannot write {out}: the run needs up to {needed / 1e9:.3g} GB of disk in {folder}, "
+            f"{free / 1e9:.3g} GB are free; use bounds= for a part of the scene, or scratch= for "
+            "a folder on a larger disk"
         )
 
 
 def sizes_and_times(files: Sequence[str]) -> dict[str, list[int]]:
-    """Size and modification time of the local ones among a source's files, by name."""
-    # Statistics and overviews come and go without a word on the pixels.
+    """Return the size in bytes and the modification time in ns of a source's local files."""
+    # Statistics and overviews come and go without changing the pixels.
     paths = [Path(f) for f in files if not f.endswith((".aux.xml", ".ovr"))]
     stats = {str(path.absolute()): path.stat() for path in paths if path.is_file()}
     return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
 
 
 def check_unchanged(earlier: dict[str, list[int]], files: Sequence[str]) -> None:
-    """Refuse a result of a source that was another when its first cells were read.
+    """Refuse a result whose source changed while it was read.
 
-    A file that is gone was read to its end: it was open.
+    A file that was deleted meanwhile is accepted: it was open, and could be read to its end.
+
+    Args:
+        earlier: sizes and times of the source's files when the run began.
+        files: the source's files.
+
+    Raises:
+        RasterError: a file has another size or time.
     """
     for name, now in sizes_and_times(files).items():
         if earlier.get(name) != now:
             raise RasterError(
-                f"{name} was changed while it was read, so nothing is written; run again when it "
-                "stands still"
+                f"{name} changed while it was being read; no output was written. Run again when "
+                "nothing else writes to it"
             )
 
 
 def check_name(name: str) -> None:
-    """Refuse an output name that no result can have."""
+    """Refuse an output name that no GeoTIFF can have.
+
+    Raises:
+        InputError: not a local file, a folder, in a missing folder, or another extension.
+    """
     out = Path(name)
     if name.startswith("/vsi") or re.match(r"\w{2,}:/", name):
         raise InputError(
-            f"the output {name} is not a local file; write one and copy it there afterwards"
+            f"the output {name} is not a local file; write a local file and copy it afterwards"
         )
     check_folder(out)
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(
-            f"the output {out}, expected a name that ends in {', '.join(SUFFIXES)}: a GeoTIFF is "
-            "written, gdal_translate turns it into other formats"
+            f"the output {out}, expected a name that ends in {', '.join(SUFFIXES)}: the result is "
+            "a GeoTIFF; gdal_translate converts it to other formats"
         )
 
 
 def check_folder(out: Path) -> None:
-    """Refuse the name of a file that is a folder, or in a folder that is not there."""
+    """Refuse the name of a folder, or of a file in a missing folder.
+
+    Raises:
+        InputError: one of the two.
+    """
     try:
-        here, parent = out.is_dir(), out.parent.is_dir()
+        is_folder, has_folder = out.is_dir(), out.parent.is_dir()
     except OSError as error:
         raise InputError(f"the output {out} cannot be written: {error.strerror}") from error
-    if here:
+    if is_folder:
         raise InputError(f"the output {out} is a directory, expected a file name")
-    if not parent:
+    if not has_folder:
         raise InputError(f"the output's folder {out.parent} does not exist")
 
 
 def check_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -> None:
-    """Refuse to replace a file that the source is read from, or any without being asked."""
+    """Refuse to replace a file of the source, or an existing file without permission.
+
+    Args:
+        out: the name of an output.
+        files: the source's files.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        InputError: the file may not be replaced.
+    """
     if not out.exists():
         return
     if any(Path(file).exists() and out.samefile(file) for file in files):
         raise InputError(f"the output {out} is the source, choose another name")
     if not overwrite:
-        raise InputError(f"{out} exists already; use --overwrite to replace it")
+        raise InputError(f"{out} exists already; overwrite=True replaces it")

@@ -1,189 +1,264 @@
-"""What is decided about the pixels of a result, wherever they come from and go to."""
+"""The plan of a result's pixels: everything that decides them, for files and arrays alike."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rs_superres import zoo
 from rs_superres._version import __version__
-from rs_superres.engine.extent import OutputRegion
-from rs_superres.engine.options import Options
+from rs_superres.engine.region import OutputRegion
 from rs_superres.errors import InputError
-from rs_superres.grid import Cells, Window, Zoom, pixel_size
+from rs_superres.grid import AxisMapping, Cells, Window, Zoom, pixel_size
+from rs_superres.options import PixelOptions
 from rs_superres.raster import Description, Sampled
 from rs_superres.scene.bands import BandRoles, band_groups
 from rs_superres.scene.recipe import CellRecipe, ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 from rs_superres.system.memory import check_memory
 
-FAR = 2.0
-"""How many times beyond a model's training a pixel size may lie without a warning."""
+PIXEL_SIZE_TOLERANCE = 2.0
+"""Factor by which pixel sizes may lie outside a model's training range without a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelPlan:
-    """What was decided about pixels, wherever they come from and go to."""
+    """Everything that decides the pixels of a result, wherever they come from and go to."""
 
-    options: Options
     description: Description
-    """Of the source as it is read: its bands are those of the result."""
+    """The source as it is read; the result has the same bands."""
     roles: BandRoles
+    """What each band is used for."""
     window: Window
-    """The part of the output grid that is written."""
+    """The part of the output grid that is written, output pixels."""
     cells: Cells | tuple[Window, ...]
-    """The lattice cells that the window, or the area of interest, meets."""
+    """The lattice cells that touch the window, or the area of interest."""
     recipe: CellRecipe = field(repr=False)
+    """Everything that decides the pixels of a cell, apart from the source's pixels."""
     model: zoo.Model = field(repr=False)
     steps: int
+    """Evaluations of the denoiser; 0 for the neural operator alone."""
     precision: Precision
+    """The number format of the networks, never "auto"."""
     device: str
+    """The torch device that computes, never "auto"."""
 
     @property
     def zoom(self) -> Zoom:
-        """How the grids of source and output lie."""
+        """The source grid, the output grid, and the mapping between them."""
         return self.recipe.zoom
 
     @property
     def needs_ranges(self) -> bool:
-        """Whether value ranges, and with them the recipe's groups, are still to be found."""
+        """Whether the value ranges, and with them the band groups, must still be sampled."""
         return not self.recipe.groups and bool(self.roles.triplet or self.roles.single)
 
     def settings(self) -> dict[str, Any]:
-        """All that the result's pixels depend on but the source's, by name."""
+        """Return, by name, everything that the pixels depend on apart from the source's pixels.
+
+        The values are plain (numbers, texts, lists and dictionaries of them), so that JSON keeps
+        them and their checksum does not depend on how a class is printed.
+        """
+        recipe = self.recipe
         return {
-            "grid": repr((self.zoom.rows, self.zoom.columns, self.recipe.lattice)),
-            "window": asdict(self.window),
-            "area": None if self.recipe.area is None else self.recipe.area.checksum,
-            "model": f"{self.model.checksum} {self.model.config}",
+            "grid": {
+                "rows": _axis_settings(self.zoom.rows),
+                "columns": _axis_settings(self.zoom.columns),
+                "cell": {"height": recipe.lattice.cell.height, "width": recipe.lattice.cell.width},
+            },
+            "window": {
+                "row": self.window.row,
+                "column": self.window.column,
+                "height": self.window.height,
+                "width": self.window.width,
+            },
+            "area": None if recipe.area is None else recipe.area.checksum,
+            "model": _model_identity(self.model),
             "steps": self.steps,
-            "seed": self.options.seed,
-            "samples": self.options.samples,
-            "consistency": repr(self.recipe.consistency),
-            "uncertainty factor": self.recipe.uncertainty_factor,
+            "seed": recipe.seed,
+            "samples": recipe.samples,
+            "consistency": None if recipe.consistency is None else asdict(recipe.consistency),
+            "uncertainty factor": recipe.uncertainty_factor,
             "precision": self.precision,
             "device": self.device.split(":")[0],
-            "band roles": repr(self.roles),
-            "value range": [asdict(g.value_range) for g in self.recipe.groups],
+            "bands": _band_settings(self.roles),
+            "value range": [[g.value_range.low, g.value_range.high] for g in recipe.groups],
             "version": __version__,
         }
 
     def tags(self) -> dict[str, str]:
-        """The provenance that the result carries."""
-        made, warnings = "neural-operator prior", self.warnings()
+        """Return the provenance tags of the result."""
+        method, messages = "neural-operator prior", self.warnings()
         if self.steps:
-            made += " and diffusion; contains synthetic detail"
+            method += " and diffusion; contains synthetic detail"
         ranges, consistency = [g.value_range for g in self.recipe.groups], self.recipe.consistency
         return {
-            "SUPERRES_METHOD": f"rs-sr NeurOp-Diff: {made}",
+            "SUPERRES_METHOD": f"rs-sr NeurOp-Diff: {method}",
             "SUPERRES_VERSION": __version__,
             "SUPERRES_MODEL": self.model.name,
             "SUPERRES_MODEL_SHA256": self.model.checksum,
             "SUPERRES_SCALE": f"{self.zoom.scale:.12g}",
             "SUPERRES_STEPS": str(self.steps),
-            "SUPERRES_SEED": str(self.options.seed),
-            "SUPERRES_SAMPLES": str(self.options.samples),
+            "SUPERRES_SEED": str(self.recipe.seed),
+            "SUPERRES_SAMPLES": str(self.recipe.samples),
             "SUPERRES_CONSISTENCY": "off" if consistency is None else consistency.words(),
             "SUPERRES_PRECISION": self.precision,
-            "SUPERRES_LATTICE": self._lattice_words(),
-            **({"SUPERRES_WARNING": "; ".join(warnings)} if warnings else {}),
+            "SUPERRES_LATTICE": self._lattice_tag(),
+            **({"SUPERRES_WARNING": "; ".join(messages)} if messages else {}),
             "SUPERRES_BANDS": str(self.roles),
             "SUPERRES_VALUE_RANGE": "; ".join(f"{r.low:.10g},{r.high:.10g}" for r in ranges),
         }
 
-    def _lattice_words(self) -> str:
-        """The cells' size, and the result's first column and row that begin one."""
+    def _lattice_tag(self) -> str:
+        """Describe the size of the cells, and the result's first column and row that start one."""
         cell, window = self.recipe.lattice.cell, self.window
         across, down = -window.column % cell.width, -window.row % cell.height
         return f"{cell.width} x {cell.height} from {across}, {down}"
 
     def warnings(self) -> list[str]:
-        """What a user should know before the result is used."""
-        trained, told = self.model.config.trained, []
+        """Return what a user should know before using the result: limits of the model's card."""
+        trained, messages = self.model.config.trained, []
         low, high = trained.scales
         if not low <= self.zoom.scale <= high:
-            told.append(
+            messages.append(
                 f"the scale is {self.zoom.scale:.4g}, the model {self.model.name} was trained at "
                 f"{low:g} to {high:g}"
             )
-        found = pixel_size(self.description.grid)
-        if trained.pixel_size is not None and found is not None:
+        size = pixel_size(self.description.grid)
+        if trained.pixel_size is not None and size is not None:
             low, high = trained.pixel_size
-            if not low / FAR <= found <= high * FAR:
-                told.append(
-                    f"the source's pixels are {found:.3g} m, those of the model "
-                    f"{self.model.name}'s training {low:.3g} to {high:.3g} m: expect less detail, "
+            if not low / PIXEL_SIZE_TOLERANCE <= size <= high * PIXEL_SIZE_TOLERANCE:
+                messages.append(
+                    f"{size:.3g} m pixels are outside the training range of the model "
+                    f"{self.model.name} ({low:.3g} to {high:.3g} m): expect less added detail, "
                     "or tune a model to this sensor (rs-sr train)"
                 )
-        return told
+        return messages
+
+
+def _axis_settings(axis: AxisMapping) -> dict[str, Any]:
+    """Return the numbers that place output pixels along an axis of the source."""
+    return {
+        "source": axis.source,
+        "size": axis.size,
+        "a": float(axis.a),
+        "b": float(axis.b),
+        "d": float(axis.d),
+    }
+
+
+def _band_settings(roles: BandRoles) -> dict[str, Any]:
+    """Return which bands of the source are read, and the role of each band of the result."""
+    nodata = roles.selection.nodata
+    return {
+        "source": list(roles.selection.bands),
+        "nodata": None if nodata is None else f"{nodata:.17g}",  # a text, since NaN != NaN
+        "expand": roles.selection.expand,
+        "joint": list(roles.triplet),
+        "alone": list(roles.single),
+        "nearest": list(roles.nearest),
+        "alpha": list(roles.alpha),
+    }
+
+
+def _model_identity(model: zoo.Model) -> dict[str, Any]:
+    """Return the weights' checksum and the configuration that decides pixels.
+
+    What other settings hold (steps, uncertainty factor, consistency), and what only the card uses
+    (the training range), is left out.
+    """
+    config = model.config
+    sampler = asdict(config.sampler)
+    del sampler["steps"], sampler["uncertainty_factor"]
+    identity = {
+        "weights": model.checksum,
+        "kind": config.kind,
+        "encoder": asdict(config.encoder),
+        "operator": asdict(config.operator),
+        "denoiser": None if config.denoiser is None else asdict(config.denoiser),
+        "sampler": sampler,
+        "tiles": asdict(config.tiles),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(identity))  # tuples become lists
+    return plain
 
 
 def plan_pixels(
     description: Description,
     roles: BandRoles,
-    extent: OutputRegion,
-    options: Options,
+    region: OutputRegion,
+    options: PixelOptions,
     samples: Sequence[Sampled] | None,
+    *,
+    uncertainty: bool = False,
 ) -> PixelPlan:
-    """Decide about the pixels of a result.
+    """Plan the pixels of a result.
 
     Args:
-        description: of the source as it is read.
-        roles: of its bands.
-        extent: where the result lies.
-        options: what is asked for.
-        samples: sampled windows; None leaves the recipe without groups, for who samples later.
+        description: the source as it is read.
+        roles: what each of its bands is used for.
+        region: where the result lies.
+        options: the options of the run.
+        samples: values and validity of sampled windows of the source, for the value ranges. None
+            leaves the recipe without band groups, for callers that sample later.
+        uncertainty: whether cells return the standard deviation of the samples too.
 
     Raises:
         InputError: an option that cannot be used.
         ModelError: the model cannot be used.
     """
-    way = _way(options)
-    recipe = way.recipe(extent.zoom, description.bands)
+    settings = _model_settings(options)
+    if uncertainty and options.samples == 1:
+        raise InputError("uncertainty= needs samples=2 or more; samples=8 works well")
+    recipe = settings.recipe(region.zoom, description.bands)
     cell, bands = recipe.lattice.cell, description.bands
     check_memory(
         2 * cell.height * cell.width * description.pixel_bytes,
         f"one cell of the {len(bands)} bands of {description.path}",
-        "take fewer by --bidx",
+        "choose fewer with bidx=",
     )
     groups = () if samples is None else band_groups(roles, bands, samples, options.value_range)
-    whole = extent.zoom.inside and extent.area is None
+    # Without nodata, only a mask can mark the output pixels that no source pixel covers.
+    covered = region.zoom.inside and region.area is None
+    config = settings.model.config
     return PixelPlan(
-        options=options,
         description=description,
         roles=roles,
-        window=extent.window,
-        cells=extent.cells(recipe.lattice),
+        window=region.window,
+        cells=region.cells(recipe.lattice),
         recipe=replace(
             recipe,
             groups=tuple(groups),
             nearest_bands=roles.nearest,
             linear_bands=roles.alpha,
-            masked=description.dataset_mask or (description.nodata is None and not whole),
-            area=extent.area,
-            uncertainty_factor=(
-                None if options.uncertainty is None else way.model.config.sampler.uncertainty_factor
-            ),
+            masked=description.dataset_mask or (description.nodata is None and not covered),
+            area=region.area,
+            uncertainty_factor=config.sampler.uncertainty_factor if uncertainty else None,
         ),
-        model=way.model,
-        steps=way.steps,
-        precision=way.precision,
-        device=str(way.device),
+        model=settings.model,
+        steps=settings.steps,
+        precision=settings.precision,
+        device=str(settings.device),
     )
 
 
-def _way(options: Options) -> ModelSettings:
-    """How the model is to enlarge.
+def _model_settings(options: PixelOptions) -> ModelSettings:
+    """Load the model and resolve the options that it has defaults for.
 
     Raises:
-        InputError: a device that is not there, or samples that make no sense.
+        InputError: the device does not exist, or several samples of the operator alone.
         ModelError: the model cannot be used.
     """
     model = zoo.load(options.model) if isinstance(options.model, str) else options.model
     steps = model.config.steps if options.steps is None else options.steps
     device = resolve_device(options.device)
-    _check_samples(options, steps)
+    if options.samples > 1 and steps == 0:
+        raise InputError(
+            f"samples={options.samples} of the neural operator alone are all the same; leave out "
+            "samples=, or use steps=1 or more"
+        )
     return ModelSettings(
         model=model,
         steps=steps,
@@ -193,20 +268,3 @@ def _way(options: Options) -> ModelSettings:
         precision=resolve_precision(options.precision, device),
         device=device,
     )
-
-
-def _check_samples(options: Options, steps: int) -> None:
-    """Refuse numbers of samples that make no sense.
-
-    Raises:
-        InputError: none, several of what is always the same, or a deviation of a single one.
-    """
-    if options.samples < 1:
-        raise InputError(f"{options.samples} samples, expected 1 or more")
-    if options.samples > 1 and steps == 0:
-        raise InputError(
-            f"{options.samples} samples of the prior alone are all the same; leave out --samples, "
-            "or use --steps 1 or more"
-        )
-    if options.uncertainty is not None and options.samples == 1:
-        raise InputError("--uncertainty needs --samples 2 or more, 8 serve well")

@@ -1,30 +1,35 @@
-"""What a run will do, decided before a pixel is computed: a result is a function of its plan."""
+"""The plan of a run from files to a file: everything that is decided before a pixel is computed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rs_superres.engine.extent import output_region
-from rs_superres.engine.options import DRIVERS, Options
 from rs_superres.engine.outputs import (
+    OVERVIEWS,
     check_disk,
     check_folder,
     check_name,
     check_replaced,
-    disk_bytes,
+    file_system,
+    pixel_bytes,
     sizes_and_times,
 )
 from rs_superres.engine.pixels import PixelPlan, plan_pixels
+from rs_superres.engine.region import output_region
 from rs_superres.engine.store import published, scratch_of
 from rs_superres.errors import InputError
+from rs_superres.grid import Cells, Window
+from rs_superres.options import Options
 from rs_superres.raster import (
     Band,
     Description,
     Paths,
+    Source,
     Target,
     check_creation,
     checksum,
@@ -33,19 +38,52 @@ from rs_superres.raster import (
     open_source,
 )
 from rs_superres.scene.bands import decide
+from rs_superres.scene.recipe import CellRecipe
+from rs_superres.system.memory import memory
+
+DRIVERS = {"cog": "COG", "gtiff": "GTiff"}
+"""GDAL's drivers for the formats of a result."""
+
+BLOCK_CACHE = 128 * 2**20
+"""Upper limit of GDAL's block cache, in bytes: a row of cells of a scene stored in strips."""
 
 SETTINGS_TAG = "SUPERRES_SETTINGS_SHA256"
-"""The tag by which a result made with other settings is told."""
+"""The tag that identifies the settings of a result: a result made with others has another value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan(PixelPlan):
-    """Everything that was decided about a run."""
+class Plan:
+    """Everything that a run from files to a file does, decided before a pixel is computed."""
 
+    options: Options
+    """The options of the run, as given."""
+    pixels: PixelPlan
+    """Everything that decides the pixels of the result."""
     sources: tuple[str, ...]
-    """Paths, or what else GDAL opens: ``/vsizip/...``, ``https://...``."""
+    """Paths, or other names that GDAL opens: ``/vsizip/...``, ``https://...``."""
     out: Path
+    """The name of the result."""
     source_checksum: str
+    """SHA-256 of the source's header and sampled windows, hexadecimal."""
+
+    @property
+    def recipe(self) -> CellRecipe:
+        """Everything that decides the pixels of a cell, apart from the source's pixels."""
+        return self.pixels.recipe
+
+    @property
+    def window(self) -> Window:
+        """The part of the output grid that is written, output pixels."""
+        return self.pixels.window
+
+    @property
+    def cells(self) -> Cells | tuple[Window, ...]:
+        """The lattice cells that make up the result."""
+        return self.pixels.cells
+
+    def open_source(self) -> AbstractContextManager[Source]:
+        """Open the bands of the source that the result is computed from."""
+        return open_source(self.sources, self.pixels.roles.selection)
 
     @property
     def scratch(self) -> Path:
@@ -53,82 +91,129 @@ class Plan(PixelPlan):
         return scratch_of(self.out, self.options.scratch)
 
     @property
-    def disk_bytes(self) -> int:
-        """What the run writes at most: cells, the assembled raster, and the result."""
-        cell = self.recipe.lattice.cell
-        pixels = cell.height * cell.width * len(self.cells)
-        needed = disk_bytes(self.description, self.window, cell_pixels=pixels)
+    def memory_limit(self) -> int:
+        """Bytes of memory that the process may use."""
+        return memory() // 2 if self.options.memory is None else self.options.memory
+
+    @property
+    def block_cache(self) -> int:
+        """Size limit of GDAL's block cache, in bytes."""
+        return min(self.memory_limit // 16, BLOCK_CACHE)
+
+    def disk_needs(self) -> dict[Path, int]:
+        """Return upper limits of the bytes that the run writes, a folder for each file system.
+
+        Cells, assembled raster and result are written in the scratch folder. The result is then
+        renamed, or copied if its folder lies on another file system.
+
+        Raises:
+            OSError: a folder cannot be examined.
+        """
+        cell, needs = self.recipe.lattice.cell, {self.scratch: 0}
+        cell_pixels = cell.height * cell.width * len(self.cells)
+        pixels = self.window.height * self.window.width
+        outputs = [(self.out, pixel_bytes(self.pixels.description, masked=self.recipe.masked))]
         if self.options.uncertainty is not None:
-            needed += disk_bytes(_spread_of(self.description), self.window, cell_pixels=pixels)
-        return needed
+            std = _std_description(self.pixels.description)
+            outputs.append((self.options.uncertainty, pixel_bytes(std, masked=False)))
+        for out, size in outputs:
+            needs[self.scratch] += size * cell_pixels + _raster_bytes(size, pixels)
+            there = file_system(out.parent)
+            folder = next((f for f in needs if file_system(f) == there), out.parent)
+            if folder != self.scratch:
+                needs[folder] = needs.get(folder, 0) + int(size * pixels * (1 + OVERVIEWS))
+        return needs
+
+    @property
+    def disk_bytes(self) -> int:
+        """Upper limit of what the run writes, in bytes: cells, assembled raster, and result."""
+        return sum(self.disk_needs().values())
 
     def settings(self) -> dict[str, Any]:
-        """All that the result's pixels depend on, by name."""
+        """Return, by name, everything that the result's pixels depend on."""
         return {
             "source": self.source_checksum,
-            "source file": sizes_and_times(self.description.files),
-            **PixelPlan.settings(self),  # no super(): a dataclass with slots is made anew
+            "source file": sizes_and_times(self.pixels.description.files),
+            **self.pixels.settings(),
         }
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of all that the result's file depends on: nothing of time, host or place."""
+        """SHA-256 of everything that the result's file depends on; time and place are not."""
         settings = self.settings()
         del settings["source file"]
         settings["file"] = [self.options.format, *self.options.creation]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def tags(self) -> dict[str, str]:
-        """The provenance that the result carries."""
+        """Return the provenance tags of the result."""
         return {
-            **PixelPlan.tags(self),
+            **self.pixels.tags(),
             "SUPERRES_SOURCE_SHA256": self.source_checksum,
             SETTINGS_TAG: self.checksum,
         }
 
+    def warnings(self) -> list[str]:
+        """Return what a user should know before using the result: limits of the model's card."""
+        return self.pixels.warnings()
+
     def notes(self) -> list[str]:
-        """What of the source the result cannot hold."""
-        bands, told = self.description.bands, list(self.description.notes)
-        if len({repr(b.nodata) for b in bands if not b.is_alpha}) > 1:
-            told.append(
+        """Return what the result cannot keep of the source, a sentence each."""
+        source = self.pixels.description
+        notes = list(source.notes)
+        if len({repr(b.nodata) for b in source.bands if not b.is_alpha}) > 1:
+            notes.append(
                 f"the bands' nodata values differ, a GeoTIFF holds one: {self.recipe.nodata:g}"
             )
-        if self.options.format == "cog" and not keeps_domains(self.description):
-            told.append(
+        if self.options.format == "cog" and not keeps_domains(source):
+            notes.append(
                 "GDAL's COG driver drops the tags of metadata domains or of bands, here those of "
-                f"the domains {', '.join(domain_names(self.description))}; --format gtiff keeps all"
+                f"the domains {', '.join(domain_names(source))}; format='gtiff' keeps all"
             )
-        if len(bands) > 1 and any(b.colours for b in bands):
-            told.append("a GeoTIFF of several bands holds no colour table: it is left out")
-        return told
+        if len(source.bands) > 1 and any(b.colours for b in source.bands):
+            notes.append("a GeoTIFF of several bands holds no colour table: it is left out")
+        return notes
 
     def target(self) -> Target:
-        """What the result's file must say."""
+        """Return what the file of the result declares."""
         return Target(
-            source=self.description,
-            zoom=self.zoom,
+            source=self.pixels.description,
+            zoom=self.pixels.zoom,
             window=self.window,
             tags=self.tags(),
             masked=self.recipe.masked,
-            nearest=bool(self.roles.nearest),
+            nearest=bool(self.pixels.roles.nearest),
         )
 
-    def spread_target(self) -> Target:
-        """What the file of the samples' deviation must say."""
+    def std_target(self) -> Target:
+        """Return what the file of the samples' standard deviation declares."""
+        factor = self.pixels.model.config.sampler.uncertainty_factor
         tags = {
             "SUPERRES_CONTENT": f"standard deviation of {self.options.samples} samples",
-            "SUPERRES_UNCERTAINTY_FACTOR": f"{self.model.config.sampler.uncertainty_factor:g}",
+            "SUPERRES_UNCERTAINTY_FACTOR": f"{factor:g}",
         }
         return replace(
             self.target(),
-            source=_spread_of(self.description),
+            source=_std_description(self.pixels.description),
             tags={**self.tags(), **tags},
             masked=False,
         )
 
 
-def _spread_of(description: Description) -> Description:
-    """What the deviation of a result's samples says of itself: float32, in the same units."""
+def _raster_bytes(size: int, pixels: int) -> int:
+    """Return an upper limit of the bytes of an assembled raster and the result made from it.
+
+    The overviews count twice: GDAL writes them to a separate file before it copies them.
+
+    Args:
+        size: bytes of a pixel.
+        pixels: how many the result has.
+    """
+    return int(size * pixels * (2 + 2 * OVERVIEWS))
+
+
+def _std_description(description: Description) -> Description:
+    """Describe the standard deviation of a result's samples: float32, in the same units."""
     bands = tuple(
         Band(
             dtype="float32",
@@ -145,12 +230,12 @@ def _spread_of(description: Description) -> Description:
 
 
 def plan(source: Paths, out: str | Path, options: Options) -> Plan:
-    """Decide everything about a run, reading no more than sampled windows.
+    """Plan a run; of the source's pixels, only sampled windows are read.
 
     Args:
         source: one raster, or several on one grid whose bands are stacked in that order.
-        out: the result's name.
-        options: what is asked for.
+        out: the name of the result.
+        options: the options of the run.
 
     Raises:
         InputError: an option or a source that cannot be used.
@@ -159,49 +244,51 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
     """
     sources = (source,) if isinstance(source, str | Path) else tuple(source)
     out = Path(out)
-    names = _names(out, options)
-    with open_source(sources) as whole:
-        ours = published(scratch_of(out, options.scratch))
+    names, scratch = _output_names(out, options), scratch_of(out, options.scratch)
+    with open_source(sources) as all_bands:
+        unfinished = published(scratch)
         for name in names:
-            overwrite = options.overwrite or name.absolute() in ours
-            check_replaced(name, whole.description.files, overwrite=overwrite)
-        roles = decide(whole.description, options.bands)
-        opened = whole.selected(roles.selection)
+            overwrite = options.overwrite or name.absolute() in unfinished
+            check_replaced(name, all_bands.description.files, overwrite=overwrite)
+        roles = decide(all_bands.description, options)
+        opened = all_bands.selected(roles.selection)
         description = opened.description
-        extent = output_region(description.grid, options)
-        # Before the file is read: what claims 10^9 pixels a side may take days to be sampled.
-        check_disk(out, disk_bytes(description, extent.window, cell_pixels=0))
+        region = output_region(description.grid, options)
+        if not scratch.is_dir():  # an interrupted run passed this check; `run` looks more closely
+            # Before the file is sampled: one that claims 10^9 pixels a side may take days to read.
+            pixels = region.window.height * region.window.width
+            size = pixel_bytes(description, masked=False)
+            check_disk(scratch, _raster_bytes(size, pixels), out)
         samples = list(opened.samples())
-    design = plan_pixels(description, roles, extent, options, samples)
-    decided = Plan(
-        **{f.name: getattr(design, f.name) for f in fields(PixelPlan)},
+    uncertainty = options.uncertainty is not None
+    run_plan = Plan(
+        options=options,
+        pixels=plan_pixels(description, roles, region, options, samples, uncertainty=uncertainty),
         sources=tuple(str(s) for s in sources),
         out=out,
         source_checksum=checksum(description, samples),
     )
-    check_creation(decided.target(), driver=DRIVERS[options.format], options=options.creation)
-    return decided
+    check_creation(run_plan.target(), driver=DRIVERS[options.format], options=options.creation)
+    return run_plan
 
 
-def _names(out: Path, options: Options) -> list[Path]:
-    """All files that a run is to write.
+def _output_names(out: Path, options: Options) -> list[Path]:
+    """Return the names of all files that a run writes.
 
     Raises:
-        InputError: one cannot be written, or two are the same.
+        InputError: one of them cannot be written, or two are the same.
     """
     check_name(str(out))
-    if options.format not in DRIVERS:
-        raise InputError(f"format {options.format!r}, expected one of {', '.join(DRIVERS)}")
-    found = [out]
+    names = [out]
     if options.uncertainty is not None:
         check_name(str(options.uncertainty))
-        found.append(options.uncertainty)
+        names.append(options.uncertainty)
     if options.preview is not None:
         check_folder(options.preview)
-        found.append(options.preview)
-    if len({name.absolute() for name in found}) < len(found):
+        names.append(options.preview)
+    if len({name.absolute() for name in names}) < len(names):
         raise InputError(
-            f"the result, --uncertainty and --preview are {', '.join(map(str, found))}, expected "
+            f"the result, uncertainty= and preview= are {', '.join(map(str, names))}, expected "
             "different names"
         )
-    return found
+    return names

@@ -1,4 +1,4 @@
-"""A picture of before and after a run, stretched alike."""
+"""The preview: source and result side by side, with the same contrast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rs_superres.image.pictures import limits_of, save, side_by_side, stretched
 from rs_superres.raster import Paths, Selection, open_source
 
 SIDE = 640
-"""Pixels of the result that a preview shows."""
+"""Upper limit of a preview's height, and of the width of each half: pixels of the result."""
 
 
 def preview_of(
@@ -23,15 +23,21 @@ def preview_of(
     window: Window,
     colours: tuple[int, ...] = (),
 ) -> Image.Image:
-    """Before and after, side by side: the middle of the result at its own resolution.
+    """Show the middle of a result at its own resolution, next to the source.
 
     Args:
         sources: the raster that was upscaled.
-        selection: how it was read; all bands as they are where None.
+        selection: which of its bands were read; all bands if None.
         out: the result.
-        zoom: how their grids lie.
-        window: the part of the zoom's output that the result holds.
-        colours: indices of red, green and blue; without them the first three bands stand for these.
+        zoom: the grids of source and output, and the mapping between them.
+        window: the part of the output grid that the result holds, output pixels.
+        colours: indices of red, green and blue; the first three bands if empty.
+
+    Returns:
+        Two halves: the source enlarged by nearest neighbour, and the result.
+
+    Raises:
+        RasterError: source or result cannot be read.
     """
     height, width = min(window.height, SIDE), min(window.width, SIDE)
     row, column = (window.height - height) // 2, (window.width - width) // 2
@@ -51,24 +57,23 @@ def preview_of(
         before, valid = opened.read(part)
     shown = bands if len(bands) == 3 else bands[:1]
     limits = limits_of(before[shown], valid[shown])
-    # Nearest neighbour: each source pixel where it lies, to the pixel.
+    # Nearest neighbour shows each source pixel exactly where it lies.
     enlarged = before[shown][:, rows - rows[0]][:, :, columns - columns[0]]
     return side_by_side(stretched(enlarged, limits), stretched(after[shown], limits))
 
 
-def save_preview(decided: Plan, result: Path, path: Path) -> None:
-    """Write before and after of a run.
+def save_preview(plan: Plan, result: Path, path: Path) -> None:
+    """Write the preview of a run.
 
     Args:
-        decided: its plan.
-        result: what came of it, under whatever name.
-        path: the picture's name.
+        plan: the plan of the run.
+        result: the file of the result, which may not have its final name yet.
+        path: the name of the picture.
 
     Raises:
-        RasterError: the source or the result cannot be read, or the picture not written.
+        RasterError: the source or the result cannot be read.
+        WriteError: the picture cannot be written.
     """
-    roles = decided.roles
-    picture = preview_of(
-        decided.sources, roles.selection, result, decided.zoom, decided.window, roles.triplet
-    )
+    roles, zoom = plan.pixels.roles, plan.pixels.zoom
+    picture = preview_of(plan.sources, roles.selection, result, zoom, plan.window, roles.triplet)
     save(picture, path)

@@ -1,4 +1,4 @@
-"""How far a finished result, brought back to the source's grid, lies from the source."""
+"""The residual of a finished result: the downsampled result minus its source."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from rs_superres.types import Valid
 from rs_superres.verify.comparison import SourceResultPair
 
 BLOCKS = 64
-"""Blocks of the scene that are compared at most, evenly spread: the cost is bounded."""
+"""Upper limit of the blocks that are compared, spread evenly over the scene: it bounds the cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residual:
-    """Differences between result and source, digital numbers, a figure for each network band."""
+    """The downsampled result minus the source, in digital numbers, for each network band."""
 
     rms: tuple[float, ...]
+    """Root mean square."""
     bias: tuple[float, ...]
-    """Mean of result less source."""
+    """Mean."""
     pixels: int
-    """Source pixels that were compared, of the band with the fewest."""
+    """Number of source pixels that were compared, of the band with the fewest."""
 
     def __str__(self) -> str:
-        """One line."""
+        """Return one line for people and tags."""
         if not self.pixels:
             return "not measured: no source pixel is far enough from a hole or a border"
         rms, bias = (" ".join(f"{v:.3g}" for v in figures) for figures in (self.rms, self.bias))
@@ -40,56 +41,71 @@ class Residual:
 
 
 def residual(
-    source: Source, made: Source, recipe: CellRecipe, window: Window, config: ConsistencyConfig
+    source: Source, result: Source, recipe: CellRecipe, window: Window, config: ConsistencyConfig
 ) -> Residual:
-    """Bring a result back by a model's kernel and compare it with its source.
+    """Downsample a result by a model's kernel and compare it with its source.
 
     Args:
-        source: as the result was made from it.
-        made: the result.
-        recipe: by which it was made.
-        window: the part of the output grid that ``made`` holds.
+        source: the source as the result was computed from it.
+        result: the result.
+        recipe: the recipe of the result's cells.
+        window: the part of the output grid that ``result`` holds, output pixels.
         config: the kernel.
 
     Raises:
-        RasterError: one of them cannot be read.
+        RasterError: one of the two cannot be read.
     """
     zoom, bands = recipe.zoom, tuple(i for group in recipe.groups for i in group.bands)
-    pair = SourceResultPair(source=source, result=made, zoom=zoom.part(window), bands=bands)
+    pair = SourceResultPair(source=source, result=result, zoom=zoom.part(window), bands=bands)
     blocks = list(pair.blocks())
-    found = {band: Moments() for band in bands}
+    statistics = {band: Moments() for band in bands}
     for place in blocks[:: -(-len(blocks) // BLOCKS) or 1]:
         block = pair.read(place)
-        back = [
-            # Pixels of the whole output: the result's border need not be the scene's.
-            _back(config, axis, range(start, start + pixels), range(cell, cell + cells))
-            for axis, start, pixels, cell, cells in (
-                (zoom.rows, window.row + block.pixels.row, block.pixels.height,
-                 place.row, place.height),
-                (zoom.columns, window.column + block.pixels.column, block.pixels.width,
-                 place.column, place.width),
-            )
-        ]  # fmt: skip
-        (down, whole_rows), (across, whole_columns) = back
-        whole = np.logical_and.outer(whole_rows, whole_columns)
-        for band, moments in found.items():
-            # Of numbers near the greatest there are the figures are infinite, and say so.
+        # Pixels count from the first of the entire output: a window's border is not the scene's.
+        row, column = window.row + block.pixels.row, window.column + block.pixels.column
+        down, full_rows = _downsampling(
+            config, zoom.rows, _span(row, block.pixels.height), _span(place.row, place.height)
+        )
+        across, full_columns = _downsampling(
+            config,
+            zoom.columns,
+            _span(column, block.pixels.width),
+            _span(place.column, place.width),
+        )
+        full = np.logical_and.outer(full_rows, full_columns)
+        for band, moments in statistics.items():
+            # Near the largest float64 the differences overflow; the figures then say "inf".
             with np.errstate(over="ignore", invalid="ignore"):
-                brought = (across @ (down @ block.result(band)).T).T
-                far = brought - block.source(band)
-                moments.add(far[whole & block.usable(band)])
+                downsampled = (across @ (down @ block.result(band)).T).T
+                difference = downsampled - block.source(band)
+                moments.add(difference[full & block.usable(band)])
     return Residual(
-        rms=tuple(m.rms for m in found.values()),
-        bias=tuple(m.mean for m in found.values()),
-        pixels=int(min((m.count for m in found.values()), default=0)),
+        rms=tuple(m.rms for m in statistics.values()),
+        bias=tuple(m.mean for m in statistics.values()),
+        pixels=int(min((m.count for m in statistics.values()), default=0)),
     )
 
 
-@lru_cache(maxsize=2 * BLOCKS)  # blocks above and beside each other share theirs
-def _back(
+def _span(start: int, count: int) -> range:
+    return range(start, start + count)
+
+
+@lru_cache(maxsize=2 * BLOCKS)  # blocks in one row or column share theirs
+def _downsampling(
     config: ConsistencyConfig, axis: AxisMapping, pixels: range, cells: range
 ) -> tuple[csr_array, Valid]:
-    """What brings pixels back along one axis, and which cells they cover whole."""
-    back = footprints(config, axis, pixels, cells)
-    whole = np.asarray(back.any(axis=1), dtype=np.bool_)  # one number is no array to the stubs
-    return csr_array(back), whole  # a cell's footprint is a few pixels
+    """Return the matrix that downsamples along one axis, and the source pixels that it covers.
+
+    Args:
+        config: the kernel.
+        axis: the mapping of the axis.
+        pixels: output pixels.
+        cells: source pixels.
+
+    Returns:
+        (source pixel, output pixel), and whether the output pixels hold a source pixel's entire
+        footprint.
+    """
+    matrix = footprints(config, axis, pixels, cells)
+    full = np.asarray(matrix.any(axis=1), dtype=np.bool_)  # the stubs take a scalar for possible
+    return csr_array(matrix), full  # sparse: a footprint covers few pixels

@@ -1,32 +1,36 @@
-"""The engine: cell by cell what was planned, put together into a georeferenced result.
+"""The engine: runs a plan cell by cell, and assembles a georeferenced result.
 
-``plan`` decides everything before a pixel is computed, ``run`` computes cell by cell, and
-``upscale`` is both.
+``plan`` decides everything before a pixel is computed, ``run`` does what was planned, and
+``upscale`` does both.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rs_superres.engine.assembly import assemble
 from rs_superres.engine.compute import Compute, compute_here
-from rs_superres.engine.options import Options
 from rs_superres.engine.outputs import check_disk, check_unchanged
 from rs_superres.engine.planning import Plan, plan
 from rs_superres.engine.preview import save_preview
 from rs_superres.engine.residual import Residual
 from rs_superres.engine.store import CellStore, opened_store
-from rs_superres.errors import RasterError
-from rs_superres.raster import Paths, block_cache, open_source
+from rs_superres.errors import RasterError, SuperResError
+from rs_superres.options import Options
+from rs_superres.raster import Paths, block_cache
 
 __all__ = ["Options", "Plan", "Progress", "Report", "assemble", "plan", "run", "upscale"]
 
+logger = logging.getLogger(__name__)
+
 Progress = Callable[[int, int], None]
-"""Told how many cells are done, of how many."""
+"""Called with the number of finished cells and the number of all cells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +38,19 @@ class Report:
     """What a run did."""
 
     out: Path
+    """The name of the result."""
     cells: int
-    """Cells that the result is made of."""
+    """Number of cells that make up the result."""
     resumed: int
-    """Of those, how many an earlier run had finished."""
+    """Number of those cells that an earlier run had finished."""
     blank: int
-    """Of those, how many hold nothing valid and were not computed."""
+    """Number of those cells that hold nothing valid; they do not go through the network."""
     residual: Residual
-    """What is left between the result, brought back to the source's grid, and the source."""
+    """The downsampled result minus the source."""
     dropped: str | None
-    """Why an earlier run's cells were not used."""
+    """Why the cells of an earlier run were deleted; None if none were."""
     seconds: float
+    """Duration of the run, seconds."""
 
 
 def upscale(
@@ -54,7 +60,13 @@ def upscale(
     *,
     progress: Progress | None = None,
 ) -> Report:
-    """Super-resolve a raster file into another.
+    """Super-resolve a raster file into another: plan the run, and run the plan.
+
+    Args:
+        source: one raster, or several on one grid whose bands are stacked in that order.
+        out: the name of the result.
+        options: the options of the run.
+        progress: called after each cell.
 
     Raises:
         SuperResError: see :func:`plan` and :func:`run`.
@@ -62,89 +74,143 @@ def upscale(
     return run(plan(source, out, options), progress=progress)
 
 
-def run(
-    decided: Plan, *, progress: Progress | None = None, compute: Compute = compute_here
-) -> Report:
-    """Compute what was planned; the result appears under its name when it is whole.
+def run(plan: Plan, *, progress: Progress | None = None, compute: Compute = compute_here) -> Report:
+    """Compute what was planned; the result appears under its name when it is complete.
 
     Args:
-        decided: the plan.
-        progress: told of finished cells.
-        compute: computes the cells that are missing, here or elsewhere.
+        plan: the plan of the run.
+        progress: called after each cell.
+        compute: computes the missing cells, in this process or elsewhere.
 
     Raises:
-        InputError: the memory that was granted does not hold a cell.
-        RasterError: the source cannot be read, the result not written, or another run of the
-            same result is going on. Finished cells stay for the next run.
+        InputError: the memory limit does not hold one cell.
+        RasterError: the source cannot be read, the result cannot be written, or another run is
+            writing it. Finished cells are kept for the next run.
     """
     started = time.monotonic()
-    check_disk(decided.out, decided.disk_bytes)
-    with (
-        _disk_errors(decided),
-        block_cache(decided.options.block_cache),
-        open_source(decided.sources, decided.roles.selection) as source,
-        opened_store(decided.scratch) as store,
-    ):
-        settings = decided.settings()
-        dropped = store.begin(settings, resume=decided.options.resume)
-        missing = [cell for cell in decided.cells if not store.has(cell)]
-        total = len(decided.cells)
-        resumed = total - len(missing)
-        finished = _counting(progress, resumed, total)
-        if missing:
-            compute(decided, store, missing, finished)
-        check_unchanged(settings["source file"], decided.description.files)
-        made = assemble(decided, store, source)
-        _publish(decided, store)
+    settings = plan.settings()
+    _log_plan(plan)
+    with _disk_errors(plan):
+        _check_disks(plan, settings)
+        with (
+            block_cache(plan.block_cache),
+            plan.open_source() as source,
+            opened_store(plan.scratch) as store,
+        ):
+            dropped = store.begin(settings, resume=plan.options.resume)
+            missing = [cell for cell in plan.cells if not store.has(cell)]
+            total = len(plan.cells)
+            resumed = total - len(missing)
+            logger.debug("%d of %d cells are finished already", resumed, total)
+            finished = _counting(progress, resumed, total)
+            if missing:
+                compute(plan, store, missing, finished)
+            computed = time.monotonic()
+            logger.debug("computed %d cells in %.1f s", len(missing), computed - started)
+            check_unchanged(settings["source file"], plan.pixels.description.files)
+            assembled = assemble(plan, store, source)
+            logger.debug("assembled the result in %.1f s", time.monotonic() - computed)
+            _publish(plan, store)
     return Report(
-        out=decided.out,
+        out=plan.out,
         cells=total,
         resumed=resumed,
-        blank=made.blank,
-        residual=made.residual,
+        blank=assembled.blank,
+        residual=assembled.residual,
         dropped=dropped,
         seconds=time.monotonic() - started,
     )
 
 
-def _counting(progress: Progress | None, done: int, total: int) -> Callable[[], None]:
-    """What is called after each cell: tells how many are done, those from before at once."""
+def _log_plan(plan: Plan) -> None:
+    """Log sizes, scale, cells, and how the network computes."""
+    pixels, cell = plan.pixels, plan.recipe.lattice.cell
+    source = pixels.description.grid.shape
+    logger.debug(
+        "upscaling %s (%d x %d, %d bands of %s) by %.6g to %s (%d x %d)",
+        ", ".join(plan.sources),
+        source.width,
+        source.height,
+        len(pixels.description.bands),
+        pixels.description.dtype,
+        pixels.zoom.scale,
+        plan.out,
+        plan.window.width,
+        plan.window.height,
+    )
+    logger.debug(
+        "%d cells of %d x %d, model %s, %d steps, %s on %s; cells in %s",
+        len(plan.cells),
+        cell.width,
+        cell.height,
+        pixels.model.name,
+        pixels.steps,
+        pixels.precision,
+        pixels.device,
+        plan.scratch,
+    )
 
-    def tell() -> None:
+
+def _check_disks(plan: Plan, settings: dict[str, Any]) -> None:
+    """Refuse a run that does not fit on the disks that it writes to.
+
+    What an earlier run left in the scratch folder is subtracted: it is used, replaced or deleted.
+    A run whose cells are all finished is tried in any case: the limits are for uncompressed files.
+
+    Raises:
+        RasterError: too little is free, or the output's folder was deleted.
+    """
+    if not plan.out.parent.is_dir():
+        raise RasterError(f"cannot write {plan.out}: its folder does not exist")
+    store = CellStore(plan.scratch)
+    if plan.options.resume and store.fits(settings) and all(map(store.has, plan.cells)):
+        return
+    for folder, needed in plan.disk_needs().items():
+        held = store.used_bytes if folder == plan.scratch else 0
+        check_disk(folder, needed - held, plan.out)
+
+
+def _counting(progress: Progress | None, done: int, total: int) -> Callable[[], None]:
+    """Return a function to call after each cell, which reports how many are done.
+
+    The cells that are done already are reported at once.
+    """
+
+    def report() -> None:
         if progress is not None:
             progress(done, total)
 
     def finished() -> None:
         nonlocal done
         done += 1
-        tell()
+        report()
 
-    tell()
+    report()
     return finished
 
 
-def _publish(decided: Plan, store: CellStore) -> None:
-    """Give what was assembled, and what goes with it, the names that were asked for."""
-    results = {}
-    if decided.options.uncertainty is not None:
-        results[store.uncertainty] = decided.options.uncertainty
-    if decided.options.preview is not None:
-        save_preview(decided, store.result, store.preview)
-        results[store.preview] = decided.options.preview
-    store.publish({**results, store.result: decided.out})
+def _publish(plan: Plan, store: CellStore) -> None:
+    """Give the assembled files their names, the result last, and delete the store."""
+    outputs = {}
+    if plan.options.uncertainty is not None:
+        outputs[store.uncertainty] = plan.options.uncertainty
+    if plan.options.preview is not None:
+        save_preview(plan, store.result, store.preview)
+        outputs[store.preview] = plan.options.preview
+    store.publish({**outputs, store.result: plan.out})
     store.remove()
 
 
 @contextmanager
-def _disk_errors(decided: Plan) -> Iterator[None]:
-    """Tell a failed write in a line that says what is kept."""
+def _disk_errors(plan: Plan) -> Iterator[None]:
+    """Turn a failed write into an error of one line that says what is kept."""
     try:
         yield
     except OSError as error:
-        if isinstance(error, RasterError):
+        if isinstance(error, SuperResError):
             raise
-        kept = "; finished cells are kept, the same command goes on from them"
+        kept = "; finished cells are kept, run the same command again to resume"
         raise RasterError(
-            f"cannot write {decided.out}: {error.strerror or error}"
-            + (kept if decided.scratch.is_dir() else "")
+            f"cannot write {plan.out}: {error.strerror or error}"
+            + (kept if plan.scratch.is_dir() else "")
         ) from error

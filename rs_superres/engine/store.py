@@ -1,4 +1,4 @@
-"""Finished cells on disk, beside the result to come: what a stopped run goes on from."""
+"""The cell store: finished cells on disk, from which an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import logging
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
@@ -20,12 +21,18 @@ from rs_superres.grid import Window
 from rs_superres.scene.cell import CellResult
 from rs_superres.system.files import atomic_write
 
+logger = logging.getLogger(__name__)
+
 PUBLISHED = "published.json"
-"""A file of the folder: the names that a run was about to give."""
+"""The file in the store that lists the output names that a run is about to give."""
 
 
 def published(folder: Path) -> set[Path]:
-    """The names that a run whose scratch folder this is was giving when it was stopped."""
+    """Return the output names that an interrupted run was giving to its files.
+
+    Args:
+        folder: the folder of the run's cell store; it need not exist.
+    """
     try:
         return {Path(name) for name in json.loads((folder / PUBLISHED).read_text("utf-8"))}
     except (OSError, ValueError):
@@ -33,74 +40,88 @@ def published(folder: Path) -> set[Path]:
 
 
 def scratch_of(out: Path, parent: Path | None = None) -> Path:
-    """Where the cells of a result are kept: a hidden folder beside it, or in ``parent``."""
+    """Return the folder for the cells of a result: hidden, next to it or in ``parent``."""
     return (parent or out.parent) / f".{out.name}.rs-sr"
 
 
 class CellStore:
-    """A folder of finished cells; each file appears whole or not at all."""
+    """The folder of a run's finished cells, and of its files before they get their names."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @property
     def assembled(self) -> Path:
-        """Where the result is assembled."""
+        """The plain GeoTIFF into which cells are assembled."""
         return self.folder / "assembled.tif"
 
     @property
     def result(self) -> Path:
-        """Where the result takes its final format, before it is renamed."""
+        """The result in its final format, before it is renamed."""
         return self.folder / "result.tif"
 
     @property
     def uncertainty(self) -> Path:
-        """Where the samples' deviation takes its final format."""
-        return self.folder / "spread.tif"
+        """The samples' standard deviation in its final format, before it is renamed."""
+        return self.folder / "uncertainty.tif"
+
+    @property
+    def preview(self) -> Path:
+        """The picture of before and after, before it is renamed."""
+        return self.folder / "preview.png"
 
     def begin(self, settings: Mapping[str, Any], *, resume: bool) -> str | None:
-        """Open the folder for a run; cells of a run with other settings are dropped.
+        """Prepare the folder for a run; cells of a run with other settings are deleted.
 
         Args:
-            settings: all that the result depends on.
-            resume: whether finished cells of the same settings are kept.
+            settings: everything that the result depends on, plain values by name.
+            resume: whether finished cells with the same settings are kept.
 
         Returns:
-            Why cells were dropped; None where none were.
+            Why cells were deleted; None if none were.
         """
         note, described = self.folder / "settings.json", json.dumps(settings, sort_keys=True)
         why = None
-        if any(self.folder.glob("*.npz")):
+        if self.finished:
             earlier = self._earlier()
             changed = sorted(k for k in settings if earlier.get(k) != settings[k])
             if not resume:
-                why = "--no-resume"
+                why = "resume=False"
             elif json.dumps(earlier, sort_keys=True) != described:
                 why = f"its {', '.join(changed) or 'settings'} differed"
             if why:
+                logger.debug("deleting %d cells of an earlier run: %s", self.finished, why)
                 self._clear()
         note.write_text(described, "utf-8")
         return why
 
     def fits(self, settings: Mapping[str, Any]) -> bool:
-        """Whether the cells that are there are of a run with these settings."""
+        """Return whether the finished cells belong to a run with these settings."""
         return bool(self._earlier() == json.loads(json.dumps(settings)))
 
     def _earlier(self) -> dict[str, Any]:
-        """The settings of the run whose cells are there; none where they are lost."""
+        """Return the settings of the run whose cells are here; empty if they are lost."""
         try:
-            told = json.loads((self.folder / "settings.json").read_text("utf-8"))
+            settings = json.loads((self.folder / "settings.json").read_text("utf-8"))
         except (OSError, ValueError):
             return {}
-        return told if isinstance(told, dict) else {}
+        return settings if isinstance(settings, dict) else {}
 
     @property
     def finished(self) -> int:
-        """How many cells are there, of whatever run."""
-        return len(list(self.folder.glob("*.npz")))
+        """Number of finished cells, whatever their settings."""
+        return sum(1 for _ in self.folder.glob("*.npz"))
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of all files in the folder; 0 without a folder."""
+        sizes = 0
+        with contextlib.suppress(OSError):  # no folder, or a file that is being renamed
+            sizes = sum(path.stat().st_size for path in self.folder.iterdir())
+        return sizes
 
     def _clear(self) -> None:
-        """Drop everything but the lock."""
+        """Delete all files but the lock."""
         for path in self.folder.iterdir():
             if path.name != "lock":
                 path.unlink()
@@ -109,71 +130,70 @@ class CellStore:
         return self.folder / f"{cell.row}_{cell.column}.npz"
 
     def has(self, cell: Window) -> bool:
-        """Whether a cell is finished."""
+        """Return whether a cell is finished."""
         return self._path(cell).exists()
 
-    def put(self, cell: Window, made: CellResult) -> None:
-        """Keep a finished cell."""
-        path = self._path(cell)
-        arrays = {name: array for name, array in made._asdict().items() if array is not None}
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
+    def put(self, cell: Window, result: CellResult) -> None:
+        """Keep a finished cell; its file appears complete or not at all."""
+        arrays = {name: array for name, array in result._asdict().items() if array is not None}
+        with atomic_write(self._path(cell)) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
 
     def get(self, cell: Window) -> CellResult:
-        """A finished cell as :meth:`put` took it.
+        """Return a finished cell as :meth:`put` took it.
 
         Raises:
             RasterError: its file is damaged.
         """
         path = self._path(cell)
         try:
-            # Opened here: numpy leaves what it cannot read open.
+            # Opened here: numpy leaves a file open that it cannot read.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return CellResult(arrays["values"], arrays.get("mask"), arrays.get("std"))
         except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
             raise RasterError(
                 f"the finished cell {path} is damaged ({error}); delete it and run again, or start "
-                "anew with --no-resume"
+                "over with resume=False"
             ) from error
 
-    @property
-    def preview(self) -> Path:
-        """Where the picture of before and after is drawn."""
-        return self.folder / "preview.png"
-
     def publish(self, results: Mapping[Path, Path]) -> None:
-        """Give files their names, in this order, by where they were made.
+        """Give files their final names, in order.
 
-        The names are noted first: a run that is killed between two of them finds its own files
-        there when it goes on.
+        The names are noted first, so that a run that is killed between two of them recognises the
+        files that it has already named when it resumes.
+
+        Args:
+            results: final names by present names.
         """
         names = [str(out.absolute()) for out in results.values()]
         (self.folder / PUBLISHED).write_text(json.dumps(names), "utf-8")
-        for made, out in results.items():
-            self._rename(made, out)
-
-    def _rename(self, made: Path, out: Path) -> None:
-        """Give a file its name; from a scratch folder on another disk it is copied first."""
-        try:
-            made.replace(out)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            beside = scratch_of(out).with_suffix(".part")
-            try:
-                shutil.copyfile(made, beside)
-                beside.replace(out)
-            finally:
-                beside.unlink(missing_ok=True)
+        for path, out in results.items():
+            _rename(path, out)
+            logger.debug("wrote %s (%d bytes)", out, out.stat().st_size)
 
     def remove(self) -> None:
-        """Drop the folder: the result is whole."""
+        """Delete the folder."""
         shutil.rmtree(self.folder)
+
+
+def _rename(path: Path, out: Path) -> None:
+    """Rename a file; to another file system, it is copied under a temporary name first."""
+    try:
+        path.replace(out)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        temporary = scratch_of(out).with_suffix(".part")
+        try:
+            shutil.copyfile(path, temporary)
+            temporary.replace(out)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def opened_store(folder: Path) -> Iterator[CellStore]:
-    """The store in a folder, made if need be and locked against a second run.
+    """Yield the store in a folder, which is made if necessary and locked against a second run.
 
     Raises:
         RasterError: the folder cannot be made, or another run holds it.
@@ -182,14 +202,18 @@ def opened_store(folder: Path) -> Iterator[CellStore]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
     except OSError as error:
-        raise RasterError(f"cannot write beside the result: {error}") from error
+        raise RasterError(f"cannot write next to the result: {error}") from error
     with lock:
         _hold(lock, folder)
         yield CellStore(folder)
 
 
 def _hold(lock: IO[str], folder: Path) -> None:
-    """Take the lock, or say that another run has it."""
+    """Take the lock.
+
+    Raises:
+        RasterError: another run has it.
+    """
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

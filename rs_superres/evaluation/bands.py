@@ -8,8 +8,9 @@ import numpy as np
 
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
+from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Source
-from rs_superres.scene.bands import BandGroup, BandOptions, band_groups, decide, needs_samples
+from rs_superres.scene.bands import BandGroup, band_groups, decide, needs_samples
 from rs_superres.types import Doubles, Valid, Values
 
 
@@ -64,7 +65,7 @@ class Bands:
             InputError: the raster has no band that goes through the network.
         """
         description = source.description
-        roles = decide(description, BandOptions())
+        roles = decide(description, PixelOptions())
         sampled = needs_samples(description.bands, value_range)
         samples = list(source.samples()) if sampled else []
         groups = list(band_groups(roles, description.bands, samples, value_range))

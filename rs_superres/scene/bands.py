@@ -8,40 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
+from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, Selection
 from rs_superres.types import Valid, Values
-
-Classes = Literal["expand", "nearest"]
-"""What becomes of classes: the colours of their colour table, or their nearest neighbour."""
-
 
 MOST_BANDS = 4096
 """Largest number of bands of a result, ten times that of a hyperspectral image.
 
 The limit is needed because a file of a few bytes can claim to have 65,535 bands.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BandOptions:
-    """What a caller asks of the bands; they go by their number in the source, from 1."""
-
-    bands: tuple[int, ...] = ()
-    """Those that are written, in that order; empty for all."""
-    rgb: tuple[int, ...] = ()
-    """Three that go through the network together; empty where the file's colours say it."""
-    nearest: tuple[int, ...] = ()
-    """Those that are carried by nearest neighbour."""
-    classes: Classes | None = None
-    """What becomes of bands with a colour table or of one bit."""
-    nodata: float | None = None
-    """The value that is nodata, whatever the file says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +65,7 @@ class BandGroup:
     """The digital numbers that map to the network's -1 and 1."""
 
 
-def decide(source: Description, wish: BandOptions) -> BandRoles:
+def decide(source: Description, wish: PixelOptions) -> BandRoles:
     """Decide the roles of a result's bands.
 
     Args:
@@ -98,12 +78,12 @@ def decide(source: Description, wish: BandOptions) -> BandRoles:
     """
     count = len(source.bands)
     for option, numbers in (
-        ("bidx=", wish.bands),
+        ("bidx=", wish.bidx),
         ("rgb=", wish.rgb),
         ("nearest=", wish.nearest),
     ):
         _check_numbers(option, numbers, count, source.path)
-    order = wish.bands or tuple(range(1, count + 1))
+    order = wish.bidx or tuple(range(1, count + 1))
     if len(order) > MOST_BANDS:
         raise InputError(
             f"{source.path}: {len(order)} bands, expected at most {MOST_BANDS} at once; choose "
@@ -190,7 +170,7 @@ def _check_numbers(option: str, numbers: Sequence[int], count: int, path: str) -
         raise InputError(f"rgb= lists {len(numbers)} bands, expected three")
 
 
-def _check_expansion(source: Description, wish: BandOptions, order: Sequence[int]) -> None:
+def _check_expansion(source: Description, wish: PixelOptions, order: Sequence[int]) -> None:
     """Refuse to expand anything but one band with a colour table."""
     if wish.rgb or wish.nearest:
         raise InputError("classes=expand replaces the bands; leave out rgb= and nearest=")

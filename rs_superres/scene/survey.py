@@ -14,8 +14,9 @@ from rs_superres import zoo
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
 from rs_superres.image.radiometry import PERCENTILES
+from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, inspect, open_source
-from rs_superres.scene.bands import BandGroup, BandOptions, band_groups, decide
+from rs_superres.scene.bands import BandGroup, band_groups, decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ def survey(path: str) -> RasterReport:
     if refusal is None:
         try:
             with open_source(path) as source:
-                roles = decide(description, BandOptions())
+                roles = decide(description, PixelOptions())
                 groups = tuple(band_groups(roles, description.bands, list(source.samples()), None))
         except (InputError, RasterError) as error:
             refusal = str(error)

@@ -12,8 +12,9 @@ import numpy as np
 
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.grid import Place, Window, pixel_size, place_of
+from rs_superres.options import PixelOptions
 from rs_superres.raster import SUFFIXES, SkippedFile, Source, open_source, rasters_below
-from rs_superres.scene.bands import BandGroup, BandOptions, band_groups, decide
+from rs_superres.scene.bands import BandGroup, band_groups, decide
 from rs_superres.types import Valid, Values
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
 def _describe(path: Path, source: Source) -> TrainingScene:
     """Describe an open raster as a scene."""
     description = source.description
-    roles = decide(description, BandOptions())
+    roles = decide(description, PixelOptions())
     samples = list(source.samples()) if description.dtype != "uint8" else []
     return TrainingScene(
         path=path,

@@ -34,7 +34,7 @@ def test_workers_compute_in_the_precision_of_the_plan(
     compute = cells.compute_on(client)
     compute(plan, CellStore(plan.scratch), list(plan.cells), lambda: None)
     (task,) = sent
-    assert task.options.precision == plan.precision == precision
+    assert task.options.precision == plan.pixels.precision == precision
     monkeypatch.setattr("rs_superres.system.devices._multiplies_bf16", lambda _: not here)
     monkeypatch.setattr(cells, "device_of_worker", lambda requested: requested)
     monkeypatch.setattr(cells, "memory_of_worker", lambda requested: requested)

@@ -37,15 +37,15 @@ def source(tmp_path: Path) -> Path:
 
 
 def upscaled(source: Path, out: Path, tiny: str) -> list[tuple[int, int]]:
-    """Run it, and give the progress that was told."""
-    told: list[tuple[int, int]] = []
+    """Run it, and return the calls of its progress."""
+    calls: list[tuple[int, int]] = []
     engine.upscale(
         source,
         out,
         Options(scale="3", model=tiny),
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: calls.append((done, total)),
     )
-    return told
+    return calls
 
 
 def pool_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -60,51 +60,51 @@ def pool_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return pools
 
 
-def test_cores_change_no_byte(
+def test_processors_change_no_byte(
     source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bytes_of = {}
     for cores in (2, 8):
         monkeypatch.setattr(compute, "cores", lambda cores=cores: cores)
         out = tmp_path / f"{cores}.tif"
-        told = upscaled(source, out, tiny)
-        assert told == [(done, 9) for done in range(10)]
+        calls = upscaled(source, out, tiny)
+        assert calls == [(done, 9) for done in range(10)]
         bytes_of[cores] = out.read_bytes()
     assert bytes_of[2] == bytes_of[8]
 
 
-def test_where_a_gpu_s_memory_runs_out_half_as_many_go_on(
+def test_half_as_many_cells_continue_when_gpu_memory_runs_out(
     source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A card that holds two cells at once, and one that holds none."""
-    upscaled(source, tmp_path / "whole.tif", tiny)
+    upscaled(source, tmp_path / "full.tif", tiny)
     monkeypatch.setattr(compute, "cores", lambda: 16)
     pools = pool_sizes(monkeypatch)
     real = compute.compute_one
 
-    def compute_one(decided: Plan, store: CellStore, cell: Window) -> None:
+    def compute_one(plan: Plan, store: CellStore, cell: Window) -> None:
         if pools[-1] > 2 and cell.row:
             raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
-        real(decided, store, cell)
+        real(plan, store, cell)
 
     monkeypatch.setattr(compute, "compute_one", compute_one)
 
-    told = upscaled(source, tmp_path / "out.tif", tiny)
-    assert told == [(done, 9) for done in range(10)]
+    calls = upscaled(source, tmp_path / "out.tif", tiny)
+    assert calls == [(done, 9) for done in range(10)]
     assert pools == [8, 4, 2]
-    assert (tmp_path / "out.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
+    assert (tmp_path / "out.tif").read_bytes() == (tmp_path / "full.tif").read_bytes()
 
     def compute_none(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
     monkeypatch.setattr(compute, "compute_cell", compute_none)
-    with pytest.raises(InputError, match=r"does not hold one cell .*--device cpu$") as caught:
+    with pytest.raises(InputError, match=r"does not hold one cell .*device='cpu'$") as caught:
         upscaled(source, tmp_path / "none.tif", tiny)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "none.tif").exists()
 
 
-def test_what_fails_beside_others_is_told(
+def test_a_failing_cell_among_others_stops_the_run(
     source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compute, "cores", lambda: 8)
@@ -127,7 +127,7 @@ def test_what_fails_beside_others_is_told(
 @pytest.mark.parametrize(
     "cores_limit_at_once", [(8, 10.0, 4), (8, 4.5, 3), (8, 2.1, 1), (5, 10.0, 2), (1, 9.0, 1)]
 )
-def test_cells_at_once_by_what_the_first_took(
+def test_cells_at_once_follow_from_what_the_first_took(
     source: Path,
     tmp_path: Path,
     tiny: str,
@@ -162,81 +162,83 @@ def test_cells_at_once_on_a_gpu(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free * 1e9), 80 * 10**9))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5 * 10**8)
     options = Options(scale="3", model=tiny, memory=int(limit * 10**9))
-    decided = replace(engine.plan(source, tmp_path / "out.tif", options), device="cuda")
-    assert compute.cells_at_once(decided, 10**9, 2 * 10**9, processors) == at_once
-    decided = replace(decided, device="mps")
-    assert compute.cells_at_once(decided, 10**9, 2 * 10**9, processors) == 1
+    plan = engine.plan(source, tmp_path / "out.tif", options)
+    for device, expected in (("cuda", at_once), ("mps", 1)):
+        on_device = replace(plan, pixels=replace(plan.pixels, device=device))
+        assert compute.cells_at_once(on_device, 10**9, 2 * 10**9, processors) == expected
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_threads_on_a_gpu_give_the_picture_of_the_cpu(
+def test_threads_on_a_gpu_give_the_pixels_of_the_cpu(
     source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compute, "cores", lambda: 4)
-    made = []
+    results = []
     for device in ("cpu", "cuda"):
         out = tmp_path / f"{device}.tif"
         engine.upscale(source, out, Options(scale="3", model=tiny, device=device, precision="fp32"))
         with rasterio.open(out) as dataset:
-            made.append(dataset.read().astype(int))
-    assert np.abs(made[0] - made[1]).max() <= 1
+            results.append(dataset.read().astype(int))
+    assert np.abs(results[0] - results[1]).max() <= 1
 
 
-def test_blank_cells_tell_nothing_of_memory(
+def test_blank_cells_do_not_decide_cells_at_once(
     tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cells at once are decided after the first that was computed, not after blank ones."""
+    """The first cell that is computed decides, not the blank ones before it."""
     pixels = textured(1, 3, 50, 44)
     pixels[:, :22] = 0
     source = rasters.write(tmp_path / "scene.tif", pixels, colours=RGB, nodata=0)
     finished: list[int] = []
     plan = engine.plan(source, tmp_path / "out.tif", Options(scale="3", model=tiny))
 
-    def asked() -> int:
+    def measured_peak() -> int:
         finished.append(len(list(plan.scratch.glob("*.npz"))))
         return 10**9
 
-    monkeypatch.setattr(compute, "peak", asked)
+    monkeypatch.setattr(compute, "peak", measured_peak)
     report = engine.run(plan)
     assert report.blank == 3
     assert finished[0] == 4
 
 
-def test_memory_that_holds_no_cell_is_refused(source: Path, tmp_path: Path, tiny: str) -> None:
+def test_a_memory_limit_too_small_for_a_cell_is_refused(
+    source: Path, tmp_path: Path, tiny: str
+) -> None:
     out = tmp_path / "out.tif"
     with pytest.raises(
-        InputError, match=r"one cell .* GB of memory, allowed are 0\.05 GB; use --memory \d+\.\dGB"
+        InputError, match=r"one cell .* GB of memory, allowed are 0\.05 GB; use memory=\d+\.\dGB"
     ):
         engine.upscale(source, out, Options(scale="3", model=tiny, memory=50_000_000))
     assert not out.exists()
 
 
 def test_memory_changes_no_byte(source: Path, tmp_path: Path, tiny: str) -> None:
-    made = []
+    results = []
     for memory in (None, 60 * 10**9):
         out = tmp_path / f"{memory}.tif"
         engine.upscale(source, out, Options(scale="3", model=tiny, memory=memory))
-        made.append(out.read_bytes())
-    assert made[0] == made[1]
+        results.append(out.read_bytes())
+    assert results[0] == results[1]
 
 
-def test_gdal_s_cache_is_bounded_while_a_run_lasts(
+def test_gdal_cache_is_bounded_during_a_run(
     source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
-    before, found = get_gdal_config("GDAL_CACHEMAX"), set()
+    before, limits = get_gdal_config("GDAL_CACHEMAX"), set()
     options = Options(scale="3", model=tiny, memory=1_600_000_000)
     engine.upscale(
         source,
         tmp_path / "out.tif",
         options,
-        progress=lambda *_: found.add(get_gdal_config("GDAL_CACHEMAX")),
+        progress=lambda *_: limits.add(get_gdal_config("GDAL_CACHEMAX")),
     )
-    assert found == {100_000_000}
+    assert limits == {100_000_000}
     assert get_gdal_config("GDAL_CACHEMAX") == before
 
 
-def test_a_larger_run_before_does_not_count(source: Path, tmp_path: Path, tiny: str) -> None:
+def test_an_earlier_larger_run_does_not_count(source: Path, tmp_path: Path, tiny: str) -> None:
     limit = resident() + 400_000_000
     taken = np.ones(600_000_000, dtype=np.uint8)
     del taken
@@ -245,7 +247,7 @@ def test_a_larger_run_before_does_not_count(source: Path, tmp_path: Path, tiny: 
     engine.upscale(source, tmp_path / "out.tif", options)
 
 
-def test_the_next_cell_is_read_and_the_last_written_meanwhile(
+def test_reading_and_writing_overlap_with_computing(
     source: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the third cell is computed, the fourth is read and the second written."""
@@ -258,11 +260,11 @@ def test_the_next_cell_is_read_and_the_last_written_meanwhile(
             read.set()
         return reading(self, window)
 
-    def observed_put(self: CellStore, cell: Window, made: CellResult) -> None:
+    def observed_put(self: CellStore, cell: Window, result: CellResult) -> None:
         if cell in computed[1:2]:
             assert third.wait(20)  # held back until the third is being computed
             written.set()
-        putting(self, cell, made)
+        putting(self, cell, result)
 
     third = Event()
 
@@ -278,6 +280,6 @@ def test_the_next_cell_is_read_and_the_last_written_meanwhile(
     monkeypatch.setattr(Source, "read_mirrored", observed_read)
     monkeypatch.setattr(CellStore, "put", observed_put)
     monkeypatch.setattr(compute, "compute_cell", observed)
-    told = upscaled(source, tmp_path / "out.tif", tiny)
-    assert told == [(done, 9) for done in range(10)]
+    calls = upscaled(source, tmp_path / "out.tif", tiny)
+    assert calls == [(done, 9) for done in range(10)]
     assert len(computed) == len(set(computed)) == 9

@@ -20,7 +20,7 @@ from shapely.geometry import mapping, shape
 from rs_superres import engine
 from rs_superres.engine import Options, Plan, forecast
 from rs_superres.engine.forecast import write_lattice
-from rs_superres.errors import InputError, RasterError
+from rs_superres.errors import InputError, WriteError
 from tests import rasters
 from tests.located import Counted, StoppedError
 from tests.rasters import NORTH_UP, RGB, textured
@@ -48,7 +48,8 @@ def half(tmp_path: Path) -> Path:
 
 def counted(plan: Plan, limit: int | None = None) -> tuple[Plan, Counted]:
     inference = Counted(plan.recipe.inference, limit)
-    return replace(plan, recipe=replace(plan.recipe, inference=inference)), inference
+    recipe = replace(plan.recipe, inference=inference)
+    return replace(plan, pixels=replace(plan.pixels, recipe=recipe)), inference
 
 
 def test_cells_at_once_share_the_time_and_add_up_in_memory(
@@ -57,51 +58,53 @@ def test_cells_at_once_share_the_time_and_add_up_in_memory(
     monkeypatch.setattr(forecast, "cores", lambda: 8)
     monkeypatch.setattr(forecast, "resident", lambda: 10**9)
     monkeypatch.setattr(forecast, "peak", lambda: 2 * 10**9)
-    found = {
+    predicted = {
         memory: forecast.forecast(make(half, memory=memory * 10**9)) for memory in (2, 4, 6, 50)
     }
-    assert {memory: f.at_once for memory, f in found.items()} == {2: 1, 4: 2, 6: 4, 50: 4}
-    assert found[6].seconds == found[6].cell_seconds * 6 / 4
-    assert found[6].memory_bytes - found[2].memory_bytes == 3 * 10**9
+    assert {memory: f.at_once for memory, f in predicted.items()} == {2: 1, 4: 2, 6: 4, 50: 4}
+    assert predicted[6].seconds == predicted[6].cell_seconds * 6 / 4
+    assert predicted[6].memory_bytes - predicted[2].memory_bytes == 3 * 10**9
 
 
-def test_it_computes_one_cell_twice(make: Make, half: Path) -> None:
+def test_one_cell_is_computed_twice(make: Make, half: Path) -> None:
     plan, calls = counted(make(half))
-    found = forecast.forecast(plan)
+    predicted = forecast.forecast(plan)
     assert calls.calls == 2
-    assert (found.cells_to_compute, found.exact) == (6, True)
-    assert found.cell_seconds > 0
-    assert found.seconds == pytest.approx(6 * found.cell_seconds)
-    assert 5e7 < found.memory_bytes < 1e11
+    assert (predicted.cells_to_compute, predicted.exact) == (6, True)
+    assert predicted.cell_seconds > 0
+    assert predicted.seconds == pytest.approx(6 * predicted.cell_seconds)
+    assert 5e7 < predicted.memory_bytes < 1e11
 
 
-def test_cells_beyond_a_number_are_sampled(
-    make: Make, half: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forecast, "LOOKED_AT", 3)
-    found = forecast.forecast(make(half))
-    assert not found.exact
-    assert found.cells_to_compute in {0, 3, 6, 9}
+def test_many_cells_are_sampled(make: Make, half: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast, "SAMPLED_CELLS", 3)
+    predicted = forecast.forecast(make(half))
+    assert not predicted.exact
+    assert predicted.cells_to_compute in {0, 3, 6, 9}
 
 
-def test_nothing_valid_takes_no_time(tmp_path: Path, make: Make) -> None:
+def test_a_source_without_valid_pixels_takes_no_time(tmp_path: Path, make: Make) -> None:
     zeros = np.zeros((1, 50, 44), dtype=np.uint8)
     plan, calls = counted(make(rasters.write(tmp_path / "a.tif", zeros, nodata=0)))
-    found = forecast.forecast(plan)
-    assert (found.cells_to_compute, found.seconds, calls.calls) == (0, 0, 0)
+    predicted = forecast.forecast(plan)
+    assert (predicted.cells_to_compute, predicted.seconds, calls.calls) == (0, 0, 0)
 
 
-def test_what_an_earlier_run_finished_is_taken_off(make: Make, half: Path) -> None:
+def test_finished_cells_are_subtracted(make: Make, half: Path) -> None:
     plan = make(half)
     stopped, _ = counted(plan, 2)  # stops in its fifth cell; two of them held nothing
     with pytest.raises(StoppedError):
         engine.run(stopped)
     before = sorted((p.name, p.stat().st_mtime_ns) for p in plan.scratch.iterdir())
-    found = forecast.forecast(plan)
-    assert (found.leftover_cells, found.resumes, found.cells_to_compute) == (4, True, 4)
+    predicted = forecast.forecast(plan)
+    assert (predicted.leftover_cells, predicted.resumes, predicted.cells_to_compute) == (4, True, 4)
     for other in (make(half, seed=3), make(half, resume=False)):
-        found = forecast.forecast(other)
-        assert (found.leftover_cells, found.resumes, found.cells_to_compute) == (4, False, 6)
+        predicted = forecast.forecast(other)
+        assert (predicted.leftover_cells, predicted.resumes, predicted.cells_to_compute) == (
+            4,
+            False,
+            6,
+        )
     assert sorted((p.name, p.stat().st_mtime_ns) for p in plan.scratch.iterdir()) == before
 
 
@@ -116,7 +119,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def test_lattice_opens_in_gdal(tmp_path: Path, gdal_tools: Path, make: Make, half: Path) -> None:
     path = tmp_path / "lattice.geojson"
     assert write_lattice(make(half), path, overwrite=False)
-    told = subprocess.run(
+    summary = subprocess.run(
         [gdal_tools / "ogrinfo", "-al", "-so", path], check=True, capture_output=True, text=True
     ).stdout
     for line in (
@@ -128,8 +131,8 @@ def test_lattice_opens_in_gdal(tmp_path: Path, gdal_tools: Path, make: Make, hal
         "computed: Integer(Boolean)",
         'ID["EPSG",4326]]',
     ):
-        assert line in told
-    numbers = re.search(r"Extent: \((.+), (.+)\) - \((.+), (.+)\)", told)
+        assert line in summary
+    numbers = re.search(r"Extent: \((.+), (.+)\) - \((.+), (.+)\)", summary)
     assert numbers is not None
     # Its extent is that of the scene.
     left, bottom, right, top = warp.transform_bounds(
@@ -140,7 +143,7 @@ def test_lattice_opens_in_gdal(tmp_path: Path, gdal_tools: Path, make: Make, hal
 
 
 @pytest.mark.parametrize("transform", [NORTH_UP, NORTH_UP @ Affine.rotation(33)])
-def test_lattice_is_where_the_cells_are(
+def test_lattice_lies_where_the_cells_lie(
     tmp_path: Path, make: Make, half: Path, transform: Affine
 ) -> None:
     with rasters.opened(half, "r+") as dataset:
@@ -149,20 +152,20 @@ def test_lattice_is_where_the_cells_are(
     plan = make(half)
     write_lattice(plan, path, overwrite=False)
     features = read(path)
-    told = {(f["properties"]["row"], f["properties"]["column"]): f for f in features}
-    assert set(told) == {(row, column) for row in range(3) for column in range(3)}
-    assert {key for key, f in told.items() if f["properties"]["computed"]} == {
+    by_cell = {(f["properties"]["row"], f["properties"]["column"]): f for f in features}
+    assert set(by_cell) == {(row, column) for row in range(3) for column in range(3)}
+    assert {key for key, f in by_cell.items() if f["properties"]["computed"]} == {
         (row, column) for row in range(3) for column in (1, 2)
     }
-    output = plan.zoom.output
+    output = plan.pixels.zoom.output
     assert output.transform is not None
-    for (row, column), found in told.items():
+    for (row, column), feature in by_cell.items():
         x, y = output.transform @ (64 * column + 2, 64 * row + 2)
         [longitude], [latitude] = warp.transform(rasters.UTM, "EPSG:4326", [x], [y])
-        assert shape(found["geometry"]).contains(shapely.Point(longitude, latitude))
-    whole = shapely.union_all([shape(f["geometry"]).buffer(1e-9) for f in features])
-    assert isinstance(whole, shapely.Polygon)
-    assert not whole.interiors
+        assert shape(feature["geometry"]).contains(shapely.Point(longitude, latitude))
+    union = shapely.union_all([shape(f["geometry"]).buffer(1e-9) for f in features])
+    assert isinstance(union, shapely.Polygon)
+    assert not union.interiors
 
 
 def test_lattice_of_an_area(tmp_path: Path, make: Make, half: Path) -> None:
@@ -203,21 +206,21 @@ def test_lattice_across_the_antimeridian(tmp_path: Path, make: Make) -> None:
     )
     path = tmp_path / "lattice.geojson"
     write_lattice(make(source), path, overwrite=False)
-    for found in read(path):
-        for part in shapely.get_parts(shape(found["geometry"])):
+    for feature in read(path):
+        for part in shapely.get_parts(shape(feature["geometry"])):
             assert part.bounds[2] - part.bounds[0] < 4
 
 
-def test_lattice_names_that_are_refused(tmp_path: Path, make: Make, half: Path) -> None:
+def test_lattice_files_that_are_refused(tmp_path: Path, make: Make, half: Path) -> None:
     plan = make(half)
     for path in (half, plan.out):
         with pytest.raises(InputError, match="is a file of the run itself"):
             write_lattice(plan, path, overwrite=True)
     there = tmp_path / "there.geojson"
     there.write_text("precious")
-    with pytest.raises(InputError, match="exists already; use --overwrite"):
+    with pytest.raises(InputError, match="exists already; overwrite=True"):
         write_lattice(plan, there, overwrite=False)
     assert there.read_text() == "precious"
-    with pytest.raises(RasterError, match=r"cannot write .*: No such file or directory"):
+    with pytest.raises(WriteError, match=r"cannot write .*: No such file or directory"):
         write_lattice(plan, tmp_path / "none" / "a.geojson", overwrite=False)
     assert write_lattice(plan, there, overwrite=True)

@@ -1,25 +1,30 @@
-"""What is decided about pixels: steps, value ranges, groups; and what of it is told."""
+"""The plan of pixels: steps, value ranges, groups; tags, warnings and settings."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from affine import Affine
 
 from rs_superres import engine
 from rs_superres._version import __version__
+from rs_superres.config import TileConfig
 from rs_superres.engine import Plan
+from rs_superres.options import PixelOptions
 from rs_superres.scene.bands import band_groups
 from tests import models, rasters
-from tests.rasters import Array, textured
+from tests.rasters import NORTH_UP, Array, textured
 
 Make = Callable[..., Plan]
 
 
-def test_the_tags(make: Make, scene: Path) -> None:
+def test_tags_state_how_a_result_was_made(make: Make, scene: Path) -> None:
     tags = make(scene, scale="3", seed=4, steps=2).tags()
     assert tags["SUPERRES_METHOD"].endswith("contains synthetic detail")
     assert "synthetic" not in make(scene, scale="3").tags()["SUPERRES_METHOD"]
@@ -33,25 +38,25 @@ def test_the_tags(make: Make, scene: Path) -> None:
 
 
 @pytest.mark.parametrize(("multiplies", "precision"), [(True, "bf16"), (False, "fp32")])
-def test_the_precision_is_the_processor_s(
+def test_precision_defaults_to_what_the_processor_computes_in(
     make: Make, scene: Path, multiplies: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rs_superres.system.devices._multiplies_bf16", lambda _: multiplies)
-    told = make(scene, scale="3", precision="auto")
-    asked = make(scene, scale="3", precision=precision)
-    assert told.precision == told.tags()["SUPERRES_PRECISION"] == precision
-    assert told.checksum == asked.checksum
-    engine.run(told)
-    values = rasters.read(told.out)
-    engine.run(replace(asked, out=told.out.with_name("asked.tif")))
-    np.testing.assert_array_equal(rasters.read(told.out.with_name("asked.tif")), values)
+    resolved = make(scene, scale="3", precision="auto")
+    explicit = make(scene, scale="3", precision=precision)
+    assert resolved.pixels.precision == resolved.tags()["SUPERRES_PRECISION"] == precision
+    assert resolved.checksum == explicit.checksum
+    engine.run(resolved)
+    values = rasters.read(resolved.out)
+    engine.run(replace(explicit, out=resolved.out.with_name("explicit.tif")))
+    np.testing.assert_array_equal(rasters.read(resolved.out.with_name("explicit.tif")), values)
 
 
-def test_the_model_s_own_steps(make: Make, scene: Path) -> None:
-    assert make(scene, scale="3", steps=None).steps == 4
+def test_steps_default_to_the_models(make: Make, scene: Path) -> None:
+    assert make(scene, scale="3", steps=None).pixels.steps == 4
 
 
-def test_warning_outside_the_trained_scales(make: Make, scene: Path) -> None:
+def test_scales_outside_training_warn(make: Make, scene: Path) -> None:
     assert make(scene, scale="3").warnings() == []
     [line] = make(scene, scale="8.5").warnings()
     assert line.startswith("the scale is 8.5")
@@ -59,20 +64,20 @@ def test_warning_outside_the_trained_scales(make: Make, scene: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trained", "told"), [((4.0, 30.0), 0), ((0.3, 4.9), 1), ((21.0, 40.0), 1)]
+    ("trained", "count"), [((4.0, 30.0), 0), ((0.3, 4.9), 1), ((21.0, 40.0), 1)]
 )
-def test_warning_far_from_the_trained_pixel_size(
-    tmp_path: Path, make: Make, scene: Path, trained: tuple[float, float], told: int
+def test_pixel_sizes_far_outside_training_warn(
+    tmp_path: Path, make: Make, scene: Path, trained: tuple[float, float], count: int
 ) -> None:
     """The scene's pixels are 10 m: up to twice beyond the range is near enough."""
-    made = models.config()
-    made = replace(made, trained=replace(made.trained, pixel_size=trained))
-    plan = make(scene, scale="2", model=str(models.write(tmp_path / "far", made)))
-    assert len(plan.warnings()) == told
-    assert ("SUPERRES_WARNING" in plan.tags()) == bool(told)
+    config = models.config()
+    config = replace(config, trained=replace(config.trained, pixel_size=trained))
+    plan = make(scene, scale="2", model=str(models.write(tmp_path / "far", config)))
+    assert len(plan.warnings()) == count
+    assert ("SUPERRES_WARNING" in plan.tags()) == bool(count)
     for line in plan.warnings():
-        assert f"training {trained[0]:.3g} to {trained[1]:.3g} m" in line
-        assert "the source's pixels are " in line
+        assert line.startswith("10 m pixels are outside the training range")
+        assert f"({trained[0]:.3g} to {trained[1]:.3g} m)" in line
 
 
 def test_sixteen_bits_take_their_range_from_the_scene(tmp_path: Path, make: Make) -> None:
@@ -87,6 +92,179 @@ def test_sixteen_bits_take_their_range_from_the_scene(tmp_path: Path, make: Make
     assert 4800 < out.min() < out.max() < 6200
 
 
-def test_groups_of_a_plan_are_those_of_its_bands(make: Make, scene: Path) -> None:
+# Settings: what makes an earlier result another one
+
+SETTINGS = {
+    "grid": {
+        "rows": {"source": 50, "size": 125, "a": 50.0, "b": -125.0, "d": 250.0},
+        "columns": {"source": 44, "size": 110, "a": 44.0, "b": -110.0, "d": 220.0},
+        "cell": {"height": 64, "width": 64},
+    },
+    "window": {"row": 25, "column": 25, "height": 50, "width": 50},
+    "area": None,
+    "model": {
+        "weights": "0" * 64,
+        "kind": "scene",
+        "encoder": {
+            "name": "edsr-baseline",
+            "channels": 4,
+            "blocks": 2,
+            "residual_scale": 1.0,
+            "layers": 8,
+            "growth": 64,
+        },
+        "operator": {"width": 8, "heads": 2, "hidden": 4, "scales": [1.0, 8.0]},
+        "denoiser": {
+            "channels": 4,
+            "multipliers": [1, 2],
+            "blocks": 1,
+            "norm_groups": 0,
+            "attention_levels": [],
+            "middle_attention": False,
+            "conditions": 2,
+            "dropout": 0.5,
+            "patch": 1,
+        },
+        "sampler": {
+            "sigma_max": 8.0,
+            "sigma_min": 0.02,
+            "rho": 7.0,
+            "flat": 0.016,
+            "method": "ddim",
+            "timesteps": 2000,
+            "beta_start": 1e-06,
+            "beta_end": 0.01,
+        },
+        "tiles": {"size": 64, "margin": 8},
+    },
+    "steps": 2,
+    "seed": 7,
+    "samples": 3,
+    "consistency": {"kernel": "bicubic", "mtf": 0.25, "noise": 0.0},
+    "uncertainty factor": 1.0,
+    "precision": "fp32",
+    "device": "cpu",
+    "bands": {
+        "source": [1, 2, 3],
+        "nodata": "0",
+        "expand": False,
+        "joint": [0, 1, 2],
+        "alone": [],
+        "nearest": [],
+        "alpha": [],
+    },
+    "value range": [[0.0, 200.0]],
+    "version": __version__,
+}
+
+
+def test_settings_are_plain_named_values(tmp_path: Path, make: Make, scene: Path) -> None:
+    """A literal, so that no renaming changes the settings of results that exist."""
+    bounds = (500_100, 5_399_700, 500_300, 5_399_900)
+    numbers = {"steps": 2, "seed": 7, "samples": 3, "nodata": 0, "value_range": (0, 200)}
+    uncertainty = tmp_path / "std.tif"
+    plan = make(scene, scale="2.5", bounds=bounds, uncertainty=uncertainty, device="cpu", **numbers)
+    pixels = replace(plan.pixels, model=replace(plan.pixels.model, checksum="0" * 64))
+    assert json.loads(json.dumps(pixels.settings())) == SETTINGS
+    assert plan.pixels.settings() == json.loads(json.dumps(plan.pixels.settings()))
+
+
+CHANGES: dict[str, tuple[Any, Any]] = {
+    "scale": ("2", "2.02"),
+    "resolution": (5, 4),
+    "like": ("like.tif", "other.tif"),
+    "bounds": (None, (500_100, 5_399_700, 500_300, 5_399_900)),
+    "aoi": (None, "area.geojson"),
+    "model": ("tiny", "other"),
+    "steps": (1, 2),
+    "seed": (0, 1),
+    "samples": (1, 2),
+    "consistency": (True, False),
+    "bidx": ((1, 2, 3), (3, 2, 1)),
+    "rgb": ((), (3, 2, 1)),
+    "nearest": ((), 3),
+    "classes": ("expand", "nearest"),
+    "nodata": (None, 7),
+    "value_range": (None, (0, 200)),
+    "precision": ("fp32", "bf16"),
+}
+"""Two values of each option that decides pixels."""
+
+
+@pytest.fixture
+def things(tmp_path: Path) -> dict[str, Path]:
+    """Files that options name."""
+    area = {
+        "type": "Polygon",
+        "coordinates": [[[500_010, 5_399_990], [500_100, 5_399_990], [500_010, 5_399_800]]],
+        "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}},
+    }
+    (tmp_path / "area.geojson").write_text(json.dumps(area))
+    for name, step in (("like", 0.5), ("other", 0.25)):
+        grid = NORTH_UP @ Affine.scale(step)
+        rasters.write(tmp_path / f"{name}.tif", textured(1, 1, 9, 9), transform=grid)
+    config = models.config(tiles=TileConfig(size=64, margin=8))
+    sampler = replace(config.sampler, flat=0.02)
+    models.write(tmp_path / "other", replace(config, sampler=sampler))
+    return {path.name: path for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_option_that_decides_pixels_changes_the_settings(
+    tmp_path: Path,
+    make: Make,
+    scene: Path,
+    name: str,
+    things: dict[str, Path],
+) -> None:
+    if name == "classes":
+        scene = rasters.write(tmp_path / "palette.tif", textured(1, 1, 9, 9), photometric="palette")
+        with rasters.opened(scene, "r+") as dataset:
+            dataset.write_colormap(1, {i: (i, 0, 0, 255) for i in range(256)})
+    settings = []
+    for value in CHANGES[name]:
+        options: dict[str, Any] = (
+            {"steps": 1} if name in {"resolution", "like"} else {"scale": "2", "steps": 1}
+        )
+        options[name] = things.get(value, value) if isinstance(value, str) else value
+        if options.get("model") == "tiny":
+            del options["model"]
+        plan = make(scene, **options)
+        settings.append(plan.settings())
+        assert plan.settings() == make(scene, **options).settings()
+    assert settings[0] != settings[1]
+
+
+def test_the_kind_of_device_changes_the_settings_and_its_number_does_not(
+    make: Make, scene: Path
+) -> None:
+    assert {*CHANGES, "device"} == {entry.name for entry in fields(PixelOptions)}
+    pixels = make(scene, scale="2", device="cpu").pixels
+    cpu, cuda, second = (
+        replace(pixels, device=name).settings() for name in ("cpu", "cuda", "cuda:1")
+    )
+    assert cpu != cuda == second
+
+
+def test_the_uncertainty_changes_the_settings(tmp_path: Path, make: Make, scene: Path) -> None:
+    options: dict[str, Any] = {"scale": "2", "steps": 1, "samples": 2}
+    with_std = make(scene, uncertainty=tmp_path / "std.tif", **options)
+    assert with_std.settings() != make(scene, **options).settings()
+
+
+def test_file_options_change_only_the_checksum(make: Make, scene: Path) -> None:
     plan = make(scene, scale="2")
-    assert plan.recipe.groups == tuple(band_groups(plan.roles, plan.description.bands, [], None))
+    changes: list[dict[str, Any]] = [{"format": "gtiff"}, {"creation": ["COMPRESS=LZW"]}]
+    for change in changes:
+        other = make(scene, scale="2", **change)
+        assert other.settings() == plan.settings()
+        assert other.checksum != plan.checksum
+    for same in ({"overwrite": True}, {"resume": False}, {"memory": "64GB"}):
+        assert make(scene, scale="2", **same).checksum == plan.checksum
+
+
+def test_a_plan_groups_its_bands(make: Make, scene: Path) -> None:
+    plan = make(scene, scale="2")
+    assert plan.recipe.groups == tuple(
+        band_groups(plan.pixels.roles, plan.pixels.description.bands, [], None)
+    )

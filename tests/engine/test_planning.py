@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from affine import Affine
@@ -13,21 +15,136 @@ from rs_superres import engine
 from rs_superres.engine import Plan
 from rs_superres.errors import InputError, RasterError, SuperResError, UnknownModelError
 from tests import rasters
+from tests.located import StoppedError
 from tests.rasters import NORTH_UP, textured
 
 Make = Callable[..., Plan]
 
 
-def test_too_little_disk(make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = make(scene, scale="3")
-    usage = type("Usage", (), {"free": plan.disk_bytes - 1})
-    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(RasterError, match="GB of disk"):
+class Disks:
+    """Stands in for the machine's disks: says how much is free, and records who asks where."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, scratch: Path | None = None) -> None:
+        """Set up one disk, or a second one for the folder ``scratch``."""
+        self.scratch = scratch
+        self.free: dict[int, int] = {}
+        self.asked: list[Path] = []
+        monkeypatch.setattr("shutil.disk_usage", self.usage)
+        for module in ("planning", "outputs"):
+            monkeypatch.setattr(f"rs_superres.engine.{module}.file_system", self.number)
+
+    def number(self, folder: Path) -> int:
+        """1 for the scratch folder and what lies below it, else 0."""
+        return int(self.scratch is not None and folder.is_relative_to(self.scratch))
+
+    def usage(self, folder: Path) -> Any:
+        assert folder.is_dir()
+        self.asked.append(folder)
+        return SimpleNamespace(free=self.free.get(self.number(folder), 10**12))
+
+
+def test_a_disk_that_is_too_small_is_refused(
+    make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, disks = make(scene, scale="3"), Disks(monkeypatch)
+    assert list(plan.disk_needs()) == [plan.scratch]
+    disks.free[0] = plan.disk_bytes - 1
+    with pytest.raises(RasterError, match=r"GB of disk in .*rs-sr, .* are free; .*scratch="):
         engine.run(plan)
     assert not plan.scratch.exists()
+    assert disks.asked == [scene.parent]
+    disks.free[0] = plan.disk_bytes
+    engine.run(plan)
 
 
-def test_out_names_that_would_lose_something(tmp_path: Path, make: Make, scene: Path) -> None:
+def test_cells_that_are_finished_count_on_the_disk_that_they_fill(
+    make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, disks = make(scene, scale="3"), Disks(monkeypatch)
+    interrupted(plan, cells=8)
+    held = sum(path.stat().st_size for path in plan.scratch.iterdir())
+    assert held > 8 * 3 * 64 * 64
+    disks.free[0] = plan.disk_bytes - held - 1
+    with pytest.raises(RasterError, match="GB of disk"):
+        engine.run(plan)
+    disks.free[0] = plan.disk_bytes - held
+    assert engine.run(plan).resumed == 8
+
+
+def test_cells_of_other_settings_count_too_since_they_are_deleted(
+    make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disks = Disks(monkeypatch)
+    interrupted(make(scene, scale="3"), cells=8)
+    plan = make(scene, scale="3", value_range=(0, 200))
+    held = sum(path.stat().st_size for path in plan.scratch.iterdir())
+    disks.free[0] = plan.disk_bytes - held
+    assert engine.run(plan).resumed == 0
+
+
+def test_a_finished_run_is_never_refused(
+    make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, disks = make(scene, scale="3"), Disks(monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr("rs_superres.engine.runner.assemble", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            engine.run(plan)
+    disks.free[0] = 0
+    assert engine.run(make(scene, scale="3")).resumed == 9
+
+
+def test_scratch_on_another_disk(
+    tmp_path: Path, make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells, assembled raster and result lie in the scratch folder, one copy at the output."""
+    disks = Disks(monkeypatch, tmp_path / "fast")
+    options = {"scale": "3", "samples": 2, "steps": 1, "scratch": tmp_path / "fast" / "work"}
+    plan = make(scene, **options, uncertainty=tmp_path / "std.tif")
+    needs = plan.disk_needs()
+    assert list(needs) == [plan.scratch, tmp_path]
+    result, std = 150 * 132 * 3 * 4 // 3, 150 * 132 * 3 * 4 * 4 // 3
+    assert needs[tmp_path] == result + std
+    assert needs[plan.scratch] > 2 * needs[tmp_path]
+    (tmp_path / "fast").mkdir()
+    for full in (0, 1):
+        disks.free = dict(enumerate(needs[f] for f in (tmp_path, plan.scratch)))
+        disks.free[full] -= 1
+        folder = tmp_path if full == 0 else plan.scratch
+        with pytest.raises(RasterError, match=f"GB of disk in {folder}, "):
+            engine.run(plan)
+        disks.free[full] += 1
+    disks.asked.clear()
+    engine.run(plan)
+    assert disks.asked == [tmp_path / "fast", tmp_path]
+
+
+def test_a_result_that_no_disk_holds_is_refused_before_the_source_is_sampled(
+    tmp_path: Path, make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disks = Disks(monkeypatch, tmp_path / "fast")
+    monkeypatch.setattr("rs_superres.raster.Source.samples", lambda _: pytest.fail("sampled"))
+    disks.free = {0: 10**12, 1: 100_000}
+    (tmp_path / "fast").mkdir()
+    with pytest.raises(RasterError, match=r"GB of disk in .*fast"):
+        make(scene, scale="3", scratch=tmp_path / "fast")
+    assert disks.asked == [tmp_path / "fast"]
+
+
+def interrupted(plan: Plan, *, cells: int) -> None:
+    """Run a plan until some cells are finished."""
+
+    def stop(done: int, _: int) -> None:
+        if done == cells:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        engine.run(plan, progress=stop)
+
+
+def test_output_names_that_would_lose_data_are_refused(
+    tmp_path: Path, make: Make, scene: Path
+) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "there.tif").write_bytes(b"precious")
     (tmp_path / "link.tif").symlink_to(scene)
@@ -37,7 +154,7 @@ def test_out_names_that_would_lose_something(tmp_path: Path, make: Make, scene: 
         ("scene.tif", {}, "is the source"),
         ("scene.tif", {"overwrite": True}, "is the source"),
         ("link.tif", {"overwrite": True}, "is the source"),
-        ("there.tif", {}, "exists already; use --overwrite"),
+        ("there.tif", {}, "exists already; overwrite=True"),
     ):
         with pytest.raises(InputError, match=message):
             make(scene, out, scale="3", **options)
@@ -54,8 +171,8 @@ def refused(kind: type[SuperResError], message: str, call: Callable[[], object])
     assert "\n" not in str(caught.value)
 
 
-def test_options_that_cannot_be(tmp_path: Path, make: Make, scene: Path) -> None:
-    one = "one of --scale, --res and --like is needed"
+def test_impossible_options_are_refused(tmp_path: Path, make: Make, scene: Path) -> None:
+    one = "one of scale=, resolution= and like= is needed"
     for options in ({}, {"scale": 2, "resolution": (1, 1)}, {"scale": 2, "like": scene}):
         refused(InputError, one, partial(make, scene, **options))
     other = rasters.write(
@@ -68,7 +185,7 @@ def test_options_that_cannot_be(tmp_path: Path, make: Make, scene: Path) -> None
     refused(RasterError, "cannot open", lambda: make(scene, like=tmp_path / "none.tif"))
     refused(UnknownModelError, "no model", lambda: make(scene, scale=2, model="none"))
     refused(InputError, "device 'tpu'", lambda: make(scene, scale=2, device="tpu"))
-    refused(InputError, "-1 steps, expected 0 or more", lambda: make(scene, scale=2, steps=-1))
+    refused(InputError, "steps=-1, expected a whole number", lambda: make(scene, scale=2, steps=-1))
     refused(RasterError, "cannot open", lambda: make(tmp_path / "none.tif", scale=2))
     refused(InputError, "lower one first", lambda: make(scene, scale=2, value_range=(9, 9)))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["other.tif", "scene.tif"]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from rs_superres.engine.preview import SIDE, preview_of
-from rs_superres.errors import RasterError
+from rs_superres.errors import WriteError
 from rs_superres.grid import Window, Zoom
 from rs_superres.image.pictures import limits_of, save, side_by_side, stretched
 from rs_superres.raster import read_grid
@@ -17,7 +17,7 @@ from tests import rasters
 from tests.rasters import RGB, Array, textured
 
 
-def test_stretch() -> None:
+def test_stretching_maps_limits_to_black_and_white() -> None:
     values = np.array([[[100, 120, 200, 50, 250]]], dtype=np.uint16)
     assert stretched(values, (100, 200)).tolist() == [
         [[0] * 3, [51] * 3, [255] * 3, [0] * 3, [255] * 3]
@@ -28,7 +28,7 @@ def test_stretch() -> None:
     assert stretched(np.full((1, 1, 1), 7.0), (7, 7)).shape == (1, 1, 3)
 
 
-def test_limits() -> None:
+def test_limits_are_percentiles_of_valid_pixels() -> None:
     values = np.arange(10_001, dtype=np.uint16).reshape(1, 73, 137)
     valid = np.ones(values.shape, dtype=np.bool_)
     assert limits_of(values, valid) == (100, 9900)
@@ -48,22 +48,24 @@ def test_side_by_side() -> None:
     assert (sheet[:, 13:] == 20).all()
 
 
-def test_save_whole_or_not(tmp_path: Path) -> None:
+def test_a_picture_is_saved_completely_or_not_at_all(tmp_path: Path) -> None:
     image = Image.new("RGB", (3, 2), "red")
     save(image, tmp_path / "p.png")
     with Image.open(tmp_path / "p.png") as back:
         assert back.size == (3, 2)
-    with pytest.raises(RasterError, match="cannot write"):
+    with pytest.raises(WriteError, match="cannot write"):
         save(image, tmp_path / "none" / "p.png")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(RasterError, match="cannot write"):
+    with pytest.raises(WriteError, match="cannot write"):
         save(image, tmp_path / "folder")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "p.png"]
 
 
 @pytest.mark.parametrize("scale", ["2", "2.5"])
 @pytest.mark.parametrize("window", [None, Window(7, 11, 40, 30)])
-def test_both_halves_show_the_same_place(tmp_path: Path, scale: str, window: Window | None) -> None:
+def test_both_halves_show_the_same_ground(
+    tmp_path: Path, scale: str, window: Window | None
+) -> None:
     """The result here is the source by nearest neighbour: the halves must be equal."""
     source = rasters.write(tmp_path / "a.tif", textured(1, 3, 30, 34), colours=RGB)
     zoom = Zoom.by_scale(read_grid(source), scale)
@@ -76,15 +78,15 @@ def test_both_halves_show_the_same_place(tmp_path: Path, scale: str, window: Win
     np.testing.assert_array_equal(sheet[:, : place.width], result.transpose(1, 2, 0))
 
 
-def test_colours_are_shown_as_such(tmp_path: Path) -> None:
+def test_colour_bands_are_shown_as_colours(tmp_path: Path) -> None:
     pixels = textured(1, 4, 30, 34)
     source = rasters.write(
         tmp_path / "a.tif", pixels, colours=("blue", "green", "red", "undefined")
     )
     zoom = Zoom.by_scale(read_grid(source), "2")
-    whole = zoom.output.window
-    out = rasters.write(tmp_path / "out.tif", nearest(pixels, zoom, whole))
-    sheet = np.asarray(preview_of(source, None, out, zoom, whole, (2, 1, 0)))
+    window = zoom.output.window
+    out = rasters.write(tmp_path / "out.tif", nearest(pixels, zoom, window))
+    sheet = np.asarray(preview_of(source, None, out, zoom, window, (2, 1, 0)))
     assert (sheet[::2, :68:2] == pixels[[2, 1, 0]].transpose(1, 2, 0)).all()
     assert (sheet[:, :68] == sheet[:, 76:]).all()
 
@@ -92,8 +94,8 @@ def test_colours_are_shown_as_such(tmp_path: Path) -> None:
 def nearest(pixels: Array, zoom: Zoom, window: Window) -> Array:
     rows = zoom.rows.under(window.row, window.height)
     columns = zoom.columns.under(window.column, window.width)
-    found: Array = pixels[:, rows][:, :, columns]
-    return found
+    enlarged: Array = pixels[:, rows][:, :, columns]
+    return enlarged
 
 
 @pytest.mark.parametrize("colours", [("gray",), (*RGB, "alpha"), ("gray", "undefined")])
@@ -101,10 +103,10 @@ def test_large_results_show_their_middle(tmp_path: Path, colours: tuple[str, ...
     pixels = textured(2, len(colours), 300, 400, dtype="uint16", high=4000)
     source = rasters.write(tmp_path / "a.tif", pixels, colours=colours)
     zoom = Zoom.by_scale(read_grid(source), "3")
-    whole = zoom.output.window
-    result = nearest(pixels, zoom, whole)
+    window = zoom.output.window
+    result = nearest(pixels, zoom, window)
     out = rasters.write(tmp_path / "out.tif", result, colours=colours)
-    sheet = np.asarray(preview_of(source, None, out, zoom, whole))
+    sheet = np.asarray(preview_of(source, None, out, zoom, window))
     assert sheet.shape == (SIDE, 2 * SIDE + 8, 3)
     np.testing.assert_array_equal(sheet[:, :SIDE], sheet[:, SIDE + 8 :])
     assert np.ptp(sheet[:, :SIDE]) == 255

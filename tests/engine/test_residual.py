@@ -1,4 +1,4 @@
-"""What is left between a result, brought back, and its source."""
+"""The residual: the downsampled result minus its source."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from tests.rasters import RGB, textured
 
 
 def planned(folder: Path, source: Path, model: str, **options: Any) -> Plan:
-    asked = Options(**{"scale": "2.5", "model": model, **options})
-    return engine.plan(source, folder / "out.tif", asked)
+    chosen = Options(**{"scale": "2.5", "model": model, **options})
+    return engine.plan(source, folder / "out.tif", chosen)
 
 
 @pytest.mark.parametrize("steps", [0, 2])
 @pytest.mark.parametrize("scale", ["2", "3.3"])
-def test_the_result_comes_back_as_the_source(
+def test_the_result_downsamples_to_the_source(
     tmp_path: Path, tiny: str, scale: str, steps: int
 ) -> None:
-    """By Pillow, on whole images of many cells, and as the tag says."""
+    """As Pillow downsamples images of many cells, and as the tag says."""
     values = (textured(1, 3, 70, 61, high=110) + 70).astype(np.uint8)
     source = rasters.write(tmp_path / "a.tif", values, colours=RGB)
-    left = []
+    errors = []
     for consistent, kernel in ((False, "off"), (True, "antialiased bicubic")):
-        asked = {"scale": scale, "steps": steps, "consistency": consistent, "overwrite": True}
-        plan = planned(tmp_path, source, tiny, **asked)
+        options = {"scale": scale, "steps": steps, "consistency": consistent, "overwrite": True}
+        plan = planned(tmp_path, source, tiny, **options)
         report = engine.run(plan)
         picture = Image.fromarray(rasters.read(plan.out).transpose(1, 2, 0))
         back = np.asarray(picture.resize((61, 70), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
-        left.append(float(np.sqrt(((back.astype(float) - values) ** 2).mean())))
-        told = report.residual
-        assert np.sqrt(np.mean(np.square(told.rms))) == pytest.approx(left[-1], abs=0.29)
+        errors.append(float(np.sqrt(((back.astype(float) - values) ** 2).mean())))
+        residual = report.residual
+        assert np.sqrt(np.mean(np.square(residual.rms))) == pytest.approx(errors[-1], abs=0.29)
         tags = read_tags(plan.out)
-        assert (tags["SUPERRES_RESIDUAL"], tags["SUPERRES_CONSISTENCY"]) == (str(told), kernel)
-    assert left[0] > 5  # random weights
-    assert left[1] < 0.6  # Pillow rounds, too
-    assert max(map(abs, told.bias)) < 0.02 * left[0] + 0.05
+        assert (tags["SUPERRES_RESIDUAL"], tags["SUPERRES_CONSISTENCY"]) == (str(residual), kernel)
+    assert errors[0] > 5  # random weights
+    assert errors[1] < 0.6  # Pillow rounds, too
+    assert max(map(abs, residual.bias)) < 0.02 * errors[0] + 0.05
 
 
-def test_the_residual_of_a_window_is_that_of_its_inner_part(tmp_path: Path, tiny: str) -> None:
+def test_the_residual_of_a_window_leaves_out_its_border(tmp_path: Path, tiny: str) -> None:
     values = (textured(1, 3, 70, 61, high=150) + 50).astype(np.uint8)
     source = rasters.write(tmp_path / "a.tif", values, colours=RGB)
     with rasterio.open(source) as dataset:

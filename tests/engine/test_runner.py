@@ -1,10 +1,12 @@
-"""The engine, file to file; the judges are rasterio and GDAL's own gdalinfo, not our reader."""
+"""Runs from file to file, checked by rasterio and GDAL's gdalinfo instead of our reader."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,12 +41,13 @@ PLACES = {"north up": NORTH_UP, "south up": SOUTH_UP, "turned": TURNED, "sheared
 
 
 def with_inference(plan: Plan, inference: Inference) -> Plan:
-    # What a cell's surroundings are sound for only a real network says.
+    # Only a real network says how far outside a cell its output is valid.
     consistency = plan.recipe.consistency if inference.valid_margin else None
-    return replace(plan, recipe=replace(plan.recipe, inference=inference, consistency=consistency))
+    recipe = replace(plan.recipe, inference=inference, consistency=consistency)
+    return replace(plan, pixels=replace(plan.pixels, recipe=recipe))
 
 
-# The located image: every pixel of a file says where it believes to be
+# The located image: the value of each pixel is its own coordinate
 
 
 def located(path: Path, dtype: str, transform: Affine) -> Path:
@@ -61,9 +64,9 @@ def assert_located(out: Path, source: Affine, dtype: str) -> None:
     between = ~source @ rasters.transform_of(out)
     across = between.a * columns + between.b * rows + between.c
     down = between.d * columns + between.e * rows + between.f
-    wanted = np.stack((across.clip(0.5, 28.5), down.clip(0.5, 22.5)))
+    expected_values = np.stack((across.clip(0.5, 28.5), down.clip(0.5, 22.5)))
     unit, tolerance = (1000, 0.55) if dtype == "uint16" else (1, 2e-5)
-    np.testing.assert_allclose(pixels[valid], unit * wanted[valid], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(pixels[valid], unit * expected_values[valid], rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -85,10 +88,10 @@ def test_located_by_resolution(tmp_path: Path, make: Make, place: str) -> None:
     engine.run(with_inference(plan, Bilinear()))
     assert_located(plan.out, PLACES[place], "float32")
     assert rasters.masks(plan.out).all()
-    found, was = rasters.transform_of(plan.out), PLACES[place]
-    assert (found.c, found.f) == (was.c, was.f)
+    transform, was = rasters.transform_of(plan.out), PLACES[place]
+    assert (transform.c, transform.f) == (was.c, was.f)
     if place in {"north up", "south up"}:
-        assert (found.a, abs(found.e), found.b, found.d) == (3.1, 4.7, 0, 0)
+        assert (transform.a, abs(transform.e), transform.b, transform.d) == (3.1, 4.7, 0, 0)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -112,7 +115,7 @@ def test_located_by_like(
     np.testing.assert_array_equal(rasters.masks(plan.out)[0], inside)
 
 
-def test_like_masks_what_lies_outside_integers_too(tmp_path: Path, make: Make, scene: Path) -> None:
+def test_like_masks_integers_outside_the_source(tmp_path: Path, make: Make, scene: Path) -> None:
     theirs = NORTH_UP @ Affine.translation(-5, 0) @ Affine.scale(0.5, 0.5)
     like = rasters.write(
         tmp_path / "like.tif", np.zeros((1, 60, 40), dtype=np.uint8), transform=theirs
@@ -145,15 +148,15 @@ def test_located_by_bounds(tmp_path: Path, make: Make, place: str) -> None:
     assert place == "turned" or max(beyond) < 10 / 3.4
 
 
-def test_the_expected_image_of_these_tests_is_the_grid_s(tmp_path: Path, make: Make) -> None:
-    """The two ways in which the tests say where a pixel lies agree."""
+def test_the_expected_image_agrees_with_the_grid(tmp_path: Path, make: Make) -> None:
+    """The two functions by which the tests compute where a pixel lies agree."""
     source = located(tmp_path / "a.tif", "float32", TURNED)
     plan = make(source, scale="3.5", value_range=(0, 30))
     engine.run(with_inference(plan, Bilinear()))
-    np.testing.assert_allclose(rasters.read(plan.out), expected(plan.zoom), atol=2e-5)
+    np.testing.assert_allclose(rasters.read(plan.out), expected(plan.pixels.zoom), atol=2e-5)
 
 
-# Sameness
+# The same input gives the same bytes
 
 
 @pytest.mark.parametrize("steps", [0, 2])
@@ -164,7 +167,7 @@ def test_the_same_call_gives_the_same_bytes(make: Make, scene: Path, steps: int)
     assert plans[0].out.read_bytes() == plans[1].out.read_bytes()
 
 
-def test_the_seed_counts_with_steps_and_not_without(make: Make, scene: Path) -> None:
+def test_the_seed_matters_only_with_steps(make: Make, scene: Path) -> None:
     pixels = {}
     for steps in (0, 1):
         for seed in (0, 1):
@@ -176,8 +179,8 @@ def test_the_seed_counts_with_steps_and_not_without(make: Make, scene: Path) -> 
     assert (pixels[0, 0] != pixels[1, 0]).any()
 
 
-def test_hidden_values_are_of_no_account(tmp_path: Path, make: Make) -> None:
-    """Nor for the value range that is taken from the scene."""
+def test_values_under_a_mask_do_not_matter(tmp_path: Path, make: Make) -> None:
+    """Not even for the value range, which is sampled from the scene."""
     pixels = textured(1, 1, 40, 40, dtype="uint16", high=3000)
     mask = np.ones((40, 40), dtype=np.bool_)
     mask[10:20, 10:30] = False
@@ -195,24 +198,45 @@ def test_hidden_values_are_of_no_account(tmp_path: Path, make: Make) -> None:
     np.testing.assert_array_equal(results[0], results[1])
 
 
-# A result appears whole or not at all
+# A result appears complete or not at all
 
 
 def test_a_run_leaves_nothing_but_its_result(tmp_path: Path, make: Make, scene: Path) -> None:
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     plan = make(scene, scale="3")
     assert len(plan.cells) == 9
-    report = engine.run(plan, progress=lambda done, total: told.append((done, total)))
+    report = engine.run(plan, progress=lambda done, total: calls.append((done, total)))
     assert {p.name for p in tmp_path.iterdir()} == {"scene.tif", "out.tif"}
-    assert told == [(i, 9) for i in range(10)]
+    assert calls == [(i, 9) for i in range(10)]
     assert (report.out, report.cells, report.resumed, report.dropped) == (plan.out, 9, 0, None)
     assert report.seconds > 0
 
 
+def test_a_run_logs_what_it_does(make: Make, scene: Path, caplog: pytest.LogCaptureFixture) -> None:
+    plan = make(scene, scale="3")
+    with caplog.at_level(logging.DEBUG, logger="rs_superres"):
+        engine.run(plan)
+    lines = [record.getMessage() for record in caplog.records]
+    expected = [
+        rf"upscaling {scene} \(44 x 50, 3 bands of uint8\) by 3 to {plan.out} \(132 x 150\)",
+        r"9 cells of 64 x 64, model tiny, 0 steps, fp32 on cpu; cells in .*\.out\.tif\.rs-sr",
+        r"0 of 9 cells are finished already",
+        r"computing \d+ cells at once; limits: memory \d+, processors \d+ \(one cell took ",
+        r"computed 9 cells in \d+\.\d s",
+        r"assembled 9 cells, 0 of them blank; residual: RMS ",
+        r"assembled the result in \d+\.\d s",
+        rf"wrote {plan.out} \(\d+ bytes\)",
+    ]
+    rest = iter(lines)
+    for pattern in expected:
+        assert any(re.match(pattern, line) for line in rest), (pattern, lines)
+    assert sum(bool(re.match(r"cell at row \d+, column \d+: .* s$", line)) for line in lines) == 9
+
+
 @pytest.mark.parametrize("steps", [0, 1])
-def test_a_run_that_stops_goes_on(make: Make, scene: Path, steps: int) -> None:
-    whole = make(scene, "whole.tif", scale="3", steps=steps)
-    engine.run(whole)
+def test_an_interrupted_run_resumes(make: Make, scene: Path, steps: int) -> None:
+    full = make(scene, "full.tif", scale="3", steps=steps)
+    engine.run(full)
     plan = make(scene, scale="3", steps=steps)
     for limit in (2, 3):
         with pytest.raises(StoppedError):
@@ -222,11 +246,11 @@ def test_a_run_that_stops_goes_on(make: Make, scene: Path, steps: int) -> None:
     counted = Counted(plan.recipe.inference)
     report = engine.run(with_inference(plan, counted))
     assert (report.resumed, counted.calls) == (5, 4)
-    assert plan.out.read_bytes() == whole.out.read_bytes()
+    assert plan.out.read_bytes() == full.out.read_bytes()
     assert not plan.scratch.exists()
 
 
-def test_assembly_that_stops_goes_on(
+def test_an_interrupted_assembly_resumes(
     make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = make(scene, scale="3")
@@ -256,7 +280,7 @@ def test_assembly_that_stops_goes_on(
         ({"precision": "bf16"}, "precision"),
     ],
 )
-def test_changed_settings_start_anew(
+def test_changed_settings_start_over(
     make: Make, scene: Path, options: dict[str, Any], why: str
 ) -> None:
     first = make(scene, scale="3", steps=1)
@@ -272,7 +296,7 @@ def test_changed_settings_start_anew(
     assert fresh.out.read_bytes() == plan.out.read_bytes()
 
 
-def test_a_changed_source_starts_anew(make: Make, scene: Path) -> None:
+def test_a_changed_source_starts_over(make: Make, scene: Path) -> None:
     first = make(scene, scale="3")
     with pytest.raises(StoppedError):
         engine.run(with_inference(first, Counted(first.recipe.inference, 2)))
@@ -282,7 +306,7 @@ def test_a_changed_source_starts_anew(make: Make, scene: Path) -> None:
     assert (report.resumed, report.dropped) == (0, "its source, source file differed")
 
 
-def test_a_touched_source_starts_anew(make: Make, scene: Path) -> None:
+def test_a_touched_source_starts_over(make: Make, scene: Path) -> None:
     first = make(scene, scale="3")
     with pytest.raises(StoppedError):
         engine.run(with_inference(first, Counted(first.recipe.inference, 2)))
@@ -290,15 +314,15 @@ def test_a_touched_source_starts_anew(make: Make, scene: Path) -> None:
     assert engine.run(make(scene, scale="3")).dropped == "its source file differed"
 
 
-def test_no_resume(make: Make, scene: Path) -> None:
+def test_resume_false_starts_over(make: Make, scene: Path) -> None:
     plan = make(scene, scale="3", resume=False)
     with pytest.raises(StoppedError):
         engine.run(with_inference(plan, Counted(plan.recipe.inference, 2)))
     report = engine.run(plan)
-    assert (report.resumed, report.dropped) == (0, "--no-resume")
+    assert (report.resumed, report.dropped) == (0, "resume=False")
 
 
-def test_a_second_run_on_the_same_result(make: Make, scene: Path) -> None:
+def test_a_second_run_of_the_same_result_is_refused(make: Make, scene: Path) -> None:
     plan = make(scene, scale="3")
     with (
         opened_store(plan.scratch),
@@ -307,7 +331,7 @@ def test_a_second_run_on_the_same_result(make: Make, scene: Path) -> None:
         engine.run(plan)
 
 
-def test_scratch_elsewhere(tmp_path: Path, make: Make, scene: Path) -> None:
+def test_scratch_in_another_folder(tmp_path: Path, make: Make, scene: Path) -> None:
     plan = make(scene, scale="3", scratch=tmp_path / "work")
     with pytest.raises(StoppedError):
         engine.run(with_inference(plan, Counted(plan.recipe.inference, 2)))
@@ -316,7 +340,7 @@ def test_scratch_elsewhere(tmp_path: Path, make: Make, scene: Path) -> None:
     assert list((tmp_path / "work").iterdir()) == []
 
 
-# What a file carries
+# What the file declares
 
 
 def refused(kind: type[SuperResError], message: str, call: Callable[[], object]) -> None:
@@ -326,7 +350,7 @@ def refused(kind: type[SuperResError], message: str, call: Callable[[], object])
 
 
 @pytest.mark.parametrize("file_format", ["cog", "gtiff"])
-def test_gdal_s_own_word_on_a_result(
+def test_gdalinfo_reads_a_result(
     tmp_path: Path, make: Make, gdal_tools: Path, file_format: str
 ) -> None:
     four = np.concatenate((textured(1, 3, 150, 151), np.full((1, 150, 151), 255, dtype=np.uint8)))
@@ -363,7 +387,7 @@ def test_gdal_s_own_word_on_a_result(
     assert {k: v for k, v in tags.items() if k.startswith("SUPERRES_")} == plan.tags()
 
 
-def test_nodata_and_masks_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_tools: Path) -> None:
+def test_gdalinfo_reads_nodata_and_masks(tmp_path: Path, make: Make, gdal_tools: Path) -> None:
     pixels = textured(1, 1, 20, 20, dtype="int16", high=900)
     pixels[0, 3:6, 4:9] = -9999
     source = rasters.write(tmp_path / "a.tif", pixels, nodata=-9999)
@@ -371,8 +395,8 @@ def test_nodata_and_masks_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_to
     engine.run(plan)
     [band] = rasters.gdalinfo(gdal_tools, plan.out)["bands"]
     assert (band["noDataValue"], band["type"]) == (-9999, "Int16")
-    wanted = np.repeat(np.repeat(pixels == -9999, 2, 1), 2, 2)
-    np.testing.assert_array_equal(rasters.read(plan.out) == -9999, wanted)
+    expected_nodata = np.repeat(np.repeat(pixels == -9999, 2, 1), 2, 2)
+    np.testing.assert_array_equal(rasters.read(plan.out) == -9999, expected_nodata)
     masked = rasters.write(
         tmp_path / "b.tif", textured(1, 1, 20, 20), mask=np.eye(20, dtype=np.bool_)
     )
@@ -386,8 +410,10 @@ def test_nodata_and_masks_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_to
 
 
 @pytest.mark.parametrize("nodata", [-9999.0, 300.0, math.nan])
-def test_a_nodata_that_the_dtype_does_not_hold(tmp_path: Path, make: Make, nodata: float) -> None:
-    """Such files exist; nothing in them is invalid."""
+def test_a_nodata_value_outside_the_dtype_marks_nothing(
+    tmp_path: Path, make: Make, nodata: float
+) -> None:
+    """Such files exist; all their pixels are valid."""
     source = tmp_path / "a.vrt"
     pixels = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 20))
     source.write_text(
@@ -401,7 +427,7 @@ def test_a_nodata_that_the_dtype_does_not_hold(tmp_path: Path, make: Make, nodat
     assert rasters.masks(plan.out).all()
 
 
-def test_control_points_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_tools: Path) -> None:
+def test_gdalinfo_reads_control_points(tmp_path: Path, make: Make, gdal_tools: Path) -> None:
     points = [
         GroundControlPoint(row=r, col=c, x=10 + 0.01 * c, y=50 - 0.01 * r, z=0)
         for r, c in ((0, 0), (0, 30), (20, 0), (20, 30))
@@ -411,11 +437,11 @@ def test_control_points_by_gdal_s_own_word(tmp_path: Path, make: Make, gdal_tool
     )
     plan = make(source, scale="3.5")
     engine.run(plan)
-    told = rasters.gdalinfo(gdal_tools, plan.out)["gcps"]
-    assert "4326" in told["coordinateSystem"]["wkt"]
-    found = sorted((p["pixel"], p["line"], p["x"], p["y"]) for p in told["gcpList"])
-    wanted = sorted((p.col * 3.5, p.row * 3.5, p.x, p.y) for p in points)
-    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    listed = rasters.gdalinfo(gdal_tools, plan.out)["gcps"]
+    assert "4326" in listed["coordinateSystem"]["wkt"]
+    points_found = sorted((p["pixel"], p["line"], p["x"], p["y"]) for p in listed["gcpList"])
+    points_expected = sorted((p.col * 3.5, p.row * 3.5, p.x, p.y) for p in points)
+    np.testing.assert_allclose(points_found, points_expected, atol=1e-6)
 
 
 def test_control_points_without_a_crs(tmp_path: Path, make: Make) -> None:
@@ -427,19 +453,19 @@ def test_control_points_without_a_crs(tmp_path: Path, make: Make) -> None:
     plan = make(source, scale="2")
     engine.run(plan)
     with rasters.opened(plan.out) as dataset:
-        found, crs = dataset.gcps
+        points_found, crs = dataset.gcps
     assert crs is None
-    assert {(p.row, p.col, p.x, p.y) for p in found} == {
+    assert {(p.row, p.col, p.x, p.y) for p in points_found} == {
         (2 * p.row, 2 * p.col, p.x, p.y) for p in points
     }
 
 
-# Other ways through
+# Other kinds of models
 
 
 def test_a_prior_without_denoiser(tmp_path: Path, make: Make, scene: Path) -> None:
     alone = str(models.write(tmp_path / "alone", models.config(denoiser=False)))
-    assert make(scene, scale="3", model=alone, steps=None).steps == 0
+    assert make(scene, scale="3", model=alone, steps=None).pixels.steps == 0
     refused(
         InputError,
         "this model is a prior alone",
@@ -447,9 +473,9 @@ def test_a_prior_without_denoiser(tmp_path: Path, make: Make, scene: Path) -> No
     )
 
 
-def test_the_paper_s_kind(tmp_path: Path, make: Make, scene: Path) -> None:
-    made = models.config("paper", tiles=TileConfig(size=64, margin=8))
-    paper = str(models.write(tmp_path / "paper", made))
+def test_models_of_the_papers_kind(tmp_path: Path, make: Make, scene: Path) -> None:
+    config = models.config("paper", tiles=TileConfig(size=64, margin=8))
+    paper = str(models.write(tmp_path / "paper", config))
     outs = []
     for steps in (0, 1):
         plan = make(scene, f"{steps}.tif", scale="2", model=paper, steps=steps)
@@ -464,22 +490,22 @@ def test_the_paper_s_kind(tmp_path: Path, make: Make, scene: Path) -> None:
 
 def polygons(folder: Path, *boxes: tuple[float, float, float, float]) -> Path:
     """A file of boxes in the CRS of the scenes, and a triangle in a hole of the first."""
-    whole = shapely.union_all([shapely.box(*b) for b in boxes])
+    union = shapely.union_all([shapely.box(*b) for b in boxes])
     left, bottom, *_ = boxes[0]
-    whole = whole.difference(
+    union = union.difference(
         shapely.Polygon(
             [(left + 20, bottom + 15), (left + 90, bottom + 30), (left + 40, bottom + 97)]
         )
     )
     path = folder / "area.geojson"
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
-    path.write_text(json.dumps({**mapping(whole), "crs": crs}))
+    path.write_text(json.dumps({**mapping(union), "crs": crs}))
     return path
 
 
 @pytest.mark.parametrize("steps", [0, 2])
 @pytest.mark.parametrize("nodata", [None, 7])
-def test_an_area_is_cut_out_of_the_whole(
+def test_an_area_is_cut_out_of_the_full_result(
     tmp_path: Path, gdal_tools: Path, make: Make, steps: int, nodata: int | None
 ) -> None:
     scene = rasters.write(
@@ -488,15 +514,15 @@ def test_an_area_is_cut_out_of_the_whole(
     aoi = polygons(
         tmp_path, (500_103, 5_399_604, 500_228, 5_399_731), (500_300, 5_399_900, 500_330, 5_399_990)
     )
-    whole = make(scene, "whole.tif", scale="3", steps=steps)
+    full = make(scene, "full.tif", scale="3", steps=steps)
     part = make(scene, "part.tif", scale="3", steps=steps, aoi=aoi)
-    engine.run(whole)
+    engine.run(full)
     counted = Counted(part.recipe.inference)
     report = engine.run(with_inference(part, counted))
     # One of the nine has no polygon in it.
-    assert counted.calls == report.cells == len(part.cells) < len(whole.cells)
+    assert counted.calls == report.cells == len(part.cells) < len(full.cells)
     pixels, valid = rasters.read(part.out), rasters.masks(part.out)
-    crop = rasters.read(whole.out)[:, *part.window.slices]
+    crop = rasters.read(full.out)[:, *part.window.slices]
     inside = burnt(gdal_tools, tmp_path, aoi, part)
     assert 0 < inside.sum() < inside.size
     np.testing.assert_array_equal(valid, np.broadcast_to(inside, valid.shape) & (crop != nodata))
@@ -509,14 +535,14 @@ def test_an_area_is_cut_out_of_the_whole(
 
 def burnt(tools: Path, folder: Path, aoi: Path, part: Plan) -> Array:
     """The pixels of a result that GDAL's own tool finds inside."""
-    grid = part.zoom.output.crop(part.window)
+    grid = part.pixels.zoom.output.crop(part.window)
     shape = grid.shape.height, grid.shape.width
     target = rasters.write(
         folder / "burnt.tif", np.zeros((1, *shape), dtype=np.uint8), transform=grid.transform
     )
     subprocess.run([tools / "gdal_rasterize", "-q", "-burn", "1", aoi, target], check=True)
-    found: Array = rasters.read(target)[0] == 1
-    return found
+    inside: Array = rasters.read(target)[0] == 1
+    return inside
 
 
 def test_an_area_of_floats_is_nan_outside(tmp_path: Path, make: Make) -> None:
@@ -541,8 +567,8 @@ def test_cells_with_nothing_valid_are_not_computed(tmp_path: Path, make: Make) -
     assert (report.cells, report.blank, counted.calls) == (9, 3, 6)
 
 
-def test_another_area_starts_anew(tmp_path: Path, make: Make, scene: Path) -> None:
-    """Also where its window is the same."""
+def test_another_area_starts_over(tmp_path: Path, make: Make, scene: Path) -> None:
+    """The window is the same, the area is not."""
     box = 500_103, 5_399_604, 500_218, 5_399_731
     plan = make(scene, scale="3", aoi=polygons(tmp_path, box))
     with pytest.raises(StoppedError):
@@ -556,7 +582,7 @@ def test_another_area_starts_anew(tmp_path: Path, make: Make, scene: Path) -> No
 
 def test_areas_that_are_refused(tmp_path: Path, make: Make, scene: Path) -> None:
     box = 500_103, 5_399_604, 500_228, 5_399_731
-    with pytest.raises(InputError, match="--bounds and --aoi were both given"):
+    with pytest.raises(InputError, match="bounds= and aoi= were both given"):
         make(scene, scale="3", aoi=polygons(tmp_path, box), bounds=box)
     sliver = polygons(tmp_path, (500_100.1, 5_399_604, 500_101.2, 5_399_731))
     with pytest.raises(InputError, match="lie between the centres"):
@@ -564,17 +590,17 @@ def test_areas_that_are_refused(tmp_path: Path, make: Make, scene: Path) -> None
 
 
 @pytest.mark.parametrize("steps", [0, 1])
-def test_a_wild_value_stays_where_it_is(tmp_path: Path, tiny: str, steps: int) -> None:
-    """Least float32, undeclared: in network values of a narrow range it is beyond all numbers."""
+def test_a_wild_value_affects_only_its_surroundings(tmp_path: Path, tiny: str, steps: int) -> None:
+    """The lowest float32, not declared as nodata: in network values it overflows."""
     pixels = textured(1, 1, 60, 60, dtype="float32", high=0.3)
     wild = pixels.copy()
     wild[:, 5, 6] = np.finfo(np.float32).min
-    made = []
+    results = []
     for number, image in enumerate((pixels, wild)):
         source = rasters.write(tmp_path / f"{number}.tif", image)
         out = tmp_path / f"out{number}.tif"
         options = Options(scale="2", model=tiny, steps=steps, value_range=(0.0, 0.3))
         engine.upscale(source, out, options)
-        made.append(rasters.read(out))
-    assert np.isfinite(made[1]).all()
-    np.testing.assert_array_equal(made[0][:, 90:, 90:], made[1][:, 90:, 90:])
+        results.append(rasters.read(out))
+    assert np.isfinite(results[1]).all()
+    np.testing.assert_array_equal(results[0][:, 90:, 90:], results[1][:, 90:, 90:])

@@ -1,4 +1,4 @@
-"""Finished cells: whole or not there, kept for the same settings alone, locked."""
+"""The cell store: complete cells, kept only for the same settings, behind a lock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CELL, OTHER = Window(0, 64, 4, 5), Window(64, 0, 4, 5)
 SETTINGS = {"seed": 1, "window": {"row": 0}}
 
 
-def test_scratch_stands_beside_the_result(tmp_path: Path) -> None:
+def test_scratch_lies_next_to_the_result(tmp_path: Path) -> None:
     assert scratch_of(tmp_path / "out.tif") == tmp_path / ".out.tif.rs-sr"
     assert scratch_of(Path("a/out.tif"), tmp_path) == tmp_path / ".out.tif.rs-sr"
 
@@ -32,25 +32,25 @@ def store(tmp_path: Path) -> CellStore:
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "float32"])
 @pytest.mark.parametrize("masked", [False, True])
-def test_cells_come_back_as_they_were(store: CellStore, dtype: str, masked: bool) -> None:
+def test_cells_are_read_as_they_were_written(store: CellStore, dtype: str, masked: bool) -> None:
     values = np.arange(40).reshape(2, 4, 5).astype(dtype)
     mask = values[0] % 2 == 0 if masked else None
-    spread = np.full((2, 4, 5), 0.5, dtype=np.float32) if masked else None
+    std = np.full((2, 4, 5), 0.5, dtype=np.float32) if masked else None
     assert not store.has(CELL)
-    store.put(CELL, CellResult(values, mask, spread))
+    store.put(CELL, CellResult(values, mask, std))
     assert store.has(CELL)
     assert not store.has(OTHER)
-    back, back_mask, back_spread = store.get(CELL)
+    back, back_mask, back_std = store.get(CELL)
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, values)
-    for found, expected in ((back_mask, mask), (back_spread, spread)):
-        assert (found is None) == (expected is None)
-        if found is not None and expected is not None:
-            assert found.dtype == expected.dtype
-            np.testing.assert_array_equal(found, expected)
+    for array, expected in ((back_mask, mask), (back_std, std)):
+        assert (array is None) == (expected is None)
+        if array is not None and expected is not None:
+            assert array.dtype == expected.dtype
+            np.testing.assert_array_equal(array, expected)
 
 
-def test_a_cell_that_breaks_off_is_not_there(
+def test_an_incomplete_cell_does_not_exist(
     store: CellStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -62,7 +62,7 @@ def test_a_cell_that_breaks_off_is_not_there(
     assert not store.has(CELL)
 
 
-def test_the_same_settings_keep_the_cells(store: CellStore) -> None:
+def test_cells_with_the_same_settings_are_kept(store: CellStore) -> None:
     assert store.begin(SETTINGS, resume=True) is None
     store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     assert store.begin(dict(reversed(SETTINGS.items())), resume=True) is None
@@ -76,10 +76,10 @@ def test_the_same_settings_keep_the_cells(store: CellStore) -> None:
         ({"seed": 2, "window": {"row": 1}}, True, "its seed, window differed"),
         ({**SETTINGS, "more": 0}, True, "its more differed"),
         ({"seed": 1}, True, "its settings differed"),
-        (SETTINGS, False, "--no-resume"),
+        (SETTINGS, False, "resume=False"),
     ],
 )
-def test_other_settings_start_anew(
+def test_cells_with_other_settings_are_deleted(
     store: CellStore, settings: dict[str, object], resume: bool, why: str
 ) -> None:
     store.begin(SETTINGS, resume=True)
@@ -89,20 +89,20 @@ def test_other_settings_start_anew(
     assert store.begin(settings, resume=True) is None
 
 
-def test_cells_without_a_note_of_their_settings_are_dropped(store: CellStore) -> None:
+def test_cells_without_settings_are_deleted(store: CellStore) -> None:
     store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     assert store.begin(SETTINGS, resume=True) is not None
     assert not store.has(CELL)
 
 
-def test_removal(store: CellStore) -> None:
+def test_remove_deletes_the_folder(store: CellStore) -> None:
     store.begin(SETTINGS, resume=True)
     store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     store.remove()
     assert not store.folder.exists()
 
 
-def test_one_run_at_a_time(tmp_path: Path) -> None:
+def test_the_store_is_locked_against_a_second_run(tmp_path: Path) -> None:
     folder = tmp_path / "scratch"
     with opened_store(folder):
         with (
@@ -115,7 +115,7 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_names_that_were_being_given_are_known_to_the_next_run(tmp_path: Path) -> None:
+def test_names_being_given_are_known_to_the_next_run(tmp_path: Path) -> None:
     folder, out = tmp_path / "cells", tmp_path / "out.tif"
     assert published(folder) == set()
     with opened_store(folder) as store:
@@ -148,16 +148,16 @@ def test_a_killed_run_holds_no_lock(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(RasterError, match="cannot write beside the result"),
+        pytest.raises(RasterError, match="cannot write next to the result"),
         opened_store(tmp_path / "file" / "scratch"),
     ):
         pass
 
 
-def test_a_result_from_another_disk_is_copied(
+def test_a_result_is_copied_to_another_file_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, replace = tmp_path / "out.tif", Path.replace
@@ -169,14 +169,14 @@ def test_a_result_from_another_disk_is_copied(
 
     monkeypatch.setattr(Path, "replace", across)
     with opened_store(tmp_path / "scratch") as store:
-        store.result.write_bytes(b"whole")
+        store.result.write_bytes(b"complete")
         store.publish({store.result: out})
         store.remove()
-    assert out.read_bytes() == b"whole"
+    assert out.read_bytes() == b"complete"
     assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
 
 
-def test_a_damaged_cell_is_told(store: CellStore) -> None:
+def test_a_damaged_cell_is_refused(store: CellStore) -> None:
     store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     [path] = store.folder.glob("*.npz")
     path.write_bytes(path.read_bytes()[:100])

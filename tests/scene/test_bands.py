@@ -10,10 +10,10 @@ import pytest
 
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
+from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, open_source
 from rs_superres.scene.bands import (
     BandGroup,
-    BandOptions,
     BandRoles,
     band_groups,
     decide,
@@ -39,60 +39,60 @@ def members(roles: BandRoles) -> tuple[tuple[int, ...], ...]:
 @pytest.mark.parametrize(
     ("wish", "expected", "words"),
     [
-        (BandOptions(), ((2, 1, 0), (3, 4), (), (5,)), "joint 3,2,1; alone 4,5; alpha 6"),
+        (PixelOptions(), ((2, 1, 0), (3, 4), (), (5,)), "joint 3,2,1; alone 4,5; alpha 6"),
         (
-            BandOptions(nearest=(5,)),
+            PixelOptions(nearest=(5,)),
             ((2, 1, 0), (3,), (4,), (5,)),
             "joint 3,2,1; alone 4; nearest 5; al",
         ),
-        (BandOptions(bands=(4, 3, 2)), ((), (0, 1, 2), (), ()), "alone 1,2,3"),
-        (BandOptions(bands=(3, 2, 1)), ((0, 1, 2), (), (), ()), "joint 1,2,3"),
-        (BandOptions(rgb=(4, 3, 2)), ((3, 2, 1), (0, 4), (), (5,)), "joint 4,3,2"),
+        (PixelOptions(bidx=(4, 3, 2)), ((), (0, 1, 2), (), ()), "alone 1,2,3"),
+        (PixelOptions(bidx=(3, 2, 1)), ((0, 1, 2), (), (), ()), "joint 1,2,3"),
+        (PixelOptions(rgb=(4, 3, 2)), ((3, 2, 1), (0, 4), (), (5,)), "joint 4,3,2"),
         # Options number bands as in the source, whatever their order in the result.
         (
-            BandOptions(bands=(5, 4, 3, 2), rgb=(4, 3, 2), nearest=(5,)),
+            PixelOptions(bidx=(5, 4, 3, 2), rgb=(4, 3, 2), nearest=(5,)),
             ((1, 2, 3), (), (0,), ()),
             "joint",
         ),
-        (BandOptions(nearest=(1,)), ((), (1, 2, 3, 4), (0,), (5,)), "alone"),
-        (BandOptions(nearest=(6,)), ((2, 1, 0), (3, 4), (5,), ()), "nearest 6"),
+        (PixelOptions(nearest=(1,)), ((), (1, 2, 3, 4), (0,), (5,)), "alone"),
+        (PixelOptions(nearest=(6,)), ((2, 1, 0), (3, 4), (5,), ()), "nearest 6"),
     ],
 )
 def test_options_and_colours_decide_the_roles(
-    source: Description, wish: BandOptions, expected: tuple[tuple[int, ...], ...], words: str
+    source: Description, wish: PixelOptions, expected: tuple[tuple[int, ...], ...], words: str
 ) -> None:
     roles = decide(source, wish)
     assert members(roles) == expected
     assert words in str(roles)
-    assert roles.selection.bands == (wish.bands or (1, 2, 3, 4, 5, 6))
+    assert roles.selection.bands == (wish.bidx or (1, 2, 3, 4, 5, 6))
     assert sorted(sum(members(roles), ())) == list(range(len(roles.selection.bands)))
 
 
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        (BandOptions(bands=(7,)), "bidx= lists band 7, .* has bands 1 to 6"),
-        (BandOptions(bands=(0,)), "bidx= lists band 0"),
-        (BandOptions(bands=(1, 1)), "bidx= lists a band twice"),
-        (BandOptions(rgb=(1, 2)), "rgb= lists 2 bands, expected three"),
-        (BandOptions(rgb=(1, 2, 9)), "rgb= lists band 9"),
-        (BandOptions(bands=(1, 2), rgb=(1, 2, 3)), "rgb= lists band 3, which bidx= does not"),
-        (BandOptions(bands=(1, 2), nearest=(3,)), "nearest= lists band 3, which bidx= does not"),
-        (BandOptions(rgb=(1, 2, 6)), "rgb= lists a band that is alpha or resampled by"),
-        (BandOptions(rgb=(1, 2, 3), nearest=(3,)), "rgb= lists a band that is alpha or resampled"),
-        (BandOptions(classes="expand"), "classes=expand needs one band with a colour table"),
+        (PixelOptions(bidx=(7,)), "bidx= lists band 7, .* has bands 1 to 6"),
+        (PixelOptions(bidx=(0,)), "bidx= lists band 0"),
+        (PixelOptions(bidx=(1, 1)), "bidx= lists a band twice"),
+        (PixelOptions(rgb=(1, 2)), "rgb= lists 2 bands, expected three"),
+        (PixelOptions(rgb=(1, 2, 9)), "rgb= lists band 9"),
+        (PixelOptions(bidx=(1, 2), rgb=(1, 2, 3)), "rgb= lists band 3, which bidx= does not"),
+        (PixelOptions(bidx=(1, 2), nearest=(3,)), "nearest= lists band 3, which bidx= does not"),
+        (PixelOptions(rgb=(1, 2, 6)), "rgb= lists a band that is alpha or resampled by"),
+        (PixelOptions(rgb=(1, 2, 3), nearest=(3,)), "rgb= lists a band that is alpha or resampled"),
+        (PixelOptions(classes="expand"), "classes=expand needs one band with a colour table"),
         (
-            BandOptions(classes="expand", bands=(1,)),
+            PixelOptions(classes="expand", bidx=(1,)),
             "classes=expand needs one band with a colour",
         ),
-        (BandOptions(classes="expand", rgb=(1, 2, 3)), "leave out rgb= and nearest="),
-        (BandOptions(nodata=300), "nodata 300, expected a value that uint8 holds"),
-        (BandOptions(nodata=float("nan")), "nodata nan, expected a value that uint8 holds"),
-        (BandOptions(nodata=1.5), "nodata 1.5, expected a value that uint8 holds"),
+        (PixelOptions(classes="expand", rgb=(1, 2, 3)), "leave out rgb= and nearest="),
+        (PixelOptions(nodata=300), "nodata 300, expected a value that uint8 holds"),
+        (PixelOptions(nodata=float("nan")), "nodata nan, expected a value that uint8 holds"),
+        (PixelOptions(nodata=1.5), "nodata 1.5, expected a value that uint8 holds"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
-    source: Description, wish: BandOptions, message: str
+    source: Description, wish: PixelOptions, message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
         decide(source, wish).selection.of(source)
@@ -117,24 +117,24 @@ def test_classes_are_refused_unless_an_option_accepts_them(source: Description) 
     plain = Band(dtype="uint8")
     both = described(source, plain, palette, bit)
     with pytest.raises(InputError, match=r"band 2 .* colour table.*classes=expand.*nearest"):
-        decide(both, BandOptions())
+        decide(both, PixelOptions())
     with pytest.raises(InputError, match=r"band 3 .* 1-bit values.*classes=nearest"):
-        decide(both, BandOptions(nearest=(2,)))
-    assert members(decide(both, BandOptions(classes="nearest"))) == ((), (0,), (1, 2), ())
-    assert members(decide(both, BandOptions(nearest=(2, 3)))) == ((), (0,), (1, 2), ())
-    assert members(decide(both, BandOptions(bands=(1,)))) == ((), (0,), (), ())
-    expanded = decide(described(source, palette), BandOptions(classes="expand"))
+        decide(both, PixelOptions(nearest=(2,)))
+    assert members(decide(both, PixelOptions(classes="nearest"))) == ((), (0,), (1, 2), ())
+    assert members(decide(both, PixelOptions(nearest=(2, 3)))) == ((), (0,), (1, 2), ())
+    assert members(decide(both, PixelOptions(bidx=(1,)))) == ((), (0,), (), ())
+    expanded = decide(described(source, palette), PixelOptions(classes="expand"))
     assert members(expanded) == ((0, 1, 2), (), (), ())
     assert expanded.selection.expand
     clear = Band(dtype="uint8", interpretation="palette", colours=((1, 2, 3, 0), (1, 1, 1, 255)))
-    assert decide(described(source, clear), BandOptions(classes="expand")).alpha == (3,)
+    assert decide(described(source, clear), PixelOptions(classes="expand")).alpha == (3,)
 
 
 def test_masks_of_bands_need_a_nodata_value(source: Description) -> None:
     masked = described(source, Band(dtype="uint8"), Band(dtype="uint8"), band_masks=True)
     with pytest.raises(InputError, match=r"a mask for each band.*nodata=V"):
-        decide(masked, BandOptions())
-    assert decide(masked, BandOptions(nodata=0)).selection.nodata == 0
+        decide(masked, PixelOptions())
+    assert decide(masked, PixelOptions(nodata=0)).selection.nodata == 0
 
 
 def band(dtype: str, interpretation: str = "undefined", bits: int | None = None) -> Band:

@@ -19,7 +19,6 @@ from rs_superres.image.consistency import reach
 from rs_superres.image.degradation import bicubic
 from rs_superres.image.noise import normal_field
 from rs_superres.scene import samples
-from rs_superres.scene.bands import BandOptions
 from rs_superres.scene.cell import compute_window
 from rs_superres.scene.inference import Noise as Draw
 from rs_superres.scene.reader import ArrayReader
@@ -33,6 +32,11 @@ def make_plan(folder: Path, source: Path, model: str, **options: Any) -> Plan:
     return engine.plan(
         source, folder / "out.tif", Options(**{"scale": "2.5", "model": model, **options})
     )
+
+
+def with_recipe(plan: Plan, **changes: Any) -> Plan:
+    recipe = replace(plan.recipe, **changes)
+    return replace(plan, pixels=replace(plan.pixels, recipe=recipe))
 
 
 @pytest.fixture
@@ -51,9 +55,7 @@ def test_mean_and_std_are_those_of_the_samples(tmp_path: Path, tiny: str, scene:
     std = tmp_path / "std.tif"
     options = {"steps": 1, "seed": 9, "samples": 5, "uncertainty": std, "value_range": (-2, 2)}
     plan = make_plan(tmp_path, scene, tiny, consistency=False, **options)
-    engine.run(
-        replace(plan, recipe=replace(plan.recipe, inference=Noise(), uncertainty_factor=1.5))
-    )
+    engine.run(with_recipe(plan, inference=Noise(), uncertainty_factor=1.5))
     samples = 2.0 * fields(9, 5)
     np.testing.assert_allclose(rasters.read(plan.out), samples.mean(axis=0), atol=1e-6)
     deviation = rasters.read(std)
@@ -64,7 +66,7 @@ def test_mean_and_std_are_those_of_the_samples(tmp_path: Path, tiny: str, scene:
 
 def test_one_sample_is_the_first_of_several(tmp_path: Path, tiny: str, scene: Path) -> None:
     plan = make_plan(tmp_path, scene, tiny, steps=1, value_range=(-2, 2), consistency=False)
-    engine.run(replace(plan, recipe=replace(plan.recipe, inference=Noise())))
+    engine.run(with_recipe(plan, inference=Noise()))
     np.testing.assert_allclose(rasters.read(plan.out), 2 * fields(0, 1)[0], atol=1e-6)
 
 
@@ -84,7 +86,7 @@ def test_the_std_file_has_the_grid_and_units_of_the_result(tmp_path: Path, tiny:
         steps=1,
         samples=2,
         uncertainty=uncertainty,
-        bands=BandOptions(nearest=(5,)),
+        nearest=(5,),
     )
     engine.run(plan)
     with rasterio.open(plan.out) as out, rasterio.open(uncertainty) as std:
@@ -135,11 +137,11 @@ def test_saturated_samples_downsample_more_closely_to_their_source(
     pixels = (4 * textured(1, 3, 40, 36).astype(int) - 400).clip(0, 255).astype(np.uint8)
     assert 0.3 < np.isin(pixels, (0, 255)).mean() < 0.9
     plan = make_plan(tmp_path, rasters.write(tmp_path / "a.tif", pixels, colours=RGB), tiny)
-    margin = reach(plan.zoom)
+    margin = reach(plan.pixels.zoom)
     recipe = replace(plan.recipe, inference=Noisy(margin=margin, valid_margin=margin))
 
     def residual() -> float:
-        out = compute_window(recipe, ArrayReader(pixels), plan.zoom.output.window).values
+        out = compute_window(recipe, ArrayReader(pixels), plan.pixels.zoom.output.window).values
         downsampled = bicubic(out.astype(np.uint8), (40, 36)).astype(np.float64)
         return float(np.abs(downsampled - pixels).mean())
 

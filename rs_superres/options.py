@@ -1,0 +1,319 @@
+"""The options of a run, declared once for Python, the command line and the documentation.
+
+Each field of :class:`Options` is a keyword of :func:`rs_superres.upscale` and an option of ``rs-sr
+upscale``: it declares the type, the default, the help text, and the values that are accepted. The
+command line imports this module for ``--help``, so the module imports nothing that is slow to load.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from rs_superres.errors import InputError
+
+if TYPE_CHECKING:
+    from rs_superres.zoo import Model
+
+Classes = Literal["expand", "nearest"]
+"""How classes become pixels: the colours of their colour table, or their nearest neighbour."""
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+"""The number format that the networks compute in."""
+
+Format = Literal["cog", "gtiff"]
+"""The file format of a result."""
+
+LARGEST_SEED = 2**63 - 1
+"""The noise is a hash of signed 64-bit integers."""
+
+Accept = Callable[[str, Any], Any]
+"""Normalises the value of the named option, or raises :class:`InputError`."""
+
+
+def option(default: Any, text: str, accept: Accept, *, unset: str = "") -> Any:
+    """Declare an option as the field of a dataclass.
+
+    Args:
+        default: the default value. An option whose default is None also accepts None.
+        text: the help text, plain English.
+        accept: normalises and checks a value.
+        unset: what happens without the option, if the default does not say it.
+    """
+    return field(default=default, metadata={"help": text, "accept": accept, "unset": unset})
+
+
+def refusal(name: str, value: Any, expected: str) -> InputError:
+    """Return the error for a value that an option does not accept."""
+    given = " ".join(repr(value).split())  # an array's repr has several lines
+    return InputError(f"{name}={given:.80}, expected {expected}")
+
+
+def memory_bytes(text: str) -> int | None:
+    """Parse an amount of memory such as 2GB, 800MB or 1.5 GiB; None if it is not one."""
+    match = re.fullmatch(r"(\d+\.?\d*) *([KMGT])(i?)B?", text, re.IGNORECASE)
+    if match is None or float(match[1]) == 0:
+        return None
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** (1 + "KMGT".index(match[2].upper())))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _number(name: str, value: Any) -> float:
+    """Accept a number."""
+    if not _is_number(value):
+        raise refusal(name, value, "a number")
+    return float(value)
+
+
+def _scale(name: str, value: Any) -> str | float:
+    """Accept a number or its decimal text as given: 2.3 means 23/10."""
+    if not isinstance(value, str) and not _is_number(value):
+        raise refusal(name, value, "a number above 1")
+    scale: str | float = value
+    return scale
+
+
+def _numbers(*counts: int) -> Accept:
+    """Accept so many numbers; a single number where one is enough."""
+    expected = f"{' or '.join(map(str, counts))} numbers"
+
+    def accept(name: str, value: Any) -> tuple[float, ...]:
+        members = (value,) if _is_number(value) and 1 in counts else value
+        if isinstance(members, str) or not isinstance(members, Iterable):
+            raise refusal(name, value, expected)
+        numbers = tuple(members)
+        if len(numbers) not in counts or not all(map(_is_number, numbers)):
+            raise refusal(name, value, expected)
+        return tuple(map(float, numbers))
+
+    return accept
+
+
+def _resolution(name: str, value: Any) -> tuple[float, float]:
+    """Accept a pixel size, or one for x and one for y."""
+    sizes = _numbers(1, 2)(name, value)
+    return sizes[0], sizes[-1]
+
+
+def _integer(value: Any) -> int | None:
+    """Return a whole number of any integer type; None for other values, bool among them."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
+def _whole(least: int, most: int | None = None) -> Accept:
+    """Accept a whole number in a range."""
+    expected = f"a whole number, {least} or more"
+    if most is not None:
+        expected += f", at most {most}"
+
+    def accept(name: str, value: Any) -> int:
+        number = _integer(value)
+        if number is None or number < least or (most is not None and number > most):
+            raise refusal(name, value, expected)
+        return number
+
+    return accept
+
+
+def _bands(name: str, value: Any) -> tuple[int, ...]:
+    """Accept a band number, or several."""
+    members = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    numbers = [_integer(member) for member in members]
+    if None in numbers:
+        raise refusal(name, value, "band numbers, counted from 1")
+    return tuple(number for number in numbers if number is not None)
+
+
+def _choice(choices: Any) -> Accept:
+    """Accept one of the values of a ``Literal``."""
+    accepted = get_args(choices)
+
+    def accept(name: str, value: Any) -> Any:
+        if not isinstance(value, str) or value not in accepted:
+            raise refusal(name, value, f"one of {', '.join(accepted)}")
+        return value
+
+    return accept
+
+
+def _flag(name: str, value: Any) -> bool:
+    """Accept True or False."""
+    if not isinstance(value, bool):
+        raise refusal(name, value, "True or False")
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    """Accept a text."""
+    if not isinstance(value, str):
+        raise refusal(name, value, "a text")
+    return value
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    """Accept texts KEY=VALUE; a single one may come alone."""
+    members = (value,) if isinstance(value, str) else value
+    if isinstance(members, dict) or not isinstance(members, Iterable):
+        raise refusal(name, value, "texts KEY=VALUE")
+    texts = tuple(members)
+    if not all(isinstance(text, str) for text in texts):
+        raise refusal(name, value, "texts KEY=VALUE")
+    return texts
+
+
+def _path(name: str, value: Any) -> Path:
+    """Accept a path."""
+    if value == "" or not isinstance(value, str | os.PathLike):
+        raise refusal(name, value, "a path")
+    return Path(value)
+
+
+def _model(name: str, value: Any) -> Any:
+    """Accept a name, a folder, or a loaded model (its class is too slow to import here)."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if not isinstance(value, str) and not hasattr(value, "network"):
+        raise refusal(name, value, "a shipped model's name, a model folder, or a loaded model")
+    return value
+
+
+def _memory(name: str, value: Any) -> int:
+    """Accept bytes, or an amount as in 2GB."""
+    amount = memory_bytes(value) if isinstance(value, str) else _integer(value)
+    if amount is None or amount <= 0:
+        expected = "an amount of memory as in 2GB or 800MB, or a number of bytes above 0"
+        raise refusal(name, value, expected)
+    return amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelOptions:
+    """Options that decide the pixels of a result: those of arrays, and of files too.
+
+    Give exactly one of ``scale``, ``resolution`` and ``like``. Values are normalised and checked
+    when the options are constructed; what depends on the source is checked when a run is planned.
+
+    Raises:
+        InputError: a value that its option does not accept.
+    """
+
+    scale: str | float | None = option(
+        None, "Scale factor between source and result pixels, any number above 1.", _scale
+    )
+    resolution: tuple[float, float] | None = option(
+        None, "Target pixel size in CRS units (degrees for EPSG:4326).", _resolution
+    )
+    """One number, or X and Y."""
+    like: Path | None = option(
+        None, "Use the grid of this raster: its origin, pixel size and extent.", _path
+    )
+    bounds: tuple[float, float, float, float] | None = option(
+        None,
+        "Write only this part: left, bottom, right, top in the CRS (source pixels without one).",
+        _numbers(4),
+    )
+    aoi: Path | None = option(
+        None, "Write only what lies inside the polygons of this GeoJSON file, in any CRS.", _path
+    )
+    model: str | Model = option("aerial", "Name of a shipped model, or a model folder.", _model)
+    """A model that :func:`rs_superres.load_model` returned is accepted too."""
+    steps: int | None = option(
+        None,
+        "Diffusion steps; 0 is the neural operator alone.",
+        _whole(0),
+        unset="the model's",
+    )
+    seed: int = option(
+        0, "Random seed; the same seed gives the same pixels.", _whole(0, LARGEST_SEED)
+    )
+    samples: int = option(
+        1, "Number of random results to average (more = smoother, slower).", _whole(1)
+    )
+    consistency: bool = option(
+        True, "Correct the result so that it downsamples to its source.", _flag
+    )
+    bidx: tuple[int, ...] = option(
+        (), "Bands of the source to write, in this order.", _bands, unset="all"
+    )
+    """Numbers counted from 1, as in ``rgb`` and ``nearest``."""
+    rgb: tuple[int, ...] = option(
+        (),
+        "Bands of the source to sharpen together, as red, green and blue.",
+        _bands,
+        unset="by colour interpretation",
+    )
+    nearest: tuple[int, ...] = option(
+        (),
+        "Bands of the source to carry by nearest neighbour: quality, classes, bit masks.",
+        _bands,
+    )
+    classes: Classes | None = option(
+        None,
+        "Turn a palette into colours, or carry classes and 1-bit masks by nearest neighbour.",
+        _choice(Classes),
+    )
+    nodata: float | None = option(
+        None, "Nodata value of the source; replaces the one in the file.", _number
+    )
+    value_range: tuple[float, float] | None = option(
+        None,
+        "Black and white point for the network, in source units (set it for mosaics).",
+        _numbers(2),
+        unset="found per scene",
+    )
+    device: str = option("auto", "Device to compute on: auto, cpu, cuda, cuda:1 or mps.", _text)
+    precision: Precision = option(
+        "auto",
+        "Number format of the networks; auto is bf16 where the device computes in it.",
+        _choice(Precision),
+    )
+
+    def __post_init__(self) -> None:
+        # Written for subclasses too: in a dataclass with slots, super() fails before Python 3.14.
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if value is not None or entry.default is not None:
+                accepted = entry.metadata["accept"](entry.name, value)
+                object.__setattr__(self, entry.name, accepted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(PixelOptions):
+    """All options of a run from files to a file.
+
+    Raises:
+        InputError: a value that its option does not accept.
+    """
+
+    uncertainty: Path | None = option(
+        None,
+        "Write the standard deviation of the samples, per band and in source units, to this file.",
+        _path,
+    )
+    preview: Path | None = option(None, "Write a picture of before and after (PNG).", _path)
+    memory: int | None = option(
+        None,
+        "Memory that a process may use, as in 2GB; it does not change the pixels.",
+        _memory,
+        unset="half of the machine's",
+    )
+    format: Format = option("cog", "Cloud-optimised or plain GeoTIFF.", _choice(Format))
+    creation: Sequence[str] = option((), "GDAL creation option, KEY=VALUE.", _texts)
+    overwrite: bool = option(False, "Replace existing output files.", _flag)
+    resume: bool = option(True, "Continue an interrupted run from its finished cells.", _flag)
+    scratch: Path | None = option(
+        None, "Folder for unfinished work.", _path, unset="next to the result"
+    )
