@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
+from . import messages, options, process
 
 if TYPE_CHECKING:
     from rs_superres.training.run import TrainReport
@@ -69,6 +69,7 @@ class Duration(click.ParamType[float]):
     help="auto uses bf16 if the device supports it.",
 )
 @options.quiet
+@process.own_stderr
 def command(
     data: tuple[Path, ...],
     val: tuple[Path, ...],
@@ -109,9 +110,8 @@ def command(
     if not quiet:
         click.echo(_summary(report), err=True)
     if report.ended == "signal":
-        click.echo(
-            f"rs-sr: stopped by a signal; the model so far is in {out}, --resume continues the run",
-            err=True,
+        messages.say(
+            f"stopped by a signal; the model so far is in {out}, resume=True continues the run"
         )
         raise click.exceptions.Exit(1)
 
@@ -145,7 +145,7 @@ class _Printer:
     def note(self, text: str) -> None:
         """Print a message."""
         if not self._quiet:
-            click.echo(text, err=True)
+            click.echo(messages.in_flags(text), err=True)
 
     def log_line(self, line: dict[str, Any]) -> None:
         """Print a line of the log."""

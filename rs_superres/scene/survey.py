@@ -165,11 +165,11 @@ def range_rule(band: Band) -> str:
 
 
 def _options(grid: Grid) -> list[str]:
-    """The options of the output grid that a raster can be upscaled with."""
-    mapped = grid.transform is not None and grid.crs is not None
-    return (
-        ["--scale", "--bounds", "--res", "--like", "--aoi"] if mapped else ["--scale", "--bounds"]
-    )
+    """The options of the output grid that a raster can be upscaled with, as keywords."""
+    options = ["scale=", "bounds="]
+    if grid.transform is not None and grid.crs is not None:
+        options += ["resolution=", "like=", "aoi="]
+    return options
 
 
 def _model() -> dict[str, Any]:

@@ -61,7 +61,7 @@ RULES = {
         reason="each source band is compared with one band of the result; the result may have an "
         "additional alpha band",
         failure="bands were lost or added",
-        remedy="list the source's bands that the result holds, in the result's order (bidx)",
+        remedy="list the source's bands that the result holds, in the result's order: bidx=",
     ),
     "dtype": Rule(
         measured="bands with a different dtype",

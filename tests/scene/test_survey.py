@@ -67,7 +67,7 @@ def test_a_raster_without_georeference(tmp_path: Path) -> None:
         rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30), transform=None, crs=None)
     )
     assert set(report["grid"].values()) == {None}
-    assert report["options"] == ["--scale", "--bounds"]
+    assert report["options"] == ["scale=", "bounds="]
 
 
 def test_control_points_and_rational_polynomials_are_reported(tmp_path: Path) -> None:
