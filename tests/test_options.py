@@ -193,7 +193,8 @@ def test_other_modules_declare_the_same_values() -> None:
 
 
 def test_a_default_of_zero_is_shown_in_the_help() -> None:
-    shown = " ".join(CliRunner().invoke(COMMANDS["upscale"], ["--help"]).stdout.split())
+    main = importlib.import_module("rs_superres.cli").main
+    shown = " ".join(CliRunner().invoke(main, ["upscale", "--help"]).stdout.split())
     assert "the same seed gives the same pixels. [default: 0; x>=0]" in shown
     assert "[default: (half of the machine's)]" in shown
 

@@ -99,13 +99,13 @@ def check_name(name: str) -> None:
     out = Path(name)
     if name.startswith("/vsi") or re.match(r"\w{2,}:/", name):
         raise InputError(
-            f"the output {name} is not a local file; write a local file and copy it afterwards"
+            f"the output {name} is not a local file; write one and copy it there afterwards"
         )
     check_folder(out)
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(
-            f"the output {out}, expected a name that ends in {', '.join(SUFFIXES)}: the result is "
-            "a GeoTIFF; gdal_translate converts it to other formats"
+            f"the output {out}, expected a name that ends in {', '.join(SUFFIXES)}: a GeoTIFF is "
+            "written, gdal_translate converts it to other formats"
         )
 
 

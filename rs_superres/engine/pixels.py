@@ -83,7 +83,7 @@ class PixelPlan:
             "uncertainty factor": recipe.uncertainty_factor,
             "precision": self.precision,
             "device": self.device.split(":")[0],
-            "bands": _band_settings(self.roles),
+            "band roles": _band_settings(self.roles),
             "value range": [[g.value_range.low, g.value_range.high] for g in recipe.groups],
             "version": __version__,
         }

@@ -144,7 +144,7 @@ SETTINGS = {
     "uncertainty factor": 1.0,
     "precision": "fp32",
     "device": "cpu",
-    "bands": {
+    "band roles": {
         "source": [1, 2, 3],
         "nodata": "0",
         "expand": False,
