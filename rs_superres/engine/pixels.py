@@ -11,9 +11,9 @@ from rs_superres import zoo
 from rs_superres._version import __version__
 from rs_superres.engine.region import OutputRegion
 from rs_superres.errors import InputError
-from rs_superres.grid import AxisMapping, Cells, Window, Zoom, pixel_size
+from rs_superres.grid import AxisMapping, Cells, Window, Zoom
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Description, Sampled
+from rs_superres.raster import Description, Sampled, pixel_size
 from rs_superres.scene.bands import BandRoles, band_groups
 from rs_superres.scene.recipe import CellRecipe, ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision

@@ -1,8 +1,7 @@
-"""Where pixels lie: grids, windows, the lattice of cells, and the box on the Earth's surface."""
+"""Where pixels lie: grids, windows, and the lattice of cells."""
 
 from rs_superres.grid.grid import SNAP, AxisMapping, Grid, Shape, Window, Zoom, exact_scale
 from rs_superres.grid.lattice import AxisSupport, CellPart, Cells, Lattice, axis_support
-from rs_superres.grid.location import Place, pixel_size, place_of
 
 __all__ = [
     "SNAP",
@@ -12,12 +11,9 @@ __all__ = [
     "Cells",
     "Grid",
     "Lattice",
-    "Place",
     "Shape",
     "Window",
     "Zoom",
     "axis_support",
     "exact_scale",
-    "pixel_size",
-    "place_of",
 ]

@@ -10,6 +10,7 @@ from rs_superres.raster.formats import (
     write_image,
 )
 from rs_superres.raster.gdal import FAILURES, block_cache, one_line
+from rs_superres.raster.location import Place, pixel_size, place_of
 from rs_superres.raster.metadata import Band, Description, same_crs
 from rs_superres.raster.opening import (
     SUFFIXES,
@@ -34,6 +35,7 @@ __all__ = [
     "Description",
     "OutputBlock",
     "Paths",
+    "Place",
     "Sampled",
     "Selection",
     "SkippedFile",
@@ -55,6 +57,8 @@ __all__ = [
     "keeps_domains",
     "one_line",
     "open_source",
+    "pixel_size",
+    "place_of",
     "rasters_below",
     "read_grid",
     "read_small",

@@ -11,9 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from rs_superres.errors import InputError, SuperResError
-from rs_superres.grid import Place, Window, pixel_size, place_of
+from rs_superres.grid import Window
 from rs_superres.options import PixelOptions
-from rs_superres.raster import SUFFIXES, SkippedFile, Source, open_source, rasters_below
+from rs_superres.raster import (
+    SUFFIXES,
+    Place,
+    SkippedFile,
+    Source,
+    open_source,
+    pixel_size,
+    place_of,
+    rasters_below,
+)
 from rs_superres.scene.bands import BandGroup, band_groups, decide
 from rs_superres.types import Valid, Values
 

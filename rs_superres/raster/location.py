@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
 from rasterio.warp import transform, transform_bounds
 
-from rs_superres.grid.grid import Grid
+from rs_superres.grid import Grid
+from rs_superres.raster.gdal import FAILURES
 
 DEGREE = 111_320.0
 """Length in metres of a degree of latitude, and of a degree of longitude at the equator."""
@@ -57,7 +56,7 @@ def place_of(grid: Grid) -> Place | None:
         return None
     try:
         west, south, east, north = transform_bounds(grid.crs, "EPSG:4326", *grid.bounds)
-    except (RasterioError, CPLE_BaseError):
+    except FAILURES:
         return None
     place = Place(west, south, east if west <= east else east + 360, north)
     return place if all(map(math.isfinite, (west, south, east, north))) else None
@@ -76,7 +75,7 @@ def pixel_size(grid: Grid) -> float | None:
     xs, ys = zip(*points, strict=True)
     try:
         longitudes, latitudes = transform(grid.crs, "EPSG:4326", xs, ys)
-    except (RasterioError, CPLE_BaseError):
+    except FAILURES:
         return None
     if not all(map(math.isfinite, (*longitudes, *latitudes))):
         return None

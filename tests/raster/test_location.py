@@ -8,8 +8,9 @@ import pytest
 from affine import Affine
 from rasterio.warp import transform
 
-from rs_superres.grid import Grid, Place, Shape, pixel_size, place_of
-from rs_superres.grid.location import DEGREE
+from rs_superres.grid import Grid, Shape
+from rs_superres.raster import Place, pixel_size, place_of
+from rs_superres.raster.location import DEGREE
 
 WGS84 = "EPSG:4326"
 LOCAL = 'LOCAL_CS["a site of its own",UNIT["metre",1]]'
