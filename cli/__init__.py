@@ -24,7 +24,7 @@ COMMANDS = {
     "verify": ("verify", "Audit an upscaled raster against its source."),
     "info": ("info", "Inspect a raster: bands, value range, and how it would be processed."),
     "models": ("models", "List models, show one, or import a checkpoint."),
-    "demo": ("demo", "Draw a sample scene, upscale it, and picture before and after."),
+    "demo": ("demo", "Draw a sample scene, upscale it, and write a picture of both."),
 }
 """Each command's module and summary. ``--help`` prints these without importing the modules."""
 
@@ -109,5 +109,5 @@ class Commands(click.Group):
 def main(**_: object) -> None:
     """Super-resolve satellite and aerial rasters at any real scale, with NeurOp-Diff.
 
-    -v and --debug may stand before or after the command.
+    -v and --debug work before and after the command.
     """

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     "--preview",
     type=options.FILE,
     metavar="DIR",
-    help="Also write pictures of before and after (PNG), into this folder.",
+    help="Also write a PNG file of source and result, side by side, into this folder.",
 )
 @click.option(
     "--report",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from rs_superres.config import Kernel
-from rs_superres.evaluation.figures import FIGURES
+from rs_superres.evaluation.metrics import METRICS
 
 from . import messages, options, process
 from .progress import shown
@@ -18,7 +18,7 @@ from .progress import shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rs_superres.evaluation.figures import Figure
+    from rs_superres.evaluation.metrics import Metric
     from rs_superres.evaluation.results import Evaluation
 
 
@@ -193,19 +193,19 @@ def command(
 
 
 def _print(evaluation: Evaluation) -> None:
-    """Print the mean of each figure by scale and method, then the ratings of uncertainty."""
+    """Print the mean of each metric by scale and method, then the ratings of uncertainty."""
     click.echo(_head(evaluation))
-    figures = [
-        figure
-        for name, figure in FIGURES.items()
+    metrics = [
+        metric
+        for name, metric in METRICS.items()
         if any(not isnan(row.scores[name]) for row in evaluation.rows)
     ]
     width = max(len(method) for method in evaluation.methods)
-    heads = " ".join(f"{figure.short:>7}" for figure in figures)
+    heads = " ".join(f"{metric.short:>7}" for metric in metrics)
     click.echo(f"scale {'method':{width}} {heads}  sd dB  gain dB (95 %)")
     for scale in evaluation.scales:
         for method in evaluation.methods:
-            click.echo(_row(evaluation, method, scale, figures, width).rstrip())
+            click.echo(_row(evaluation, method, scale, metrics, width).rstrip())
     for (method, scale), rating in sorted(evaluation.reliability.items()):
         click.echo(
             f"x{scale:g} {method}: rank correlation with the error {rating.spearman:.3f} for the "
@@ -225,17 +225,17 @@ def _head(evaluation: Evaluation) -> str:
 
 
 def _row(
-    evaluation: Evaluation, method: str, scale: float, figures: Sequence[Figure], width: int
+    evaluation: Evaluation, method: str, scale: float, metrics: Sequence[Metric], width: int
 ) -> str:
     """Return a row of the table.
 
     It holds the means; for PSNR also the standard deviation between images, the gain over bicubic
     with its 95 % interval, and the standard deviation between seeds.
     """
-    means = [evaluation.summary(method, scale, figure.name) for figure in figures]
+    means = [evaluation.summary(method, scale, metric.name) for metric in metrics]
     cells = " ".join(
-        f"{'-':>7}" if mean is None else f"{mean.mean:7.{figure.digits}f}"
-        for figure, mean in zip(figures, means, strict=True)
+        f"{'-':>7}" if mean is None else f"{mean.mean:7.{metric.digits}f}"
+        for metric, mean in zip(metrics, means, strict=True)
     )
     psnr, gain = (of(method, scale, "psnr") for of in (evaluation.summary, evaluation.gain))
     line = f"{scale:5g} {method:{width}} {cells}"

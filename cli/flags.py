@@ -1,4 +1,4 @@
-"""Translate messages of the library, which name keywords, to the flags of a command."""
+"""Translate the keywords in the library's messages to the flags of a command."""
 
 from __future__ import annotations
 
@@ -23,34 +23,35 @@ _KEYWORD = re.compile(
 _FILE_NAME = re.compile(r"\.[A-Za-z]\w*$")
 
 
-def translated(message: str, command: click.Command) -> str:
+def translate(message: str, command: click.Command) -> str:
     """Replace the keywords in a message by the flags of a command.
 
     ``overwrite=True`` becomes ``--overwrite``, ``resume=False`` becomes ``--no-resume``,
-    ``steps=0`` becomes ``--steps 0`` and ``resolution=`` becomes ``--res``. A keyword that is not
-    an option of the command stays, so that other text with an equals sign does too.
+    ``steps=0`` becomes ``--steps 0`` and ``resolution=`` becomes ``--res``. All other text
+    stays, even if it has an equals sign: only options of the command are replaced.
 
     Args:
         message: Text that may contain ``keyword=`` or ``keyword=value``.
-        command: The command that runs. For a group, the options of all its commands count.
+        command: The command that runs. For a group, the options of all its commands are replaced.
     """
     options = _by_keyword(command)
 
     def flag(match: re.Match[str]) -> str:
         text, name, value = match[0], match["name"], match["value"] or ""
-        # The pattern is greedy: a full stop that ends a sentence is not part of the value.
-        stops = value[len(value.rstrip(".")) :]
-        plain = value.removesuffix(stops)
-        if value and not plain:
+        # The pattern also matches a full stop that ends the sentence, which is not part of the
+        # value.
+        full_stops = value[len(value.rstrip(".")) :]
+        bare = value.removesuffix(full_stops)
+        if value and not bare:
             return text
-        replacement = _flag(options, name, plain)
-        return text if replacement is None else f"{replacement}{stops}"
+        replacement = _flag(options, name, bare)
+        return text if replacement is None else f"{replacement}{full_stops}"
 
     return _KEYWORD.sub(flag, message)
 
 
 def _by_keyword(command: click.Command) -> dict[str, click.Option]:
-    """Index options by the parameter's name and by the flag's (``file_format`` and ``format``)."""
+    """Index options by parameter name and by flag name (``file_format`` and ``format``)."""
     options: dict[str, click.Option] = {}
     for option in _options(command):
         options.setdefault(_longest(option.opts).lstrip("-").replace("-", "_"), option)
@@ -60,7 +61,7 @@ def _by_keyword(command: click.Command) -> dict[str, click.Option]:
 
 
 def _options(command: click.Command) -> Iterator[click.Option]:
-    """Yield the options of a command, and of the commands of a group."""
+    """Yield the options of a command; for a group, also those of its commands."""
     yield from (param for param in command.params if isinstance(param, click.Option))
     if isinstance(command, click.Group):
         for inner in command.commands.values():
@@ -68,7 +69,7 @@ def _options(command: click.Command) -> Iterator[click.Option]:
 
 
 def _flag(options: dict[str, click.Option], name: str, value: str) -> str | None:
-    """Return the flag for a keyword and its value ("" if it has none); None if there is none."""
+    """Return the flag for a keyword and its value, which may be ""; None if no option fits."""
     option, opposite = options.get(name), options.get(f"no_{name}")
     if value == "False":
         if option is not None and option.secondary_opts:
@@ -84,7 +85,7 @@ def _flag(options: dict[str, click.Option], name: str, value: str) -> str | None
 
 
 def _as_typed(value: str, option: click.Option) -> str:
-    """Write a Python value as a shell takes it: (0, 255) as 0,255, or 0 255 for several words."""
+    """Write a Python value as a flag takes it: (0, 255) as 0,255, or as 0 255 for several words."""
     if value[0] not in "([":
         return value.strip("\"'")
     items = [item.strip(" \"'") for item in value[1:-1].split(",")]

@@ -76,7 +76,7 @@ def in_flags(text: str, ctx: click.Context | None = None) -> str:
         ctx: The context of the command or of its group; the current one by default.
     """
     ctx = ctx or click.get_current_context()
-    return flags.translated(text, ctx.meta.get(_OPTIONS_OF) or _running(ctx))
+    return flags.translate(text, ctx.meta.get(_OPTIONS_OF) or _running(ctx))
 
 
 def speak_of(command: click.Command) -> None:

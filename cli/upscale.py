@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 @options.run_option("uncertainty", type=options.FILE, metavar="STD.tif")
 @options.run_option("preview", type=options.FILE, metavar="P.png")
 @click.option(
-    "--dry-run", is_flag=True, help="Only say what would be done, and the time, memory and disk."
+    "--dry-run",
+    is_flag=True,
+    help="Print what a run would do and the time, memory and disk it needs.",
 )
 @click.option(
     "--lattice",
     type=options.FILE,
     metavar="FILE.geojson",
-    help="With --dry-run: write the cells as polygons, to look at in a GIS.",
+    help="With --dry-run: also write the cells as polygons, to view in a GIS.",
 )
 @options.as_json
 @options.quiet

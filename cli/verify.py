@@ -1,4 +1,4 @@
-"""``rs-sr verify``: audit an upscaled raster, whatever made it, against its source."""
+"""``rs-sr verify``: audit an upscaled raster, from any tool, against its source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("out")
 @click.argument("source", nargs=-1)
 @click.option(
-    "--source", "sources", multiple=True, metavar="SOURCE", help="The same as SOURCE above."
+    "--source", "sources", multiple=True, metavar="SOURCE", help="Another way to give SOURCE."
 )
 @click.option(
     "-b",
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type=options.Bands(),
     metavar="N,N...",
     default=(),
-    help="Bands of SOURCE that OUT holds, in its order.",
+    help="Bands of SOURCE that OUT holds, in the order of OUT.",
 )
 @options.as_json
 @options.quiet
@@ -49,11 +49,13 @@ def command(
     rs-sr verify out.tif scene.tif
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
     if source and sources:
-        raise click.UsageError("SOURCE was given twice: leave out --source")
+        raise click.UsageError(
+            "SOURCE was given twice: as an argument and as --source; use one of them"
+        )
     source = source or sources
     if not source:
         raise click.UsageError("Missing argument 'SOURCE', the raster that OUT was made from.")
-    # Not at the top: it imports rasterio and scipy, which --help must not wait for.
+    # Not at the top: these import rasterio and scipy, and --help must not wait for them.
     from rs_superres.errors import InputError
     from rs_superres.raster import read_grid
     from rs_superres.verify import verify
@@ -76,7 +78,7 @@ def command(
 
 
 def _print(audit: Audit) -> None:
-    """Print the checks as a table, what each failed one means, and the verdict."""
+    """Print a table of the checks, an explanation of each failed check, and the verdict."""
     width, height = audit.size
     scale = "" if audit.scale is None else f", x{audit.scale:.4g}"
     click.echo(f"{audit.out}: {width} x {height} pixels{scale}, against {audit.source}")
@@ -95,7 +97,7 @@ def _print(audit: Audit) -> None:
 
 
 def _row(finding: Finding) -> str:
-    """Return a check's line of the table."""
+    """Return the table's row for a check."""
     verdict = finding.verdict.upper() if finding.verdict == "fail" else finding.verdict
     return (
         f"{finding.name:15} {_number(finding.measured):>10} {_number(finding.allowed):>10}  "
@@ -104,7 +106,7 @@ def _row(finding: Finding) -> str:
 
 
 def _verdict(audit: Audit) -> str:
-    """Return the last line: PASS or FAIL, and of how many checks."""
+    """Return the last line: PASS or FAIL, with the number of checks."""
     count = len(audit.findings)
     skipped = sum(finding.verdict == "not measured" for finding in audit.findings)
     if audit.failed:
@@ -120,5 +122,5 @@ def _names(audit: Audit) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Return a number with three digits; "-" for None."""
+    """Format a number with three digits; "-" for None."""
     return "-" if value is None else f"{value:.3g}"

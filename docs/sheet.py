@@ -26,7 +26,7 @@ def main() -> None:
         values = image[:, row : row + CROP, column : column + CROP]
         truth = Truth(path=Path("scene"), values=values, value_range=EIGHT_BITS)
         trials.append(restore(truth, model, SCALE, default=True))
-    sheet(trials, tile=CROP).save(OUT, quality=90)
+    sheet(trials, largest_side=CROP).save(OUT, quality=90)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``rs_superres.upscale``: the function that turns files into a file and arrays into arrays."""
+"""``rs_superres.upscale``: the function that super-resolves files and arrays."""
 
 from __future__ import annotations
 
@@ -104,16 +104,16 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     scratch: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Any:
-    """Super-resolve a raster file into another, or an array into an array.
+    """Super-resolve raster files into a file, or an array into an array.
 
     Exactly one of ``scale``, ``resolution`` and ``like`` sets the size of the result.
 
     Args:
         src: A path, several paths on one grid (their bands are stacked), or an array: an
             ``xarray.DataArray`` or ``Dataset`` by rioxarray's conventions, or a NumPy or dask array
-            of (y, x), (band, y, x) or (time, band, y, x). Dimensions other than band, y and x are
-            stacks of scenes.
-        out: Name of the result, required for files.
+            of (y, x), (band, y, x) or (time, band, y, x). Any other dimension
+            stacks scenes.
+        out: Path of the result; required for files.
         scale: Scale factor between source and result pixels, any number above 1.
         resolution: Target pixel size in CRS units (degrees for EPSG:4326).
             One number, or X and Y.
@@ -124,7 +124,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         model: Name of a shipped model, or a model folder.
             A model that :func:`rs_superres.load_model` returned is accepted too.
         steps: Diffusion steps; 0 is the neural operator alone.
-            None takes the model's own number.
+            None for the model's default.
         seed: Random seed; the same seed gives the same pixels.
         samples: Number of random results to average (more = smoother, slower).
         consistency: Correct the result so that it downsamples to its source.
@@ -132,38 +132,39 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             Numbers counted from 1, as in ``rgb`` and ``nearest``; empty for all bands.
         rgb: Bands of the source to sharpen together, as red, green and blue.
             Empty for those that the colour interpretation marks; variable names for a Dataset.
-        nearest: Bands of the source to carry by nearest neighbour: quality, classes, bit masks.
+        nearest: Bands of the source to resample by nearest neighbour: quality, classes, bit masks.
             Variable names for a Dataset.
-        classes: Turn a palette into colours, or carry classes and 1-bit masks by nearest neighbour.
+        classes: Turn a palette into colours, or resample classes and 1-bit masks by nearest
+            neighbour.
             "expand" or "nearest"; None refuses such bands.
         nodata: Nodata value of the source; replaces the one in the file.
         value_range: Black and white point for the network, in source units (set it for mosaics).
-            None finds it once for the scene.
+            Low and high; None to choose it once for the scene, from its dtype or its pixels.
         device: Device to compute on: auto, cpu, cuda, cuda:1 or mps.
         precision: Number format of the networks; auto is bf16 where the device computes in it.
             "auto", "fp32", "bf16" or "fp16".
         uncertainty: Write the standard deviation of the samples, per band and in source units, to
-            this file. For files only, as are the keywords below.
-        preview: Write a picture of before and after (PNG).
+            this file. This keyword and those below are for files only.
+        preview: Write the middle of source and result, side by side, to a PNG file.
         memory: Memory that a process may use, as in 2GB; it does not change the pixels.
-            Bytes or a text; None is half of the machine's.
+            Bytes, or a text such as "2GB"; None for half of the machine's memory.
         format: Cloud-optimised or plain GeoTIFF.
             "cog" or "gtiff".
         creation: GDAL creation option, KEY=VALUE.
-            One or several.
+            One text or several.
         overwrite: Replace existing output files.
         resume: Continue an interrupted run from its finished cells.
             False discards them and starts over.
         scratch: Folder for unfinished work.
-            None is a hidden folder next to the result.
-        progress: Called with the number of finished cells and of all cells, after each cell.
+            None for a hidden folder next to the result.
+        progress: Called after each cell with two numbers: finished cells and all cells.
 
     Returns:
         A report for files. For an array, an array of the same kind: computed if ``src`` is in
         memory, lazy if it is a dask array.
 
     Raises:
-        InputError: An option or a source that cannot be used.
+        InputError: An option or the source cannot be used.
         RasterError: A file cannot be read or written.
         ModelError: The model cannot be used.
 

@@ -1,4 +1,4 @@
-"""A model's configuration as frozen dataclasses, and its reading and writing as TOML."""
+"""A model's configuration as frozen dataclasses, and functions that read and write it as TOML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, assert_never, get_args, get_ori
 from rs_superres.errors import ModelError
 
 Kernel = Literal["bicubic", "area", "gaussian"]
-"""The kernel that downsampling uses: how a low-resolution pixel weights high-resolution pixels."""
+"""The downsampling kernels, which weight high-resolution pixels in a low-resolution pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,8 @@ class EncoderConfig:
     """Sizes of the feature encoder; see :mod:`rs_superres.nets.encoders`."""
 
     name: Literal["edsr-baseline", "edsr", "rdn"]
-    """The architecture. Both EDSR names build the same one; only their usual sizes differ."""
+    """The architecture. Both EDSR names build the same network; only their usual sizes
+    differ."""
     channels: int = 64
     """Number of feature channels."""
     blocks: int = 16
@@ -89,9 +90,9 @@ class SamplerConfig:
     """Contrast of the source at which half of the drawn detail is kept, in network values (kind
     ``scene``). The default is 2 of 255 grey levels."""
     method: Literal["ddim", "dpm-solver"] = "ddim"
-    """The solver (kind ``paper``): DDIM as in the paper, or the second-order DPM-Solver++(2M)."""
+    """The sampler (kind ``paper``): DDIM as in the paper, or the second-order DPM-Solver++(2M)."""
     uncertainty_factor: float = 1.0
-    """Factor on the samples' standard deviation that makes it match the RMS error best."""
+    """Factor that fits the standard deviation of the samples to the RMS error."""
     timesteps: int = 2000
     """Number of steps T of the noise schedule (kind ``paper``)."""
     beta_start: float = 1e-6
@@ -117,9 +118,9 @@ class TrainedConfig:
     scales: tuple[float, float]
     """Smallest and largest scale."""
     pixel_size: tuple[float, float] | None = None
-    """Smallest and largest size of a low-resolution pixel in metres; None if unknown."""
+    """Smallest and largest low-resolution pixel, in metres; None if unknown."""
     degradation: str = "bicubic"
-    """Description of how the low-resolution images were made."""
+    """Description of the downsampling that made the low-resolution images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +133,8 @@ class ConsistencyConfig:
     """Modulation transfer of a Gaussian kernel at the low resolution's Nyquist frequency, above 0
     and below 1."""
     noise: float = 0.0
-    """Difference between downsampled result and source that is left uncorrected, as a share of the
-    value range."""
+    """Difference between downsampled result and source that the correction may leave, as a share of
+    the value range."""
 
     def words(self) -> str:
         """Return a description of the kernel and the noise level, for tags and cards."""
@@ -164,11 +165,12 @@ class ModelConfig:
     """The complete configuration of a model, as ``config.toml`` holds it."""
 
     kind: Literal["scene", "paper"]
-    """``scene``: our local network with stored contexts. ``paper``: the published network, whose
-    statistics are those of each tile."""
+    """``scene``: the networks of rs-sr, which are local and use stored contexts. ``paper``: the
+    published networks, which compute statistics over each cell."""
     encoder: EncoderConfig
     operator: OperatorConfig
     denoiser: UNetConfig | None
+    """The denoising U-Net; None for a model that is a prior alone."""
     sampler: SamplerConfig
     tiles: TileConfig
     trained: TrainedConfig
@@ -176,7 +178,7 @@ class ModelConfig:
 
     @property
     def steps(self) -> int:
-        """Default number of evaluations of the denoiser; 0 without a denoiser."""
+        """Default number of evaluations of the denoiser; 0 if the model has none."""
         return 0 if self.denoiser is None else self.sampler.steps
 
 
@@ -197,37 +199,37 @@ def read_config(path: Path) -> ModelConfig:
     return from_table(ModelConfig, table, where=path.name)
 
 
-def from_table(kind: type[T], table: Mapping[str, Any], *, where: str) -> T:
+def from_table(cls: type[T], table: Mapping[str, Any], *, where: str) -> T:
     """Build a dataclass from a TOML table.
 
     A missing key takes the field's default. A field that may be None and has no default is None.
 
     Args:
-        kind: the dataclass; its fields may be dataclasses, which are tables within the table.
+        cls: the dataclass. Fields that are dataclasses are read from nested tables.
         table: the parsed TOML.
-        where: the table's place in the file, with which messages begin.
+        where: where the table is, such as a file name; messages begin with it.
 
     Raises:
         ModelError: a key is unknown or missing, or has a value of the wrong type.
     """
-    hints = get_type_hints(kind)
+    hints = get_type_hints(cls)
     unknown = sorted(set(table) - set(hints))
     if unknown:
         raise ModelError(f"{where}: unknown key {unknown[0]!r}, expected one of {sorted(hints)}")
     values = {
         name: _convert(hints[name], value, f"{where}: {name}") for name, value in table.items()
     }
-    for entry in fields(kind):  # type: ignore[arg-type]  # T is any dataclass
+    for entry in fields(cls):  # type: ignore[arg-type]  # T is any dataclass
         required = entry.default is MISSING and entry.default_factory is MISSING
         if required and entry.name not in values and type(None) in get_args(hints[entry.name]):
             values[entry.name] = None
     try:
-        return kind(**values)
+        return cls(**values)
     except TypeError as error:
         raise ModelError(f"{where}: {error}") from error
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: C901 (one branch per kind of type)
+def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: C901 (one branch for each kind of type)
     """Convert a TOML value to the type that a field declares.
 
     Raises:
@@ -285,12 +287,12 @@ def _lines(config: Any, path: tuple[str, ...]) -> list[str]:
 
 
 def _literal(value: Any) -> str:
-    """Return a value as TOML writes it."""
+    """Return a value as a TOML literal."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(_literal(v) for v in value)}]"
     if isinstance(value, str):
-        # JSON escapes what TOML does, except for the delete character.
+        # JSON escapes the same characters as TOML, except for the delete character.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)

@@ -257,12 +257,12 @@ class PixelOptions:
     )
     nearest: tuple[int, ...] = option(
         (),
-        "Bands of the source to carry by nearest neighbour: quality, classes, bit masks.",
+        "Bands of the source to resample by nearest neighbour: quality, classes, bit masks.",
         _bands,
     )
     classes: Classes | None = option(
         None,
-        "Turn a palette into colours, or carry classes and 1-bit masks by nearest neighbour.",
+        "Turn a palette into colours, or resample classes and 1-bit masks by nearest neighbour.",
         _choice(Classes),
     )
     nodata: float | None = option(
@@ -303,7 +303,9 @@ class Options(PixelOptions):
         "Write the standard deviation of the samples, per band and in source units, to this file.",
         _path,
     )
-    preview: Path | None = option(None, "Write a picture of before and after (PNG).", _path)
+    preview: Path | None = option(
+        None, "Write the middle of source and result, side by side, to a PNG file.", _path
+    )
     memory: int | None = option(
         None,
         "Memory that a process may use, as in 2GB; it does not change the pixels.",

@@ -69,13 +69,17 @@ def test_a_model_is_loaded_once(
         (([],), {}, "of type list, expected a path"),
         ((np.zeros(3),), {}, "the array has 1 dimensions, expected .y, x."),
         ((BOX,), {"scale": 1}, "scale 1, expected a number above 1"),
-        ((BOX,), {"scale": None}, "one of --scale, --res and --like is needed"),
-        ((BOX,), {"resolution": 3, "scale": None}, "--res needs a raster with an affine transform"),
+        ((BOX,), {"scale": None}, "one of scale=, resolution= and like= is needed"),
+        (
+            (BOX,),
+            {"resolution": 3, "scale": None},
+            "resolution= needs a raster with an affine transform",
+        ),
         ((BOX,), {"rgb": (1, 2, 5)}, "rgb= lists band 5, the array has bands 1 to 3"),
         ((BOX,), {"nodata": 256}, "nodata 256, expected a value that uint8 holds"),
         ((BOX,), {"value_range": (3, 2)}, "value range 3,2, expected the lower one first"),
         ((BOX,), {"classes": "expand"}, "classes='expand' needs a colour table"),
-        ((BOX,), {"steps": -1}, "-1 steps, expected 0 or more"),
+        ((BOX,), {"steps": -1}, "steps=-1, expected a whole number, 0 or more"),
         ((BOX,), {"model": "nowhere"}, "no model 'nowhere'"),
         ((BOX,), {"device": "abacus"}, "device 'abacus', expected auto"),
     ],
@@ -99,14 +103,14 @@ def test_a_misspelt_keyword_is_refused(tmp_path: Path, source: Path) -> None:
 def test_warnings_point_at_the_callers_line(tmp_path: Path, source: Path, tiny: str) -> None:
     array = opened(source)
     dataset = array.to_dataset(name="photo")
-    asked: Any = {"scale": 9, "model": tiny, "steps": 0}
+    keywords: Any = {"scale": 9, "model": tiny, "steps": 0}
     calls: list[Callable[[], object]] = [
-        lambda: rs_superres.upscale(array, **asked),
-        lambda: rs_superres.upscale(source, tmp_path / "out.tif", **asked),
-        lambda: array.superres.upscale(**asked),
-        lambda: rs_superres.upscale(dataset, **asked),
-        lambda: dataset.superres.upscale(**asked),
-        lambda: rs_superres.upscale(array.values, **asked),
+        lambda: rs_superres.upscale(array, **keywords),
+        lambda: rs_superres.upscale(source, tmp_path / "out.tif", **keywords),
+        lambda: array.superres.upscale(**keywords),
+        lambda: rs_superres.upscale(dataset, **keywords),
+        lambda: dataset.superres.upscale(**keywords),
+        lambda: rs_superres.upscale(array.values, **keywords),
     ]
     for call in calls:
         # Not pytest.warns, which raises the other warnings anew, those that are ignored too.

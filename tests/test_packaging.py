@@ -28,7 +28,7 @@ CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
 
 def package_folders() -> dict[str, Path]:
     """The packages as the working copy has them: every folder with an ``__init__.py``."""
-    found = {}
+    packages = {}
     for top, package in (
         ("rs_superres", "rs_superres"),
         ("cli", "rs_superres.cli"),
@@ -36,8 +36,8 @@ def package_folders() -> dict[str, Path]:
     ):
         for init in (ROOT / top).rglob("__init__.py"):
             below = init.parent.relative_to(ROOT / top).parts
-            found[".".join((package, *below))] = init.parent
-    return found
+            packages[".".join((package, *below))] = init.parent
+    return packages
 
 
 def requirements(lines: list[str]) -> dict[str, str]:
@@ -216,9 +216,9 @@ def test_ci_fails_when_a_test_is_skipped(
     assert ("test_it.py::test_skips: Skipped: no shared" in run.stdout) == (status != 0)
 
 
-def test_contributing_names_what_is_there() -> None:
+def test_the_paths_in_contributing_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    found = re.findall(r"`((?:rs_superres|cli|docs|tests|models|benchmarks)/[\w/.]*)`", text)
-    assert len(found) > 25
-    for path in found:
+    paths = re.findall(r"`((?:rs_superres|cli|docs|tests|models|benchmarks)/[\w/.]*)`", text)
+    assert len(paths) > 25
+    for path in paths:
         assert (ROOT / path).exists(), path

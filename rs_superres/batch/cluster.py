@@ -1,4 +1,4 @@
-"""Connect to a dask cluster, of this machine or elsewhere, and run tasks on its workers."""
+"""Connect to a dask cluster, on this machine or elsewhere, and run tasks on its workers."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 WORKER_MEMORY = 2 * 10**9
-"""Bytes that a worker of the local cluster is assumed to need on a CPU."""
+"""Bytes that a worker on this machine is assumed to need on a CPU."""
 
-SHARE = 0.9
-"""Share of a worker's memory that a run may use: dask ends a worker at 0.95 of it."""
+MEMORY_SHARE = 0.9
+"""Share of a worker's memory that a run may use. dask ends a worker at a share of 0.95."""
 
-PATIENCE = 10
+SCHEDULER_TIMEOUT = 10
 """Seconds to wait for a scheduler."""
 
-AHEAD = 8
-"""Smallest number of tasks on the cluster: no worker waits, and an adaptive cluster grows."""
+LEAST_TASKS = 8
+"""Fewest tasks to keep on a cluster: enough that no worker idles and an adaptive cluster grows."""
 
-LOST = (
-    "the connection to the dask scheduler was lost; finished cells and scenes are kept, give the "
+CONNECTION_LOST = (
+    "the connection to the dask scheduler was lost; finished cells and scenes are kept, run the "
     "same command again to resume (a batch with skip_existing=True)"
 )
-"""Message of the error when a scheduler no longer answers."""
+"""Error message for a scheduler that no longer answers."""
 
 
 def local_workers() -> int:
-    """Number of workers for this machine: one for each GPU, else by cores and memory."""
+    """Return the number of workers for this machine: one for each GPU, or by cores and memory."""
     gpus = torch.cuda.device_count()
     return gpus or max(1, min(cores() // THREADS, memory() // WORKER_MEMORY))
 
 
 @contextmanager
 def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Client]:
-    """Connect to a cluster; a cluster of this machine is started and ended with the block.
+    """Connect to a cluster; one on this machine starts and ends with the block.
 
     Args:
         scheduler: the scheduler's address, the path of its scheduler file, or ``local:N`` for N
-            workers of this machine; ``local`` if None.
-        workers: number of workers, for a cluster of this machine only.
+            workers on this machine. ``local`` and None choose N by :func:`local_workers`.
+        workers: number of workers of a cluster on this machine, instead of N.
 
     Yields:
         A client of the cluster.
@@ -69,7 +69,7 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Cli
     """
     _silence_dask()
     settings = {
-        "distributed.comm.timeouts.connect": PATIENCE,
+        "distributed.comm.timeouts.connect": SCHEDULER_TIMEOUT,
         "distributed.scheduler.allowed-failures": 3,
         "distributed.admin.log-length": 1000,
     }
@@ -87,21 +87,21 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Cli
                 "existing scheduler file, or local:N"
             )
         try:
-            client = Client(**address, timeout=PATIENCE, set_as_default=False)
+            client = Client(**address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise ClusterError(f"no dask scheduler answers at {scheduler}") from error
         logger.debug("connected to %s with %d workers", scheduler, len(client.nthreads()))
         try:
             yield client
         finally:
-            client.close(timeout=PATIENCE)
+            client.close(timeout=SCHEDULER_TIMEOUT)
 
 
 def _number_of_workers(scheduler: str | None) -> int:
-    """Number of workers that ``local:N`` asks for."""
+    """Return N of ``local:N``; without N, a number that suits the machine."""
     number = (scheduler or "local").partition(":")[2]
     if number and not (number.isdecimal() and int(number)):
-        raise InputError(f"scheduler {scheduler!r}, expected local:N, N workers of this machine")
+        raise InputError(f"scheduler {scheduler!r}, expected local:N for N workers on this machine")
     return int(number) if number else local_workers()
 
 
@@ -125,13 +125,13 @@ def _local_cluster(workers: int) -> Iterator[Client]:
 
 def _silence_dask() -> None:
     """Silence dask's loggers: our errors say what went wrong."""
-    # distributed gives some of its loggers, such as the client's, a level of their own.
+    # distributed sets the level of some loggers itself, such as the client's.
     for name in ("distributed", "distributed.client", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def dashboard(client: Client) -> str | None:
-    """Address of the scheduler's dashboard; None if it has none, or bokeh is not installed.
+    """Return the address of the scheduler's dashboard; None without a dashboard or bokeh.
 
     Args:
         client: a client of the cluster.
@@ -143,10 +143,10 @@ def dashboard(client: Client) -> str | None:
 
 
 def processors_of_workers(client: Client) -> int:
-    """Number of processor cores that each worker may use.
+    """Return the number of processor cores that each worker may use.
 
-    On a cluster of this machine, the workers share its cores. On another cluster, a worker uses
-    those of one network call.
+    On a cluster on this machine, the workers share its cores. On any other cluster, a worker uses
+    the cores of one network call, :data:`THREADS`.
 
     Args:
         client: a client of the cluster.
@@ -163,8 +163,8 @@ def precision_of_workers(client: Client, precision: Precision, device: str) -> P
 
     Args:
         client: a client of the cluster.
-        precision: the precision that the caller chose. ``auto`` becomes that of the workers, or
-            fp32 if it differs between them.
+        precision: the precision that the caller chose. ``auto`` becomes the workers' precision,
+            or fp32 if the workers differ.
         device: the device that the caller chose.
 
     Raises:
@@ -172,42 +172,47 @@ def precision_of_workers(client: Client, precision: Precision, device: str) -> P
     """
     if precision != "auto":
         return precision
-    answers = set(client.run(_resolve_auto, device).values())
-    if not answers:
-        # A task waits for the first worker, and makes an adaptive cluster start one.
+    precisions = set(client.run(_resolve_auto, device).values())
+    if not precisions:
+        # There is no worker yet. A task waits for one, and makes an adaptive cluster start it.
         logger.debug("waiting for the first worker")
         future = client.submit(_resolve_auto, device, pure=False)
         try:
-            answers = {future.result()}
+            precisions = {future.result()}
         except CancelledError as error:
-            raise ClusterError(LOST) from error
-    logger.debug("the workers' precisions are %s", ", ".join(sorted(answers)))
-    return answers.pop() if len(answers) == 1 else "fp32"
+            raise ClusterError(CONNECTION_LOST) from error
+    logger.debug("the workers' precisions are %s", ", ".join(sorted(precisions)))
+    return precisions.pop() if len(precisions) == 1 else "fp32"
 
 
 def _resolve_auto(device: str) -> Precision:
-    """Find the precision that ``auto`` means on this worker."""
+    """Return the precision that ``auto`` chooses on this worker."""
     try:
         return resolve_precision("auto", resolve_device(device))
     except InputError:
-        return "fp32"  # The worker lacks the device, which the outcome of each scene says.
+        return "fp32"  # Without the device each scene fails, and its outcome says so.
 
 
 def memory_of_worker(requested: int | None) -> int | None:
-    """Bytes that this worker may use, within the limit at which dask would end it.
+    """Return the bytes that this worker may use, below the limit at which dask would end it.
 
     Args:
-        requested: bytes that the caller allows; None for no limit of the caller's.
+        requested: bytes that the caller allows; None if the caller sets no limit.
+
+    Returns:
+        None if neither the caller nor dask sets a limit.
     """
     limit = getattr(get_worker().memory_manager, "memory_limit", None)
     if not limit:
         return requested
-    usable = int(SHARE * limit)
+    usable = int(MEMORY_SHARE * limit)
     return usable if requested is None else min(requested, usable)
 
 
 def device_of_worker(requested: str) -> str:
-    """The device that this worker uses: for ``auto`` on a machine with several GPUs, one of them.
+    """Return the device that this worker uses.
+
+    On a machine with several GPUs, ``auto`` gives each worker one of them.
 
     Args:
         requested: the device that the caller chose.
@@ -221,11 +226,11 @@ def device_of_worker(requested: str) -> str:
 def as_completed(
     client: Client, function: Callable[[T], Any], pending: deque[T], tick: Callable[[], None]
 ) -> Iterator[tuple[T, Future[Any]]]:
-    """Run a function over items on the cluster, and submit only as many as it soon needs.
+    """Run a function over items on the cluster, and submit items only shortly before they run.
 
     Args:
         client: a client of the cluster.
-        function: is called with one item on a worker; both are sent there.
+        function: called on a worker with one item; both are sent to the worker.
         pending: the items. The caller may add more while this runs.
         tick: called several times a second.
 
@@ -237,12 +242,13 @@ def as_completed(
     """
     done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
     running: dict[Future[Any], T] = {}
-    room, last_count = AHEAD, 0.0
+    most_tasks, last_count = LEAST_TASKS, 0.0
     try:
         while pending or running:
             if time.monotonic() - last_count > 2:
-                room, last_count = max(AHEAD, 2 * _threads(client)), time.monotonic()
-            while pending and len(running) < room:
+                most_tasks = max(LEAST_TASKS, 2 * _threads(client))
+                last_count = time.monotonic()
+            while pending and len(running) < most_tasks:
                 item = pending.popleft()
                 future = client.submit(function, item, pure=False)
                 running[future] = item
@@ -253,7 +259,7 @@ def as_completed(
             except queue.Empty:
                 continue
             if client.status != "running" or future.status in {"cancelled", "lost"}:
-                raise ClusterError(LOST)
+                raise ClusterError(CONNECTION_LOST)
             yield running.pop(future), future
     finally:
         if running and client.status == "running":
@@ -262,21 +268,21 @@ def as_completed(
 
 
 def _threads(client: Client) -> int:
-    """Number of tasks that the cluster runs at once.
+    """Return the number of tasks that the cluster runs at once.
 
     Raises:
         ClusterError: the scheduler is lost.
     """
     if client.status != "running":
-        raise ClusterError(LOST)
+        raise ClusterError(CONNECTION_LOST)
     try:
         return sum(client.nthreads().values())
     except (OSError, TimeoutError) as error:
-        raise ClusterError(LOST) from error
+        raise ClusterError(CONNECTION_LOST) from error
 
 
 def is_abandoned() -> bool:
-    """Whether no client waits any more for the task that this thread of a worker runs."""
+    """Return whether no client waits any more for the task that this worker thread runs."""
     worker = get_worker()
     task = worker.state.tasks.get(worker.get_current_task())
     return task is None or task.state in {"cancelled", "released", "forgotten"}

@@ -140,13 +140,15 @@ def curves(title: str, lines: Mapping[str, Mapping[float, Summary]]) -> str:
 
 
 def distribution(
-    title: str, figures: Mapping[str, Mapping[float, Mapping[str, float]]], scales: Sequence[float]
+    title: str,
+    by_method: Mapping[str, Mapping[float, Mapping[str, float]]],
+    scales: Sequence[float],
 ) -> str:
     """Return a chart with a dot per image, and boxes from the lower to the upper quartile.
 
     Args:
         title: the metric.
-        figures: values by model, scale and image.
+        by_method: values by model, scale and image.
         scales: the scales of the x axis.
 
     Returns:
@@ -154,7 +156,7 @@ def distribution(
     """
     values = [
         value
-        for by_scale in figures.values()
+        for by_scale in by_method.values()
         for by_image in by_scale.values()
         for value in by_image.values()
     ]
@@ -169,14 +171,14 @@ def distribution(
     )
     zero, right_end = frame.down(0), WIDE_CHART_WIDTH - RIGHT
     marks = [f'<line class="zero" x1="{LEFT}" x2="{right_end}" y1="{zero}" y2="{zero}"/>']
-    share = 0.8 / len(figures)
+    share = 0.8 / len(by_method)
     rng = np.random.default_rng(0)
-    for number, by_scale in enumerate(figures.values(), start=1):
+    for number, by_scale in enumerate(by_method.values(), start=1):
         for index, scale in enumerate(scales):
             by_image = by_scale.get(scale, {})
             if not by_image:
                 continue
-            middle = index + (number - (len(figures) + 1) / 2) * share
+            middle = index + (number - (len(by_method) + 1) / 2) * share
             lower, median, upper = (
                 frame.down(float(q)) for q in np.percentile(list(by_image.values()), [25, 50, 75])
             )

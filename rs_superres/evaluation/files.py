@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rs_superres.errors import InputError, WriteError
-from rs_superres.evaluation.figures import FIGURES
+from rs_superres.evaluation.metrics import METRICS
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
 from rs_superres.system.files import atomic_folder
@@ -121,7 +121,7 @@ def facts(evaluation: Evaluation) -> dict[str, Any]:
 def _metrics(evaluation: Evaluation) -> list[str]:
     """Return the names of all metrics, those of single bands last."""
     names = dict.fromkeys(name for row in evaluation.rows for name in row.scores)
-    return [*FIGURES, *(name for name in names if name not in FIGURES)]
+    return [*METRICS, *(name for name in names if name not in METRICS)]
 
 
 def _finite_or_none(values: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rs_superres.evaluation import charts
-from rs_superres.evaluation.figures import FIGURES
+from rs_superres.evaluation.metrics import METRICS
 from rs_superres.evaluation.pictures import TRUTH, Example
 from rs_superres.evaluation.results import BICUBIC, Evaluation
 from rs_superres.evaluation.tables import band_table, reliability_table, score_table
@@ -96,12 +96,12 @@ def _bands(evaluation: Evaluation) -> str:
 def _curves(evaluation: Evaluation) -> str:
     """Return a chart over scale for each metric."""
     parts = []
-    for metric, figure in FIGURES.items():
+    for name, metric in METRICS.items():
         lines = {}
         for method in evaluation.methods:
-            summaries = {s: evaluation.summary(method, s, metric) for s in evaluation.scales}
+            summaries = {s: evaluation.summary(method, s, name) for s in evaluation.scales}
             lines[method] = {s: summary for s, summary in summaries.items() if summary is not None}
-        parts.append(charts.curves(figure.title, lines))
+        parts.append(charts.curves(metric.title, lines))
     return "".join(parts)
 
 

@@ -17,7 +17,7 @@ BICUBIC = "bicubic"
 """The name of bicubic interpolation among the methods."""
 
 RESAMPLES = 2000
-"""Draws of the bootstrap over images."""
+"""Number of resamples of the bootstrap over images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,14 @@ class Row:
     method: str
     """The model's name, or ``bicubic``."""
     seed: int
-    """The random seed; 0 for methods that draw nothing."""
+    """The random seed; 0 for methods without random numbers."""
     scores: dict[str, float]
     """The metrics by name; NaN for metrics that do not apply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A metric over all images."""
+    """The mean of a metric over all images, with its standard deviation and interval."""
 
     mean: float
     """Mean over the images."""
@@ -63,10 +63,10 @@ class Summary:
         return self.low, self.high
 
     def interval(self, form: str) -> str:
-        """Return the interval in words, empty if there is none.
+        """Return the confidence interval as text; empty if there is none.
 
         Args:
-            form: the format of each end, such as ``+.2f``.
+            form: the format specification of each end, such as ``+.2f``.
         """
         if self.low is None or self.high is None:
             return ""
@@ -82,7 +82,7 @@ class Evaluation:
     """The outcome of an evaluation: all scores, and what the report shows."""
 
     settings: dict[str, Any]
-    """The options and what was decided from them, as plain values."""
+    """The options and the values derived from them, as plain values for JSON."""
     rows: list[Row]
     """The scores of all results."""
     reliability: dict[tuple[str, float], Reliability]
@@ -104,10 +104,10 @@ class Evaluation:
         """The scales that have scores, in rising order."""
         return sorted({row.scale for row in self.rows})
 
-    def figures(
+    def values_by_image(
         self, method: str, scale: float, metric: str, *, tiles: bool = False
     ) -> dict[str, list[float]]:
-        """Return a metric by image, one value per seed.
+        """Return a metric's values by image, one value for each seed.
 
         Args:
             method: the method.
@@ -116,7 +116,7 @@ class Evaluation:
             tiles: return it by tile instead.
 
         Returns:
-            The mean over an image's tiles that have the metric; NaN if none has.
+            Each value is the mean over the image's tiles that have the metric; NaN if none has.
         """
         by_name: dict[str, dict[int, list[float]]] = {}
         for row in self.rows:
@@ -130,13 +130,13 @@ class Evaluation:
 
     def summary(self, method: str, scale: float, metric: str) -> Summary | None:
         """Summarise a metric over the images; None if no image has it."""
-        values = list(self.figures(method, scale, metric).values())
+        values = list(self.values_by_image(method, scale, metric).values())
         return summarise(np.array(values)) if values else None
 
     def gains(
         self, method: str, scale: float, metric: str, *, tiles: bool = False
     ) -> dict[str, list[float]]:
-        """Return a method's difference from bicubic by image, one value per seed.
+        """Return a method's differences from bicubic by image, one value for each seed.
 
         Args:
             method: the method.
@@ -144,14 +144,14 @@ class Evaluation:
             metric: the metric's name.
             tiles: return it by tile instead.
         """
-        bicubic = self.figures(BICUBIC, scale, metric, tiles=tiles)
+        bicubic = self.values_by_image(BICUBIC, scale, metric, tiles=tiles)
         return {
             name: [value - bicubic[name][0] for value in values]
-            for name, values in self.figures(method, scale, metric, tiles=tiles).items()
+            for name, values in self.values_by_image(method, scale, metric, tiles=tiles).items()
         }
 
     def gain(self, method: str, scale: float, metric: str) -> Summary | None:
-        """Summarise a method's differences from bicubic, taken image by image."""
+        """Summarise a method's differences from bicubic; None if no image has the metric."""
         gains = list(self.gains(method, scale, metric).values())
         return summarise(np.array(gains)) if gains else None
 
@@ -162,42 +162,42 @@ def _finite_mean(values: list[float]) -> float:
     return float(np.mean(finite)) if finite else float("nan")
 
 
-def summarise(figures: Doubles) -> Summary | None:
-    """Summarise a metric over images; an image counts by its mean over the seeds.
+def summarise(values: Doubles) -> Summary | None:
+    """Summarise a metric over images; each image counts with its mean over the seeds.
 
-    The confidence interval is a percentile bootstrap over the images, the same in every call.
+    The confidence interval is a percentile bootstrap over the images. Its random seed is fixed, so
+    equal values always give equal intervals.
 
     Args:
-        figures: (image, seed).
+        values: the metric, (image, seed); NaN where an image does not have it.
 
     Returns:
         None if no image has the metric.
     """
-    per_image = figures.mean(axis=1)
+    per_image = values.mean(axis=1)
     finite = np.isfinite(per_image)
     if not finite.any():
         return None
-    values = per_image[finite]
-    draws = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
-    per_seed = figures[finite].mean(axis=0)
+    means = per_image[finite]
+    resamples = np.random.default_rng(0).integers(len(means), size=(RESAMPLES, len(means)))
+    low, high = np.percentile(means[resamples].mean(axis=1), [2.5, 97.5])
+    per_seed = values[finite].mean(axis=0)
     return Summary(
-        mean=float(values.mean()),
-        deviation=float(values.std(ddof=1)) if len(values) > 1 else 0.0,
-        low=float(low) if len(values) > 1 else None,
-        high=float(high) if len(values) > 1 else None,
-        count=len(values),
+        mean=float(means.mean()),
+        deviation=float(means.std(ddof=1)) if len(means) > 1 else 0.0,
+        low=float(low) if len(means) > 1 else None,
+        high=float(high) if len(means) > 1 else None,
+        count=len(means),
         between_seeds=float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
     )
 
 
-def best_median_worst(figures: Sequence[float]) -> dict[str, int]:
+def best_median_worst(values: Sequence[float]) -> dict[str, int]:
     """Return the indices of the best, the median and the worst value.
 
-    NaN is ignored. With fewer than three values, an index appears only once, under the first of
-    the names that fits.
+    NaN is ignored. No index appears twice, so fewer than three values give fewer names.
     """
-    order = [int(i) for i in np.argsort(figures, kind="stable") if np.isfinite(figures[i])]
+    order = [int(i) for i in np.argsort(values, kind="stable") if np.isfinite(values[i])]
     if not order:
         return {}
     chosen: dict[str, int] = {}

@@ -146,7 +146,7 @@ def _examples(plan: EvaluationPlan, evaluation: Evaluation) -> Iterator[Example]
             for name, settings in plan.models.items():
                 images[name] = upscale_onto_grid(case.low, case.zoom, settings)[0]
             psnr = {
-                method: evaluation.figures(method, scale, "psnr", tiles=True)[case.name][0]
+                method: evaluation.values_by_image(method, scale, "psnr", tiles=True)[case.name][0]
                 for method in images
             }
             yield make_example(kind, case, images, psnr)

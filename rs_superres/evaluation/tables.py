@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from rs_superres.evaluation import charts
-from rs_superres.evaluation.figures import FIGURES, figure_of
+from rs_superres.evaluation.metrics import METRICS, metric_of
 from rs_superres.evaluation.reliability import Reliability
 from rs_superres.evaluation.results import Evaluation, Summary
 
@@ -16,8 +16,8 @@ from rs_superres.evaluation.results import Evaluation, Summary
 def score_table(evaluation: Evaluation) -> str:
     """Return a table of every metric by scale and method; the best of a scale is bold."""
     heads = {
-        name: f"{figure.head}<small>{figure.unit} {'↑' if figure.rising else '↓'}</small>"
-        for name, figure in FIGURES.items()
+        name: f"{metric.head}<small>{metric.unit} {'↑' if metric.rising else '↓'}</small>"
+        for name, metric in METRICS.items()
         if any(np.isfinite(row.scores[name]) for row in evaluation.rows)
     }
     return _table(evaluation, heads)
@@ -33,7 +33,7 @@ def band_table(evaluation: Evaluation) -> str:
     ordered = sorted(names, key=lambda n: (n.startswith("ssim"), int(n.partition("_")[2])))
     return _table(
         evaluation,
-        {n: f"{figure_of(n).head}<small>band {n.partition('_')[2]}</small>" for n in ordered},
+        {n: f"{metric_of(n).head}<small>band {n.partition('_')[2]}</small>" for n in ordered},
     )
 
 
@@ -80,27 +80,27 @@ def _table(evaluation: Evaluation, heads: Mapping[str, str]) -> str:
     )
 
 
-def _cell(metric: str, summary: Summary | None, column: list[Summary | None]) -> str:
+def _cell(name: str, summary: Summary | None, column: list[Summary | None]) -> str:
     """Return one mean with its standard deviation and interval.
 
     Args:
-        metric: the metric's name.
+        name: the metric's name.
         summary: the metric over the images, if any image has it.
         column: the summaries of all methods at this scale.
     """
     if summary is None:
         return "<td>–</td>"
-    figure = figure_of(metric)
+    metric = metric_of(name)
     means = [s.mean for s in column if s is not None]
-    best = (max if figure.rising else min)(means)
-    bold = summary.mean == best and len(means) > 1 and figure.judged
-    lines = [f"± {summary.deviation:.{figure.digits}f}"]
+    best = (max if metric.rising else min)(means)
+    bold = summary.mean == best and len(means) > 1 and metric.judged
+    lines = [f"± {summary.deviation:.{metric.digits}f}"]
     if summary.low is not None and summary.high is not None:
-        lines.append(f"{summary.low:.{figure.digits}f} – {summary.high:.{figure.digits}f}")
+        lines.append(f"{summary.low:.{metric.digits}f} – {summary.high:.{metric.digits}f}")
     if summary.between_seeds is not None:
         lines.append(f"seeds ± {summary.between_seeds:.2g}")
     return (
         f'<td class="{"best" if bold else ""}" title="{summary.count} images">'
-        f"{summary.mean:.{figure.digits}f}"
+        f"{summary.mean:.{metric.digits}f}"
         f"{''.join(f'<small>{line}</small>' for line in lines)}</td>"
     )

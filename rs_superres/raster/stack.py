@@ -1,4 +1,4 @@
-"""Combines the metadata of several rasters on one grid into that of one raster."""
+"""Combine the metadata of several rasters on one grid into the metadata of one raster."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rs_superres.raster.metadata import Band, Description, Domains, same_crs
 
 
 def stacked(parts: Sequence[Description]) -> Description:
-    """Return the metadata of several rasters as one raster, with the bands in the given order.
+    """Return the metadata of one raster that has the bands of all ``parts``, in their order.
 
-    Tags that all rasters share become tags of the stack. Other tags move to the bands.
+    Tags that all rasters share stay tags of the dataset. Other tags move to the bands.
 
     Raises:
         InputError: The rasters differ in grid or dtype.
@@ -26,14 +26,16 @@ def stacked(parts: Sequence[Description]) -> Description:
     for part in parts[1:]:
         _check_alike(first, part)
     tags = _common([p.tags for p in parts])
-    names = {n for p in parts for n in p.domains}
-    domains: Domains = {n: _common([p.domains.get(n, {}) for p in parts]) for n in sorted(names)}
+    domain_names = {n for p in parts for n in p.domains}
+    domains: Domains = {
+        n: _common([p.domains.get(n, {}) for p in parts]) for n in sorted(domain_names)
+    }
     return replace(
         first,
         path=f"{first.path} and {len(parts) - 1} more",
         bands=tuple(chain.from_iterable(_bands(p, tags) for p in parts)),
         dataset_mask=False,
-        # The mask of one file does not apply to the others.
+        # A file's mask applies only to the bands of that file.
         band_masks=any(p.dataset_mask or p.band_masks for p in parts),
         tags=tags,
         domains={n: t for n, t in domains.items() if t},
@@ -45,9 +47,9 @@ def stacked(parts: Sequence[Description]) -> Description:
 
 
 def _bands(part: Description, common: Mapping[str, str]) -> list[Band]:
-    """Return the bands of one raster, with the raster's tags that the others do not share.
+    """Return the bands of one raster, with the tags of the raster that are not in ``common``.
 
-    Bands without a description get the name of the file, and a number if there are several.
+    A band without a description is named after its file, with a number if there are several.
     """
     tags = {k: v for k, v in part.tags.items() if k not in common}
     stem = Path(part.path).stem
@@ -59,7 +61,7 @@ def _bands(part: Description, common: Mapping[str, str]) -> list[Band]:
 
 
 def _common(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return the tags that have the same value everywhere."""
+    """Return the tags that have the same value in all datasets."""
     return {k: v for k, v in tags[0].items() if all(t.get(k) == v for t in tags[1:])}
 
 
@@ -68,7 +70,7 @@ def _check_alike(first: Description, other: Description) -> None:
     if other.dtype != first.dtype:
         raise InputError(
             f"{other.path} has dtype {other.dtype}, {first.path} has {first.dtype}; stacked "
-            "sources need one dtype, so upscale them separately"
+            "sources must have the same dtype; upscale these separately"
         )
     if (
         not _same_pixels(first.grid, other.grid)
@@ -76,20 +78,21 @@ def _check_alike(first: Description, other: Description) -> None:
         or first.rational != other.rational
     ):
         raise InputError(
-            f"{other.path} is on another grid than {first.path}; stacked sources need one grid, "
-            "so upscale them separately (like= brings both onto one)"
+            f"{other.path} is on another grid than {first.path}; stacked sources must have "
+            "the same grid; upscale these separately (like= gives both results one grid)"
         )
 
 
 def _same_pixels(one: Grid, other: Grid) -> bool:
-    """Return whether two grids have the same pixels, to a millionth of a pixel."""
+    """Return whether the pixels of two grids coincide, to within :data:`SNAP` of a pixel."""
     if one.shape != other.shape or not same_crs(one, other):
         return False
     if one.transform is None or other.transform is None:
         return one.transform == other.transform
-    between = ~one.transform @ other.transform
+    other_to_one = ~one.transform @ other.transform
     corners = [(x, y) for x in (0, one.shape.width) for y in (0, one.shape.height)]
-    moved = [between @ corner for corner in corners]
+    corners_in_one = [other_to_one @ corner for corner in corners]
     return all(
-        max(abs(x - u), abs(y - v)) < SNAP for (x, y), (u, v) in zip(corners, moved, strict=True)
+        max(abs(x - u), abs(y - v)) < SNAP
+        for (x, y), (u, v) in zip(corners, corners_in_one, strict=True)
     )

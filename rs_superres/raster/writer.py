@@ -1,4 +1,4 @@
-"""Assembles a result in an uncompressed GeoTIFF, window by window, and reads it back."""
+"""Assemble a result in an uncompressed GeoTIFF, window by window, and read it back."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ class Target:
     source: Description
     """The metadata of the source, with the bands of the result."""
     zoom: Zoom
+    """The grids of source and output, and the mapping between them."""
     window: Window
-    """The part of the zoom's output grid that is written, in output pixels."""
+    """The part of the output grid to write, in output pixels."""
     tags: Mapping[str, str]
-    """Provenance tags, added to the source's tags."""
+    """Tags to add to the source's tags."""
     masked: bool
-    """Whether a mask is written: that of the source, or one for pixels outside the source."""
+    """True if a mask is written: the source's, or one for pixels outside the source."""
     nearest: bool = False
-    """Whether overviews take the nearest pixel: values of some band must not be averaged."""
+    """True if overviews take the nearest pixel, because a band's values must not be averaged."""
 
     @property
     def grid(self) -> Grid:
@@ -68,41 +69,43 @@ class Target:
         ]
 
     def rational(self) -> RPC | None:
-        """Return the source's rational polynomials for output pixels of the file.
+        """Return the source's RPCs in output pixels of the file; None if the source has none.
 
-        In rational polynomials, unlike in transforms, the centre of a pixel is at an integer.
+        RPCs, unlike transforms, put the centre of a pixel at an integer.
         """
         if self.source.rational is None:
             return None
         rows, columns = self.zoom.rows, self.zoom.columns
-        moved = self.source.rational.to_dict()
-        moved["line_off"] = rows.edge(moved["line_off"] + 0.5) - 0.5 - self.window.row
-        moved["samp_off"] = columns.edge(moved["samp_off"] + 0.5) - 0.5 - self.window.column
-        moved["line_scale"] /= rows.step
-        moved["samp_scale"] /= columns.step
-        return RPC(**moved)
+        coefficients = self.source.rational.to_dict()
+        coefficients["line_off"] = rows.edge(coefficients["line_off"] + 0.5) - 0.5 - self.window.row
+        coefficients["samp_off"] = (
+            columns.edge(coefficients["samp_off"] + 0.5) - 0.5 - self.window.column
+        )
+        coefficients["line_scale"] /= rows.step
+        coefficients["samp_scale"] /= columns.step
+        return RPC(**coefficients)
 
 
 @dataclass(frozen=True, slots=True)
 class OutputBlock:
-    """A window of a result that is being assembled."""
+    """Pixels of one window of a result."""
 
     window: Window
-    """Output pixels, counted from the first pixel of the file."""
+    """The window in output pixels, counted from the first pixel of the file."""
     values: Values
     """Digital numbers, (band, y, x)."""
     mask: Valid | None
-    """Whether each pixel is valid, (y, x); None if the result has no mask."""
+    """(y, x), True where a pixel is valid; None if the result has no mask."""
 
 
 class Writer:
-    """Writes blocks to a result that is being assembled."""
+    """An open result that blocks can be written to."""
 
     def __init__(self, dataset: WritableDataset) -> None:
         self._dataset = dataset
 
     def write(self, block: OutputBlock) -> None:
-        """Write the values and the mask, if any, of a block."""
+        """Write a block's values and, if it has one, its mask."""
         window = rasterio_window(block.window)
         self._dataset.write(block.values, window=window)
         if block.mask is not None:
@@ -132,9 +135,9 @@ def creating(path: Path | str, target: Target) -> Iterator[Writer]:
         "sparse_ok": True,
         **target.source.colour_profile,
     }
-    bits = {b.bits for b in bands}
-    if len(bits) == 1 and None not in bits:
-        profile["nbits"] = bits.pop()
+    bit_depths = {b.bits for b in bands}
+    if len(bit_depths) == 1 and None not in bit_depths:
+        profile["nbits"] = bit_depths.pop()
     if target.source.control_points:
         profile["gcps"] = target.control_points()
         profile["crs"] = target.source.control_crs or CRS()  # rasterio does not accept None here
@@ -173,7 +176,7 @@ def add_tags(path: Path | str, tags: Mapping[str, str]) -> None:
 def check_written(path: Path | str, blocks: Iterable[OutputBlock]) -> None:
     """Read an assembled result back and compare it with the blocks that were written.
 
-    GDAL does not report a write that fails while it closes the file.
+    GDAL does not report an error if a write fails when the file is closed.
 
     Raises:
         RasterError: A block differs, or cannot be read.
@@ -187,12 +190,12 @@ def check_written(path: Path | str, blocks: Iterable[OutputBlock]) -> None:
             if not same:
                 raise RasterError(
                     f"cannot write {path}: it is incomplete; is the disk full? Finished cells are "
-                    "kept, and the same command resumes from them"
+                    "kept, run the same command again to resume"
                 )
 
 
 def _write_metadata(dataset: WritableDataset, target: Target) -> None:
-    """Write colours, scales, descriptions, units, tags and rational polynomials."""
+    """Write colours, scales, descriptions, units, tags and RPCs."""
     bands = target.source.bands
     if len(bands) == 1 and bands[0].colours:
         dataset.write_colormap(1, dict(enumerate(bands[0].colours)))
@@ -223,7 +226,8 @@ def write_domains(dataset: WritableDataset, source: Description) -> None:
     for number, domains in enumerate([source.domains, *(b.domains for b in source.bands)]):
         for name, tags in domains.items():
             if name.startswith("xml:"):
-                # An XML document, which rasterio splits at the first equals sign.
+                # An XML document. update_tags joins names and values by equals signs, so split the
+                # document at its first one.
                 key, _, rest = tags[name].partition("=")
                 dataset.update_tags(number, ns=name, **{key: rest})
             else:

@@ -3,7 +3,7 @@
 Read the modules in this order to follow a pixel:
 
 - ``bands``: what each band is used for, and which bands go through the network together.
-- ``recipe``: everything that decides the pixels of a cell, except the source's values.
+- ``recipe``: everything that determines the pixels of a cell, except the source's values.
 - ``reader`` and ``halo``: the source pixels that a cell reads.
 - ``inference``: a network at one scale, from network values to network values.
 - ``samples``: all samples of a cell, from digital numbers to digital numbers.

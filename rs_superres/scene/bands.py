@@ -65,12 +65,12 @@ class BandGroup:
     """The digital numbers that map to the network's -1 and 1."""
 
 
-def decide(source: Description, wish: PixelOptions) -> BandRoles:
+def decide(source: Description, options: PixelOptions) -> BandRoles:
     """Decide the roles of a result's bands.
 
     Args:
         source: describes the source and all its bands.
-        wish: the caller's options; bands are numbered as in the source, from 1.
+        options: the caller's options; bands are numbered as in the source, from 1.
 
     Raises:
         InputError: an option lists a band that does not exist, or lists a band twice; or a band
@@ -78,35 +78,35 @@ def decide(source: Description, wish: PixelOptions) -> BandRoles:
     """
     count = len(source.bands)
     for option, numbers in (
-        ("bidx=", wish.bidx),
-        ("rgb=", wish.rgb),
-        ("nearest=", wish.nearest),
+        ("bidx=", options.bidx),
+        ("rgb=", options.rgb),
+        ("nearest=", options.nearest),
     ):
         _check_numbers(option, numbers, count, source.path)
-    order = wish.bidx or tuple(range(1, count + 1))
+    order = options.bidx or tuple(range(1, count + 1))
     if len(order) > MOST_BANDS:
         raise InputError(
             f"{source.path}: {len(order)} bands, expected at most {MOST_BANDS} at once; choose "
             "fewer with bidx="
         )
-    selection = Selection(bands=order, nodata=wish.nodata, expand=wish.classes == "expand")
+    selection = Selection(bands=order, nodata=options.nodata, expand=options.classes == "expand")
     if selection.expand:
-        _check_expansion(source, wish, order)
+        _check_expansion(source, options, order)
         bands = selection.of(source).bands
         return BandRoles(selection=selection, triplet=(0, 1, 2), alpha=tuple(range(3, len(bands))))
-    if source.band_masks and wish.nodata is None and all(b.nodata is None for b in source.bands):
+    if source.band_masks and options.nodata is None and all(b.nodata is None for b in source.bands):
         raise InputError(
             f"{source.path} has a mask for each band, which a GeoTIFF cannot hold; choose a value "
             "for masked pixels with nodata=V"
         )
-    nearest = _positions("nearest=", wish.nearest, order)
-    if wish.classes == "nearest":
+    nearest = _positions("nearest=", options.nearest, order)
+    if options.classes == "nearest":
         kept = [i for i, number in enumerate(order) if _is_class(source.bands[number - 1])]
         nearest = tuple(sorted({*nearest, *kept}))
     for i, number in enumerate(order):
         if i not in nearest:
             _check_continuous(source.bands[number - 1], number, source.path)
-    triplet = _positions("rgb=", wish.rgb, order)
+    triplet = _positions("rgb=", options.rgb, order)
     chosen = [source.bands[number - 1] for number in order]
     if any(i in nearest or chosen[i].is_alpha for i in triplet):
         raise InputError(
@@ -170,9 +170,9 @@ def _check_numbers(option: str, numbers: Sequence[int], count: int, path: str) -
         raise InputError(f"rgb= lists {len(numbers)} bands, expected three")
 
 
-def _check_expansion(source: Description, wish: PixelOptions, order: Sequence[int]) -> None:
+def _check_expansion(source: Description, options: PixelOptions, order: Sequence[int]) -> None:
     """Refuse to expand anything but one band with a colour table."""
-    if wish.rgb or wish.nearest:
+    if options.rgb or options.nearest:
         raise InputError("classes=expand replaces the bands; leave out rgb= and nearest=")
     if len(order) != 1 or not source.bands[order[0] - 1].is_palette:
         raise InputError(

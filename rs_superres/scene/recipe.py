@@ -1,4 +1,4 @@
-"""Everything that decides the pixels of a cell, except the source's values."""
+"""The recipe of a cell: everything that determines its pixels, except the source's values."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from rs_superres.zoo import Model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRecipe:
-    """Everything that decides the pixels of a cell, except the source's values."""
+    """Everything that determines the pixels of a cell, except the source's values."""
 
     zoom: Zoom
-    """The grids of source and output, and how they lie on each other."""
+    """The grids of source and output, and the mapping between them."""
     lattice: Lattice
     """The cells that the output grid is divided into."""
     bands: tuple[Band, ...]
-    """The bands of the result, which are those of the source as it is read."""
+    """The bands of the result, which are the selected bands of the source."""
     groups: tuple[BandGroup, ...]
-    """The bands that go through the network, group by group."""
+    """The bands that go through the network, in groups."""
     nearest_bands: tuple[int, ...] = ()
     """Indices of the bands that are resampled by nearest neighbour."""
     linear_bands: tuple[int, ...] = ()
@@ -39,19 +39,19 @@ class CellRecipe:
     seed: int
     """Random seed of the diffusion noise."""
     masked: bool
-    """Whether the result has a mask band."""
+    """True if the result has a mask."""
     area: Area | None = None
-    """The area of interest, outside which pixels are invalid; None for the entire output."""
+    """The area of interest; pixels outside are invalid. None for the entire output."""
     consistency: ConsistencyConfig | None = None
-    """The kernel by which the result must downsample to its source; None to leave this out."""
+    """The kernel with which the result must downsample to its source; None for no correction."""
     samples: int = 1
-    """Number of samples that are drawn and averaged."""
+    """Number of samples to draw and average."""
     uncertainty_factor: float | None = None
-    """Factor on the samples' standard deviation; None if the result has no uncertainty."""
+    """Factor on the standard deviation of the samples; None if no uncertainty is written."""
 
     @property
     def dtype(self) -> str:
-        """NumPy's name of the dtype of source and result."""
+        """NumPy name of the dtype that source and result have."""
         return self.bands[0].dtype
 
     @property
@@ -62,27 +62,27 @@ class CellRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
-    """A model, and how it upscales."""
+    """A model and the settings with which it upscales."""
 
     model: Model
-    """The model as it was loaded."""
+    """The loaded model."""
     steps: int
     """Evaluations of the denoiser for each sample; 0 for the neural operator alone."""
     seed: int = 0
     """Random seed of the diffusion noise."""
     samples: int = 1
-    """Number of samples that are drawn and averaged."""
+    """Number of samples to draw and average."""
     consistency: bool = True
-    """Whether the result is corrected so that it downsamples to its source."""
+    """True if the result is corrected so that it downsamples to its source."""
     precision: Precision
     """The number format that the networks compute in."""
     device: torch.device
     """The device that the networks compute on."""
 
     def recipe(self, zoom: Zoom, bands: tuple[Band, ...]) -> CellRecipe:
-        """Create the recipe of a scene, without band groups, mask and area.
+        """Create the recipe for a scene, without band groups, mask and area.
 
-        The caller adds those with :func:`dataclasses.replace`.
+        The caller adds these with :func:`dataclasses.replace`.
 
         Args:
             zoom: the grids of source and output.

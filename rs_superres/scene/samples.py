@@ -1,8 +1,9 @@
 """Draw the samples of one cell and one band group: from source pixels to digital numbers.
 
-Each sample goes the same way: digital numbers to network values, holes filled, through the
-network, back to digital numbers, and, if the result must be consistent, corrected so that it
-downsamples to the source. :func:`draw_samples` gives their mean and standard deviation.
+Each sample takes the same steps: convert digital numbers to network values, fill holes, run the
+network, convert back to digital numbers and, if the result must be consistent, correct the sample
+so that it downsamples to the source. :func:`draw_samples` returns mean and standard deviation of
+the samples.
 """
 
 from __future__ import annotations
@@ -25,50 +26,52 @@ from rs_superres.scene.inference import Inference, Noise
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.types import Doubles, Floats
 
-FARTHEST = 1e6
-"""Largest network value that the networks get, for rasters that need double precision."""
+LARGEST_INPUT = 1e6
+"""Largest network value that networks receive, for rasters that need double precision."""
 
 WITHOUT_BORDER = np.s_[:, FILL_RADIUS:-FILL_RADIUS, FILL_RADIUS:-FILL_RADIUS]
-"""The part of a halo's values that the networks see: without the border that fills holes."""
+"""Index that crops a halo to what the networks see: it drops the border that only fills holes."""
 
 
 class Samples(NamedTuple):
-    """The samples of one band group before they are made consistent, digital numbers."""
+    """The samples of one band group before the consistency correction, in digital numbers."""
 
     source: Doubles
     """(band, y, x) source pixels that the networks see, with holes filled."""
-    results: Iterator[Doubles]
+    samples: Iterator[Doubles]
     """One (band, y, x) array for each sample: the cell and its valid margin."""
 
 
-def draw_samples(recipe: CellRecipe, halo: HaloWindow, number: int) -> RunningStatistics:
+def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> RunningStatistics:
     """Draw all samples of one band group for a cell.
 
     Args:
-        recipe: everything that decides the pixels, except the source's values.
-        halo: the source around the cell.
-        number: index of the group in ``recipe.groups``; it is part of the noise's key.
+        recipe: everything that determines the pixels, except the source's values.
+        halo: the source pixels of the cell and around it.
+        group_index: index of the group in ``recipe.groups``. The noise depends on it.
 
     Returns:
-        Mean and standard deviation over the samples: (band, y, x) of the cell, digital numbers,
-        not rounded. The bands are those of the group.
+        Mean and standard deviation over the samples: (band, y, x) arrays of the cell and the bands
+        of the group, in digital numbers that are not rounded.
     """
-    group, cell, valid_margin = recipe.groups[number], halo.cell, recipe.inference.valid_margin
+    group, cell, valid_margin = recipe.groups[group_index], halo.cell, recipe.inference.valid_margin
     draw = _draw_in_double if recipe.dtype in DOUBLE else _draw_in_single
-    source, results = draw(recipe, halo, number)
+    source, samples = draw(recipe, halo, group_index)
     project = _projection(recipe, halo)
     width = 2 * group.value_range.half
-    ends = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
-    lowest, highest = np.array(ends, dtype=np.float64).T[..., None, None]
+    limits_of_bands = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
+    lowest, highest = np.array(limits_of_bands, dtype=np.float64).T[..., None, None]
     rows = slice(valid_margin, valid_margin + cell.height)
     columns = slice(valid_margin, valid_margin + cell.width)
     statistics = RunningStatistics()
-    for result in results:
-        # Rounding clips the result to the dtype in the end. If a saturated sample were clipped only
-        # then, the correction would count on values that no result can hold, and the result would
-        # downsample less closely to its source. So the sample is clipped before the correction too.
-        sample = result if project is None else project(result.clip(lowest, highest), source, width)
-        statistics.add(sample[:, rows, columns])
+    for sample in samples:
+        # The result is clipped to its dtype when it is rounded. A saturated sample is clipped here
+        # too: otherwise the correction would rely on values that the dtype cannot hold, and the
+        # result would downsample less closely to its source.
+        corrected = (
+            sample if project is None else project(sample.clip(lowest, highest), source, width)
+        )
+        statistics.add(corrected[:, rows, columns])
     return statistics
 
 
@@ -91,40 +94,40 @@ def _projection(recipe: CellRecipe, halo: HaloWindow) -> Projection | None:
     )
 
 
-def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, number: int) -> Samples:
-    """Draw samples of a dtype that float32 holds exactly: the networks give the values."""
-    group, inference = recipe.groups[number], recipe.inference
+def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Samples:
+    """Draw samples of a dtype that float32 holds exactly: the networks compute the values."""
+    group, inference = recipe.groups[group_index], recipe.inference
     value_range, index = group.value_range, list(group.bands)
     filled = fill_holes(value_range.to_network(halo.values[index]), halo.valid[index])
-    kept, noises = _kept(inference), _noises(recipe, halo.cell, number)
+    kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
     outputs = inference(_network_input(filled), halo.rows, halo.columns, noises)
     return Samples(
         source=value_range.from_network(filled[WITHOUT_BORDER]),
-        results=(
+        samples=(
             _merge(group, value_range.from_network(output[:, kept, kept])) for output in outputs
         ),
     )
 
 
-def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, number: int) -> Samples:
-    """Draw samples of a dtype that float32 rounds.
+def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Samples:
+    """Draw samples of a dtype that float32 would round.
 
-    The values are a cubic interpolation in float64. The networks give only what they add to the
-    cubic interpolation of their own input.
+    The base is a cubic interpolation in float64. The networks compute only what they add to the
+    cubic interpolation of their input.
     """
-    group, inference = recipe.groups[number], recipe.inference
+    group, inference = recipe.groups[group_index], recipe.inference
     value_range, index = group.value_range, list(group.bands)
     centred = halo.values[index].astype(np.float64) - value_range.centre
     exact = fill_holes(centred, halo.valid[index])
-    # Float32 would make values far outside the range infinite. The cubic base alone carries them.
-    filled = (exact / value_range.half).clip(-FARTHEST, FARTHEST).astype(np.float32)
-    kept, noises = _kept(inference), _noises(recipe, halo.cell, number)
+    # In float32, values far outside the range would become infinite. The cubic base keeps them.
+    filled = (exact / value_range.half).clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
+    kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
     rows, columns = (_bordered(axis, kept) for axis in (halo.rows, halo.columns))
     base = value_range.centre + cubic(exact, rows, columns)
     residuals = inference.residual(_network_input(filled), halo.rows, halo.columns, noises)
     return Samples(
         source=value_range.centre + exact[WITHOUT_BORDER],
-        results=(
+        samples=(
             base + value_range.half * _merge(group, residual[:, kept, kept].astype(np.float64))
             for residual in residuals
         ),
@@ -132,17 +135,17 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, number: int) -> Sample
 
 
 def _network_input(filled: Floats) -> Floats:
-    """The network's input, (3, y, x): a single band is repeated three times."""
+    """Return the network's input, (3, y, x): a single band is repeated three times."""
     return np.broadcast_to(filled, (3, *filled.shape[1:]))[WITHOUT_BORDER]
 
 
-def _noises(recipe: CellRecipe, cell: Window, number: int) -> list[Noise]:
-    """Functions that draw the noise of each sample of a group, for the cell and its margin."""
+def _noises(recipe: CellRecipe, cell: Window, group_index: int) -> list[Noise]:
+    """Return a function for each sample that draws its noise, for the cell and its margin."""
     margin = recipe.inference.margin
     return [
         partial(
             normal_field,
-            (recipe.seed, sample, 0, number),  # step 0
+            (recipe.seed, sample, 0, group_index),  # 0: all noise belongs to the first step
             row=cell.row - margin,
             column=cell.column - margin,
             shape=(3, cell.height + 2 * margin, cell.width + 2 * margin),
@@ -152,18 +155,18 @@ def _noises(recipe: CellRecipe, cell: Window, number: int) -> list[Noise]:
 
 
 def _merge(group: BandGroup, output: Doubles) -> Doubles:
-    """Turn a network's output, (3, y, x), into a group's bands: one band is the mean of three."""
+    """Turn a network's output, (3, y, x), into a group's bands; a single band is the mean."""
     return output if len(group.bands) == 3 else output.mean(axis=0, keepdims=True)
 
 
 def _kept(inference: Inference) -> slice:
-    """The rows, or columns, of a network's output that lie in the cell and its valid margin."""
+    """Return the rows (or columns) of a network's output in the cell and its valid margin."""
     dropped = inference.margin - inference.valid_margin
     return slice(dropped, -dropped or None)
 
 
 def _bordered(support: AxisSupport, kept: slice) -> AxisSupport:
-    """Extend an axis by the border that fills holes, and keep only some of its positions."""
+    """Extend an axis by the border that only fills holes; keep the positions in ``kept``."""
     return AxisSupport(
         support.start - FILL_RADIUS, support.count + 2 * FILL_RADIUS, support.positions[kept]
     )

@@ -1,4 +1,4 @@
-"""Messages of the library, which name keywords, in the flags of a command."""
+"""Test that keywords in the library's messages become the flags of a command."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 from tests.cli.calls import main
 
-translated = importlib.import_module("rs_superres.cli.flags").translated
+translate = importlib.import_module("rs_superres.cli.flags").translate
 
 
 def command(name: str) -> click.Command:
     """Return a command of rs-sr."""
-    found = main.get_command(click.Context(main), name)
-    assert found is not None
-    return found
+    result = main.get_command(click.Context(main), name)
+    assert result is not None
+    return result
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def command(name: str) -> click.Command:
     ],
 )
 def test_keywords_become_flags(message: str, expected: str) -> None:
-    assert translated(message, command("upscale")) == expected
+    assert translate(message, command("upscale")) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_keywords_become_flags(message: str, expected: str) -> None:
     ],
 )
 def test_other_text_stays(message: str) -> None:
-    assert translated(message, command("upscale")) == message
+    assert translate(message, command("upscale")) == message
 
 
 def test_the_command_decides_which_keywords_are_options() -> None:
     message = "leave out resume=True, or use max_steps=9 and scale=2"
-    assert translated(message, command("train")) == (
+    assert translate(message, command("train")) == (
         "leave out --resume, or use --max-steps 9 and scale=2"
     )
-    assert translated("overwrite=True, steps=1", command("models")) == "--overwrite, steps=1"
-    assert translated("bidx=9", command("verify")) == "--bidx 9"
+    assert translate("overwrite=True, steps=1", command("models")) == "--overwrite, steps=1"
+    assert translate("bidx=9", command("verify")) == "--bidx 9"

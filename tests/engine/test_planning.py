@@ -22,13 +22,13 @@ Make = Callable[..., Plan]
 
 
 class Disks:
-    """Stands in for the machine's disks: says how much is free, and records who asks where."""
+    """Replaces the machine's disks: reports how much is free, and records the folders checked."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, scratch: Path | None = None) -> None:
         """Set up one disk, or a second one for the folder ``scratch``."""
         self.scratch = scratch
         self.free: dict[int, int] = {}
-        self.asked: list[Path] = []
+        self.checked: list[Path] = []
         monkeypatch.setattr("shutil.disk_usage", self.usage)
         for module in ("planning", "outputs"):
             monkeypatch.setattr(f"rs_superres.engine.{module}.file_system", self.number)
@@ -39,7 +39,7 @@ class Disks:
 
     def usage(self, folder: Path) -> Any:
         assert folder.is_dir()
-        self.asked.append(folder)
+        self.checked.append(folder)
         return SimpleNamespace(free=self.free.get(self.number(folder), 10**12))
 
 
@@ -52,7 +52,7 @@ def test_a_disk_that_is_too_small_is_refused(
     with pytest.raises(RasterError, match=r"GB of disk in .*rs-sr, .* are free; .*scratch="):
         engine.run(plan)
     assert not plan.scratch.exists()
-    assert disks.asked == [scene.parent]
+    assert disks.checked == [scene.parent]
     disks.free[0] = plan.disk_bytes
     engine.run(plan)
 
@@ -114,9 +114,9 @@ def test_scratch_on_another_disk(
         with pytest.raises(RasterError, match=f"GB of disk in {folder}, "):
             engine.run(plan)
         disks.free[full] += 1
-    disks.asked.clear()
+    disks.checked.clear()
     engine.run(plan)
-    assert disks.asked == [tmp_path / "fast", tmp_path]
+    assert disks.checked == [tmp_path / "fast", tmp_path]
 
 
 def test_a_result_that_no_disk_holds_is_refused_before_the_source_is_sampled(
@@ -128,7 +128,7 @@ def test_a_result_that_no_disk_holds_is_refused_before_the_source_is_sampled(
     (tmp_path / "fast").mkdir()
     with pytest.raises(RasterError, match=r"GB of disk in .*fast"):
         make(scene, scale="3", scratch=tmp_path / "fast")
-    assert disks.asked == [tmp_path / "fast"]
+    assert disks.checked == [tmp_path / "fast"]
 
 
 def interrupted(plan: Plan, *, cells: int) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from rs_superres.errors import InputError, WriteError
 from rs_superres.evaluation import files
-from rs_superres.evaluation.figures import FIGURES
+from rs_superres.evaluation.metrics import METRICS
 from rs_superres.evaluation.plans import EvaluationOptions, plan
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
@@ -50,13 +50,13 @@ def test_files_hold_the_scores(evaluation: Evaluation, tmp_path: Path, tiny: str
         lines = list(csv.DictReader(file))
     assert len(lines) == len(evaluation.rows) == 12
     row = next(r for r in lines if (r["image"], r["scale"], r["method"]) == ("<1>.tif", "3", tiny))
-    (expected,) = evaluation.figures(tiny, 3.0, "psnr")["<1>.tif"]
+    (expected,) = evaluation.values_by_image(tiny, 3.0, "psnr")["<1>.tif"]
     assert float(row["psnr"]) == pytest.approx(expected)
     assert row["lpips"] == ""
     facts = json.loads((out / "scores.json").read_text("utf-8"))
     assert list(facts) == ["settings", "summary", "reliability", "skipped", "images"]
     summary = next(s for s in facts["summary"] if (s["scale"], s["method"]) == (3.0, tiny))
-    assert set(FIGURES) <= set(summary["metrics"])
+    assert set(METRICS) <= set(summary["metrics"])
     mean = np.mean([float(r["psnr"]) for r in lines if (r["scale"], r["method"]) == ("3", tiny)])
     assert summary["metrics"]["psnr"]["mean"] == pytest.approx(mean)
     assert summary["metrics"]["psnr"]["gain"]["count"] == 3

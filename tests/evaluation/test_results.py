@@ -87,13 +87,13 @@ def test_a_summary_agrees_with_scipy() -> None:
 
 
 def test_seeds_are_averaged_image_by_image() -> None:
-    figures = np.array([[1.0, 3.0], [5.0, 7.0], [np.nan, np.nan]])
-    summary = summarise(figures)
+    values = np.array([[1.0, 3.0], [5.0, 7.0], [np.nan, np.nan]])
+    summary = summarise(values)
     assert summary is not None
     assert (summary.mean, summary.count) == (4.0, 2)
     assert summary.between_seeds == pytest.approx(np.std([3, 5], ddof=1))
     assert summary.deviation == pytest.approx(np.std([2, 6], ddof=1))
-    assert summarise(figures[2:]) is None
+    assert summarise(values[2:]) is None
 
 
 def test_the_best_the_median_and_the_worst_are_chosen_once() -> None:

@@ -14,7 +14,7 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from rs_superres.evaluation.figures import FIGURES
+from rs_superres.evaluation.metrics import METRICS
 from rs_superres.evaluation.protocol import interpolate
 from rs_superres.evaluation.scores import PERFECT_PSNR, scores
 from tests.evaluation.test_protocol import case_of
@@ -53,7 +53,7 @@ def test_metrics_agree_with_torchmetrics(bands: int, dtype: str, high: float) ->
     for band in range(bands):
         single = inner_ssim(result[:, [band]], truth[:, [band]], high)
         assert metrics[f"ssim_{band + 1}"] == pytest.approx(single, abs=1e-5)
-    assert set(FIGURES) <= set(metrics)
+    assert set(METRICS) <= set(metrics)
 
 
 def test_values_far_from_zero_score_as_those_near_it() -> None:

@@ -37,7 +37,7 @@ def members(roles: BandRoles) -> tuple[tuple[int, ...], ...]:
 
 
 @pytest.mark.parametrize(
-    ("wish", "expected", "words"),
+    ("options", "expected", "words"),
     [
         (PixelOptions(), ((2, 1, 0), (3, 4), (), (5,)), "joint 3,2,1; alone 4,5; alpha 6"),
         (
@@ -59,17 +59,17 @@ def members(roles: BandRoles) -> tuple[tuple[int, ...], ...]:
     ],
 )
 def test_options_and_colours_decide_the_roles(
-    source: Description, wish: PixelOptions, expected: tuple[tuple[int, ...], ...], words: str
+    source: Description, options: PixelOptions, expected: tuple[tuple[int, ...], ...], words: str
 ) -> None:
-    roles = decide(source, wish)
+    roles = decide(source, options)
     assert members(roles) == expected
     assert words in str(roles)
-    assert roles.selection.bands == (wish.bidx or (1, 2, 3, 4, 5, 6))
+    assert roles.selection.bands == (options.bidx or (1, 2, 3, 4, 5, 6))
     assert sorted(sum(members(roles), ())) == list(range(len(roles.selection.bands)))
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("options", "message"),
     [
         (PixelOptions(bidx=(7,)), "bidx= lists band 7, .* has bands 1 to 6"),
         (PixelOptions(bidx=(0,)), "bidx= lists band 0"),
@@ -92,10 +92,10 @@ def test_options_and_colours_decide_the_roles(
     ],
 )
 def test_options_that_do_not_fit_are_refused(
-    source: Description, wish: PixelOptions, message: str
+    source: Description, options: PixelOptions, message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        decide(source, wish).selection.of(source)
+        decide(source, options).selection.of(source)
     assert "\n" not in str(caught.value)
 
 

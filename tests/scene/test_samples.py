@@ -106,8 +106,8 @@ def test_options_that_do_not_go_together_are_refused(
     tmp_path: Path, tiny: str, scene: Path
 ) -> None:
     for options, message in (
-        ({"samples": 0}, "0 samples, expected 1 or more"),
-        ({"samples": 2, "steps": 0}, "2 samples of the prior alone are all the same"),
+        ({"samples": 0}, "samples=0, expected a whole number, 1 or more"),
+        ({"samples": 2, "steps": 0}, "samples=2 of the neural operator alone are all the same"),
         ({"uncertainty": tmp_path / "s.tif"}, "uncertainty.* needs .*samples"),
         ({"uncertainty": tmp_path / "out.tif", "samples": 2}, "expected different names"),
         ({"uncertainty": scene, "samples": 2}, "is the source"),

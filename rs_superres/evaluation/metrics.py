@@ -1,4 +1,7 @@
-"""The metrics of an evaluation: their names, units and formats in tables and charts."""
+"""The list of all metrics: their names, units and formats in tables and charts.
+
+:mod:`rs_superres.evaluation.scores` computes them.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A metric, and how it is shown."""
+class Metric:
+    """The name of a metric, and how tables and charts show it."""
 
     name: str
-    """Name in files; a single band's metric has the band's number appended, as in ``psnr_1``."""
+    """Name in files; for a single band, the band's number is appended, as in ``psnr_1``."""
     title: str
     """Title of its chart."""
     head: str
@@ -30,10 +33,10 @@ class Figure:
     """
 
 
-FIGURES = {
-    figure.name: figure
-    for figure in (
-        Figure(
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric(
             name="psnr",
             title="PSNR, dB",
             head="PSNR",
@@ -42,8 +45,8 @@ FIGURES = {
             digits=2,
             rising=True,
         ),
-        Figure(name="ssim", title="SSIM", head="SSIM", short="SSIM", digits=4, rising=True),
-        Figure(
+        Metric(name="ssim", title="SSIM", head="SSIM", short="SSIM", digits=4, rising=True),
+        Metric(
             name="sam",
             title="spectral angle, degrees",
             head="SAM",
@@ -51,9 +54,9 @@ FIGURES = {
             unit="°",
             digits=2,
         ),
-        Figure(name="ergas", title="ERGAS", head="ERGAS", short="ERGAS", digits=2),
-        Figure(name="lpips", title="LPIPS (squeeze)", head="LPIPS", short="LPIPS", digits=3),
-        Figure(
+        Metric(name="ergas", title="ERGAS", head="ERGAS", short="ERGAS", digits=2),
+        Metric(name="lpips", title="LPIPS (squeeze)", head="LPIPS", short="LPIPS", digits=3),
+        Metric(
             name="consistency",
             title="difference from the low resolution, % of range",
             head="consistency",
@@ -61,7 +64,7 @@ FIGURES = {
             unit="% of range",
             digits=2,
         ),
-        Figure(
+        Metric(
             name="shift",
             title="shift, pixels",
             head="shift",
@@ -69,7 +72,7 @@ FIGURES = {
             unit="px",
             digits=3,
         ),
-        Figure(
+        Metric(
             name="improvement",
             title="detail improved, %",
             head="improved",
@@ -78,7 +81,7 @@ FIGURES = {
             digits=1,
             rising=True,
         ),
-        Figure(
+        Metric(
             name="omission",
             title="detail omitted, %",
             head="omitted",
@@ -87,7 +90,7 @@ FIGURES = {
             digits=1,
             judged=False,
         ),
-        Figure(
+        Metric(
             name="hallucination",
             title="detail hallucinated, %",
             head="hallucinated",
@@ -101,6 +104,6 @@ FIGURES = {
 """The metrics by name, in the order of tables."""
 
 
-def figure_of(name: str) -> Figure:
-    """Return the metric of a name in files, which may be a single band's, as in ``psnr_1``."""
-    return FIGURES[name.partition("_")[0]]
+def metric_of(name: str) -> Metric:
+    """Return the metric for a name in files; ``psnr_1``, of a single band, gives ``psnr``."""
+    return METRICS[name.partition("_")[0]]
