@@ -472,7 +472,7 @@ def test_a_source_that_changes(plan: Plan, scene: Path) -> None:
     def replace_it() -> None:
         rasters.write(scene, textured(2, 3, 50, 44), colours=RGB)
 
-    assert f"{scene} was changed while" in failure_of(plan, replace_it)
+    assert f"{scene} changed while it was being read" in failure_of(plan, replace_it)
 
 
 def test_a_folder_that_vanishes(tmp_path: Path, scene: Path, tiny: str) -> None:
