@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import logging
@@ -19,7 +18,7 @@ import numpy as np
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window
 from rs_superres.scene.cell import CellResult
-from rs_superres.system.files import atomic_write
+from rs_superres.system.files import atomic_write, move_file
 
 logger = logging.getLogger(__name__)
 
@@ -168,27 +167,13 @@ class CellStore:
         names = [str(out.absolute()) for out in results.values()]
         (self.folder / PUBLISHED).write_text(json.dumps(names), "utf-8")
         for path, out in results.items():
-            _rename(path, out)
+            # A fixed temporary name: if a copy is killed, the next one replaces it.
+            move_file(path, out, temporary=scratch_of(out).with_suffix(".part"))
             logger.debug("wrote %s (%d bytes)", out, out.stat().st_size)
 
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.folder)
-
-
-def _rename(path: Path, out: Path) -> None:
-    """Rename a file; to another file system, it is copied under a temporary name first."""
-    try:
-        path.replace(out)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        temporary = scratch_of(out).with_suffix(".part")
-        try:
-            shutil.copyfile(path, temporary)
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -56,6 +57,32 @@ def write_file(path: Path, content: str | bytes) -> None:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def move_file(source: Path, out: Path, *, temporary: Path) -> None:
+    """Sync a file to disk and give it its final name, on another file system too.
+
+    Args:
+        source: the file.
+        out: its final name; an existing file is replaced.
+        temporary: a name next to ``out``, for the copy that another file system needs.
+
+    Raises:
+        OSError: the file cannot be moved; an earlier file ``out`` is unchanged.
+    """
+    _sync(source)
+    try:
+        source.replace(out)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        try:
+            shutil.copyfile(source, temporary)
+            _sync(temporary)
+            temporary.replace(out)
+        finally:
+            temporary.unlink(missing_ok=True)
+    _sync(out.parent)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from rs_superres.engine.store import CellStore, opened_store, published, scratch
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window
 from rs_superres.scene.cell import CellResult
+from rs_superres.system import files
 
 CELL, OTHER = Window(0, 64, 4, 5), Window(64, 0, 4, 5)
 SETTINGS = {"seed": 1, "window": {"row": 0}}
@@ -155,6 +156,17 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         opened_store(tmp_path / "file" / "scratch"),
     ):
         pass
+
+
+def test_a_result_is_synced_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, synced = tmp_path / "out.tif", []
+    monkeypatch.setattr(files, "_sync", lambda path: synced.append((path.name, out.exists())))
+    with opened_store(tmp_path / "scratch") as store:
+        store.result.write_bytes(b"complete")
+        store.publish({store.result: out})
+        assert synced == [(store.result.name, False), (tmp_path.name, True)]
 
 
 def test_a_result_is_copied_to_another_file_system(
