@@ -42,7 +42,7 @@ class Scales(click.ParamType[tuple[float, ...]]):
         return tuple(scales)
 
 
-class Degradation(click.ParamType[tuple[str, float]]):
+class DegradationParam(click.ParamType[tuple[str, float]]):
     """A kernel's name; for a Gaussian also its modulation transfer (MTF) at Nyquist."""
 
     name = "kernel"
@@ -100,7 +100,7 @@ class Degradation(click.ParamType[tuple[str, float]]):
 )
 @click.option(
     "--degradation",
-    type=Degradation(),
+    type=DegradationParam(),
     help="Kernel that makes the low resolution: bicubic, area, gaussian[:MTF].  [default: the "
     "model card's]",
 )

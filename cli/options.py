@@ -62,7 +62,7 @@ class Numbers(_Commas[float]):
         super().__init__(float, f"{count} numbers as in 0,255", (count,))
 
 
-class Bands(_Commas[int]):
+class BandsParam(_Commas[int]):
     """Band numbers separated by commas, counted from 1."""
 
     name = "bands"
@@ -141,9 +141,9 @@ UPSCALING = [
     run_option("seed", type=click.IntRange(min=0)),
     run_option("samples", type=click.IntRange(min=1)),
     run_option("consistency", "--consistency/--no-consistency"),
-    run_option("bidx", "-b", "--bidx", type=Bands(), metavar="N,N..."),
-    run_option("rgb", type=Bands(), metavar="R,G,B"),
-    run_option("nearest", type=Bands(), metavar="N,N..."),
+    run_option("bidx", "-b", "--bidx", type=BandsParam(), metavar="N,N..."),
+    run_option("rgb", type=BandsParam(), metavar="R,G,B"),
+    run_option("nearest", type=BandsParam(), metavar="N,N..."),
     run_option("classes", type=click.Choice(get_args(Classes))),
     run_option("nodata", type=float, metavar="V"),
     value_range,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "-b",
     "--bidx",
-    type=options.Bands(),
+    type=options.BandsParam(),
     metavar="N,N...",
     default=(),
     help="Bands of SOURCE that OUT holds, in the order of OUT.",

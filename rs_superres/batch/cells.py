@@ -27,7 +27,7 @@ _planning = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
+class _CellTask:
     """Computes cells on a worker.
 
     Each worker plans the run itself, so that no network has to be sent to it.
@@ -84,7 +84,7 @@ def compute_on(client: Client) -> Compute:
     def compute(
         plan: Plan, store: CellStore, cells: Sequence[Window], finished: Callable[[], None]
     ) -> None:
-        task = _Task(
+        task = _CellTask(
             sources=plan.sources,
             out=plan.out,
             # The precision of the plan, because ``auto`` may mean another one on a worker.

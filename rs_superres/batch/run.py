@@ -71,7 +71,7 @@ class _Abandoned(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class _SceneTask:
     """Runs a job on a worker, and reports its progress to the client."""
 
     topic: str
@@ -169,7 +169,7 @@ def run_batch(client: Client, batch: list[Job], progress: BatchProgress) -> list
             state.running[number] = (share, pixels)
 
     client.subscribe_topic(topic, receive)
-    for job, future in as_completed(client, _Task(topic), pending, lambda: progress(state)):
+    for job, future in as_completed(client, _SceneTask(topic), pending, lambda: progress(state)):
         outcome = _outcome(job, future)
         if outcome.transient and outcome.attempts < ATTEMPTS:
             logger.debug("%s: attempt %d failed: %s", job.source, job.attempt, outcome.error)

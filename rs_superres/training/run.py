@@ -122,7 +122,7 @@ def train(options: TrainOptions, listener: Listener) -> TrainReport:
         listener = SilentListener()
     with _signals_caught() as stop_requested:
         run, skipped = _begin(options, listener, stop_requested, started)
-        evaluation, chosen = validation.Evaluation(), 0
+        evaluation, chosen = validation.ValidationResult(), 0
         with process_group(run.device) as run.world:
             if run.world.is_main and not options.resume:
                 run.folder.begin(run.config)
@@ -317,7 +317,7 @@ def _measure_speed(run: Session) -> None:
     )  # fmt: skip
 
 
-def _finish(run: Session, ended: Ended) -> tuple[validation.Evaluation, int]:
+def _finish(run: Session, ended: Ended) -> tuple[validation.ValidationResult, int]:
     """Score the model, write it, and draw the pictures.
 
     Returns:

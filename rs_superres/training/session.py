@@ -150,7 +150,7 @@ class Session:
         default: bool,
         seconds: float = math.inf,
         keep: int = 0,
-    ) -> validation.Evaluation:
+    ) -> validation.ValidationResult:
         """Score the model so far; the arguments are those of :func:`validation.evaluate`.
 
         The default number of steps is scored only if the denoiser has been trained.
@@ -160,7 +160,7 @@ class Session:
             windows, self.loaded_model(), self.scales, default=default, seconds=seconds, keep=keep
         )
 
-    def save_model(self, evaluation: validation.Evaluation) -> None:
+    def save_model(self, evaluation: validation.ValidationResult) -> None:
         """Write the model so far, with its scores on the card.
 
         Raises:

@@ -76,7 +76,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class ValidationResult:
     """The scores of a model."""
 
     scores: Sequence[Score] = ()
@@ -153,7 +153,7 @@ def evaluate(
     default: bool,
     seconds: float = math.inf,
     keep: int = 0,
-) -> Evaluation:
+) -> ValidationResult:
     """Score bicubic and prior at each scale, and the default number of steps at x4.
 
     The peak of the PSNR is the width of a window's value range. A window is not scored at scales
@@ -205,7 +205,7 @@ def evaluate(
     logger.debug(
         "scored %d of %d windows in %.1f s", count, len(windows), time.monotonic() - started
     )
-    return Evaluation(scores=scores, windows=count, trials=trials)
+    return ValidationResult(scores=scores, windows=count, trials=trials)
 
 
 def window_seconds(window: Truth, model: Model, scales: int, *, default: bool) -> float:
