@@ -26,7 +26,7 @@ from rs_superres.errors import CardWarning, InputError
 from rs_superres.options import PixelOptions
 from rs_superres.raster import sample_windows
 from rs_superres.scene.bands import band_groups, decide, needs_samples
-from rs_superres.scene.cell import compute_window
+from rs_superres.scene.cell import CellResult, compute_window
 from rs_superres.scene.reader import ArrayReader
 from rs_superres.system.caller import warn_caller
 from rs_superres.system.memory import check_memory
@@ -123,16 +123,16 @@ def _compute(values: Values, plan: PixelPlan) -> Values:
     )
     out = np.empty(shape, dtype=description.dtype)
     for scene in np.ndindex(scenes):
-        out[scene] = _compute_scene(values[scene], plan)
+        _compute_scene(values[scene], plan, out[scene])
     return out
 
 
-def _compute_scene(values: Values, plan: PixelPlan) -> Values:
-    """Compute the result of one scene, (band, y, x)."""
+def _compute_scene(values: Values, plan: PixelPlan, out: Values) -> None:
+    """Compute the result of one scene into ``out``, (band, y, x) of the plan's window."""
     recipe = plan.recipe
     reader = ArrayReader(values, nodata=recipe.nodata)
     if not recipe.groups:
         samples = [reader.read(window) for window in sample_windows(plan.description)]
         groups = band_groups(plan.roles, recipe.bands, samples, None)
         recipe = replace(recipe, groups=tuple(groups))
-    return compute_window(recipe, reader, plan.window).values
+    compute_window(recipe, reader, plan.window, CellResult(out, None))

@@ -1,4 +1,4 @@
-"""Normal noise as a function of key and position, so that any window can be drawn by itself.
+"""Gaussian noise computed from a key and a pixel position; any window can be generated alone.
 
 Each draw is a hash of (key, row, column, channel): the finaliser of SplitMix64 (Steele et al.
 2014), chained, followed by the Box-Muller transform. So overlapping windows hold the same noise,

@@ -82,13 +82,17 @@ def compute_cell(recipe: CellRecipe, reader: Reader, cell: Window) -> CellResult
     return CellResult(values, mask, std)
 
 
-def compute_window(recipe: CellRecipe, reader: Reader, window: Window) -> CellResult:
+def compute_window(
+    recipe: CellRecipe, reader: Reader, window: Window, out: CellResult | None = None
+) -> CellResult:
     """Compute any window of the output, cell by cell.
 
     Args:
         recipe: everything that decides the pixels, except the source's values.
         reader: reads the source.
         window: output pixels.
+        out: arrays of the window's size to fill, so that the result needs no memory of its own;
+            what is None there is not kept. New arrays by default.
 
     Returns:
         Values, mask and standard deviation of the window's pixels.
@@ -96,7 +100,7 @@ def compute_window(recipe: CellRecipe, reader: Reader, window: Window) -> CellRe
     Raises:
         RasterError: the source cannot be read.
     """
-    result = blank_cell(recipe, window)
+    result = out or blank_cell(recipe, window)
     for cell, in_cell, in_window in recipe.lattice.parts(window):
         for target, computed in zip(result, compute_cell(recipe, reader, cell), strict=True):
             if target is not None and computed is not None:
