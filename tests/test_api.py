@@ -68,7 +68,7 @@ def test_a_model_is_loaded_once(
         ((3,), {}, "of type int, expected a path, an xarray.DataArray"),
         (([],), {}, "of type list, expected a path"),
         ((np.zeros(3),), {}, "the array has 1 dimensions, expected .y, x."),
-        ((BOX,), {"scale": 1}, "scale 1, expected a number above 1"),
+        ((BOX,), {"scale": 1}, "scale=1, expected a number above 1"),
         ((BOX,), {"scale": None}, "one of scale=, resolution= and like= is needed"),
         (
             (BOX,),

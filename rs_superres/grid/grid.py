@@ -102,8 +102,8 @@ class Grid:
             transform = transform @ Affine.translation(window.column, window.row)
         return Grid(Shape(window.height, window.width), transform, self.crs)
 
-    def window_of(self, bounds: tuple[float, float, float, float]) -> Window:
-        """Return the smallest window that covers map bounds, cut to the grid.
+    def window_of(self, bounds: tuple[float, float, float, float]) -> Window | None:
+        """Return the smallest window that covers map bounds, cut to the grid; None outside it.
 
         On a rotated grid the window covers the bounding box of the rotated rectangle.
 
@@ -111,7 +111,7 @@ class Grid:
             bounds: left, bottom, right, top in units of the CRS.
 
         Raises:
-            InputError: the grid has no transform, or the bounds lie outside the grid.
+            InputError: the grid has no transform.
         """
         if self.transform is None:
             raise InputError("bounds in map units need a georeferenced raster")
@@ -121,24 +121,18 @@ class Grid:
         columns, rows = zip(*corners, strict=True)
         return self.snapped((min(rows), min(columns), max(rows), max(columns)))
 
-    def snapped(self, box: tuple[float, float, float, float]) -> Window:
+    def snapped(self, box: tuple[float, float, float, float]) -> Window | None:
         """Snap a box of pixel coordinates outward to whole pixels, and cut it to the grid.
 
         Args:
             box: top, left, bottom, right in pixel coordinates; rows count downwards.
 
-        Raises:
-            InputError: the box is empty or lies outside the grid.
+        Returns:
+            The window, or None if the box is empty or lies outside the grid.
         """
         top, left = (math.floor(v + SNAP) for v in box[:2])
         bottom, right = (math.ceil(v - SNAP) for v in box[2:])
-        window = Window(top, left, bottom - top, right - left).intersection(self.window)
-        if window is None:
-            raise InputError(
-                f"the bounds cover pixel rows {top} to {bottom} and columns {left} to {right}, "
-                f"none of the raster's {self.shape.height} x {self.shape.width}"
-            )
-        return window
+        return Window(top, left, bottom - top, right - left).intersection(self.window)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,7 +307,7 @@ class Zoom:
         )
 
     @classmethod
-    def by_resolution(cls, source: Grid, x: float, y: float) -> Zoom:
+    def by_resolution(cls, source: Grid, x: float, y: float, *, note: str = "") -> Zoom:
         """Cover the source with output pixels of exactly the given size.
 
         Both grids share the upper left corner. Each side is rounded half up to whole pixels, so
@@ -323,6 +317,7 @@ class Zoom:
             source: a georeferenced grid.
             x: size of an output pixel along a row, in units of the CRS.
             y: size of an output pixel along a column, in units of the CRS.
+            note: end of the message if the size is not finer than the source's pixels.
 
         Raises:
             InputError: the source has no georeference, the size is not finer than the source's
@@ -332,8 +327,8 @@ class Zoom:
         sizes = math.hypot(t.a, t.d), math.hypot(t.b, t.e)
         if not (0 < x < sizes[0] and 0 < y < sizes[1]):
             raise InputError(
-                f"resolution {x:g} x {y:g}, expected above 0 and finer than the source's "
-                f"{sizes[0]:g} x {sizes[1]:g}"
+                f"resolution={x:g},{y:g}, expected above 0 and finer than the source's "
+                f"{sizes[0]:g} x {sizes[1]:g}{note}"
             )
         steps = x / sizes[0], y / sizes[1]
         width, height = (
@@ -404,7 +399,7 @@ def exact_scale(scale: str | float | Fraction) -> Fraction:
     except (ValueError, ZeroDivisionError):
         factor = Fraction(0)
     if factor <= 1:
-        raise InputError(f"scale {scale}, expected a number above 1")
+        raise InputError(f"scale={scale}, expected a number above 1")
     return factor
 
 

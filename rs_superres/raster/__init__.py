@@ -10,7 +10,14 @@ from rs_superres.raster.formats import (
     write_image,
 )
 from rs_superres.raster.gdal import FAILURES, block_cache, one_line
-from rs_superres.raster.location import Place, pixel_size, place_of
+from rs_superres.raster.location import (
+    Place,
+    extent_text,
+    longitude_turns,
+    pixel_size,
+    place_of,
+    unit_note,
+)
 from rs_superres.raster.metadata import Band, Description, same_crs
 from rs_superres.raster.opening import (
     SUFFIXES,
@@ -51,10 +58,12 @@ __all__ = [
     "creating",
     "creation_options",
     "domain_names",
+    "extent_text",
     "finish",
     "inspect",
     "is_raster",
     "keeps_domains",
+    "longitude_turns",
     "one_line",
     "open_source",
     "pixel_size",
@@ -65,5 +74,6 @@ __all__ = [
     "read_tags",
     "same_crs",
     "sample_windows",
+    "unit_note",
     "write_image",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from rasterio.crs import CRS
 from rasterio.warp import transform, transform_bounds
 
 from rs_superres.grid import Grid
@@ -12,6 +13,48 @@ from rs_superres.raster.gdal import FAILURES
 
 DEGREE = 111_320.0
 """Length in metres of a degree of latitude, and of a degree of longitude at the equator."""
+
+TURNS = (0, 1, -1, 2, -2)
+"""Turns around the Earth between two conventions for longitudes: -180 to 180, 0 to 360, others."""
+
+
+def longitude_turns(crs: str | None) -> tuple[float, ...]:
+    """Return what can be added to the x of a CRS without changing the location; 0 comes first.
+
+    Args:
+        crs: A CRS as WKT, or None.
+
+    Returns:
+        0 alone, unless the CRS is geographic; else 0, 360, -360, 720 and -720 degrees, in the
+        unit of the CRS.
+    """
+    parsed = None if crs is None else CRS.from_wkt(crs)
+    if parsed is None or not parsed.is_geographic:
+        return (0.0,)
+    turn = round(2 * math.pi / parsed.units_factor[1], 6)
+    return tuple(turns * turn for turns in TURNS)
+
+
+def extent_text(grid: Grid) -> str:
+    """Return the extent of a grid with a CRS, as a part of a message."""
+    left, bottom, right, top = (f"{value:.9g}" for value in grid.bounds)
+    name = "its CRS" if grid.crs is None else CRS.from_wkt(grid.crs).to_string()
+    return f"{left} to {right}, {bottom} to {top} in {name:.60}"
+
+
+def unit_note(grid: Grid, size: float) -> str:
+    """Return the unit of a grid's CRS, and what a pixel size means in it, to end a message."""
+    if grid.crs is None:
+        return ""
+    crs = CRS.from_wkt(grid.crs)
+    unit = crs.units_factor[0]
+    if not crs.is_geographic:
+        return f"; the unit of the CRS is the {unit}"
+    metres = DEGREE * 360 / longitude_turns(grid.crs)[1]
+    return (
+        f"; the unit of the CRS is the {unit}: {size:g} {unit}s are about {size * metres:.3g} m, "
+        f"and {size:g} m are about {size / metres:.3g} {unit}s"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ assumed to cover the entire source.
 from __future__ import annotations
 
 import numpy as np
+from affine import Affine
 
 from rs_superres.errors import InputError
-from rs_superres.grid import SNAP, AxisMapping, Zoom
-from rs_superres.raster import Description, same_crs
+from rs_superres.grid import SNAP, AxisMapping, Grid, Zoom
+from rs_superres.raster import Description, longitude_turns, same_crs
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
 
@@ -51,7 +52,8 @@ def _by_transforms(before: Description, after: Description) -> tuple[Zoom | None
     """Map the grids by their transforms; the CRS is a check of its own."""
     source, result = before.grid, after.grid
     assert source.transform is not None and result.transform is not None  # noqa: PT018, S101 (mypy)
-    to_source = ~source.transform @ result.transform
+    moved = Affine.translation(_turn(source, result), 0) @ result.transform
+    to_source = ~source.transform @ moved
     longest_side = max(result.shape.width, result.shape.height)
     if max(abs(to_source.b), abs(to_source.d)) * longest_side > SLACK:
         return None, "the result's grid is rotated against the source's"
@@ -66,6 +68,20 @@ def _by_transforms(before: Description, after: Description) -> tuple[Zoom | None
         if axis.edge(0.0) >= axis.size or axis.edge(float(axis.source)) <= 0:
             return None, "the result lies outside the source"
     return Zoom(source=source, output=result, rows=rows, columns=columns), ""
+
+
+def _turn(source: Grid, result: Grid) -> float:
+    """Return how far around the Earth a result's longitudes must move to lie on the source's.
+
+    The unit is the CRS's. The result is 0 unless longitudes run from -180 to 180 degrees in one
+    raster, and from 0 to 360, or beyond 180, in the other.
+    """
+    west, _, east, _ = source.bounds
+    left, _, right, _ = result.bounds
+    return max(
+        longitude_turns(source.crs),
+        key=lambda turn: min(east, right + turn) - max(west, left + turn),
+    )
 
 
 def _axis(source_size: int, size: int, step: float, start: float) -> AxisMapping:

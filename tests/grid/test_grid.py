@@ -97,7 +97,7 @@ def test_exact_scale_is_the_written_decimal() -> None:
     "scale", ["1", 1, "0", "-2", 0.5, "nan", math.nan, "inf", math.inf, "-inf", "two", "", "1/0"]
 )
 def test_invalid_scales_are_refused(scale: str | float) -> None:
-    with pytest.raises(InputError, match=f"scale {scale}, expected a number above 1"):
+    with pytest.raises(InputError, match=f"scale={scale}, expected a number above 1"):
         Zoom.by_scale(grid(10, 10), scale)
 
 
@@ -304,7 +304,7 @@ def test_invalid_resolutions_are_refused(size: float, other: float) -> None:
     for x, y in ((size, other), (other, size)):
         with pytest.raises(InputError, match="finer than the source's 2 x 2"):
             Zoom.by_resolution(grid(9, 9), x, y)
-    with pytest.raises(InputError, match=r"resolution 5 x 1, .* finer than the source's 4 x 2"):
+    with pytest.raises(InputError, match=r"resolution=5,1, .* finer than the source's 4 x 2"):
         Zoom.by_resolution(grid(9, 9, Affine(4, 0, 0, 0, -2, 0)), 5, 1)
 
 
@@ -440,18 +440,14 @@ def test_bounds_snap_outward(transform: Affine, window: Window, nudge: float) ->
     grown = window
     if nudge < 0:
         grown = Window(window.row - 1, window.column - 1, window.height + 2, window.width + 2)
-    expected = grown.intersection(source.window)
-    if expected is None:
-        with pytest.raises(InputError, match="none of the raster's 12 x 14"):
-            source.window_of(bounds)
-    else:
-        assert source.window_of(bounds) == expected
+    assert source.window_of(bounds) == grown.intersection(source.window)
 
 
 def test_bounds_on_a_rotated_grid_cover_the_box() -> None:
     rotated = Affine.translation(100, 200) @ Affine.rotation(45) @ Affine.scale(1, -1)
     # The box from (x, y) = (120, 195) to (125, 200).
     window = Grid(Shape(40, 40), rotated, CRS).window_of((120, 195, 125, 200))
+    assert window is not None
     root = math.sqrt(0.5)
     assert (window.row, window.column) == (math.floor(root * 20), math.floor(root * 15))
     assert window.row + window.height == math.ceil(root * 30)
@@ -466,22 +462,18 @@ def test_bounds_need_a_transform() -> None:
 
 
 @pytest.mark.parametrize(
-    ("box", "rows", "columns"),
+    "box",
     [
-        ((2.0, 2.0, 2.0, 4.0), "2 to 2", "2 to 4"),
-        ((4.0, 2.0, 2.0, 4.0), "4 to 2", "2 to 4"),
-        ((2.0, 3.0, 4.0, 3.0), "2 to 4", "3 to 3"),
-        ((10.0, 0.3, 11.6, 4.0), "10 to 12", "0 to 4"),
-        ((-3.0, 0.0, 0.0, 4.0), "-3 to 0", "0 to 4"),
-        ((0.0, 14.0, 4.0, 15.0), "0 to 4", "14 to 15"),
+        (2.0, 2.0, 2.0, 4.0),
+        (4.0, 2.0, 2.0, 4.0),
+        (2.0, 3.0, 4.0, 3.0),
+        (10.0, 0.3, 11.6, 4.0),
+        (-3.0, 0.0, 0.0, 4.0),
+        (0.0, 14.0, 4.0, 15.0),
     ],
 )
-def test_boxes_without_pixels_are_refused(
-    box: tuple[float, float, float, float], rows: str, columns: str
-) -> None:
-    message = f"pixel rows {rows} and columns {columns}, none of the raster's 10 x 14"
-    with pytest.raises(InputError, match=message):
-        grid(10, 14).snapped(box)
+def test_boxes_without_pixels_have_no_window(box: tuple[float, float, float, float]) -> None:
+    assert grid(10, 14).snapped(box) is None
 
 
 def test_boxes_are_cut_to_the_raster() -> None:

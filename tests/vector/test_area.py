@@ -177,6 +177,111 @@ def test_polygons_across_the_antimeridian(tmp_path: Path, turn: int | None) -> N
     np.testing.assert_array_equal(inside.ravel(), expected)
 
 
+CUT = shapely.MultiPolygon([shapely.box(175, 5, 180, 12), shapely.box(-180, 5, -175, 12)])
+ACROSS_180 = {
+    "cut at 180 as in RFC 7946": (CUT, (175, 185)),
+    "uncut, beyond 180": (shapely.box(175, 5, 185, 12), (175, 185)),
+    "uncut, beyond -180": (shapely.box(-185, 5, -175, 12), (175, 185)),
+    "west of 180 alone": (shapely.box(-177, 5, -170, 12), (183, 190)),
+    "in both conventions": (
+        shapely.MultiPolygon([shapely.box(-177, 5, -175, 12), shapely.box(185, 5, 190, 12)]),
+        (183, 190),
+    ),
+}
+"""Polygons, and the longitudes from 0 to 360 that they cover."""
+
+CONVENTIONS = {
+    "160 to 195": (160, 35),
+    "-200 to -165": (-200, 35),
+    "0 to 360": (0, 360),
+    "-180 to 180": (-180, 360),
+    "-200 to 160": (-200, 360),
+    "0 to 400, with 10 to 50 twice": (10, 400),
+}
+"""First longitudes of a raster, and their numbers."""
+
+
+def longitudes_and_latitudes(target: Grid) -> npt.NDArray[np.float64]:
+    """Return the coordinates of all pixel centres, (2, y, x)."""
+    assert target.transform is not None
+    rows, columns = np.mgrid[: target.shape.height, : target.shape.width] + 0.5
+    return np.array(target.transform @ (columns, rows))
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", CRS84, "EPSG:4269", "EPSG:4979", "EPSG:4272"])
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("polygons", ACROSS_180)
+def test_longitudes_of_polygons_and_geographic_grids_meet_by_turns(
+    tmp_path: Path, crs: str, convention: str, polygons: str
+) -> None:
+    west, degrees = CONVENTIONS[convention]
+    shape, (left, right) = ACROSS_180[polygons]
+    # Not on a pixel edge: the datum of EPSG:4272 is moved by a ten-thousandth of a degree.
+    target = grid(Affine(0.5, 0, west, 0, -0.5, 20), crs, Shape(40, 2 * degrees))
+    area = read_area(write(tmp_path, shape), target)
+    x, y = longitudes_and_latitudes(target)
+    expected = (x % 360 > left) & (x % 360 < right) & (y > 5) & (y < 12)
+    assert expected.any()
+    np.testing.assert_array_equal(pixels_inside(area, target.shape), expected)
+
+
+def test_an_area_lies_at_each_of_its_longitudes_in_a_grid_beyond_360_degrees(
+    tmp_path: Path,
+) -> None:
+    target = grid(Affine(1, 0, 0, 0, -1, 20), "EPSG:4326", Shape(40, 400))
+    area = read_area(write(tmp_path, shapely.box(10, 0, 20, 10)), target)
+    columns = np.flatnonzero(pixels_inside(area, target.shape).sum(axis=0))
+    assert columns.tolist() == [*range(10, 20), *range(370, 380)]
+
+
+def test_turns_are_in_the_unit_of_the_crs(tmp_path: Path) -> None:
+    target = grid(Affine(1, 0, 190, 0, -1, 20), "EPSG:4807", Shape(40, 40))  # grads
+    area = read_area(write(tmp_path, shapely.box(-190, 0, -180, 10), "EPSG:4807"), target)
+    assert area.window == Window(10, 20, 10, 10)
+    area = read_area(write(tmp_path, shapely.box(-170, 0, -165, 9)), target)  # degrees
+    # From Paris: -172.337 degrees are 208.5 grads, -167.337 are 214.1.
+    assert (area.window.column, area.window.width) == (18, 7)
+
+
+ARCTIC = shapely.box(-2e6, -2e6, 3e6, 2e6).difference(shapely.box(-5e5, -5e5, 4e5, 5e5))
+
+
+@pytest.mark.parametrize(
+    ("crs", "shape", "top"),
+    [
+        ("EPSG:3832", shapely.box(2783e3, 553e3, 3896e3, 1335e3), 20),
+        ("EPSG:32660", shapely.box(4e5, 55e4, 13e5, 13e5), 20),
+        ("EPSG:3413", shapely.box(-1e6, -1e6, 1e6, 1e6), 90),
+        ("EPSG:3413", ARCTIC, 90),
+    ],
+)
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_projected_polygons_across_180_degrees_or_a_pole(
+    tmp_path: Path, crs: str, shape: BaseGeometry, top: int, convention: str
+) -> None:
+    west, degrees = CONVENTIONS[convention]
+    target = grid(Affine(0.5, 0, west, 0, -0.5, top), "EPSG:4326", Shape(60, 2 * degrees))
+    area = read_area(write(tmp_path, shape, crs), target)
+    x, y = longitudes_and_latitudes(target)
+    near = abs((x + 360) % 360 - 180) < (40 if crs == "EPSG:32660" else 360)
+    points = np.array(warp.transform("EPSG:4326", crs, x[near], y[near])[:2])
+    expected = np.zeros(x.shape, dtype=np.bool_)
+    expected[near] = shapely.contains_xy(shape, *points)
+    assert expected.any()
+    np.testing.assert_array_equal(pixels_inside(area, target.shape), expected)
+
+
+def test_rotated_longitudes_meet_by_turns(tmp_path: Path) -> None:
+    rotated = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +datum=WGS84"
+    for west in (-180, 0):
+        target = grid(Affine(1, 0, west, 0, -1, 90), rotated, Shape(180, 360))
+        area = read_area(write(tmp_path, shapely.box(170, 60, 190, 80)), target)
+        points = longitudes_and_latitudes(target).reshape(2, -1)
+        x, y = np.array(warp.transform(CRS.from_user_input(rotated), "EPSG:4326", *points)[:2])
+        expected = (x % 360 > 170) & (x % 360 < 190) & (y > 60) & (y < 80)
+        np.testing.assert_array_equal(pixels_inside(area, target.shape).ravel(), expected)
+
+
 def test_a_polygon_around_the_pole(tmp_path: Path) -> None:
     target = grid(Affine(1000, 0, -85_000, 0, -1000, 75_000), "EPSG:3413")
     shape = shapely.box(-180, 89.6, 180, 90)
@@ -242,7 +347,8 @@ def test_a_grid_without_transform_or_crs_is_refused(tmp_path: Path, target: Grid
     ],
 )
 def test_polygons_off_the_scene_are_refused(tmp_path: Path, shape: BaseGeometry, crs: str) -> None:
-    with pytest.raises(InputError, match=r"do not touch the scene: they span .* in \w+:\w+$"):
+    extents = r"they span .* in \w+:\w+, the scene 500000 to 501700, .* in EPSG:32633$"
+    with pytest.raises(InputError, match=f"do not touch the scene: {extents}"):
         read_area(write(tmp_path, shape, crs), grid())
 
 
