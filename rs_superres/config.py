@@ -195,7 +195,8 @@ def read_config(path: Path) -> ModelConfig:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(f"cannot read the model's config {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"cannot read the model's config {path}: {reason}") from error
     return from_table(ModelConfig, table, where=path.name)
 
 

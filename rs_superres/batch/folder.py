@@ -74,7 +74,8 @@ def _listed(path: Path) -> Iterator[tuple[str, PurePath]]:
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a list of scenes: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read as a list of scenes: {reason}") from error
     folder = path.absolute().parent
     for line in lines:
         if not line or line.startswith("#"):

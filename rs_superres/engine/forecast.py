@@ -29,7 +29,7 @@ from rs_superres.system.files import write_file
 from rs_superres.system.memory import peak, resident
 from rs_superres.system.threads import cores
 from rs_superres.types import Doubles
-from rs_superres.vector import LONGITUDE_LATITUDE
+from rs_superres.vector import LONGITUDE_LATITUDE, split_layer
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +160,8 @@ def _check_lattice(plan: Plan, path: Path, *, overwrite: bool) -> None:
         InputError: the file belongs to the run, or exists and may not be replaced.
     """
     options = plan.options
-    own = [plan.out, *map(Path, plan.pixels.description.files), options.aoi, options.like]
+    aoi = None if options.aoi is None else split_layer(options.aoi)[0]
+    own = [plan.out, *map(Path, plan.pixels.description.files), aoi, options.like]
     if any(p is not None and _same(p, path) for p in own):
         raise InputError(f"{path} is a file of the run itself, choose another for the lattice")
     if path.exists() and not overwrite:

@@ -9,7 +9,7 @@ from rs_superres.raster.formats import (
     keeps_domains,
     write_image,
 )
-from rs_superres.raster.gdal import FAILURES, block_cache, one_line
+from rs_superres.raster.gdal import FAILURES, block_cache, one_line, without_name
 from rs_superres.raster.location import (
     Place,
     extent_text,
@@ -75,5 +75,6 @@ __all__ = [
     "same_crs",
     "sample_windows",
     "unit_note",
+    "without_name",
     "write_image",
 ]

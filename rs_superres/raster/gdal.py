@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +59,9 @@ _GDAL_LOGGER = "rasterio._env"
 
 _gdal_logger_lock = threading.Lock()
 """Held while a thread changes the settings of GDAL's logger."""
+
+_NAME_FIRST = re.compile(r"'(?P<quoted>.+?)' (?=not |does )|(?P<bare>.+?)(: |, (?=band \d))")
+"""The name of a file at the beginning of a message of GDAL's."""
 
 _cache = ScopedSetting(
     partial(get_gdal_config, "GDAL_CACHEMAX"), partial(set_gdal_config, "GDAL_CACHEMAX")
@@ -157,6 +161,18 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def without_name(message: str, context: str) -> str:
+    """Return a message of GDAL's without the name of the file that it begins with.
+
+    Args:
+        message: For example "a.tif: No such file or directory".
+        context: The text before the message; the name is removed if it is there too.
+    """
+    match = _NAME_FIRST.match(message)
+    name = "" if match is None else match["quoted"] or match["bare"]
+    return message[match.end() :] if match and f" {name} " in f" {context} " else message
+
+
 @contextmanager
 def raster_errors(failure: str) -> Iterator[None]:
     """Turn errors of rasterio into `RasterError`; errors of this library pass unchanged.
@@ -172,7 +188,7 @@ def raster_errors(failure: str) -> Iterator[None]:
     except SuperResError:
         raise
     except (*FAILURES, *_ODD_FAILURES) as error:
-        raise RasterError(f"{failure}: {one_line(error)}") from error
+        raise RasterError(f"{failure}: {without_name(one_line(error), failure)}") from error
 
 
 @contextmanager

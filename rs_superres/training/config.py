@@ -271,5 +271,6 @@ def read_train_config(path: Path) -> TrainConfig:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(f"cannot read the configuration {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"cannot read the configuration {path}: {reason}") from error
     return from_table(TrainConfig, table, where=path.name)

@@ -30,7 +30,7 @@ from rs_superres.errors import InputError
 from rs_superres.grid import SNAP, Grid, Window
 from rs_superres.raster import FAILURES, extent_text, longitude_turns
 from rs_superres.types import Doubles, Valid
-from rs_superres.vector.geojson import Polygons, polygon_union, read_polygons
+from rs_superres.vector.polygons import Polygons, polygon_union, read_polygons
 
 logger = logging.getLogger(__name__)
 

@@ -128,7 +128,8 @@ def import_checkpoint(
             (folder / CARD).write_text(card, encoding="utf-8")
             save_weights(network, folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"cannot write the model folder {out}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"cannot write the model folder {out}: {reason}") from error
     logger.debug("imported %s (weights: %s) to %s", source, description, out)
     return out
 
