@@ -135,7 +135,7 @@ UPSCALING = [
     run_option("resolution", "--res", type=Resolution(), metavar="X[,Y]"),
     run_option("like", type=FILE),
     run_option("bounds", type=float, nargs=4, metavar="L B R T"),
-    run_option("aoi", type=FILE, metavar="FILE.geojson"),
+    run_option("aoi", type=FILE, metavar="FILE[|layer=NAME]"),
     model,
     steps,
     run_option("seed", type=click.IntRange(min=0)),

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", nargs=-1, required=True)
-@click.option("-o", "--out", type=options.FILE, required=True, help="The result's file.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(),  # a text, because a Path loses the slash at the end of a folder
+    required=True,
+    help="The result's file, or a folder, in which it gets the source's name.",
+)
 @options.upscaling
 @options.scheduler
 @options.run_option("uncertainty", type=options.FILE, metavar="STD.tif")
@@ -45,7 +51,7 @@ if TYPE_CHECKING:
 @process.own_stderr
 def command(
     source: tuple[str, ...],
-    out: Path,
+    out: str | Path,
     scheduler: str | None,
     dry_run: bool,
     lattice: Path | None,

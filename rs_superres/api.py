@@ -113,14 +113,15 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             ``xarray.DataArray`` or ``Dataset`` by rioxarray's conventions, or a NumPy or dask array
             of (y, x), (band, y, x) or (time, band, y, x). Any other dimension
             stacks scenes.
-        out: Path of the result; required for files.
+        out: Path of the result; required for files. In a folder, the result gets the source's name.
         scale: Scale factor between source and result pixels, any number above 1.
         resolution: Target pixel size in CRS units (degrees for EPSG:4326).
             One number, or X and Y.
         like: Use the grid of this raster: its origin, pixel size and extent.
         bounds: Write only this part: left, bottom, right, top in the CRS (source pixels without
             one).
-        aoi: Write only what lies inside the polygons of this GeoJSON file, in any CRS.
+        aoi: Write only what lies inside the polygons of this vector file, in any CRS.
+            ``FILE|layer=NAME`` chooses a layer.
         model: Name of a shipped model, or a model folder.
             A model that :func:`rs_superres.load_model` returned is accepted too.
         steps: Diffusion steps; 0 is the neural operator alone.

@@ -226,8 +226,9 @@ class PixelOptions:
         _numbers(4),
     )
     aoi: Path | None = option(
-        None, "Write only what lies inside the polygons of this GeoJSON file, in any CRS.", _path
+        None, "Write only what lies inside the polygons of this vector file, in any CRS.", _path
     )
+    """``FILE|layer=NAME`` chooses a layer."""
     model: str | Model = option("aerial", "Name of a shipped model, or a model folder.", _model)
     """A model that :func:`rs_superres.load_model` returned is accepted too."""
     steps: int | None = option(

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyogrio.raw
+import shapely
 from affine import Affine
+from shapely.geometry import shape
 
 from rs_superres import demo
 from rs_superres.demo.synthetic_scene import EXTENT, ORIGIN, render_scene, scene_grid
@@ -84,6 +87,16 @@ def write_scenes(folder: Path) -> None:
     with rasters.opened(cover, "r+") as dataset:
         dataset.write_colormap(1, {n: (60 * n, 200 - 50 * n, 90, 255) for n in range(4)})
     (folder / "fields.geojson").write_text(json.dumps(_field()))
+    pyogrio.raw.write(
+        folder / "farm.gpkg",
+        np.array([shapely.to_wkb(shape(_field()))], dtype=object),
+        [],
+        [],
+        layer="fields",
+        driver="GPKG",
+        geometry_type="Polygon",
+        crs="EPSG:32633",
+    )
     large = render_scene(demo.SIDE, samples=1)
     for name in ("scenes", "my-scenes", "imagery", "validation"):
         (folder / name).mkdir()

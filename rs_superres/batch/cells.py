@@ -16,6 +16,7 @@ from rs_superres.batch.cluster import as_completed, device_of_worker, memory_of_
 from rs_superres.batch.job import load_once, with_absolute_paths
 from rs_superres.engine import Plan
 from rs_superres.engine.compute import Compute, compute_one
+from rs_superres.engine.outputs import result_path
 from rs_superres.engine.store import CellStore
 from rs_superres.errors import ClusterError, RasterError, SuperResError
 from rs_superres.grid import Window
@@ -113,13 +114,13 @@ def compute_on(client: Client) -> Compute:
 
 
 def with_absolute_arguments(
-    sources: Sequence[str], out: Path, options: engine.Options
+    sources: Sequence[str], out: str | Path, options: engine.Options
 ) -> tuple[tuple[str, ...], Path, engine.Options]:
     """Make all paths of a run absolute, for workers that run in another folder.
 
     Args:
         sources: paths, or anything else that GDAL opens, which stays as it is.
-        out: path of the result.
+        out: path of the result, or the folder for it.
         options: the options of the run.
 
     Returns:
@@ -127,6 +128,6 @@ def with_absolute_arguments(
     """
     return (
         tuple(str(Path(s).absolute()) if Path(s).exists() else s for s in sources),
-        out.absolute(),
+        result_path(out, sources).absolute(),
         with_absolute_paths(options),
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -88,6 +89,26 @@ def check_unchanged(earlier: dict[str, list[int]], files: Sequence[str]) -> None
                 f"{name} changed while it was being read; no output was written. Run again when "
                 "nothing else writes to it"
             )
+
+
+def result_path(out: str | Path, sources: Sequence[str | Path]) -> Path:
+    """Return the name of a result: in a folder, the source's with the ending .tif, as in a batch.
+
+    Args:
+        out: a file; or a folder, which exists or ends with a slash.
+        sources: the sources of the result.
+
+    Raises:
+        InputError: a folder is given for the result of several sources.
+    """
+    if not (str(out).endswith(("/", os.sep)) or os.path.isdir(out)):  # noqa: PTH112 (never raises)
+        return Path(out)
+    if len(sources) > 1:
+        raise InputError(
+            f"the output {out} is a folder, expected a file name for the result of "
+            f"{len(sources)} sources"
+        )
+    return Path(out, PurePath(sources[0]).stem + ".tif")
 
 
 def check_name(name: str) -> None:

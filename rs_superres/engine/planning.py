@@ -17,6 +17,7 @@ from rs_superres.engine.outputs import (
     check_replaced,
     file_system,
     pixel_bytes,
+    result_path,
     sizes_and_times,
 )
 from rs_superres.engine.pixels import PixelPlan, plan_pixels
@@ -234,7 +235,7 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
 
     Args:
         source: one raster, or several on one grid whose bands are stacked in that order.
-        out: the name of the result.
+        out: the name of the result, or the folder for it; see :func:`result_path`.
         options: the options of the run.
 
     Raises:
@@ -243,7 +244,7 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         ModelError: the model cannot be used.
     """
     sources = (source,) if isinstance(source, str | Path) else tuple(source)
-    out = Path(out)
+    out = result_path(out, sources)
     names, scratch = _output_names(out, options), scratch_of(out, options.scratch)
     with open_source(sources) as all_bands:
         unfinished = published(scratch)

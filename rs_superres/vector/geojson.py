@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from shapely import Polygon
 from shapely.errors import ShapelyError
+from shapely.geometry.base import BaseGeometry
 
 from rs_superres.errors import InputError
 
@@ -29,7 +30,7 @@ _WITHOUT_AREA = ("Point", "MultiPoint", "LineString", "MultiLineString")
 """Types of geometries that are ignored."""
 
 
-def parse(text: bytes, path: Path) -> tuple[list[Polygon], str]:
+def parse(text: bytes, path: Path) -> tuple[list[BaseGeometry], str]:
     """Parse all polygons of GeoJSON, and the name of their CRS.
 
     Args:
@@ -41,7 +42,7 @@ def parse(text: bytes, path: Path) -> tuple[list[Polygon], str]:
     """
     try:
         document = json.loads(text, parse_constant=_refuse)
-        polygons = list(_polygons(document))
+        polygons: list[BaseGeometry] = list(_polygons(document))
     except (TypeError, ValueError, OverflowError, RecursionError, ShapelyError) as error:
         raise InputError(
             f"{path} is not GeoJSON ({error}); convert other vector files first: "

@@ -398,7 +398,8 @@ def test_sources_that_are_refused(upscale: Call, tmp_path: Path, kind: str, mess
 def test_output_names_that_are_refused(upscale: Call, tmp_path: Path, scene: Path) -> None:
     pixels = rasters.read(scene)
     for to, message in (
-        (tmp_path, "is a directory"),
+        (tmp_path, "is the source"),  # scene.tif lies there
+        (f"{tmp_path}/none/", "folder"),
         (tmp_path / "none" / "out.tif", "does not exist"),
         (scene, "is the source"),
     ):

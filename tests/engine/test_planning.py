@@ -145,11 +145,9 @@ def interrupted(plan: Plan, *, cells: int) -> None:
 def test_output_names_that_would_lose_data_are_refused(
     tmp_path: Path, make: Make, scene: Path
 ) -> None:
-    (tmp_path / "folder").mkdir()
     (tmp_path / "there.tif").write_bytes(b"precious")
     (tmp_path / "link.tif").symlink_to(scene)
     for out, options, message in (
-        ("folder", {}, "is a directory, expected a file name"),
         ("none/out.tif", {}, "folder .*none does not exist"),
         ("scene.tif", {}, "is the source"),
         ("scene.tif", {"overwrite": True}, "is the source"),
@@ -163,6 +161,24 @@ def test_output_names_that_would_lose_data_are_refused(
     assert (tmp_path / "there.tif").read_bytes() == b"precious"
     engine.run(plan)
     assert rasters.read(plan.out).shape == (3, 150, 132)
+
+
+def test_in_a_folder_a_result_gets_the_name_of_its_source(
+    tmp_path: Path, tiny: str, scene: Path
+) -> None:
+    options = engine.Options(scale=2, model=tiny, steps=0)
+    folder = tmp_path / "finer"
+    with pytest.raises(InputError, match=r"folder .*finer does not exist"):
+        engine.plan(scene, f"{folder}/", options)
+    folder.mkdir()
+    source = rasters.write(tmp_path / "a.b.img", rasters.read(scene))
+    for out in (folder, str(folder), f"{folder}/"):
+        assert engine.plan(scene, out, options).out == folder / "scene.tif"
+        assert engine.plan(source, out, options).out == folder / "a.b.tif"
+    with pytest.raises(InputError, match=r"finer is a folder, expected a file name .* 2 sources"):
+        engine.plan([scene, scene], folder, options)
+    with pytest.raises(InputError, match="is the source"):
+        engine.plan(scene, tmp_path, options)
 
 
 def refused(kind: type[SuperResError], message: str, call: Callable[[], object]) -> None:

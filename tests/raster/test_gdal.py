@@ -165,3 +165,24 @@ def test_errors_of_rasterio_become_raster_errors_on_one_line() -> None:
             raise error
     with pytest.raises(InputError, match=r"^ours$"), gdal.raster_errors("cannot open x"):
         raise InputError("ours")
+
+
+@pytest.mark.parametrize(
+    ("context", "message", "rest"),
+    [
+        ("cannot open a/b.tif", "a/b.tif: No such file", "No such file"),
+        ("cannot open it's.tif", "'it's.tif' not recognized as", "not recognized as"),
+        ("cannot open /vsizip/a.zip/b", "'/vsizip/a.zip/b' does not exist", "does not exist"),
+        ("cannot open NETCDF:x.nc:v", "NETCDF:x.nc:v: No such file", "No such file"),
+        (
+            "cannot read a.tif at row 2",
+            "a.tif, band 1: IReadBlock failed",
+            "band 1: IReadBlock fail",
+        ),
+        ("cannot open a.png", "libpng: bad header", "libpng: bad header"),
+        ("cannot open b.vrt", "a.tif: No such file", "a.tif: No such file"),
+        ("cannot open a.tif", "no colon", "no colon"),
+    ],
+)
+def test_messages_have_the_name_of_a_file_once(context: str, message: str, rest: str) -> None:
+    assert gdal.without_name(message, context).startswith(rest)

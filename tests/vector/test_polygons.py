@@ -27,7 +27,7 @@ DRIVERS = {
     "a.sqlite": "SQLite",
     "a.shp": "ESRI Shapefile",
     "a.fgb": "FlatGeobuf",
-    "a.kml": "LIBKML",
+    "a.kml": "KML",
     "a.gdb": "OpenFileGDB",
 }
 
