@@ -77,11 +77,11 @@ def test_a_model_is_loaded_once(
         ),
         ((BOX,), {"rgb": (1, 2, 5)}, "rgb= lists band 5, the array has bands 1 to 3"),
         ((BOX,), {"nodata": 256}, "nodata 256, expected a value that uint8 holds"),
-        ((BOX,), {"value_range": (3, 2)}, "value range 3,2, expected the lower one first"),
+        ((BOX,), {"value_range": (3, 2)}, "value_range=3,2, expected the lower one first"),
         ((BOX,), {"classes": "expand"}, "classes='expand' needs a colour table"),
         ((BOX,), {"steps": -1}, "steps=-1, expected a whole number, 0 or more"),
         ((BOX,), {"model": "nowhere"}, "no model 'nowhere'"),
-        ((BOX,), {"device": "abacus"}, "device 'abacus', expected auto"),
+        ((BOX,), {"device": "abacus"}, "device='abacus', expected auto"),
     ],
 )
 def test_wrong_calls_are_refused_in_one_line(

@@ -231,7 +231,7 @@ def band_groups(
     """
     if given is not None and not given[0] < given[1]:
         low, high = given
-        raise InputError(f"value range {low:g},{high:g}, expected the lower one first")
+        raise InputError(f"value_range={low:g},{high:g}, expected the lower one first")
     for members in [*([roles.triplet] if roles.triplet else []), *((i,) for i in roles.single)]:
         if given is not None:
             yield BandGroup(members, ValueRange(*given))

@@ -45,14 +45,14 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise InputError(f"device {name!r}, expected auto, cpu, cuda, cuda:1 or mps") from error
+        raise InputError(f"device={name!r}, expected auto, cpu, cuda, cuda:1 or mps") from error
     available = {
         "cpu": True,
         "cuda": device.type == "cuda" and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if not available.get(device.type, False):
-        raise InputError(f"device {name!r} is not on this machine; use device=cpu")
+        raise InputError(f"device={name!r} is not on this machine; use device=cpu")
     return device
 
 

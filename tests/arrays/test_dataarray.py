@@ -91,6 +91,28 @@ def test_an_area_of_interest_works_as_for_files(tmp_path: Path, model: rs_superr
         assert_same(result, tmp_path / "out.tif")
 
 
+def test_bounds_and_areas_meet_longitudes_from_0_to_360(
+    tmp_path: Path, model: rs_superres.Model
+) -> None:
+    transform = Affine(3, 0, 0, 0, -3, 45)
+    pixels = textured(2, 1, 30, 120)
+    source = rasters.write(
+        tmp_path / "scene.tif", pixels, transform=transform, crs="EPSG:4326", nodata=0
+    )
+    area = tmp_path / "area.geojson"
+    rings = [[[w, 0], [e, 0], [e, 30], [w, 30], [w, 0]] for w, e in ((168, 180), (-180, -150))]
+    area.write_text(f'{{"type": "MultiPolygon", "coordinates": {[[ring] for ring in rings]}}}')
+    parts: tuple[tuple[str, Any], ...] = (("bounds", (-192, 0, -150, 30)), ("aoi", area))
+    for name, part in parts:
+        options: Any = {"scale": 2, "model": model, "steps": 0, name: part}
+        rs_superres.upscale(source, tmp_path / f"{name}.tif", **options)
+        for chunks in (None, {"x": 20}):
+            result = rs_superres.upscale(opened(source, chunks=chunks), **options)
+            assert_same(result, tmp_path / f"{name}.tif")
+            assert result.x.values[[0, -1]].tolist() == [168.75, 209.25]
+            assert (result.values > 0).all()
+
+
 def test_selected_bands_keep_their_names(model: rs_superres.Model) -> None:
     array = scene(textured(3, 4, 20, 20)).assign_attrs(long_name=("blue", "green", "red", "nir"))
     result = rs_superres.upscale(array, scale=2, model=model, steps=0, bidx=(3, 1, 2))

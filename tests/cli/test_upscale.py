@@ -307,7 +307,7 @@ def refused(result: Result, message: str, *, status: int = 1) -> None:
         (("--scale", "2", "--bounds", "1", "2", "3", "nan"), "1 2 3 nan"),
         (("--scale", "2", "--bounds", "1", "2", "3", "4"), "bounds"),
         (("--scale", "2", "-m", "no-such"), "no model 'no-such'"),
-        (("--scale", "2", "--device", "abacus"), "'abacus'"),
+        (("--scale", "2", "--device", "abacus"), "--device abacus, expected"),
         (("--scale", "2", "--value-range", "9,1"), "9,1"),
         (("--scale", "2", "--value-range", "nan,1"), "nan,1"),
     ],

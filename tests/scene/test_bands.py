@@ -179,7 +179,7 @@ def test_each_group_takes_its_range_from_valid_samples() -> None:
 @pytest.mark.parametrize("given_range", [(2.0, 1.0), (1.0, 1.0), (float("nan"), 1.0)])
 def test_ranges_without_extent_are_refused(given_range: tuple[float, float]) -> None:
     bands = [band("uint8")]
-    with pytest.raises(InputError, match=r"value range .*, expected the lower one first"):
+    with pytest.raises(InputError, match=r"value_range=.*, expected the lower one first"):
         list(band_groups(roles_by_colour(bands), bands, [], given_range))
 
 

@@ -20,14 +20,14 @@ def test_known_devices() -> None:
 def test_unknown_devices_are_refused(name: str) -> None:
     with pytest.raises(InputError) as caught:
         resolve_device(name)
-    assert str(caught.value) == f"device {name!r}, expected auto, cpu, cuda, cuda:1 or mps"
+    assert str(caught.value) == f"device={name!r}, expected auto, cpu, cuda, cuda:1 or mps"
 
 
 @pytest.mark.parametrize("name", ["meta", "cuda:99"])
 def test_missing_devices_are_refused(name: str) -> None:
     with pytest.raises(InputError) as caught:
         resolve_device(name)
-    assert str(caught.value) == f"device {name!r} is not on this machine; use device=cpu"
+    assert str(caught.value) == f"device={name!r} is not on this machine; use device=cpu"
 
 
 @pytest.mark.parametrize("check", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])
