@@ -12,16 +12,15 @@ from rs_superres.raster.formats import (
 from rs_superres.raster.gdal import FAILURES, block_cache, one_line
 from rs_superres.raster.location import Place, pixel_size, place_of
 from rs_superres.raster.metadata import Band, Description, same_crs
-from rs_superres.raster.opening import (
-    SUFFIXES,
+from rs_superres.raster.opening import inspect, open_source, read_grid, read_small, read_tags
+from rs_superres.raster.search import (
+    FoundRasters,
     SkippedFile,
-    inspect,
     is_raster,
-    open_source,
+    is_sidecar,
+    lines_about,
     rasters_below,
-    read_grid,
-    read_small,
-    read_tags,
+    reason_to_pass_over,
 )
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
@@ -30,9 +29,9 @@ from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, che
 __all__ = [
     "FAILURES",
     "SAMPLE",
-    "SUFFIXES",
     "Band",
     "Description",
+    "FoundRasters",
     "OutputBlock",
     "Paths",
     "Place",
@@ -54,7 +53,9 @@ __all__ = [
     "finish",
     "inspect",
     "is_raster",
+    "is_sidecar",
     "keeps_domains",
+    "lines_about",
     "one_line",
     "open_source",
     "pixel_size",
@@ -63,6 +64,7 @@ __all__ = [
     "read_grid",
     "read_small",
     "read_tags",
+    "reason_to_pass_over",
     "same_crs",
     "sample_windows",
     "write_image",

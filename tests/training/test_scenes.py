@@ -90,8 +90,8 @@ def test_folders_without_usable_rasters_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"no raster")
     with pytest.raises(InputError, match=r"1 could not be used, the first: cannot open .*a\.tif"):
         find_scenes([tmp_path], cache_bytes=0)
-    with pytest.raises(InputError, match=r"a\.tif is not a folder"):
-        find_scenes([tmp_path / "a.tif"], cache_bytes=0)
+    with pytest.raises(InputError, match=r"b\.tif is neither a folder nor a file"):
+        find_scenes([tmp_path / "b.tif"], cache_bytes=0)
 
 
 def test_scene_without_valid_pixels_is_accepted(tmp_path: Path) -> None:
