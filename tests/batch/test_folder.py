@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import rasterio.shutil
 
 from rs_superres.batch.folder import BatchScenes, scenes
 from rs_superres.errors import InputError
@@ -89,7 +90,7 @@ def test_lists_that_are_no_text_are_refused() -> None:
 def test_a_text_that_is_a_raster_is_no_list(here: Path) -> None:
     rasters.write(here / "a.tif", textured(1, 1, 9, 9))
     with rasters.opened(here / "a.tif") as dataset:
-        rasters.rasterio.shutil.copy(dataset, here / "dem.txt", driver="AAIGrid")
+        rasterio.shutil.copy(dataset, here / "dem.txt", driver="AAIGrid")
     assert found("dem.txt") == {"dem.tif": "dem.txt"}
 
 

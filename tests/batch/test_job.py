@@ -48,13 +48,13 @@ def test_damaged_files_and_refused_options_are_not_tried_again(tmp_path: Path, t
     cut, truncated = tmp_path / "cut.tif", tmp_path / "truncated.tif"
     cut.write_bytes(whole.read_bytes()[:100])
     truncated.write_bytes(whole.read_bytes()[:-9000])
-    for source, options, message in (
-        (cut, {}, "cannot open"),
-        (truncated, {}, "cannot read"),
-        (tmp_path / "none.tif", {}, "No such file"),
-        (whole, {"bidx": (9,)}, "bands 1 to 3"),
+    for source, bands, message in (
+        (cut, (), "cannot open"),
+        (truncated, (), "cannot read"),
+        (tmp_path / "none.tif", (), "No such file"),
+        (whole, (9,), "bands 1 to 3"),
     ):
-        chosen = Options(model=tiny, steps=0, scale=2, **options)
+        chosen = Options(model=tiny, steps=0, scale=2, bidx=bands)
         out = tmp_path / "out.tif"
         job = Job(number=0, name="a", source=str(source), out=out, options=chosen)
         outcome = upscale_scene(job, lambda *_: None)

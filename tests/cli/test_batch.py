@@ -41,7 +41,11 @@ def test_a_folder_with_a_bad_scene(tmp_path: Path, tiny: str) -> None:
     assert (facts["done"], facts["failed"]) == (1, 1)
     assert "bad.tif" in first.stderr.splitlines()[-2]
     assert json.loads((tmp_path / "r.json").read_text())["pixels"] == 80 * 88
-    assert "data:image/png;base64" in (tmp_path / "r.html").read_text()
+    assert facts["scenes"][0]["attempts"] == 1
+    page = (tmp_path / "r.html").read_text()
+    assert "data:image/png;base64" in page
+    assert 'href="out/deep/a.tif"' in page
+    assert f"rs-sr batch {scenes} -o {out} --scale 2 -m {tiny}" in page
 
     single, std, picture = (tmp_path / name for name in ("one.tif", "std.tif", "one.png"))
     side = ["--uncertainty", std, "--preview", picture]
@@ -57,6 +61,27 @@ def test_a_folder_with_a_bad_scene(tmp_path: Path, tiny: str) -> None:
     assert picture.read_bytes() == (pictures / "deep" / "a.png").read_bytes()
     other = json.loads(call(*batch, "--skip-existing", "--seed", 5).stdout)
     assert "SUPERRES_SEED" in other["scenes"][1]["error"]
+
+
+def test_what_is_passed_over_is_one_line(tmp_path: Path, tiny: str) -> None:
+    rasters.write(tmp_path / "a.tif", textured(1, 3, 8, 8), colours=RGB)
+    (tmp_path / "notes.csv").write_text("x;y\n")
+    (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset/>")
+    files = sorted(path for path in tmp_path.iterdir())
+    options = ["--scale", "2", "-m", tiny, "--steps", 0, "--workers", 1]
+    first = call("batch", *files, tmp_path / "a.tif", "-o", tmp_path / "out", *options, "-q")
+    assert first.returncode == 0
+    line = "passed over 1 file that is no raster: notes.csv (-v says why)"
+    assert line in first.stderr
+    assert "aux.xml" not in first.stderr
+    second = call("batch", tmp_path, "-o", tmp_path / "two", *options, "-v", "--json")
+    assert f"passed over {tmp_path / 'notes.csv'}: cannot open" in second.stderr
+    facts = json.loads(second.stdout)
+    assert [scene["name"] for scene in facts["scenes"]] == ["a.tif"]
+    assert [Path(skipped["file"]).name for skipped in facts["passed_over"]] == [
+        "notes.csv",
+        "a.tif",
+    ]
 
 
 def test_one_scene_on_many_workers(tmp_path: Path, tiny: str) -> None:
