@@ -169,10 +169,10 @@ def _print_table(outcomes: list[SceneOutcome]) -> None:
     """Print a line for each scene."""
     width = max(len(outcome.name) for outcome in outcomes)
     for outcome in outcomes:
+        # Names of files need not be UTF-8.
+        name = outcome.name.encode("utf-8", "replace").decode()
         size = "" if outcome.size is None else f"{outcome.size[0]} x {outcome.size[1]}"
-        click.echo(
-            f"{outcome.status:8} {outcome.name:{width}}  {size:>15}  {outcome.seconds:7.1f} s"
-        )
+        click.echo(f"{outcome.status:8} {name:{width}}  {size:>15}  {outcome.seconds:7.1f} s")
 
 
 def _report_failures(outcomes: list[SceneOutcome]) -> None:

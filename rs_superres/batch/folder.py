@@ -64,7 +64,8 @@ class _Search:
         """Add a scene, unless it is there; its result is named relative to ``base`` if possible."""
         path = Path(name.source)
         # A folder that several links lead to holds each of its scenes once.
-        key = str(path.parent.resolve() / path.name) if exists(path) else name.source
+        found = exists(path)
+        key = str(path.parent.resolve() / path.name) if found else name.source.replace('"', "")
         stem = PurePath(name.stem.name)
         if name.stem.is_relative_to(base) and ".." not in name.stem.relative_to(base).parts:
             stem = name.stem.relative_to(base)

@@ -99,6 +99,7 @@ def test_sub_datasets_are_named_after_their_files(here: Path) -> None:
     lines = [
         'NETCDF:"a b.nc":red',
         'NETCDF:"a b.nc":nir',
+        "NETCDF:a b.nc:nir",
         "HDF5:s.h5://grid/red",
         "HDF5:s.h5://other/red",
         "GTIFF_DIR:2:x.tif",

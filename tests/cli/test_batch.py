@@ -108,6 +108,12 @@ def test_errors_and_warnings_of_scenes_name_flags() -> None:
         assert batch._in_flags(replace(outcome, error=None)).error is None
 
 
+def test_the_table_holds_names_that_are_no_utf8(capsys: pytest.CaptureFixture[str]) -> None:
+    batch = importlib.import_module("rs_superres.cli.batch")
+    batch._print_table([SceneOutcome(name="a\udce5.tif", source="a", out="b", status="done")])
+    assert "done     a?.tif" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nothing"])
 def test_a_missing_scheduler_is_one_line(tmp_path: Path, tiny: str, address: str) -> None:
     rasters.write(tmp_path / "a.tif", textured(1, 3, 8, 8), colours=RGB)
