@@ -143,9 +143,8 @@ def _valid_cells(plan: Plan, source: Source, cells: Sequence[Window]) -> tuple[l
 def _measure(plan: Plan, source: Source, cells: Sequence[Window], count: int) -> _Cost:
     """Measure what a cell takes, on one that lies in the middle.
 
-    A small part of it is computed to warm up. Then parts of twice its side follow, while there is
-    time, and from these what the entire cell takes is extrapolated. If it takes little, it is
-    computed itself.
+    A small part of it is computed to warm up, and again. Parts of twice its side follow while there
+    is time, and what the entire cell takes is extrapolated. If that is little, it is computed.
 
     Args:
         plan: the plan of the run.
@@ -172,8 +171,9 @@ def _measure(plan: Plan, source: Source, cells: Sequence[Window], count: int) ->
         allowed -= time.perf_counter() - started
         if estimate.seconds <= allowed:
             break
-        if len(costs) > 1:  # the first one warmed up, and is computed again
-            part = _middle(cell, 2 * max(part.height, part.width))
+        if len(costs) == 1 and part != cell:
+            continue  # The first one warmed up. It is computed again.
+        part = _middle(cell, 2 * max(part.height, part.width))
         needed = costs[-1][1].seconds * _pixels(recipe, part) / _pixels(recipe, costs[-1][0])
         if part == costs[-1][0] == cell or needed > allowed:
             return estimate

@@ -174,6 +174,7 @@ def _begin(
     training, held_out, skipped = _find_scenes(options, config, listener)
     for line in lines_about(skipped):
         listener.note(line)
+    skipped = [file for file in skipped if file.is_raster]
     listener.note(
         f"{len(training)} scenes to train on, {len(held_out)} to validate on, "
         f"{len(skipped)} skipped"

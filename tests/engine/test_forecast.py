@@ -92,7 +92,7 @@ class Clock:
         margin = 2 * recipe.inference.margin
         pixels = (cell.height + margin) * (cell.width + margin)
         passes: int = len(recipe.groups) * recipe.samples
-        return passes * (self._constant + self._pixel * pixels)
+        return float(passes * (self._constant + self._pixel * pixels))
 
     def compute(self, recipe: Any, _: Any, cell: Any) -> None:
         self.cells.append(cell)
@@ -120,10 +120,10 @@ def test_measuring_is_bounded(
         assert clock.now < forecast.MEASURING
     elif seconds <= 10:
         assert predicted.cell_seconds == pytest.approx(expected, rel=0.5)
-        assert clock.now < forecast.MEASURING
-    else:  # even the smallest part takes long, and warms up
+        assert clock.now < 1.1 * forecast.MEASURING
+    else:  # even the smallest part takes long
         assert expected < predicted.cell_seconds < 1.3 * expected
-        assert len(clock.cells) == 1
+        assert len(clock.cells) == 2
 
 
 def test_a_long_run_is_measured_for_longer(
