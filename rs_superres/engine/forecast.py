@@ -51,7 +51,7 @@ SHARE = 0.02
 TRIED = 16
 """Number of cells whose middle is tried until one has a valid pixel."""
 
-PART = 128
+PART = 64
 """Side of the part of a cell that is measured first, output pixels."""
 
 EDGE = 16
@@ -143,8 +143,9 @@ def _valid_cells(plan: Plan, source: Source, cells: Sequence[Window]) -> tuple[l
 def _measure(plan: Plan, source: Source, cells: Sequence[Window], count: int) -> _Cost:
     """Measure what a cell takes, on one that lies in the middle.
 
-    A small part of it is computed to warm up, and again. Parts of twice its side follow while there
-    is time, and what the entire cell takes is extrapolated. If that is little, it is computed.
+    A small part of it is computed to warm up, and again. Then come a part of twice its side, and
+    larger ones while there is time. What the entire cell takes is extrapolated; if that is little,
+    the cell is computed.
 
     Args:
         plan: the plan of the run.
@@ -171,11 +172,11 @@ def _measure(plan: Plan, source: Source, cells: Sequence[Window], count: int) ->
         allowed -= time.perf_counter() - started
         if estimate.seconds <= allowed:
             break
-        if len(costs) == 1 and part != cell:
-            continue  # The first one warmed up. It is computed again.
-        part = _middle(cell, 2 * max(part.height, part.width))
-        needed = costs[-1][1].seconds * _pixels(recipe, part) / _pixels(recipe, costs[-1][0])
-        if part == costs[-1][0] == cell or needed > allowed:
+        last, is_whole = part, part == cell
+        if len(costs) > 1 or is_whole:  # the first one warmed up, and is computed again
+            part = _middle(cell, 2 * max(part.height, part.width))
+        needed = costs[-1][1].seconds * _pixels(recipe, part) / _pixels(recipe, last)
+        if is_whole or (len(costs) > 2 and needed > allowed):
             return estimate
     cost = _cost(recipe, source, cell)
     if not plan.pixels.device.startswith("cpu"):  # a GPU chooses its kernels for each shape
