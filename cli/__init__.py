@@ -61,6 +61,7 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Accept ``--debug`` and ``-v`` after the command too: you add them to a failed line."""
+        process.keep_command_line(ctx, args)
         end = args.index("--") if "--" in args else len(args)
         ours = [arg for arg in args[:end] if _ANYWHERE.fullmatch(arg)]
         rest = [arg for arg in args[:end] if not _ANYWHERE.fullmatch(arg)]

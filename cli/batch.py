@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("scenes", metavar="DIR|GLOB|LIST.txt")
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENES...")
 @click.option("-o", "--out", type=options.FILE, required=True, help="Folder for the results.")
 @options.upscaling
 @options.scheduler
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 @options.quiet
 @process.own_stderr
 def command(
-    scenes: str,
+    scenes: tuple[str, ...],
     out: Path,
     scheduler: str | None,
     workers: int | None,
@@ -70,13 +70,15 @@ def command(
     quiet: bool,
     **chosen: Any,
 ) -> None:
-    """Super-resolve the rasters of a folder, of a pattern, or of a list with one path a line.
+    """Super-resolve many rasters: folders, files, patterns, and lists with one path a line.
 
-    The results get the names and subfolders of their sources. A scene that fails does not stop the
-    others; the exit status is 1 if any failed.
+    SCENES are folders, which are searched to any depth, rasters, patterns in quotes, or text files
+    LIST.txt. The results get the names and subfolders of their sources. A scene that fails does not
+    stop the others; the exit status is 1 if any failed.
 
     \b
     rs-sr batch scenes/ --scale 2 -o finer/ --report finer.html
+    rs-sr batch a.tif b.jp2 list.txt --scale 2 -o finer/
     rs-sr batch 'scenes/**/*_RGB.tif' --scale 2 -o finer/ --skip-existing
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
     # Not at the top: dask, torch and rasterio take seconds, which --help must not wait for.
@@ -84,18 +86,22 @@ def command(
         from rs_superres.batch import report as reports
         from rs_superres.batch.folder import scenes as find
         from rs_superres.batch.run import jobs, run_batch
+        from rs_superres.raster import lines_about
 
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers is for a cluster on this machine: leave out --scheduler")
     _check_folders(out, preview, uncertainty)
     _check_report(report, overwrite=chosen["overwrite"] or skip_existing)
     requested = Options(**chosen, uncertainty=uncertainty, preview=preview)
+    found = find(scenes, out, without=[path for path in (uncertainty, preview) if path is not None])
+    for text in lines_about(found.passed_over):
+        messages.note(f"{text} (-v says why)")
     work = jobs(
-        find(scenes, out),
+        found.files,
         out,
         requested,
         skip_existing=skip_existing,
-        thumbnails=report is not None,
+        pictures=report is not None,
     )
     started = time.monotonic()
     with (
@@ -105,12 +111,20 @@ def command(
         outcomes = run_batch(client, work, lambda state: _show(line, state))
     seconds = time.monotonic() - started
     outcomes = [_in_flags(outcome) for outcome in outcomes]
+    done = reports.BatchReport(
+        outcomes=outcomes,
+        seconds=seconds,
+        model=str(requested.model),
+        command=process.command_line(),
+        passed_over=found.passed_over,
+        results=found.results,
+    )
     if as_json:
-        click.echo(json.dumps(reports.facts(outcomes, seconds), indent=2))
+        click.echo(json.dumps(done.facts(), indent=2))
     elif not quiet:
         _print_table(outcomes)
     if report is not None:
-        reports.write(report, outcomes, seconds)
+        reports.write(report, done)
     _report_failures(outcomes)
 
 
@@ -155,10 +169,10 @@ def _print_table(outcomes: list[SceneOutcome]) -> None:
     """Print a line for each scene."""
     width = max(len(outcome.name) for outcome in outcomes)
     for outcome in outcomes:
+        # Names of files need not be UTF-8.
+        name = outcome.name.encode("utf-8", "replace").decode()
         size = "" if outcome.size is None else f"{outcome.size[0]} x {outcome.size[1]}"
-        click.echo(
-            f"{outcome.status:8} {outcome.name:{width}}  {size:>15}  {outcome.seconds:7.1f} s"
-        )
+        click.echo(f"{outcome.status:8} {name:{width}}  {size:>15}  {outcome.seconds:7.1f} s")
 
 
 def _report_failures(outcomes: list[SceneOutcome]) -> None:

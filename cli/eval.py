@@ -166,6 +166,7 @@ def command(
         from rs_superres import zoo
         from rs_superres.config import ConsistencyConfig
         from rs_superres.evaluation import files, plans, run
+        from rs_superres.raster import lines_about
 
     files.check_out(out, overwrite=overwrite)
     kernel = None
@@ -180,8 +181,8 @@ def command(
             **chosen,
         )
     )
-    for skipped in plan.skipped:
-        messages.say(f"skipped: {skipped.reason}")
+    for line in lines_about(plan.skipped):
+        messages.say(line)
     with shown("eval", megapixels=plan.pixels / 1e6, quiet=quiet) as progress:
         evaluation = run.run(plan, progress)
     files.write(evaluation, out)

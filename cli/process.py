@@ -9,9 +9,10 @@ import atexit
 import functools
 import gc
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_ARGUMENTS = f"{__name__}.arguments"
 
 STDERR = 2
 """The file descriptor of standard error, which C libraries write to."""
@@ -48,6 +51,16 @@ def own_stderr(command: Callable[P, T]) -> Callable[P, T]:
 def verbosity() -> int:
     """Return how many ``-v`` the command line holds."""
     return int(_option("verbose") or 0)
+
+
+def keep_command_line(ctx: click.Context, args: Sequence[str]) -> None:
+    """Keep the words of the command line, for reports."""
+    ctx.meta[_ARGUMENTS] = shlex.join(["rs-sr", *args])
+
+
+def command_line() -> str:
+    """Return the command line, quoted for a shell."""
+    return str(click.get_current_context().meta.get(_ARGUMENTS, ""))
 
 
 def _option(name: str) -> Any:

@@ -40,7 +40,7 @@ class Duration(click.ParamType[float]):
     type=options.FILE,
     multiple=True,
     required=True,
-    help="Folder of rasters, searched to any depth; repeatable.",
+    help="A raster, or a folder of rasters, searched to any depth; repeatable.",
 )
 @click.option(
     "--val",

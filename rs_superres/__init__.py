@@ -15,6 +15,7 @@ from rs_superres._version import __version__
 from rs_superres.errors import (
     CardWarning,
     ClusterError,
+    ColourWarning,
     InputError,
     ModelError,
     RasterError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CardWarning",
     "ClusterError",
+    "ColourWarning",
     "InputError",
     "Model",
     "ModelError",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.engine import Progress, Report, plan, run
-from rs_superres.errors import CardWarning, InputError
+from rs_superres.errors import CardWarning, ColourWarning, InputError
 from rs_superres.options import Classes, Format, Options, PixelOptions, Precision
 from rs_superres.raster import Paths
 from rs_superres.system.caller import warn_caller
@@ -171,6 +171,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
 
     Warns:
         CardWarning: The source or the scale lies outside what the model was trained on.
+        ColourWarning: Several bands of the files are marked as red, green or blue.
     """
     given = locals()  # the keywords by name, before any other variable is set
     keywords = {entry.name: given[entry.name] for entry in fields(Options)}
@@ -191,8 +192,10 @@ def _upscale_file(
             "array, open the file first with rioxarray.open_rasterio(path, chunks={})"
         )
     run_plan = plan(src, out, options)
-    for warning in run_plan.warnings():
+    for warning in run_plan.pixels.warnings():
         warn_caller(warning, CardWarning)
+    for warning in run_plan.colour_warnings():
+        warn_caller(warning, ColourWarning)
     return run(run_plan, progress=progress)
 
 

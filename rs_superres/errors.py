@@ -61,3 +61,10 @@ class CardWarning(UserWarning):
 
     The run continues, but less added detail is to be expected.
     """
+
+
+class ColourWarning(UserWarning):
+    """Issued when more than one band is marked as red, green or blue, so that none counts.
+
+    Stacks of several colour images are an example. All bands are sharpened alone.
+    """

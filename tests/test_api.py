@@ -39,9 +39,10 @@ def test_files_are_upscaled_to_a_file(tmp_path: Path, source: Path, tiny: str) -
     with rasters.opened(out) as dataset:
         assert (dataset.width, dataset.height, dataset.crs.to_string()) == (44, 40, UTM)
         assert dataset.transform.c == NORTH_UP.c
-    stack = rs_superres.upscale(
-        [source, source], tmp_path / "six.tif", scale=2, model=tiny, steps=0
-    )
+    with pytest.warns(rs_superres.ColourWarning, match="rs-sr batch upscales each of the 2 files"):
+        stack = rs_superres.upscale(
+            [source, source], tmp_path / "six.tif", scale=2, model=tiny, steps=0
+        )
     assert rasters.read(stack.out).shape == (6, 40, 44)
 
 

@@ -371,7 +371,7 @@ def test_sources_on_different_grids_or_dtypes_are_refused(tmp_path: Path, run: R
         ("deeper", "dtype uint16", textured(1, 1, 20, 22, dtype="uint16"), {}),
     ):
         other = rasters.write(tmp_path / f"{name}.tif", pixels, **profile)
-        with pytest.raises(InputError, match=f"{name}.*{message}"):
+        with pytest.raises(InputError, match=f"{name}.*{message}.*rs-sr batch upscales each"):
             run([first, other])
     with pytest.raises(InputError, match="is the source"):
         run([first, first], "a.tif", overwrite=True)

@@ -1,6 +1,7 @@
 """Upscale folders of scenes, or one scene on many workers, with dask.
 
 - ``folder``: the scenes of a batch, and the names of their results.
+- ``names``: the names of scenes that GDAL opens, made absolute.
 - ``cluster``: connect to a cluster, and run tasks on its workers.
 - ``job``: one scene of a batch, on one worker. ``run``: all of them, with retries.
 - ``report``: what a batch did, as JSON and as a web page.

@@ -14,6 +14,7 @@ from distributed import Client
 from rs_superres import engine
 from rs_superres.batch.cluster import as_completed, device_of_worker, memory_of_worker
 from rs_superres.batch.job import load_once, with_absolute_paths
+from rs_superres.batch.names import read_name
 from rs_superres.engine import Plan
 from rs_superres.engine.compute import Compute, compute_one
 from rs_superres.engine.outputs import result_path
@@ -119,7 +120,7 @@ def with_absolute_arguments(
     """Make all paths of a run absolute, for workers that run in another folder.
 
     Args:
-        sources: paths, or anything else that GDAL opens, which stays as it is.
+        sources: paths, or anything else that GDAL opens.
         out: path of the result, or the folder for it.
         options: the options of the run.
 
@@ -127,7 +128,7 @@ def with_absolute_arguments(
         Sources, result and options.
     """
     return (
-        tuple(str(Path(s).absolute()) if Path(s).exists() else s for s in sources),
+        tuple(read_name(source, Path.cwd()).source for source in sources),
         result_path(out, sources).absolute(),
         with_absolute_paths(options),
     )

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import logging
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from PIL import Image
 
 from rs_superres import engine, zoo
 from rs_superres.engine.compute import compute_here
 from rs_superres.engine.planning import SETTINGS_TAG
-from rs_superres.engine.preview import save_preview
+from rs_superres.engine.preview import halves_of, save_preview
 from rs_superres.errors import InputError, RasterError, SuperResError
-from rs_superres.image.pictures import limits_of, stretched
-from rs_superres.raster import FAILURES, check_whole, one_line, read_small, read_tags
+from rs_superres.raster import FAILURES, check_whole, one_line, read_tags
 from rs_superres.system.threads import THREADS
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,23 @@ JobProgress = Callable[[int, int, int], None]
 """Called with the number of finished cells, of all cells, and of pixels of the entire result."""
 
 THUMBNAIL = 160
-"""Longer side of the pictures in a batch's report, in pixels."""
+"""Largest side of the pictures in a batch's report, in pixels of the result."""
+
+NETWORK_ERRORS = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EAGAIN", "ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH"),
+        *("EIO", "ENETDOWN", "ENETRESET", "ENETUNREACH", "ENOTCONN", "EREMOTEIO", "ESTALE"),
+        "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+)
+"""Numbers of errors of the system that come from a network or a network file system."""
+
+NETWORK_FAILURE = re.compile(
+    r"CURL error|(?:response code: |error code ?: |response_code=)(?:408|429|5\d\d)"
+)
+"""What GDAL says if a server does not answer, or not now."""
 
 _models: dict[tuple[str, str], zoo.Model] = {}
 _loading = threading.Lock()
@@ -56,8 +72,8 @@ class Job:
     """Options of the run, with absolute paths."""
     skip_existing: bool = False
     """Whether to keep a result that exists and is up to date."""
-    thumbnail: bool = False
-    """Whether the outcome has a picture of the result."""
+    pictures: bool = False
+    """Whether the outcome has pictures of source and result."""
     attempt: int = 1
     """How many times the scene has been tried, this one included."""
     processors: int = THREADS
@@ -88,8 +104,12 @@ class SceneOutcome:
     """Duration of the last attempt."""
     attempts: int = 1
     """How many times the scene was tried."""
-    thumbnail: str | None = field(default=None, repr=False)
-    """A small picture of the result: a PNG in base64."""
+    scale: float | None = None
+    """The factor between source and result pixels; None if the scene failed."""
+    before: str | None = field(default=None, repr=False)
+    """A small picture of the middle of the source: a PNG in base64."""
+    after: str | None = field(default=None, repr=False)
+    """The same part of the result: a PNG in base64."""
 
     @property
     def pixels(self) -> int:
@@ -154,11 +174,35 @@ def upscale_scene(job: Job, progress: JobProgress) -> SceneOutcome:
     try:
         outcome = _upscale(job, failed, progress)
     except (SuperResError, OSError, MemoryError) as error:
-        transient = isinstance(error, OSError | MemoryError)
-        outcome = replace(failed, error=one_line(error), transient=transient)
+        outcome = replace(failed, error=one_line(error), transient=may_pass(error))
     except Exception as error:  # noqa: BLE001 (one bad scene must not stop the others)
         outcome = replace(failed, error=f"{type(error).__name__}: {one_line(error)}")
     return replace(outcome, seconds=time.monotonic() - started)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Say whether another attempt may succeed: only the network failed, or took too long.
+
+    A damaged file, an option that is refused and a full disk are the same the next time.
+
+    Args:
+        error: why a scene failed.
+    """
+    if isinstance(error, InputError):
+        return False
+    return any(
+        isinstance(cause, TimeoutError | ConnectionError)
+        or (isinstance(cause, OSError) and cause.errno in NETWORK_ERRORS)
+        or NETWORK_FAILURE.search(str(cause)) is not None
+        for cause in _causes(error)
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _upscale(job: Job, outcome: SceneOutcome, progress: JobProgress) -> SceneOutcome:
@@ -187,12 +231,15 @@ def _upscale(job: Job, outcome: SceneOutcome, progress: JobProgress) -> SceneOut
         )
     if options.preview is not None and not options.preview.exists():
         save_preview(plan, job.out, options.preview)  # of a skipped result
+    before, after = _pictures(plan) if job.pictures else (None, None)
     return replace(
         outcome,
         status=status,
         warnings=tuple(plan.warnings()),
         size=(plan.window.width, plan.window.height),
-        thumbnail=_thumbnail(job.out) if job.thumbnail else None,
+        scale=plan.pixels.zoom.scale,
+        before=before,
+        after=after,
     )
 
 
@@ -227,10 +274,11 @@ def reason_to_replace(plan: engine.Plan) -> str | None:
     return None
 
 
-def _thumbnail(path: Path) -> str:
-    """Draw a small picture of a raster: a PNG in base64."""
-    pixels = read_small(path, THUMBNAIL)
-    valid = np.isfinite(pixels) if pixels.dtype.kind == "f" else np.ones(pixels.shape, np.bool_)
-    file = io.BytesIO()
-    Image.fromarray(stretched(pixels, limits_of(pixels, valid))).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+def _pictures(plan: engine.Plan) -> list[str]:
+    """Draw the middle of source and result, each a PNG in base64."""
+    texts = []
+    for half in halves_of(plan, plan.out, THUMBNAIL):
+        file = io.BytesIO()
+        Image.fromarray(half).save(file, "PNG")
+        texts.append(base64.b64encode(file.getvalue()).decode())
+    return texts

@@ -106,7 +106,7 @@ def jobs(
     options: Options,
     *,
     skip_existing: bool = False,
-    thumbnails: bool = False,
+    pictures: bool = False,
 ) -> list[Job]:
     """Create the jobs of a batch, with absolute paths.
 
@@ -116,7 +116,7 @@ def jobs(
         options: the options of every scene. Its ``uncertainty`` and ``preview`` are folders here,
             in which files are named like the results.
         skip_existing: whether to keep results that exist and are up to date.
-        thumbnails: whether outcomes have a picture of the result.
+        pictures: whether outcomes have pictures of source and result.
     """
     options = with_absolute_paths(options)
     return [
@@ -131,7 +131,7 @@ def jobs(
                 preview=options.preview and options.preview / scene.name.with_suffix(".png"),
             ),
             skip_existing=skip_existing,
-            thumbnail=thumbnails,
+            pictures=pictures,
         )
         for number, scene in enumerate(files)
     ]

@@ -1,4 +1,4 @@
-"""A forecast of what a run takes, measured on one cell; and the lattice of cells as a map.
+"""A forecast of what a run takes, measured in a few seconds; and the lattice of cells as a map.
 
 Nothing here touches the result or its scratch folder.
 """
@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from rs_superres.raster import FAILURES, Source, block_cache
 from rs_superres.scene.cell import compute_cell, holds_valid
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.files import write_file
-from rs_superres.system.memory import peak, resident
+from rs_superres.system.memory import forget_peak, peak, resident
 from rs_superres.system.threads import cores
 from rs_superres.types import Doubles
 from rs_superres.vector import LONGITUDE_LATITUDE, split_layer
@@ -36,8 +36,23 @@ logger = logging.getLogger(__name__)
 SAMPLED_CELLS = 1024
 """Upper limit of the cells that are examined; of more cells, evenly spaced ones are."""
 
-WARM_UP = 20.0
-"""Seconds: a first cell that takes longer is not timed again, since warming up hardly counts."""
+EXAMINING = 3.0
+"""Seconds after which no more cells are examined."""
+
+MEASURING = 4.0
+"""Seconds that measuring may take; longer if that is at most :data:`SHARE` of the run."""
+
+MOST_MEASURING = 30.0
+"""Seconds that measuring may take in the longest of runs."""
+
+SHARE = 0.02
+"""Share of a run's time that measuring may take."""
+
+TRIED = 16
+"""Number of cells whose middle is tried until one has a valid pixel."""
+
+PART = 64
+"""Side of the part of a cell that is measured first, output pixels."""
 
 EDGE = 16
 """Pieces into which a cell's edge is cut before it is reprojected."""
@@ -56,7 +71,7 @@ class Forecast:
     resumes: bool
     """Whether the run uses those cells."""
     cell_seconds: float
-    """Duration of one cell's computation, measured, seconds."""
+    """Duration of one cell's computation, measured or extrapolated from a part of it, seconds."""
     at_once: int
     """Number of cells that are computed at once."""
     memory_bytes: int
@@ -68,45 +83,144 @@ class Forecast:
         return self.cells_to_compute * self.cell_seconds / self.at_once
 
 
-def forecast(plan: Plan) -> Forecast:
-    """Examine the cells of a run, and compute one of them twice: the second time counts.
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What computing one cell takes."""
 
-    A cell that takes longer than :data:`WARM_UP` is computed only once.
+    seconds: float
+    memory: int
+    """Bytes beyond those that the process holds between cells."""
+
+
+def forecast(plan: Plan) -> Forecast:
+    """Examine the cells of a run, and compute one of them, or a part if that takes too long.
 
     Raises:
         RasterError: the source cannot be read.
     """
-    cells, recipe, store = plan.cells, plan.recipe, CellStore(plan.scratch)
+    cells, store = plan.cells, CellStore(plan.scratch)
     resumes = plan.options.resume and store.fits(plan.settings())
-    stride, before = max(1, -(-len(cells) // SAMPLED_CELLS)), resident()
-    examined = list(islice(cells, 0, None, stride))
+    stride, most = max(1, -(-len(cells) // SAMPLED_CELLS)), peak()
     with block_cache(plan.block_cache), plan.open_source() as source:
-        valid = [c for c in examined if holds_valid(recipe, source, c)]
+        valid, examined = _valid_cells(plan, source, list(islice(cells, 0, None, stride)))
         to_compute = [c for c in valid if not (resumes and store.has(c))]
-        seconds = 0.0
+        count = round(len(cells) * len(to_compute) / examined)
+        forget_peak()  # that of planning
+        before = resident()
+        cost = _Cost(0.0, 0)
         if to_compute:
-            chosen = to_compute[len(to_compute) // 2]
-            seconds = _seconds(recipe, source, chosen)
-            if seconds < WARM_UP:
-                seconds = _seconds(recipe, source, chosen)
-            logger.debug("cell at row %d, column %d: %.3f s", chosen.row, chosen.column, seconds)
-    at_once = min(cells_at_once(plan, before, peak(), cores()), max(len(to_compute) * stride, 1))
+            cost = _measure(plan, source, to_compute, count)
+    highest = before + cost.memory
+    at_once = min(cells_at_once(plan, before, highest, cores()), max(count, 1))
     return Forecast(
-        cells_to_compute=round(len(cells) * len(to_compute) / len(examined)),
-        exact=stride == 1,
+        cells_to_compute=count,
+        exact=examined == len(cells),
         leftover_cells=store.finished,
         resumes=resumes and store.finished > 0,
-        cell_seconds=seconds,
+        cell_seconds=cost.seconds,
         at_once=at_once,
-        memory_bytes=peak() + (at_once - 1) * (peak() - before) + _block_cache_bytes(plan),
+        memory_bytes=max(most, before + at_once * cost.memory) + _block_cache_bytes(plan),
     )
 
 
-def _seconds(recipe: CellRecipe, source: Source, cell: Window) -> float:
-    """Compute a cell and return how many seconds it took."""
+def _valid_cells(plan: Plan, source: Source, cells: Sequence[Window]) -> tuple[list[Window], int]:
+    """Examine cells until :data:`EXAMINING` is over.
+
+    Returns:
+        Those with a valid pixel, in their order, and the number of cells that were examined.
+    """
+    started, valid, examined = time.perf_counter(), [], 0
+    # Every 16th first, so that those that are examined in time are spread over the scene.
+    for number in sorted(range(len(cells)), key=lambda number: number % 16):
+        if examined and time.perf_counter() - started > EXAMINING:
+            break
+        examined += 1
+        if holds_valid(plan.recipe, source, cells[number]):
+            valid.append(number)
+    return [cells[number] for number in sorted(valid)], examined
+
+
+def _measure(plan: Plan, source: Source, cells: Sequence[Window], count: int) -> _Cost:
+    """Measure what a cell takes, on one that lies in the middle.
+
+    A small part of it is computed to warm up, and again. Then come a part of twice its side, and
+    larger ones while there is time. What the entire cell takes is extrapolated; if that is little,
+    the cell is computed.
+
+    Args:
+        plan: the plan of the run.
+        source: the opened source.
+        cells: cells that the run computes.
+        count: how many cells the run computes.
+    """
+    recipe, middle = plan.recipe, len(cells) // 2
+    nearest = sorted(range(len(cells)), key=lambda number: abs(number - middle))[:TRIED]
+    parts = ((cells[number], _middle(cells[number], PART)) for number in nearest)
+    cell, part = next(
+        (pair for pair in parts if holds_valid(recipe, source, pair[1])),
+        (cells[middle], cells[middle]),
+    )
+    # A single pass through the networks; the entire cell takes one for each group and sample.
+    once = replace(recipe, groups=recipe.groups[:1], samples=1, uncertainty_factor=None)
+    passes = max(1, len(recipe.groups)) * recipe.samples
+    costs: list[tuple[Window, _Cost]] = []
     started = time.perf_counter()
+    while True:
+        costs.append((part, _cost(once, source, part)))
+        estimate = _extrapolated(recipe, costs, cell, passes)
+        allowed = max(MEASURING, min(MOST_MEASURING, SHARE * count * estimate.seconds))
+        allowed -= time.perf_counter() - started
+        if estimate.seconds <= allowed:
+            break
+        last, is_whole = part, part == cell
+        if len(costs) > 1 or is_whole:  # the first one warmed up, and is computed again
+            part = _middle(cell, 2 * max(part.height, part.width))
+        needed = costs[-1][1].seconds * _pixels(recipe, part) / _pixels(recipe, last)
+        if is_whole or (len(costs) > 2 and needed > allowed):
+            return estimate
+    cost = _cost(recipe, source, cell)
+    if not plan.pixels.device.startswith("cpu"):  # a GPU chooses its kernels for each shape
+        cost = _cost(recipe, source, cell)
+    return cost
+
+
+def _middle(cell: Window, side: int) -> Window:
+    """Return the middle of a cell, of at most this side."""
+    height, width = min(cell.height, side), min(cell.width, side)
+    row, column = (cell.height - height) // 2, (cell.width - width) // 2
+    return Window(cell.row + row, cell.column + column, height, width)
+
+
+def _pixels(recipe: CellRecipe, cell: Window) -> int:
+    """Return how many pixels the networks compute for a cell, its margin included."""
+    margin = recipe.inference.margin
+    return (cell.height + 2 * margin) * (cell.width + 2 * margin)
+
+
+def _extrapolated(
+    recipe: CellRecipe, costs: Sequence[tuple[Window, _Cost]], cell: Window, passes: int
+) -> _Cost:
+    """Extrapolate what a cell takes from what its parts took.
+
+    Time and memory grow with the number of pixels; from two parts, what they take besides is known.
+    """
+    part, cost = costs[-1]
+    pixels, wanted = _pixels(recipe, part), _pixels(recipe, cell)
+    seconds, memory = cost.seconds * wanted / pixels, cost.memory * wanted / pixels
+    if len(costs) > 2:  # the first one warmed up
+        smaller, less = costs[-2]
+        slope = (cost.seconds - less.seconds) / (pixels - _pixels(recipe, smaller))
+        seconds = min(seconds, cost.seconds + max(slope, 0.0) * (wanted - pixels))
+    return _Cost(passes * seconds, round(memory))
+
+
+def _cost(recipe: CellRecipe, source: Source, cell: Window) -> _Cost:
+    """Compute a cell, or a part of one, and return what it took."""
+    before, started = resident(), time.perf_counter()
     compute_cell(recipe, source, cell)
-    return time.perf_counter() - started
+    cost = _Cost(time.perf_counter() - started, max(0, peak() - before))
+    logger.debug("%d x %d pixels: %.3f s", cell.width, cell.height, cost.seconds)
+    return cost
 
 
 def _block_cache_bytes(plan: Plan) -> int:

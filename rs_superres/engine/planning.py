@@ -38,7 +38,7 @@ from rs_superres.raster import (
     keeps_domains,
     open_source,
 )
-from rs_superres.scene.bands import decide
+from rs_superres.scene.bands import decide, loses_colours
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.memory import memory
 
@@ -155,8 +155,22 @@ class Plan:
         }
 
     def warnings(self) -> list[str]:
-        """Return what a user should know before using the result: limits of the model's card."""
-        return self.pixels.warnings()
+        """Return what a user should know before using the result."""
+        return [*self.pixels.warnings(), *self.colour_warnings()]
+
+    def colour_warnings(self) -> list[str]:
+        """Return a warning if the bands hold colours, but too many for the network to use them."""
+        bands, count = self.pixels.description.bands, len(self.sources)
+        if not loses_colours(bands, self.pixels.roles):
+            return []
+        fact = (
+            f"several of the {len(bands)} bands are marked as red, green or blue: each band is "
+            "sharpened alone, without colours; "
+        )
+        if count == 1:
+            return [f"{fact}choose three bands with rgb="]
+        series = f"rs-sr batch upscales each of the {count} files to its own result"
+        return [f"{fact}{series}, or choose three bands with rgb="]
 
     def notes(self) -> list[str]:
         """Return what the result cannot keep of the source, a sentence each."""

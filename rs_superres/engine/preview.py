@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from rs_superres.engine.planning import Plan
@@ -23,7 +25,21 @@ def preview_of(
     window: Window,
     colours: tuple[int, ...] = (),
 ) -> Image.Image:
-    """Show the middle of a result at its own resolution, next to the source.
+    """Show the middle of a result at its own resolution, next to the source; see :func:`halves`."""
+    return side_by_side(*halves(sources, selection, out, zoom, window, colours))
+
+
+def halves(  # noqa: PLR0913 (what lies where)
+    sources: Paths,
+    selection: Selection | None,
+    out: Path,
+    zoom: Zoom,
+    window: Window,
+    colours: tuple[int, ...] = (),
+    *,
+    side: int = SIDE,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Draw the middle of a result at its own resolution, and the same part of the source.
 
     Args:
         sources: the raster that was upscaled.
@@ -32,14 +48,15 @@ def preview_of(
         zoom: the grids of source and output, and the mapping between them.
         window: the part of the output grid that the result holds, output pixels.
         colours: indices of red, green and blue; the first three bands if empty.
+        side: upper limit of the sides, pixels of the result.
 
     Returns:
-        Two halves: the source enlarged by nearest neighbour, and the result.
+        The source enlarged by nearest neighbour, and the result: (y, x, 3) each.
 
     Raises:
         RasterError: source or result cannot be read.
     """
-    height, width = min(window.height, SIDE), min(window.width, SIDE)
+    height, width = min(window.height, side), min(window.width, side)
     row, column = (window.height - height) // 2, (window.width - width) // 2
     with open_source(out) as opened:
         after, _ = opened.read(Window(row, column, height, width))
@@ -59,7 +76,17 @@ def preview_of(
     limits = limits_of(before[shown], valid[shown])
     # Nearest neighbour shows each source pixel exactly where it lies.
     enlarged = before[shown][:, rows - rows[0]][:, :, columns - columns[0]]
-    return side_by_side(stretched(enlarged, limits), stretched(after[shown], limits))
+    return stretched(enlarged, limits), stretched(after[shown], limits)
+
+
+def halves_of(
+    plan: Plan, result: Path, side: int = SIDE
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Draw the middle of a plan's source and result; see :func:`halves`."""
+    roles, zoom = plan.pixels.roles, plan.pixels.zoom
+    return halves(
+        plan.sources, roles.selection, result, zoom, plan.window, roles.triplet, side=side
+    )
 
 
 def save_preview(plan: Plan, result: Path, path: Path) -> None:
@@ -74,6 +101,4 @@ def save_preview(plan: Plan, result: Path, path: Path) -> None:
         RasterError: the source or the result cannot be read.
         WriteError: the picture cannot be written.
     """
-    roles, zoom = plan.pixels.roles, plan.pixels.zoom
-    picture = preview_of(plan.sources, roles.selection, result, zoom, plan.window, roles.triplet)
-    save(picture, path)
+    save(side_by_side(*halves_of(plan, result)), path)

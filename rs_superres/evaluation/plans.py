@@ -137,8 +137,9 @@ def plan(options: EvaluationOptions) -> EvaluationPlan:
     """
     _check(options)
     if options.pairs is None:
-        files = find_files(options.data, options.limit)
+        files, passed_over = find_files(options.data, options.limit)
         tiles, skipped = find_tiles(files, options.value_range)
+        skipped += passed_over
         subjects: Sequence[Tile | SensorPair] = [t for t in tiles if t.scales(options.scales)]
         if not subjects:
             raise InputError(

@@ -12,7 +12,7 @@ from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.protocol import Case, make_case
 from rs_superres.grid import Shape, Window
-from rs_superres.raster import SUFFIXES, SkippedFile, open_source, rasters_below
+from rs_superres.raster import SkippedFile, open_source, rasters_below
 
 LARGEST_TILE_SIDE = 1024
 """Pixels on a side of a tile, at most."""
@@ -61,7 +61,9 @@ class Tile:
         return [scale for scale in requested if side / scale >= LEAST_LOW_SIDE]
 
 
-def find_files(folders: Sequence[Path], limit: int | None) -> dict[str, Path]:
+def find_files(
+    folders: Sequence[Path], limit: int | None
+) -> tuple[dict[str, Path], list[SkippedFile]]:
     """Find the rasters of folders at any depth, each once.
 
     Args:
@@ -69,35 +71,38 @@ def find_files(folders: Sequence[Path], limit: int | None) -> dict[str, Path]:
         limit: take at most so many files, evenly spaced in the sorted list.
 
     Returns:
-        The paths by the names that the report uses.
+        The paths by the names that the report uses, and the files that are no rasters.
 
     Raises:
         InputError: a folder does not exist, or there are no rasters.
     """
     files: dict[str, Path] = {}
+    passed_over: list[SkippedFile] = []
     seen: set[Path] = set()
     for folder in folders:
-        for name, path in _named_rasters(folder, alone=len(folders) == 1):
+        for name, path in _named_rasters(folder, passed_over, alone=len(folders) == 1):
             absolute = path.absolute()
             if absolute not in seen:
                 files[str(absolute) if name in files else name] = path
             seen.add(absolute)
     if not files:
         raise InputError(
-            f"no rasters in {', '.join(map(str, folders))}, expected files named "
-            f"{', '.join(SUFFIXES)}"
+            f"no rasters in {', '.join(map(str, folders))}, expected files that GDAL opens"
         )
     names = list(files)
     count = min(len(names), limit or len(names))
     chosen = [names[i * len(names) // count] for i in range(count)]
-    return {name: files[name] for name in chosen}
+    return {name: files[name] for name in chosen}, passed_over
 
 
-def _named_rasters(folder: Path, *, alone: bool) -> Iterator[tuple[str, Path]]:
+def _named_rasters(
+    folder: Path, passed_over: list[SkippedFile], *, alone: bool
+) -> Iterator[tuple[str, Path]]:
     """Yield the rasters of a folder, or a single raster, with their names.
 
     Args:
         folder: the folder or raster.
+        passed_over: receives the files that are no rasters.
         alone: whether it is the only one; otherwise the names start with the folder's name.
 
     Raises:
@@ -108,7 +113,9 @@ def _named_rasters(folder: Path, *, alone: bool) -> Iterator[tuple[str, Path]]:
         return
     if not folder.is_dir():
         raise InputError(f"{folder} is neither a folder nor a file, expected one of rasters")
-    for path in rasters_below(folder):
+    found = rasters_below(folder)
+    passed_over += found.passed_over
+    for path in found.rasters:
         name = str(path.relative_to(folder))
         yield name if alone else f"{folder.name}/{name}", path
 

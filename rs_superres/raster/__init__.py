@@ -19,16 +19,15 @@ from rs_superres.raster.location import (
     unit_note,
 )
 from rs_superres.raster.metadata import Band, Description, same_crs
-from rs_superres.raster.opening import (
-    SUFFIXES,
+from rs_superres.raster.opening import inspect, open_source, read_grid, read_small, read_tags
+from rs_superres.raster.search import (
+    FoundRasters,
     SkippedFile,
-    inspect,
     is_raster,
-    open_source,
+    is_sidecar,
+    lines_about,
     rasters_below,
-    read_grid,
-    read_small,
-    read_tags,
+    reason_to_pass_over,
 )
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
@@ -37,9 +36,9 @@ from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, che
 __all__ = [
     "FAILURES",
     "SAMPLE",
-    "SUFFIXES",
     "Band",
     "Description",
+    "FoundRasters",
     "OutputBlock",
     "Paths",
     "Place",
@@ -62,7 +61,9 @@ __all__ = [
     "finish",
     "inspect",
     "is_raster",
+    "is_sidecar",
     "keeps_domains",
+    "lines_about",
     "longitude_turns",
     "one_line",
     "open_source",
@@ -72,6 +73,7 @@ __all__ = [
     "read_grid",
     "read_small",
     "read_tags",
+    "reason_to_pass_over",
     "same_crs",
     "sample_windows",
     "unit_note",

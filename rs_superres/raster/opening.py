@@ -1,11 +1,9 @@
-"""Opens rasters, refuses those that cannot be super-resolved, and searches folders for them."""
+"""Opens rasters, and refuses those that cannot be super-resolved."""
 
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,36 +22,6 @@ from rs_superres.system.memory import check_memory
 from rs_superres.types import Values
 
 logger = logging.getLogger(__name__)
-
-SUFFIXES = (
-    ".tif",
-    ".tiff",
-    ".gtiff",
-    ".cog",
-    ".btf",
-    ".jp2",
-    ".j2k",
-    ".img",
-    ".vrt",
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".bil",
-    ".bsq",
-    ".bip",
-    ".ntf",
-)
-"""Suffixes, in lower case, of the files that a search in a folder takes for rasters."""
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedFile:
-    """A file of a folder that cannot be used."""
-
-    path: Path
-    reason: str
-    """A sentence on one line."""
 
 
 def open_source(paths: Paths, selection: Selection | None = None) -> Source:
@@ -144,36 +112,6 @@ def read_grid(path: str | Path) -> Grid:
     """
     with _open(str(path)) as dataset, raster_errors(f"cannot read the grid of {path}"):
         return grid_of(dataset)
-
-
-def is_raster(path: Path) -> bool:
-    """Return whether a path is a file with a raster's suffix; hidden files do not count."""
-    has_suffix = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    return has_suffix and path.is_file()
-
-
-def rasters_below(folder: Path) -> list[Path]:
-    """Find the rasters in a folder, at any depth, and return their paths sorted.
-
-    Hidden folders, in which unfinished runs keep their files, are left out. Linked folders are
-    searched too, after all real ones; a folder that several paths lead to is searched once, so
-    links in a circle end.
-    """
-    rasters: list[Path] = []
-    visited: set[Path] = set()
-    pending = [folder]
-    while pending:
-        for root, folders, files in os.walk(pending.pop(0)):
-            real = Path(root).resolve()
-            if real in visited:
-                folders.clear()
-                continue
-            visited.add(real)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            children = (Path(root, name) for name in folders)
-            pending += [child for child in children if child.is_symlink()]
-            rasters += [path for path in (Path(root, name) for name in files) if is_raster(path)]
-    return sorted(rasters)
 
 
 def _open(path: str) -> Dataset:

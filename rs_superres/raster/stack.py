@@ -70,7 +70,7 @@ def _check_alike(first: Description, other: Description) -> None:
     if other.dtype != first.dtype:
         raise InputError(
             f"{other.path} has dtype {other.dtype}, {first.path} has {first.dtype}; stacked "
-            "sources must have the same dtype; upscale these separately"
+            "sources must have the same dtype; rs-sr batch upscales each to its own result"
         )
     if (
         not _same_pixels(first.grid, other.grid)
@@ -79,7 +79,8 @@ def _check_alike(first: Description, other: Description) -> None:
     ):
         raise InputError(
             f"{other.path} is on another grid than {first.path}; stacked sources must have "
-            "the same grid; upscale these separately (like= gives both results one grid)"
+            "the same grid; rs-sr batch upscales each to its own result (like= gives all results "
+            "one grid)"
         )
 
 

@@ -144,6 +144,17 @@ def roles_by_colour(
     )
 
 
+def loses_colours(bands: Sequence[Band], roles: BandRoles) -> bool:
+    """Whether bands are marked as red, green and blue, but so many that none counts as a colour.
+
+    Args:
+        bands: the bands of the result.
+        roles: their roles.
+    """
+    marked = {bands[i].interpretation for i in roles.single}
+    return not roles.triplet and {"red", "green", "blue"} <= marked
+
+
 def _is_class(band: Band) -> bool:
     """Whether a band's values are classes, which must not be interpolated."""
     return band.is_palette or band.bits == 1

@@ -18,7 +18,7 @@ from rs_superres import zoo
 from rs_superres.errors import InputError
 from rs_superres.image.pictures import save
 from rs_superres.nets.build import SceneNetwork, scene_network, to_channels_last
-from rs_superres.raster import SkippedFile
+from rs_superres.raster import SkippedFile, lines_about
 from rs_superres.system.devices import Precision, resolve_device
 from rs_superres.system.settings import ScopedSetting
 from rs_superres.training import losses, pictures, validation
@@ -172,8 +172,9 @@ def _begin(
     folder = RunFolder(options.out)
     config = _resolve_config(options, folder)
     training, held_out, skipped = _find_scenes(options, config, listener)
-    for file in skipped:
-        listener.note(f"skipped: {file.reason}")
+    for line in lines_about(skipped):
+        listener.note(line)
+    skipped = [file for file in skipped if file.is_raster]
     listener.note(
         f"{len(training)} scenes to train on, {len(held_out)} to validate on, "
         f"{len(skipped)} skipped"

@@ -14,7 +14,7 @@ from rs_superres.errors import InputError, SuperResError
 from rs_superres.grid import Window
 from rs_superres.options import PixelOptions
 from rs_superres.raster import (
-    SUFFIXES,
+    FoundRasters,
     Place,
     SkippedFile,
     Source,
@@ -82,7 +82,7 @@ def find_scenes(
     A file that several paths lead to, by links or overlapping folders, is taken once.
 
     Args:
-        folders: folders, searched to any depth.
+        folders: folders, searched to any depth, or single rasters.
         cache_bytes: bytes of memory for complete scenes; scenes are cached in order until it is
             full.
 
@@ -95,7 +95,7 @@ def find_scenes(
     scenes: list[TrainingScene] = []
     skipped: list[SkippedFile] = []
     cache_left = cache_bytes
-    for path in _files(folders):
+    for path in _files(folders, skipped):
         try:
             with open_source(path) as source:
                 scene = _describe(path, source)
@@ -117,20 +117,25 @@ def find_scenes(
             f"; {len(skipped)} could not be used, the first: {skipped[0].reason}" if skipped else ""
         )
         raise InputError(
-            f"no rasters to train on in {', '.join(map(str, folders))}, expected files that end in "
-            f"{', '.join(SUFFIXES)}{reason}"
+            f"no rasters to train on in {', '.join(map(str, folders))}, expected files that GDAL "
+            f"opens{reason}"
         )
     logger.debug("found %d scenes, skipped %d files", len(scenes), len(skipped))
     return scenes, skipped
 
 
-def _files(folders: Sequence[Path]) -> Iterator[Path]:
-    """Yield the rasters in the folders, each file once, sorted by path in each folder."""
+def _files(folders: Sequence[Path], skipped: list[SkippedFile]) -> Iterator[Path]:
+    """Yield the rasters in the folders, each file once, sorted by path in each folder.
+
+    What is passed over is added to ``skipped``.
+    """
     seen: set[Path] = set()
     for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder, expected a folder of rasters")
-        for path in rasters_below(folder):
+        if not folder.exists():
+            raise InputError(f"{folder} is neither a folder nor a file, expected one of rasters")
+        found = rasters_below(folder) if folder.is_dir() else FoundRasters([folder], [], [])
+        skipped += found.passed_over
+        for path in found.rasters:
             real = path.resolve()
             if real not in seen:
                 seen.add(real)

@@ -41,7 +41,11 @@ def test_a_folder_with_a_bad_scene(tmp_path: Path, tiny: str) -> None:
     assert (facts["done"], facts["failed"]) == (1, 1)
     assert "bad.tif" in first.stderr.splitlines()[-2]
     assert json.loads((tmp_path / "r.json").read_text())["pixels"] == 80 * 88
-    assert "data:image/png;base64" in (tmp_path / "r.html").read_text()
+    assert facts["scenes"][0]["attempts"] == 1
+    page = (tmp_path / "r.html").read_text()
+    assert "data:image/png;base64" in page
+    assert 'href="out/deep/a.tif"' in page
+    assert f"rs-sr batch {scenes} -o {out} --scale 2 -m {tiny}" in page
 
     single, std, picture = (tmp_path / name for name in ("one.tif", "std.tif", "one.png"))
     side = ["--uncertainty", std, "--preview", picture]
@@ -57,6 +61,24 @@ def test_a_folder_with_a_bad_scene(tmp_path: Path, tiny: str) -> None:
     assert picture.read_bytes() == (pictures / "deep" / "a.png").read_bytes()
     other = json.loads(call(*batch, "--skip-existing", "--seed", 5).stdout)
     assert "SUPERRES_SEED" in other["scenes"][1]["error"]
+
+
+def test_what_is_passed_over_is_one_line(tmp_path: Path, tiny: str) -> None:
+    rasters.write(tmp_path / "a.tif", textured(1, 3, 8, 8), colours=RGB)
+    (tmp_path / "notes.csv").write_text("x;y\n")
+    (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset/>")
+    files = sorted(path for path in tmp_path.iterdir())
+    options = ["--scale", "2", "-m", tiny, "--steps", 0, "--workers", 1, "--json"]
+    result = call("batch", *files, tmp_path / "a.tif", "-o", tmp_path / "out", *options)
+    assert result.returncode == 0
+    line = "passed over 1 file that is no raster: notes.csv (-v says why)"
+    assert line in result.stderr
+    assert "aux.xml" not in result.stderr
+    facts = json.loads(result.stdout)
+    assert [scene["name"] for scene in facts["scenes"]] == ["a.tif"]
+    ((file, reason),) = (skipped.values() for skipped in facts["passed_over"])
+    assert file == str(tmp_path / "notes.csv")
+    assert reason.startswith("cannot open ")
 
 
 def test_one_scene_on_many_workers(tmp_path: Path, tiny: str) -> None:
@@ -84,6 +106,12 @@ def test_errors_and_warnings_of_scenes_name_flags() -> None:
         assert translated.error == "b.tif exists; --overwrite replaces it"
         assert translated.warnings == ("leave out --samples 8",)
         assert batch._in_flags(replace(outcome, error=None)).error is None
+
+
+def test_the_table_holds_names_that_are_no_utf8(capsys: pytest.CaptureFixture[str]) -> None:
+    batch = importlib.import_module("rs_superres.cli.batch")
+    batch._print_table([SceneOutcome(name="a\udce5.tif", source="a", out="b", status="done")])
+    assert "done     a?.tif" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nothing"])

@@ -110,6 +110,17 @@ def test_several_sources(out: Path, scene: Path, tmp_path: Path, tiny: str) -> N
         assert dataset.descriptions == ("scene 1", "scene 2", "scene 3", "b")
 
 
+def test_a_stack_that_loses_colours_says_so(scene: Path, tmp_path: Path, tiny: str) -> None:
+    line = [scene, scene, "-o", tmp_path / "o.tif", "-m", tiny, "--scale", "2", "--steps", "0"]
+    result = CliRunner().invoke(main, ["upscale", *map(str, line), "-q"])
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "rs-sr: warning: several of the 6 bands are marked as red, green or blue: each band is "
+        "sharpened alone, without colours; rs-sr batch upscales each of the 2 files to its own "
+        "result, or choose three bands with --rgb\n"
+    )
+
+
 def test_a_note_is_one_line(upscale: Call, tmp_path: Path) -> None:
     path = kinds(tmp_path)["bits"]
     paths = [path, rasters.write(tmp_path / "b.tif", textured(2, 1, 9, 9))]

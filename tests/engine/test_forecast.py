@@ -76,6 +76,75 @@ def test_one_cell_is_computed_twice(make: Make, half: Path) -> None:
     assert 5e7 < predicted.memory_bytes < 1e11
 
 
+class Clock:
+    """A clock that advances as a cell is computed, by a constant and by the cell's pixels."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, constant: float, pixel: float) -> None:
+        self.now, self.cells = 0.0, list[Any]()
+        self._constant, self._pixel = constant, pixel
+        monkeypatch.setattr(forecast, "time", self)
+        monkeypatch.setattr(forecast, "compute_cell", self.compute)
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def seconds(self, recipe: Any, cell: Any) -> float:
+        margin = 2 * recipe.inference.margin
+        pixels = (cell.height + margin) * (cell.width + margin)
+        passes: int = len(recipe.groups) * recipe.samples
+        return float(passes * (self._constant + self._pixel * pixels))
+
+    def compute(self, recipe: Any, _: Any, cell: Any) -> None:
+        self.cells.append(cell)
+        self.now += self.seconds(recipe, cell) + (0.5 if len(self.cells) == 1 else 0)  # warms up
+
+
+@pytest.mark.parametrize("bands", [1, 5])
+@pytest.mark.parametrize("seconds", [0.01, 1, 10, 100])
+def test_measuring_is_bounded(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, bands: int
+) -> None:
+    """A cell that takes long is extrapolated from its parts."""
+    source = rasters.write(tmp_path / "a.tif", textured(1, bands, 30, 30))
+    plan = make(source, scale=2)
+    (cell,) = plan.cells
+    monkeypatch.setattr(forecast, "PART", 8)
+    margin = 2 * plan.recipe.inference.margin
+    pixel = 0.98 * seconds / (cell.height + margin) ** 2
+    clock = Clock(monkeypatch, constant=0.02 * seconds, pixel=pixel)
+    expected = clock.seconds(plan.recipe, cell)
+    predicted = forecast.forecast(plan)
+    assert predicted.cells_to_compute == 1
+    if expected <= 1:  # the cell itself was measured
+        assert predicted.cell_seconds == pytest.approx(expected)
+        assert clock.now < forecast.MEASURING
+    elif seconds <= 10:
+        assert predicted.cell_seconds == pytest.approx(expected, rel=0.5)
+        assert clock.now < max(forecast.MEASURING, 0.7 * seconds)
+    else:  # even the smallest part takes long
+        assert predicted.cell_seconds == pytest.approx(expected)
+        assert len(clock.cells) == 3
+
+
+def test_a_long_run_is_measured_for_longer(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell of 10 s is little in a run of 170 minutes."""
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 1024, 1024))
+    plan = make(source, scale=2)
+    clock = Clock(monkeypatch, constant=0.0, pixel=0.0)
+    clock.seconds = lambda *_: 10.0  # type: ignore[method-assign]
+    predicted = forecast.forecast(plan)
+    assert (predicted.cell_seconds, clock.now) == (10.0, 20.5)
+
+
+def test_examining_is_bounded(make: Make, half: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast, "EXAMINING", 0.0)
+    predicted = forecast.forecast(make(half))
+    assert not predicted.exact
+    assert predicted.cells_to_compute in {0, 9}
+
+
 def test_many_cells_are_sampled(make: Make, half: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forecast, "SAMPLED_CELLS", 3)
     predicted = forecast.forecast(make(half))

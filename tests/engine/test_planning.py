@@ -12,11 +12,11 @@ import pytest
 from affine import Affine
 
 from rs_superres import engine
-from rs_superres.engine import Plan
+from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError, RasterError, SuperResError, UnknownModelError
 from tests import rasters
 from tests.located import StoppedError
-from tests.rasters import NORTH_UP, textured
+from tests.rasters import NORTH_UP, RGB, textured
 
 Make = Callable[..., Plan]
 
@@ -205,3 +205,38 @@ def test_impossible_options_are_refused(tmp_path: Path, make: Make, scene: Path)
     refused(RasterError, "cannot open", lambda: make(tmp_path / "none.tif", scale=2))
     refused(InputError, "lower one first", lambda: make(scene, scale=2, value_range=(9, 9)))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["other.tif", "scene.tif"]
+
+
+def test_bands_that_lose_their_colours_are_told(tmp_path: Path, tiny: str) -> None:
+    """A series is stacked band by band: its images hold red, green and blue several times."""
+    colours = [*RGB, "undefined"]
+    images = [
+        rasters.write(tmp_path / f"{i}.tif", textured(i, 4, 20, 22), colours=colours)
+        for i in range(3)
+    ]
+    grey = rasters.write(tmp_path / "grey.tif", textured(1, 1, 20, 22))
+    twice = rasters.write(tmp_path / "twice.tif", textured(1, 6, 20, 22), colours=[*RGB, *RGB])
+
+    def warnings(*sources: Path, **options: Any) -> list[str]:
+        chosen = Options(model=tiny, steps=0, scale=2, **options)
+        return engine.plan(sources, tmp_path / "out.tif", chosen).colour_warnings()
+
+    (warning,) = warnings(*images)
+    assert "several of the 12 bands are marked as red, green or blue" in warning
+    assert "rs-sr batch upscales each of the 3 files" in warning
+    assert (
+        warning
+        in engine.plan(
+            images, tmp_path / "out.tif", Options(model=tiny, steps=0, scale=2)
+        ).warnings()
+    )
+    assert "rs-sr batch" not in warnings(twice)[0]
+    assert "rgb=" in warnings(twice)[0]
+    for sources, options in (
+        ([images[0], grey], {}),
+        ([grey, grey], {}),
+        (images, {"rgb": (1, 2, 3)}),
+        (images, {"bidx": (5, 6, 7)}),
+        (images, {"nearest": (5, 6, 7, 8, 9, 10, 11, 12)}),
+    ):
+        assert warnings(*sources, **options) == []

@@ -25,16 +25,16 @@ def test_files_are_sorted_and_evenly_spaced(tmp_path: Path) -> None:
         (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "x" / name).write_text("")
     folder = tmp_path / "x"
-    assert list(find_files([folder], None)) == ["a.PNG", "b.tif", "d.jp2", "e.vrt", "sub/c.webp"]
-    assert list(find_files([folder], 2)) == ["a.PNG", "d.jp2"]
-    both = find_files([folder / "sub", folder / "b.tif"], 9)
+    assert list(find_files([folder], None)[0]) == ["a.PNG", "b.tif", "d.jp2", "e.vrt", "sub/c.webp"]
+    assert list(find_files([folder], 2)[0]) == ["a.PNG", "d.jp2"]
+    both, _ = find_files([folder / "sub", folder / "b.tif"], 9)
     assert both == {"sub/c.webp": folder / "sub" / "c.webp", "b.tif": folder / "b.tif"}
     (folder / ".b.tif.rs-sr").mkdir()
     (folder / ".b.tif.rs-sr" / "assembled.tif").touch()
     (folder / ".hidden.tif").touch()
-    assert len(find_files([folder], None)) == 5
+    assert len(find_files([folder], None)[0]) == 5
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"no rasters in .*empty, expected files named"):
+    with pytest.raises(InputError, match=r"no rasters in .*empty, expected files that GDAL opens"):
         find_files([tmp_path / "empty"], None)
     with pytest.raises(InputError, match="neither a folder nor a file"):
         find_files([tmp_path / "none"], None)
@@ -46,7 +46,7 @@ def test_files_with_equal_names_are_kept(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     folders = [tmp_path / "x/in", tmp_path / "y/in", tmp_path / "a.tif", paths[0], tmp_path / "y"]
-    files = find_files(folders, None)
+    files, _ = find_files(folders, None)
     assert files == {"in/a.tif": paths[0], str(paths[1]): paths[1], "a.tif": paths[2]}
 
 
@@ -80,7 +80,7 @@ def test_bands_are_chosen_as_for_upscale(tmp_path: Path) -> None:
     rasters.write(tmp_path / "d.tif", textured(4, 1, 50, 50), nbits=1)
     blank = np.zeros((1, 50, 50), np.uint16)
     rasters.write(tmp_path / "e.tif", blank, nodata=0)
-    (a, b, c), skipped = find_tiles(find_files([tmp_path], None))
+    (a, b, c), skipped = find_tiles(find_files([tmp_path], None)[0])
     assert [t.bands.triplet for t in (a, b, c)] == [(0, 1, 2), (), (0, 1, 2)]
     assert [len(t.bands.bands) for t in (a, b, c)] == [3, 4, 4]
     assert c.bands.groups[0].value_range == ValueRange(0.0, 255.0)
@@ -101,7 +101,7 @@ def test_tiles_shrink_until_they_fit_between_holes(tmp_path: Path) -> None:
     values = np.zeros((1, 1100, 1100), np.uint16)
     values[:, 300:420] = textured(1, 1, 120, 1100, dtype="uint16", high=900.0) + 1
     rasters.write(tmp_path / "a.tif", values, nodata=0)
-    strip, _ = find_tiles(find_files([tmp_path], None))
+    strip, _ = find_tiles(find_files([tmp_path], None)[0])
     assert 1 <= len(strip) <= tiles.TILES_PER_AXIS**2
     assert {t.window.height for t in strip} == {220}
     for tile in strip:
@@ -110,5 +110,5 @@ def test_tiles_shrink_until_they_fit_between_holes(tmp_path: Path) -> None:
 
 def test_scales_with_too_few_low_resolution_pixels_are_left_out(tmp_path: Path) -> None:
     rasters.write(tmp_path / "a.tif", textured(1, 3, 40, 60), colours=RGB)
-    ((tile,), _) = find_tiles(find_files([tmp_path], None))
+    ((tile,), _) = find_tiles(find_files([tmp_path], None)[0])
     assert tile.scales([2, 3, 4, 8]) == [2, 3]

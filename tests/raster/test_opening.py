@@ -1,4 +1,4 @@
-"""Which files are refused, and how rasters in folders are found."""
+"""Which files are refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rs_superres.errors import InputError, RasterError, SuperResError
-from rs_superres.raster import is_raster, open_source, rasters_below, read_small
+from rs_superres.raster import open_source, read_small
 from tests import rasters
 
 
@@ -49,16 +49,6 @@ def test_mixed_dtypes_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mixed.vrt"
     path.write_text(f'<VRTDataset rasterXSize="4" rasterYSize="4">{bands}</VRTDataset>')
     assert_refused(path, InputError, "has bands of dtypes uint16, uint8, expected one dtype")
-
-
-def test_rasters_are_found_by_suffix_and_not_in_hidden_folders(tmp_path: Path) -> None:
-    for name in ("b.TIF", "a/c.jp2", "a/notes.txt", ".hidden/d.tif", "a/.e.tif"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    (tmp_path / "folder.tif").mkdir()
-    assert rasters_below(tmp_path) == [tmp_path / "a" / "c.jp2", tmp_path / "b.TIF"]
-    assert not is_raster(tmp_path / "none.tif")
 
 
 def test_read_small_limits_the_longer_side(tmp_path: Path) -> None:

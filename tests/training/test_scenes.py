@@ -41,7 +41,7 @@ def test_scenes_of_any_kind_are_found_at_any_depth(tmp_path: Path) -> None:
     rasters.write(tmp_path / ".b.tif.rs-sr" / "assembled.tif", textured(1, 3, 20, 30))
     scenes, skipped = find_scenes([tmp_path], cache_bytes=1e9)
     assert names(scenes) == ["a", "b", "c", "d"]
-    assert skipped == []
+    assert [(file.path.name, file.is_raster) for file in skipped] == [("notes.txt", False)]
     four = scenes[1]
     assert [g.bands for g in four.groups] == [(0, 1, 2), (3,)]
     assert all(g.value_range == ValueRange(0, 255) for g in four.groups)
@@ -90,8 +90,8 @@ def test_folders_without_usable_rasters_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"no raster")
     with pytest.raises(InputError, match=r"1 could not be used, the first: cannot open .*a\.tif"):
         find_scenes([tmp_path], cache_bytes=0)
-    with pytest.raises(InputError, match=r"a\.tif is not a folder"):
-        find_scenes([tmp_path / "a.tif"], cache_bytes=0)
+    with pytest.raises(InputError, match=r"b\.tif is neither a folder nor a file"):
+        find_scenes([tmp_path / "b.tif"], cache_bytes=0)
 
 
 def test_scene_without_valid_pixels_is_accepted(tmp_path: Path) -> None:
