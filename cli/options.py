@@ -62,6 +62,20 @@ class Numbers(_Commas[float]):
         super().__init__(float, f"{count} numbers as in 0,255", (count,))
 
 
+class LimitsParam(Numbers):
+    """The words none and local, or two numbers separated by a comma."""
+
+    name = "limits"
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.expected = "none, local, or two numbers as in 0,100"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert a text; a word stays a word."""
+        return value if value in {"none", "local"} else super().convert(value, param, ctx)
+
+
 class BandsParam(_Commas[int]):
     """Band numbers separated by commas, counted from 1."""
 
@@ -141,6 +155,7 @@ UPSCALING = [
     run_option("seed", type=click.IntRange(min=0)),
     run_option("samples", type=click.IntRange(min=1)),
     run_option("consistency", "--consistency/--no-consistency"),
+    run_option("limits", type=LimitsParam(), metavar="none|local|LO,HI"),
     run_option("bidx", "-b", "--bidx", type=BandsParam(), metavar="N,N..."),
     run_option("rgb", type=BandsParam(), metavar="R,G,B"),
     run_option("nearest", type=BandsParam(), metavar="N,N..."),

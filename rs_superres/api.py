@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rs_superres.engine import Progress, Report, plan, run
 from rs_superres.errors import CardWarning, ColourWarning, InputError
-from rs_superres.options import Classes, Format, Options, PixelOptions, Precision
+from rs_superres.options import Classes, Format, Limits, Options, PixelOptions, Precision
 from rs_superres.raster import Paths
 from rs_superres.system.caller import warn_caller
 from rs_superres.zoo import Model
@@ -40,6 +40,7 @@ class PixelKeywords(TypedDict, total=False):
     seed: int
     samples: int
     consistency: bool
+    limits: Limits
     bidx: int | Sequence[int]
     rgb: Sequence[int] | Sequence[str]
     nearest: int | Sequence[int] | Sequence[str]
@@ -86,6 +87,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     seed: int = 0,
     samples: int = 1,
     consistency: bool = True,
+    limits: Limits = "local",
     bidx: int | Sequence[int] = (),
     rgb: Sequence[int] | Sequence[str] = (),
     nearest: int | Sequence[int] | Sequence[str] = (),
@@ -129,6 +131,8 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         seed: Random seed; the same seed gives the same pixels.
         samples: Number of random results to average (more = smoother, slower).
         consistency: Correct the result so that it downsamples to its source.
+        limits: Keep results near the range of the source pixels around them (local), and between
+            two numbers (LO,HI); or do not (none).
         bidx: Bands of the source to write, in this order.
             Numbers counted from 1, as in ``rgb`` and ``nearest``; empty for all bands.
         rgb: Bands of the source to sharpen together, as red, green and blue.

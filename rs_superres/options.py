@@ -30,6 +30,9 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Format = Literal["cog", "gtiff"]
 """The file format of a result."""
 
+Limits = Literal["none", "local"] | tuple[float, float]
+"""How far a result may leave the range of its source; see :mod:`rs_superres.image.limits`."""
+
 LARGEST_SEED = 2**63 - 1
 """The noise is a hash of signed 64-bit integers."""
 
@@ -181,6 +184,19 @@ def _path(name: str, value: Any) -> Path:
     return Path(value)
 
 
+def _limits(name: str, value: Any) -> Limits:
+    """Accept none, local, or the least and greatest number."""
+    if isinstance(value, str) and value in {"none", "local"}:
+        return "none" if value == "none" else "local"
+    expected = "none, local, or the least and the greatest digital number"
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise refusal(name, value, expected)
+    numbers = tuple(value)
+    if len(numbers) != 2 or not all(map(_is_number, numbers)) or not numbers[0] < numbers[1]:
+        raise refusal(name, value, expected)
+    return float(numbers[0]), float(numbers[1])
+
+
 def _model(name: str, value: Any) -> Any:
     """Accept a name, a folder, or a loaded model (its class is too slow to import here)."""
     if isinstance(value, os.PathLike):
@@ -245,6 +261,12 @@ class PixelOptions:
     )
     consistency: bool = option(
         True, "Correct the result so that it downsamples to its source.", _flag
+    )
+    limits: Limits = option(
+        "local",
+        "Keep results near the range of the source pixels around them (local), and between two "
+        "numbers (LO,HI); or do not (none).",
+        _limits,
     )
     bidx: tuple[int, ...] = option(
         (), "Bands of the source to write, in this order.", _bands, unset="all"

@@ -25,7 +25,7 @@ from rs_superres import engine
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import AxisSupport
-from rs_superres.image.consistency import REACH
+from rs_superres.image import consistency, limits
 from rs_superres.image.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
 from rs_superres.scene.inference import Noise
@@ -143,6 +143,49 @@ def test_bands_of_different_dtypes_are_refused(tmp_path: Path) -> None:
         open_source(path)
 
 
+# Ranges of quantities
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint16", "int32"])
+@pytest.mark.parametrize("scale", ["2", "2.5"])
+def test_counts_stay_counts(tmp_path: Path, run: Run, dtype: str, scale: str) -> None:
+    generator = np.random.default_rng(1)
+    counts = np.zeros((1, 60, 70), dtype=dtype)
+    counts[0, generator.integers(4, 56, 12), generator.integers(4, 66, 12)] = 5000
+    source = rasters.write(tmp_path / "a.tif", counts)
+    plan = run(source, scale=scale)
+    [group] = plan.pixels.recipe.groups
+    assert (group.value_range.low, group.value_range.high) == (0, 5000)
+    assert "value_range= sets another" in plan.pixels.warnings()[-1]
+    result = rasters.read(plan.out).astype(np.float64)
+    assert result.min() == 0
+    assert result.max() <= 7500
+    assert result.mean() == pytest.approx(counts.mean(), rel=5e-3)
+    with rasters.opened(plan.out) as dataset:
+        assert dataset.tags()["SUPERRES_LIMITS"].startswith("within the range of 3 x 3 source")
+    run(source, "free.tif", scale=scale, limits="none")
+    free = rasters.read(tmp_path / "free.tif")
+    assert free.min() < -50 if dtype != "uint16" else free.mean() > 1.05 * counts.mean()
+
+
+def test_shares_stay_within_their_bounds(tmp_path: Path, run: Run) -> None:
+    shares = textured(1, 1, 40, 50, dtype="float32", high=1).round() * 100
+    source = rasters.write(tmp_path / "a.tif", shares.astype(np.float32))
+    run(source, limits=(0, 100))
+    bounded = rasters.read(tmp_path / "out.tif")
+    assert (bounded.min(), bounded.max()) == (0, 100)
+    run(source, "local.tif")
+    local = rasters.read(tmp_path / "local.tif")
+    assert local.min() == 0
+    assert 100 < local.max() <= 150
+
+
+def test_bounds_that_hold_no_number_of_the_dtype_are_refused(tmp_path: Path, run: Run) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 40, 50))
+    with pytest.raises(InputError, match=r"limits=-9,0.5, expected bounds with two or more numb"):
+        run(source, limits=(-9, 0.5))
+
+
 # Nodata and masks
 
 
@@ -203,9 +246,11 @@ def test_a_nodata_value_outside_the_dtype_is_kept(tmp_path: Path, run: Run) -> N
         assert b"<NoDataValue>-9999</NoDataValue>" in vrt.read()
 
 
-@pytest.mark.parametrize(("consistency", "farther"), [(False, 0), (True, REACH)])
+@pytest.mark.parametrize(
+    ("consistency", "farther"), [(False, limits.REACH), (True, consistency.REACH + limits.REACH)]
+)
 def test_a_nan_block_changes_nothing_far_from_it(
-    tmp_path: Path, run: Run, consistency: bool, farther: int
+    tmp_path: Path, run: Run, consistency: bool, farther: float
 ) -> None:
     pixels = textured(1, 2, 60, 60, dtype="float32", high=100) - np.float32(50)
     plain = rasters.write(tmp_path / "plain.tif", pixels)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from rs_superres import zoo
 from rs_superres._version import __version__
 from rs_superres.engine.region import OutputRegion
 from rs_superres.errors import InputError
 from rs_superres.grid import AxisMapping, Cells, Window, Zoom
+from rs_superres.image.limits import LOCAL, Limits
+from rs_superres.image.radiometry import limits
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Description, Sampled, pixel_size
 from rs_superres.scene.bands import BandRoles, band_groups
@@ -80,6 +85,7 @@ class PixelPlan:
             "seed": recipe.seed,
             "samples": recipe.samples,
             "consistency": None if recipe.consistency is None else asdict(recipe.consistency),
+            "limits": None if recipe.limits is None else asdict(recipe.limits),
             "uncertainty factor": recipe.uncertainty_factor,
             "precision": self.precision,
             "device": self.device.split(":")[0],
@@ -104,6 +110,7 @@ class PixelPlan:
             "SUPERRES_SEED": str(self.recipe.seed),
             "SUPERRES_SAMPLES": str(self.recipe.samples),
             "SUPERRES_CONSISTENCY": "off" if consistency is None else consistency.words(),
+            "SUPERRES_LIMITS": "none" if self.recipe.limits is None else str(self.recipe.limits),
             "SUPERRES_PRECISION": self.precision,
             "SUPERRES_LATTICE": self._lattice_tag(),
             **({"SUPERRES_WARNING": "; ".join(messages)} if messages else {}),
@@ -134,6 +141,14 @@ class PixelPlan:
                     f"{size:.3g} m pixels are outside the training range of the model "
                     f"{self.model.name} ({low:.3g} to {high:.3g} m): expect less added detail, "
                     "or tune a model to this sensor (rs-sr train)"
+                )
+        for group in self.recipe.groups:
+            if group.value_range.widened:
+                numbers = ", ".join(str(self.roles.selection.bands[i]) for i in group.bands)
+                messages.append(
+                    f"nearly all values of band {numbers} are alike and a few lie far away, so the "
+                    f"value range reaches out to them: {group.value_range.low:.6g} to "
+                    f"{group.value_range.high:.6g}; value_range= sets another"
                 )
         return messages
 
@@ -209,7 +224,7 @@ def plan_pixels(
         InputError: an option that cannot be used.
         ModelError: the model cannot be used.
     """
-    settings = _model_settings(options)
+    settings = _model_settings(options, description.dtype)
     if uncertainty and options.samples == 1:
         raise InputError("uncertainty= needs samples=2 or more; samples=8 works well")
     recipe = settings.recipe(region.zoom, description.bands)
@@ -244,11 +259,38 @@ def plan_pixels(
     )
 
 
-def _model_settings(options: PixelOptions) -> ModelSettings:
-    """Load the model and resolve the options that it has defaults for.
+def _limits(options: PixelOptions, dtype: str) -> Limits | None:
+    """Return the limits of a result.
 
     Raises:
-        InputError: the device does not exist, or several samples of the operator alone.
+        InputError: no number of the dtype lies within the bounds.
+    """
+    if options.limits == "none":
+        return None
+    if options.limits == "local":
+        return LOCAL
+    low, high = options.limits
+    least, greatest = limits(dtype)
+    if np.dtype(dtype).kind != "f":  # rounding to a whole number must not leave the bounds
+        low, high = math.ceil(low), math.floor(high)
+    if not max(low, least) < min(high, greatest):
+        raise InputError(
+            f"limits={options.limits[0]:g},{options.limits[1]:g}, expected bounds with two or more "
+            f"numbers of {dtype} ({least:g} to {greatest:g}) between them"
+        )
+    return Limits((low, high))
+
+
+def _model_settings(options: PixelOptions, dtype: str) -> ModelSettings:
+    """Load the model and resolve the options that it has defaults for.
+
+    Args:
+        options: the options of the run.
+        dtype: NumPy's name of the result's dtype.
+
+    Raises:
+        InputError: the device does not exist, several samples of the operator alone, or limits
+            that the dtype does not reach.
         ModelError: the model cannot be used.
     """
     model = zoo.load(options.model) if isinstance(options.model, str) else options.model
@@ -265,6 +307,7 @@ def _model_settings(options: PixelOptions) -> ModelSettings:
         seed=options.seed,
         samples=options.samples,
         consistency=options.consistency,
+        limits=_limits(options, dtype),
         precision=resolve_precision(options.precision, device),
         device=device,
     )

@@ -132,20 +132,33 @@ def kernel_weights(
     Returns:
         (outputs, inputs) weights; each row sums to 1.
     """
-    apart = np.abs(inputs - centres[:, None])
+    weights = kernel_values(kernel, np.abs(inputs - centres[:, None]), step, mtf=mtf)
+    normalised: Doubles = weights / weights.sum(axis=1, keepdims=True)
+    return normalised
+
+
+def kernel_values(kernel: Kernel, apart: Doubles, step: float, *, mtf: float) -> Doubles:
+    """Return a kernel at distances from its centre, in any unit of weight.
+
+    Args:
+        kernel: the kernel; see :func:`kernel_weights`.
+        apart: distances in input pixels, of any shape.
+        step: size of an output pixel in input pixels.
+        mtf: modulation transfer of a Gaussian kernel at the outputs' Nyquist frequency.
+    """
     distance = apart / max(step, 1.0)
     match kernel:
         case "bicubic":
-            weights = cubic_kernel(distance)
+            return cubic_kernel(distance)
         case "area":
             # The length that the output pixel and the input pixel share.
-            weights = np.minimum((step + 1) / 2 - apart, min(step, 1.0)).clip(0)
+            shared: Doubles = np.minimum((step + 1) / 2 - apart, min(step, 1.0)).clip(0)
+            return shared
         case "gaussian":
-            weights = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
+            blur: Doubles = np.exp(-0.5 * (distance / gaussian_deviation(mtf)) ** 2)
+            return blur
         case _:
             assert_never(kernel)
-    normalised: Doubles = weights / weights.sum(axis=1, keepdims=True)
-    return normalised
 
 
 def resampled(image: Values, shape: tuple[int, int]) -> Values:

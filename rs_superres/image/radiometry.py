@@ -42,6 +42,12 @@ NaN.
 PERCENTILES = (0.5, 99.5)
 """Percentiles of a scene's valid values that map to -1 and 1 by default."""
 
+OUTLYING = 8
+"""Widths of the value range within which all sampled values must lie.
+
+Values farther out are rare and extreme: the range of nearly all values says nothing of them.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
@@ -52,6 +58,8 @@ class ValueRange:
 
     low: float
     high: float
+    widened: bool = False
+    """True if the percentiles of the scene were too close together to set the range."""
 
     @property
     def centre(self) -> float:
@@ -78,19 +86,32 @@ class ValueRange:
         return (values.astype(np.float64) + 1) * self.half + self.low
 
     @classmethod
-    def of_samples(cls, values: npt.NDArray[np.generic]) -> ValueRange:
-        """Return the value range of a scene; see :data:`PERCENTILES`.
+    def of_samples(
+        cls,
+        values: npt.NDArray[np.generic],
+        percentiles: tuple[float, float] = PERCENTILES,
+    ) -> ValueRange:
+        """Return the value range of a scene.
 
         Args:
             values: a sample of the scene's valid digital numbers, of any shape; may be empty.
+            percentiles: the percentiles of the values that are the ends of the range.
 
         Returns:
-            The range; 0 to 1 for no values, and v to v + 1 if both percentiles are v.
+            The range between the percentiles. Where values lie farther than :data:`OUTLYING` of its
+            widths from its other end, it is widened until none does; where both percentiles are
+            equal, it is the range of all values. 0 to 1 for no values, v to v + 1 if all are v.
         """
         if values.size == 0:
             return cls(0.0, 1.0)
-        low, high = (float(p) for p in np.percentile(values.astype(np.float64), PERCENTILES))
-        return cls(low, high) if high > low else cls(low, low + 1.0)
+        numbers = values.astype(np.float64)
+        low, high = (float(p) for p in np.percentile(numbers, percentiles))
+        least, greatest = float(numbers.min()), float(numbers.max())
+        if low == high:
+            return cls(least, greatest, True) if least < greatest else cls(low, low + 1.0)
+        top = max(high, low + (greatest / OUTLYING - low / OUTLYING))
+        bottom = min(low, high - (high / OUTLYING - least / OUTLYING))
+        return cls(bottom, top, (bottom, top) != (low, high))
 
 
 def valid_by_value(values: npt.NDArray[np.generic], nodata: float | None) -> Valid:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.grid import Lattice, Zoom
-from rs_superres.image.consistency import reach
+from rs_superres.image import consistency, limits
+from rs_superres.image.limits import LOCAL, Limits
 from rs_superres.raster import Band
 from rs_superres.raster.metadata import nodata_of
 from rs_superres.scene.bands import BandGroup
@@ -44,6 +45,10 @@ class CellRecipe:
     """The area of interest; pixels outside are invalid. None for the entire output."""
     consistency: ConsistencyConfig | None = None
     """The kernel with which the result must downsample to its source; None for no correction."""
+    limits: Limits | None = None
+    """How far the result may leave the range of its source; None for no limits."""
+    kernel: ConsistencyConfig = field(default_factory=ConsistencyConfig)
+    """The kernel that makes a source from a result, whether or not results are corrected."""
     samples: int = 1
     """Number of samples to draw and average."""
     uncertainty_factor: float | None = None
@@ -74,6 +79,8 @@ class ModelSettings:
     """Number of samples to draw and average."""
     consistency: bool = True
     """True if the result is corrected so that it downsamples to its source."""
+    limits: Limits | None = LOCAL
+    """How far the result may leave the range of its source; None for no limits."""
     precision: Precision
     """The number format that the networks compute in."""
     device: torch.device
@@ -92,11 +99,14 @@ class ModelSettings:
             InputError: the model does not take this number of steps.
         """
         config, network = self.model.config, self.model.network
+        margin = consistency.reach(zoom) if self.consistency else 0
+        if self.limits is not None:
+            margin += limits.reach(zoom)
         compute = ComputeSettings(
             steps=self.steps,
             device=self.device,
             precision=self.precision,
-            extra_margin=reach(zoom) if self.consistency else 0,
+            extra_margin=margin,
         )
         return CellRecipe(
             zoom=zoom,
@@ -107,5 +117,7 @@ class ModelSettings:
             seed=self.seed,
             masked=False,
             consistency=config.consistency if self.consistency else None,
+            limits=self.limits,
+            kernel=config.consistency,
             samples=self.samples,
         )

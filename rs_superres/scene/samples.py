@@ -1,9 +1,9 @@
 """Draw the samples of one cell and one band group: from source pixels to digital numbers.
 
 Each sample takes the same steps: convert digital numbers to network values, fill holes, run the
-network, convert back to digital numbers and, if the result must be consistent, correct the sample
-so that it downsamples to the source. :func:`draw_samples` returns mean and standard deviation of
-the samples.
+network, convert back to digital numbers, correct the sample so that it downsamples to the source,
+and keep it within its limits. :func:`draw_samples` returns mean and standard deviation of the
+samples.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rs_superres.grid import AxisSupport, Window
+from rs_superres.grid import AxisMapping, AxisSupport, Window
 from rs_superres.image.consistency import Projection
+from rs_superres.image.limits import Limiter
 from rs_superres.image.noise import normal_field
 from rs_superres.image.radiometry import DOUBLE, FILL_RADIUS, fill_holes, limits
 from rs_superres.image.resampling import cubic
@@ -24,7 +25,7 @@ from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.halo import HaloWindow
 from rs_superres.scene.inference import Inference, Noise
 from rs_superres.scene.recipe import CellRecipe
-from rs_superres.types import Doubles, Floats
+from rs_superres.types import Doubles, Floats, Valid
 
 LARGEST_INPUT = 1e6
 """Largest network value that networks receive, for rasters that need double precision."""
@@ -33,11 +34,16 @@ WITHOUT_BORDER = np.s_[:, FILL_RADIUS:-FILL_RADIUS, FILL_RADIUS:-FILL_RADIUS]
 """Index that crops a halo to what the networks see: it drops the border that only fills holes."""
 
 
+_Spans = tuple[tuple[AxisMapping, AxisMapping], tuple[range, range], tuple[range, range]]
+
+
 class Samples(NamedTuple):
     """The samples of one band group before the consistency correction, in digital numbers."""
 
     source: Doubles
     """(band, y, x) source pixels that the networks see, with holes filled."""
+    valid: Valid
+    """(band, y, x), True where ``source`` holds a pixel of the source, False where it is filled."""
     samples: Iterator[Doubles]
     """One (band, y, x) array for each sample: the cell and its valid margin."""
 
@@ -56,14 +62,17 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
     """
     group, cell, valid_margin = recipe.groups[group_index], halo.cell, recipe.inference.valid_margin
     draw = _draw_in_double if recipe.dtype in DOUBLE else _draw_in_single
-    source, samples = draw(recipe, halo, group_index)
-    project = _projection(recipe, halo)
+    source, valid, samples = draw(recipe, halo, group_index)
+    spans = _spans(recipe, halo)
+    project = None if recipe.consistency is None else Projection(recipe.consistency, *spans)
+    limit = None if recipe.limits is None else Limiter(recipe.kernel, *spans)
     width = 2 * group.value_range.half
     limits_of_bands = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
     lowest, highest = np.array(limits_of_bands, dtype=np.float64).T[..., None, None]
     rows = slice(valid_margin, valid_margin + cell.height)
     columns = slice(valid_margin, valid_margin + cell.width)
     statistics = RunningStatistics()
+    exact = recipe.consistency is not None and not recipe.consistency.noise
     for sample in samples:
         # The result is clipped to its dtype when it is rounded. A saturated sample is clipped here
         # too: otherwise the correction would rely on values that the dtype cannot hold, and the
@@ -71,17 +80,20 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
         corrected = (
             sample if project is None else project(sample.clip(lowest, highest), source, width)
         )
+        if limit is not None and recipe.limits is not None:
+            for y, x, known, ends in zip(corrected, source, valid, limits_of_bands, strict=True):
+                limit(y, x, known, recipe.limits.within(*ends), consistent=exact)
         statistics.add(corrected[:, rows, columns])
     return statistics
 
 
-def _projection(recipe: CellRecipe, halo: HaloWindow) -> Projection | None:
-    """Create the correction of a cell and its valid margin; None if consistency is off."""
-    if recipe.consistency is None:
-        return None
+def _spans(recipe: CellRecipe, halo: HaloWindow) -> _Spans:
+    """Return the axis mappings, the pixels of a cell and its valid margin, and its source pixels.
+
+    The pixels and source pixels are ranges, for rows and columns each.
+    """
     valid_margin, cell, zoom = recipe.inference.valid_margin, halo.cell, recipe.zoom
-    return Projection(
-        recipe.consistency,
+    return (
         (zoom.rows, zoom.columns),
         (
             range(cell.row - valid_margin, cell.row + cell.height + valid_margin),
@@ -101,8 +113,14 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     filled = fill_holes(value_range.to_network(halo.values[index]), halo.valid[index])
     kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
     outputs = inference(_network_input(filled), halo.rows, halo.columns, noises)
+    valid = halo.valid[index][WITHOUT_BORDER]
     return Samples(
-        source=value_range.from_network(filled[WITHOUT_BORDER]),
+        source=np.where(
+            valid,
+            halo.values[index][WITHOUT_BORDER],
+            value_range.from_network(filled[WITHOUT_BORDER]),
+        ),
+        valid=valid,
         samples=(
             _merge(group, value_range.from_network(output[:, kept, kept])) for output in outputs
         ),
@@ -127,6 +145,7 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     residuals = inference.residual(_network_input(filled), halo.rows, halo.columns, noises)
     return Samples(
         source=value_range.centre + exact[WITHOUT_BORDER],
+        valid=halo.valid[index][WITHOUT_BORDER],
         samples=(
             base + value_range.half * _merge(group, residual[:, kept, kept].astype(np.float64))
             for residual in residuals

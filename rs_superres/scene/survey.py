@@ -13,7 +13,7 @@ from rasterio.errors import CRSError
 from rs_superres import zoo
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
-from rs_superres.image.radiometry import PERCENTILES
+from rs_superres.image.radiometry import PERCENTILES, ValueRange
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, inspect, open_source
 from rs_superres.scene.bands import BandGroup, band_groups, decide
@@ -49,7 +49,7 @@ class RasterReport:
                     "bands": [i + 1 for i in group.bands],
                     "network": "jointly" if len(group.bands) > 1 else "singly",
                     "value_range": [group.value_range.low, group.value_range.high],
-                    "rule": range_rule(description.bands[group.bands[0]]),
+                    "rule": range_rule(description.bands[group.bands[0]], group.value_range),
                 }
                 for group in self.groups
             ],
@@ -152,16 +152,18 @@ def mask_words(band: Band, flags: tuple[str, ...]) -> str:
     return f"{words}; NaN and infinite values" if band.dtype.startswith("float") else words
 
 
-def range_rule(band: Band) -> str:
+def range_rule(band: Band, value_range: ValueRange) -> str:
     """Say in words how a band's value range is found if the caller gives none.
 
     Args:
         band: the band.
+        value_range: its value range.
     """
     if band.dtype == "uint8":
         return "all values of uint8" if band.bits is None else f"all values of {band.bits} bits"
     low, high = PERCENTILES
-    return f"percentiles {low:g} and {high:g} of sampled windows"
+    rule = f"percentiles {low:g} and {high:g} of sampled windows"
+    return f"{rule}, widened: a few values lie far out" if value_range.widened else rule
 
 
 def _options(grid: Grid) -> list[str]:

@@ -87,7 +87,7 @@ class ComputeSettings:
     precision: Precision = "auto"
     """The precision of convolutions and matrix products."""
     extra_margin: int = 0
-    """Output pixels around a cell that must be valid too, for the consistency correction. A model
+    """Output pixels around a cell that must be valid too, for consistency and limits. A model
     with tiles of a fixed size provides at most its own margin."""
 
     @property

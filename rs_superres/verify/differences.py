@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.grid import Window
+from rs_superres.image.radiometry import ValueRange
 from rs_superres.image.statistics import Moments
 from rs_superres.types import Doubles, Valid
 from rs_superres.verify.comparison import PATCH_SIDE, ComparedBlock, SourceResultPair
@@ -37,7 +38,10 @@ class Span:
     """The range of a band's values and their smallest meaningful difference."""
 
     range: float
-    """Digital numbers between the 1st and the 99th percentile of sampled windows."""
+    """Digital numbers between the 1st and the 99th percentile of sampled windows.
+
+    The range is wider if nearly all values are alike; see :class:`ValueRange`.
+    """
     step: float
     """Digital numbers: 1 for integers, a thousandth of the range for floats."""
 
@@ -48,9 +52,8 @@ def band_spans(pair: SourceResultPair) -> list[Span]:
     spans = []
     for i, band in enumerate(pair.source.description.bands):
         values = np.concatenate([v[i][valid[i]].ravel() for v, valid in samples])
-        values = values.astype(np.float64)
-        low, high = np.percentile(values, (1, 99)) if values.size else (0.0, 0.0)
-        width = float(high - low)
+        alike = not values.size or values.min() == values.max()
+        width = 0.0 if alike else 2 * ValueRange.of_samples(values, (1, 99)).half
         if np.dtype(band.dtype).kind in "iu":
             spans.append(Span(range=max(width, 1.0), step=1.0))
         else:

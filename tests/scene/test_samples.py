@@ -51,10 +51,14 @@ def fields(seed: int, samples: int) -> Array:
     )
 
 
+BARE: dict[str, Any] = {"consistency": False, "limits": "none"}
+"""Options of a run whose result is what its network returns."""
+
+
 def test_mean_and_std_are_those_of_the_samples(tmp_path: Path, tiny: str, scene: Path) -> None:
     std = tmp_path / "std.tif"
     options = {"steps": 1, "seed": 9, "samples": 5, "uncertainty": std, "value_range": (-2, 2)}
-    plan = make_plan(tmp_path, scene, tiny, consistency=False, **options)
+    plan = make_plan(tmp_path, scene, tiny, **BARE, **options)
     engine.run(with_recipe(plan, inference=Noise(), uncertainty_factor=1.5))
     samples = 2.0 * fields(9, 5)
     np.testing.assert_allclose(rasters.read(plan.out), samples.mean(axis=0), atol=1e-6)
@@ -65,7 +69,7 @@ def test_mean_and_std_are_those_of_the_samples(tmp_path: Path, tiny: str, scene:
 
 
 def test_one_sample_is_the_first_of_several(tmp_path: Path, tiny: str, scene: Path) -> None:
-    plan = make_plan(tmp_path, scene, tiny, steps=1, value_range=(-2, 2), consistency=False)
+    plan = make_plan(tmp_path, scene, tiny, steps=1, value_range=(-2, 2), **BARE)
     engine.run(with_recipe(plan, inference=Noise()))
     np.testing.assert_allclose(rasters.read(plan.out), 2 * fields(0, 1)[0], atol=1e-6)
 
