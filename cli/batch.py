@@ -61,6 +61,7 @@ def command(
     scenes: str,
     out: Path,
     scheduler: str | None,
+    tls: dict[str, Path | None],
     workers: int | None,
     skip_existing: bool,
     uncertainty: Path | None,
@@ -99,7 +100,7 @@ def command(
     )
     started = time.monotonic()
     with (
-        process.cluster(scheduler, workers, quiet=quiet) as client,
+        process.cluster(scheduler, workers, tls=tls, quiet=quiet) as client,
         ProgressLine(quiet=quiet) as line,
     ):
         outcomes = run_batch(client, work, lambda state: _show(line, state))
