@@ -202,7 +202,8 @@ def _check_credentials(scheduler: str, address: str, security: Security) -> None
                 "TLS and give its tls://HOST:8786"
             )
         return
-    if not (security.tls_ca_file and security.tls_client_cert):
+    files = security.get_tls_config_for_role("client")
+    if not (files["ca_file"] and files["cert"]):
         raise InputError(
             f"scheduler {scheduler!r} needs credentials: give tls_ca=, tls_cert= and tls_key=, or "
             "set distributed.comm.tls in dask's configuration"
@@ -210,10 +211,9 @@ def _check_credentials(scheduler: str, address: str, security: Security) -> None
     try:
         security.get_connection_args("client")
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        names = f"{security.tls_ca_file}, {security.tls_client_cert}"
-        names += f", {security.tls_client_key}" if security.tls_client_key else ""
+        names = [files[kind] for kind in ("ca_file", "cert", "key") if files[kind]]
         raise InputError(
-            f"{names}: not a certificate authority, a certificate and its key in PEM: "
+            f"{', '.join(names)}: not a certificate authority, a certificate and its key in PEM: "
             f"{_reason(error)}"
         ) from error
 
