@@ -157,7 +157,7 @@ def _print_table(outcomes: list[SceneOutcome]) -> None:
     width = max(len(outcome.name) for outcome in outcomes)
     for outcome in outcomes:
         size = "" if outcome.size is None else f"{outcome.size[0]} x {outcome.size[1]}"
-        click.echo(
+        messages.echo(
             f"{outcome.status:8} {outcome.name:{width}}  {size:>15}  {outcome.seconds:7.1f} s"
         )
 

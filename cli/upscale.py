@@ -90,9 +90,9 @@ def command(
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     elif dry_run or not quiet:
-        click.echo("\n".join(lines))
+        messages.echo(*lines)
         if process.verbosity():
-            click.echo("\n".join(table(facts)))
+            messages.echo(*table(facts))
 
 
 # Running
