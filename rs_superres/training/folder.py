@@ -108,8 +108,8 @@ class RunFolder:
             raise
         except Exception as error:  # a file that anybody may have written can raise anything
             raise InputError(
-                f"{self.path / STATE} is damaged or not of this run, or {LOG} is; the run cannot be "
-                "resumed, begin a new one"
+                f"{self.path / STATE} is damaged or not of this run, or {LOG} is; the run cannot "
+                "be resumed, begin a new one"
             ) from error
 
     def save_state(self, state: Mapping[str, Any]) -> None:
