@@ -64,7 +64,8 @@ def failures_as_lines(
         _write(f"{program}: interrupted")
         raise click.exceptions.Exit(INTERRUPTED) from error
     except click.ClickException as error:
-        error.message = printable(error.message)  # it may hold names that the shell expanded
+        # It may hold names that the shell expanded.
+        error.message = printable(error.message)  # type: ignore[misc]  # click never sets it again
         raise
     # click itself turns these into exit statuses. A closed pipe (`| head`) is one of them.
     except (click.exceptions.Exit, click.Abort, BrokenPipeError):

@@ -164,8 +164,8 @@ def cluster(
         logs.apply(verbosity())
         if is_open(client):
             messages.warn(
-                f"whoever reaches {client.scheduler_info()['address']} can run code on this "
-                "cluster; on a network that others use, choose tls:// (docs/cluster.md)"
+                f"whoever reaches {client.scheduler_info()['address']} can run code on the cluster "
+                "and here; on a network that others use, choose tls://"
             )
         address = None if quiet else dashboard(client)
         if address is not None:
