@@ -61,6 +61,7 @@ def command(
     scenes: tuple[str, ...],
     out: Path,
     scheduler: str | None,
+    tls: dict[str, Path | None],
     workers: int | None,
     skip_existing: bool,
     uncertainty: Path | None,
@@ -105,7 +106,7 @@ def command(
     )
     started = time.monotonic()
     with (
-        process.cluster(scheduler, workers, quiet=quiet) as client,
+        process.cluster(scheduler, workers, tls=tls, quiet=quiet) as client,
         ProgressLine(quiet=quiet) as line,
     ):
         outcomes = run_batch(client, work, lambda state: _show(line, state))
@@ -172,7 +173,7 @@ def _print_table(outcomes: list[SceneOutcome]) -> None:
         # Names of files need not be UTF-8.
         name = outcome.name.encode("utf-8", "replace").decode()
         size = "" if outcome.size is None else f"{outcome.size[0]} x {outcome.size[1]}"
-        click.echo(f"{outcome.status:8} {name:{width}}  {size:>15}  {outcome.seconds:7.1f} s")
+        messages.echo(f"{outcome.status:8} {name:{width}}  {size:>15}  {outcome.seconds:7.1f} s")
 
 
 def _report_failures(outcomes: list[SceneOutcome]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from . import options, process
+from . import messages, options, process
 from .progress import shown
 
 
@@ -43,7 +43,9 @@ def command(out: Path, overwrite: bool, as_json: bool, quiet: bool) -> None:
         }
         click.echo(json.dumps(facts, indent=2))
         return
-    click.echo(f"PSNR against the truth at x{report.scale:g}:")
+    messages.echo(f"PSNR against the truth at x{report.scale:g}:")
     for name, value in report.psnr.items():
-        click.echo(f"  {name:8} {value:6.2f} dB")
-    click.echo(f"scene    {report.scene}\nresult   {report.result}\npicture  {report.picture}")
+        messages.echo(f"  {name:8} {value:6.2f} dB")
+    messages.echo(
+        f"scene    {report.scene}", f"result   {report.result}", f"picture  {report.picture}"
+    )

@@ -190,12 +190,12 @@ def command(
         click.echo(json.dumps(files.facts(evaluation), indent=1))
     else:
         _print(evaluation)
-        click.echo(f"report: {out / files.PAGE}")
+        messages.echo(f"report: {out / files.PAGE}")
 
 
 def _print(evaluation: Evaluation) -> None:
     """Print the mean of each metric by scale and method, then the ratings of uncertainty."""
-    click.echo(_head(evaluation))
+    messages.echo(_head(evaluation))
     metrics = [
         metric
         for name, metric in METRICS.items()
@@ -203,12 +203,12 @@ def _print(evaluation: Evaluation) -> None:
     ]
     width = max(len(method) for method in evaluation.methods)
     heads = " ".join(f"{metric.short:>7}" for metric in metrics)
-    click.echo(f"scale {'method':{width}} {heads}  sd dB  gain dB (95 %)")
+    messages.echo(f"scale {'method':{width}} {heads}  sd dB  gain dB (95 %)")
     for scale in evaluation.scales:
         for method in evaluation.methods:
-            click.echo(_row(evaluation, method, scale, metrics, width).rstrip())
+            messages.echo(_row(evaluation, method, scale, metrics, width).rstrip())
     for (method, scale), rating in sorted(evaluation.reliability.items()):
-        click.echo(
+        messages.echo(
             f"x{scale:g} {method}: rank correlation with the error {rating.spearman:.3f} for the "
             f"uncertainty, {rating.spearman_gradient:.3f} for the prior's gradient; factor "
             f"{rating.factor:.3f}"

@@ -42,13 +42,13 @@ def _print(facts: dict[str, Any]) -> None:
     """Print the facts for people."""
     pairs = [("file", facts["path"]), *_file(facts), *_grid(facts["grid"]), *_extras(facts)]
     for name, value in pairs:
-        click.echo(f"{name:12} {value}")
+        messages.echo(f"{name:12} {value}")
     for band in facts["bands"]:
-        click.echo(f"  {_band(band)}")
+        messages.echo(f"  {_band(band)}")
     if facts["refused"] is None:
-        click.echo("through the network")
+        messages.echo("through the network")
         for line in _network(facts):
-            click.echo(f"  {line}")
+            messages.echo(f"  {line}")
 
 
 def _file(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

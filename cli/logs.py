@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import click
 
+from . import messages
+
 WARNINGS = "py.warnings"
 """The logger that Python sends captured warnings to."""
 
@@ -97,6 +99,5 @@ class _Lines(logging.Handler):
             text = _PLACE.sub("", text.partition("\n")[0])
         if record.exc_info and record.exc_info[1] is not None:
             text += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
-        return f"{start}{record.created - self._started:8.2f} s  {record.name}: " + " ".join(
-            text.split()
-        )
+        text = messages.printable(" ".join(text.split()))
+        return f"{start}{record.created - self._started:8.2f} s  {record.name}: {text}"

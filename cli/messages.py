@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,29 @@ INTERRUPTED = 130
 
 _PROGRAM = f"{__name__}.program"
 _OPTIONS_OF = f"{__name__}.options_of"
+
+_CONTROL = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f"  # all but the tab; ESC begins a terminal's commands
+    "\u200e\u200f\u2028-\u202e\u2066-\u2069"  # ends of lines, and the direction of writing
+    "\ud800-\udfff]"  # bytes of names that are not UTF-8
+)
+"""Characters that command a terminal, or change what a reader sees."""
+
+
+def echo(*lines: str, err: bool = False) -> None:
+    """Print lines. Control characters, which names and texts of files may hold, are escaped.
+
+    Args:
+        lines: Lines of text; a line break within one is shown as an escape sequence.
+        err: Print to standard error.
+    """
+    for line in lines:
+        click.echo(printable(line), err=err)
+
+
+def printable(text: str) -> str:
+    """Replace control characters by Python's escape sequences."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 @contextmanager
@@ -39,8 +63,12 @@ def failures_as_lines(
     except KeyboardInterrupt as error:
         _write(f"{program}: interrupted")
         raise click.exceptions.Exit(INTERRUPTED) from error
+    except click.ClickException as error:
+        # It may hold names that the shell expanded.
+        error.message = printable(error.message)  # type: ignore[misc]  # click never sets it again
+        raise
     # click itself turns these into exit statuses. A closed pipe (`| head`) is one of them.
-    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+    except (click.exceptions.Exit, click.Abort, BrokenPipeError):
         raise
     except Exception as error:
         if debug:
@@ -97,4 +125,4 @@ def _running(ctx: click.Context) -> click.Command:
 
 def _write(message: str) -> None:
     """Write one line, even if the message has several."""
-    click.echo(" ".join(message.split()), err=True)
+    echo(" ".join(message.split()), err=True)

@@ -11,6 +11,8 @@ import click
 from rs_superres import zoo
 from rs_superres.config import ModelConfig, read_config
 
+from . import messages
+
 SHORT = 16
 """Digits of a checksum that people see."""
 
@@ -32,7 +34,7 @@ def list_models(as_json: bool = False) -> None:
         click.echo(json.dumps(models, indent=2))
         return
     for facts in models:
-        click.echo("  ".join(_columns(facts)))
+        messages.echo("  ".join(_columns(facts)))
     if not models:
         click.echo("no models are installed; give -m a model folder", err=True)
 
@@ -47,8 +49,8 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**facts, "card": card}, indent=2))
         return
-    click.echo("  ".join(_columns(facts)))
-    click.echo(f"{facts['path']}\n\n{card.rstrip()}")
+    messages.echo("  ".join(_columns(facts)))
+    messages.echo(facts["path"], "", *card.rstrip().splitlines())
 
 
 @command.command("import")
@@ -88,7 +90,7 @@ def import_model(
     from rs_superres.zoo.checkpoint import import_checkpoint
 
     import_checkpoint(file, out, weights=weights, norm_groups=norm_groups, overwrite=overwrite)
-    click.echo(f"{out}: {_sizes(read_config(out / 'config.toml'))}")
+    messages.echo(f"{out}: {_sizes(read_config(out / 'config.toml'))}")
 
 
 def _facts(name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ The options of a run take their defaults and help texts from :class:`rs_superres
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -138,11 +139,39 @@ value_range = run_option("value_range", type=Numbers(2), metavar="LO,HI")
 overwrite = run_option("overwrite", is_flag=True)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print a report as JSON.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-scheduler = click.option(
-    "--scheduler",
-    metavar="ADDRESS",
-    help="Compute on a dask cluster: tcp://HOST:PORT, a scheduler file, or local:N.",
-)
+CLUSTER = [
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Compute on a dask cluster: tls://HOST:PORT, tcp://HOST:PORT, a scheduler file, or "
+        "local:N.",
+    ),
+    click.option(
+        "--tls-ca", type=FILE, metavar="CA.pem", help="The authority that a tls:// cluster trusts."
+    ),
+    click.option("--tls-cert", type=FILE, metavar="CERT.pem", help="Your certificate for it."),
+    click.option("--tls-key", type=FILE, metavar="KEY.pem", help="The key of your certificate."),
+]
+"""The options that say where a cluster is, and who asks it to compute."""
+
+
+def scheduler(command: F) -> F:
+    """Give a command all of :data:`CLUSTER`; it receives ``scheduler`` and ``tls``, a dictionary.
+
+    The keys of ``tls`` are those of :class:`rs_superres.batch.cluster.TlsFiles`.
+    """
+
+    @functools.wraps(command)
+    def run(**values: Any) -> Any:
+        tls = {name: values.pop(f"tls_{name}") for name in ("ca", "cert", "key")}
+        return command(tls=tls, **values)
+
+    decorated: Any = run
+    for option in reversed(CLUSTER):
+        decorated = option(decorated)
+    result: F = decorated
+    return result
+
 
 UPSCALING = [
     run_option("scale", metavar="S"),

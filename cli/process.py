@@ -12,8 +12,9 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
@@ -152,21 +153,33 @@ def skip_collection_at_exit() -> None:
 
 
 @contextmanager
-def cluster(scheduler: str | None, workers: int | None = None, *, quiet: bool) -> Iterator[Client]:
+def cluster(
+    scheduler: str | None,
+    workers: int | None = None,
+    *,
+    tls: Mapping[str, Path | None],
+    quiet: bool,
+) -> Iterator[Client]:
     """Connect to a dask cluster while the block runs, and print the address of its dashboard.
 
     Args:
         scheduler: The value of ``--scheduler``; None starts a cluster on this machine.
         workers: Number of processes of a cluster on this machine.
+        tls: The values of ``--tls-ca``, ``--tls-cert`` and ``--tls-key``, by "ca" and so on.
         quiet: Do not print the address.
 
     Yields:
         A client of the cluster.
     """
-    from rs_superres.batch.cluster import connected, dashboard
+    from rs_superres.batch.cluster import TlsFiles, connected, dashboard, is_open
 
-    with _interrupted_by_sigterm(), connected(scheduler, workers) as client:
+    with _interrupted_by_sigterm(), connected(scheduler, workers, TlsFiles(**tls)) as client:
         logs.apply(verbosity())
+        if is_open(client):
+            messages.warn(
+                f"whoever reaches {client.scheduler_info()['address']} can run code on the cluster "
+                "and here; on a network that others use, choose tls://"
+            )
         address = None if quiet else dashboard(client)
         if address is not None:
             messages.say(f"dashboard: {address}")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from . import messages
+
 if TYPE_CHECKING:
     from rs_superres.engine import Progress
 
@@ -98,12 +100,14 @@ class ProgressLine:
         new = (share - first_share) / (1 - first_share) if first_share < 1 else 0
         rate = pace(now - self._started, new, megapixels - first_megapixels)
         if self._terminal:
-            line = f"{text}  [{'#' * int(BAR * share):-<{BAR}}]  {rate}".rstrip()
+            line = (
+                f"{messages.printable(text)}  [{'#' * int(BAR * share):-<{BAR}}]  {rate}".rstrip()
+            )
             width = shutil.get_terminal_size().columns - 1
             click.echo(f"\r\x1b[K{line[:width]}", nl=finished, err=True)
             self._open = not finished
         else:
-            click.echo(f"{text}  {rate}".rstrip(), err=True)
+            messages.echo(f"{text}  {rate}".rstrip(), err=True)
 
 
 def pace(elapsed: float, share: float, megapixels: float) -> str:

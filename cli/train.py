@@ -108,7 +108,7 @@ def command(
         _Printer(quiet=quiet),
     )
     if not quiet:
-        click.echo(_summary(report), err=True)
+        messages.echo(*_summary(report).split("\n"), err=True)
     if report.ended == "signal":
         messages.say(
             f"stopped by a signal; the model so far is in {out}, resume=True continues the run"
@@ -145,7 +145,7 @@ class _Printer:
     def note(self, text: str) -> None:
         """Print a message."""
         if not self._quiet:
-            click.echo(messages.in_flags(text), err=True)
+            messages.echo(*messages.in_flags(text).split("\n"), err=True)
 
     def log_line(self, line: dict[str, Any]) -> None:
         """Print a line of the log."""

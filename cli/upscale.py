@@ -53,6 +53,7 @@ def command(
     source: tuple[str, ...],
     out: str | Path,
     scheduler: str | None,
+    tls: dict[str, Path | None],
     dry_run: bool,
     lattice: Path | None,
     as_json: bool,
@@ -89,27 +90,27 @@ def command(
         facts |= forecast_facts(plan, forecast, lattice)
         lines = [*plan_lines(plan), *forecast_lines(plan, forecast, lattice)]
     else:
-        report = _run(plan, scheduler, quiet=quiet or as_json)
+        report = _run(plan, scheduler, tls, quiet=quiet or as_json)
         facts |= report_facts(report)
         lines = [*plan_lines(plan, written=True), *report_lines(plan, report)]
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     elif dry_run or not quiet:
-        click.echo("\n".join(lines))
+        messages.echo(*lines)
         if process.verbosity():
-            click.echo("\n".join(table(facts)))
+            messages.echo(*table(facts))
 
 
 # Running
 
 
-def _run(plan: Plan, scheduler: str | None, *, quiet: bool) -> Report:
+def _run(plan: Plan, scheduler: str | None, tls: dict[str, Path | None], *, quiet: bool) -> Report:
     """Run a plan and show its progress."""
     from rs_superres import engine
 
     megapixels = plan.window.height * plan.window.width / 1e6
     with (
-        _compute(scheduler, quiet=quiet) as compute,
+        _compute(scheduler, tls, quiet=quiet) as compute,
         shown(plan.out.name, megapixels=megapixels, quiet=quiet) as progress,
     ):
         report = engine.run(plan, progress=progress, compute=compute)
@@ -119,16 +120,18 @@ def _run(plan: Plan, scheduler: str | None, *, quiet: bool) -> Report:
 
 
 @contextmanager
-def _compute(scheduler: str | None, *, quiet: bool) -> Iterator[Compute]:
+def _compute(
+    scheduler: str | None, tls: dict[str, Path | None], *, quiet: bool
+) -> Iterator[Compute]:
     """Yield what computes cells: this process, or a cluster."""
     from rs_superres.engine.compute import compute_here
 
-    if scheduler is None:
+    if scheduler is None and not any(tls.values()):
         yield compute_here
         return
     from rs_superres.batch.cells import compute_on
 
-    with process.cluster(scheduler, quiet=quiet) as client:
+    with process.cluster(scheduler, tls=tls, quiet=quiet) as client:
         yield compute_on(client)
 
 

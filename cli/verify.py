@@ -81,19 +81,20 @@ def _print(audit: Audit) -> None:
     """Print a table of the checks, an explanation of each failed check, and the verdict."""
     width, height = audit.size
     scale = "" if audit.scale is None else f", x{audit.scale:.4g}"
-    click.echo(f"{audit.out}: {width} x {height} pixels{scale}, against {audit.source}")
-    click.echo(f"{'check':15} {'measured':>10} {'allowed':>10}  verdict")
+    messages.echo(f"{audit.out}: {width} x {height} pixels{scale}, against {audit.source}")
+    messages.echo(f"{'check':15} {'measured':>10} {'allowed':>10}  verdict")
     for finding in audit.findings:
-        click.echo(_row(finding).rstrip())
+        messages.echo(_row(finding).rstrip())
     for finding in audit.failed:
         rule = finding.rule
-        click.echo(
-            f"\n{finding.name}: {rule.measured}, {_number(finding.measured)}; allowed is "
-            f"{_number(finding.allowed)}: {rule.reason}."
+        messages.echo(
+            "",
+            f"{finding.name}: {rule.measured}, {_number(finding.measured)}; allowed is "
+            f"{_number(finding.allowed)}: {rule.reason}.",
         )
-        click.echo(f"  It means: {rule.failure}.")
-        click.echo(f"  To do: {messages.in_flags(rule.remedy)}.")
-    click.echo(("\n" if audit.failed else "") + _verdict(audit))
+        messages.echo(f"  It means: {rule.failure}.")
+        messages.echo(f"  To do: {messages.in_flags(rule.remedy)}.")
+    messages.echo(*([""] if audit.failed else []), _verdict(audit))
 
 
 def _row(finding: Finding) -> str:

@@ -184,6 +184,35 @@ class ModelConfig:
 
 T = TypeVar("T")
 
+DEEPEST = 2**10
+"""The largest number of blocks, of layers, and of entries of an array."""
+
+_BOUNDED = (
+    EncoderConfig,
+    OperatorConfig,
+    UNetConfig,
+    SamplerConfig,
+    TileConfig,
+    TrainedConfig,
+    ConsistencyConfig,
+)
+"""The tables of a model, whose numbers become memory, time and divisors."""
+
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "blocks": (0, DEEPEST),
+    "layers": (0, DEEPEST),
+    "size": (1, 2**16),
+    "margin": (0, 2**12),
+    "sigma_max": (1e-6, 1e6),
+    "sigma_min": (1e-6, 1e6),
+    "rho": (1e-3, 1e3),
+    "mtf": (1e-6, 1 - 1e-6),
+    "noise": (0, 1),
+}
+"""The smallest and largest value by key of these tables; :data:`_USUAL` for all other numbers."""
+
+_USUAL = (0, 2**16)
+
 
 def read_config(path: Path) -> ModelConfig:
     """Read a model's ``config.toml``.
@@ -194,7 +223,8 @@ def read_config(path: Path) -> ModelConfig:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    # TOML that is not UTF-8 or not TOML, or has a number of thousands of digits, is a ValueError.
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"cannot read the model's config {path}: {reason}") from error
     return from_table(ModelConfig, table, where=path.name)
@@ -224,10 +254,30 @@ def from_table(cls: type[T], table: Mapping[str, Any], *, where: str) -> T:
         required = entry.default is MISSING and entry.default_factory is MISSING
         if required and entry.name not in values and type(None) in get_args(hints[entry.name]):
             values[entry.name] = None
+    if cls in _BOUNDED:
+        _check_bounds(values, where)
     try:
         return cls(**values)
     except TypeError as error:
         raise ModelError(f"{where}: {error}") from error
+
+
+def _check_bounds(values: Mapping[str, Any], where: str) -> None:
+    """Refuse numbers that no model has; a configuration may come from a stranger.
+
+    Raises:
+        ModelError: a number is NaN or out of its range, or an array is too long.
+    """
+    for name, value in values.items():
+        numbers = value if isinstance(value, tuple) else (value,)
+        if len(numbers) > DEEPEST:
+            raise ModelError(f"{where}: {name}: {len(numbers)} values, expected at most {DEEPEST}")
+        low, high = _BOUNDS.get(name, _USUAL)
+        for number in numbers:
+            if isinstance(number, int | float) and not low <= number <= high:
+                raise ModelError(
+                    f"{where}: {name}: {number}, expected a number from {low:g} to {high:g}"
+                )
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: C901 (one branch for each kind of type)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import queue
+import ssl
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import dask
 import torch
-from distributed import Client, Future, LocalCluster, get_worker
+from distributed import Client, Future, LocalCluster, Security, get_worker
 
 from rs_superres.errors import ClusterError, InputError
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
@@ -35,6 +39,9 @@ MEMORY_SHARE = 0.9
 SCHEDULER_TIMEOUT = 10
 """Seconds to wait for a scheduler."""
 
+LOOPBACK = "127.0.0.1"
+"""The address that a cluster on this machine listens on; other machines cannot reach it."""
+
 LEAST_TASKS = 8
 """Fewest tasks to keep on a cluster: enough that no worker idles and an adaptive cluster grows."""
 
@@ -51,23 +58,75 @@ def local_workers() -> int:
     return gpus or max(1, min(cores() // THREADS, memory() // WORKER_MEMORY))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """The PEM files with which this process shows a scheduler who it is, and checks the scheduler.
+
+    Without any of them, dask's own configuration (``distributed.comm.tls``) holds.
+    """
+
+    ca: Path | None = None
+    """The certificate of the authority that signed the cluster's certificates."""
+    cert: Path | None = None
+    """The certificate of this process."""
+    key: Path | None = None
+    """The key of ``cert``; None if the file of ``cert`` holds the key too."""
+
+    @property
+    def given(self) -> dict[str, Path]:
+        """The files that are given, by their keyword."""
+        files = {"tls_ca": self.ca, "tls_cert": self.cert, "tls_key": self.key}
+        return {keyword: path for keyword, path in files.items() if path is not None}
+
+    def security(self) -> Security:
+        """Return dask's description of the credentials.
+
+        Raises:
+            InputError: a file is missing, or is no PEM file of the right kind.
+        """
+        if not self.given:
+            return Security()
+        if self.ca is None or self.cert is None:
+            raise InputError(
+                f"{next(iter(self.given))}= is not enough for TLS: give tls_ca= and tls_cert=, and "
+                "tls_key= if the certificate's file does not hold the key"
+            )
+        for keyword, path in self.given.items():
+            if not path.is_file():
+                raise InputError(f"{keyword}={path} does not exist, expected a PEM file")
+        key = None if self.key is None else str(self.key)
+        return Security(
+            tls_ca_file=str(self.ca),
+            tls_client_cert=str(self.cert),
+            tls_client_key=key,
+            require_encryption=True,
+        )
+
+
 @contextmanager
-def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Client]:
+def connected(
+    scheduler: str | None, workers: int | None = None, tls: TlsFiles | None = None
+) -> Iterator[Client]:
     """Connect to a cluster; one on this machine starts and ends with the block.
+
+    A cluster on this machine listens on 127.0.0.1 alone, and accepts only processes that have its
+    credentials, which exist only while it runs.
 
     Args:
         scheduler: the scheduler's address, the path of its scheduler file, or ``local:N`` for N
             workers on this machine. ``local`` and None choose N by :func:`local_workers`.
         workers: number of workers of a cluster on this machine, instead of N.
+        tls: the credentials for a scheduler whose address begins with ``tls://``.
 
     Yields:
         A client of the cluster.
 
     Raises:
-        InputError: ``scheduler`` is none of these.
+        InputError: ``scheduler`` is none of these, or the credentials cannot be used.
         ClusterError: the scheduler cannot be reached.
     """
     _silence_dask()
+    tls = tls or TlsFiles()
     settings = {
         "distributed.comm.timeouts.connect": SCHEDULER_TIMEOUT,
         "distributed.scheduler.allowed-failures": 3,
@@ -75,26 +134,107 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Cli
     }
     with dask.config.set(settings):
         if scheduler is None or scheduler.partition(":")[0] == "local":
+            if tls.given:
+                raise InputError(
+                    f"{next(iter(tls.given))}= is for a cluster elsewhere: give "
+                    "scheduler=tls://HOST:8786, or leave it out"
+                )
             with _local_cluster(workers or _number_of_workers(scheduler)) as client:
                 yield client
             return
-        address: dict[str, Any] = {"address": scheduler}
-        if Path(scheduler).is_file():
-            address = {"scheduler_file": scheduler}
-        elif ":" not in scheduler:
-            raise InputError(
-                f"scheduler {scheduler!r}, expected an address such as tcp://HOST:8786, an "
-                "existing scheduler file, or local:N"
-            )
-        try:
-            client = Client(**address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise ClusterError(f"no dask scheduler answers at {scheduler}") from error
+        client = _client(scheduler, tls)
         logger.debug("connected to %s with %d workers", scheduler, len(client.nthreads()))
         try:
             yield client
         finally:
             client.close(timeout=SCHEDULER_TIMEOUT)
+
+
+def _client(scheduler: str, tls: TlsFiles) -> Client:
+    """Connect to a scheduler elsewhere.
+
+    Args:
+        scheduler: its address, or the path of its scheduler file.
+        tls: the credentials.
+    """
+    address = scheduler
+    if Path(scheduler).is_file():
+        address = _address_in(Path(scheduler))
+    elif ":" not in scheduler:
+        raise InputError(
+            f"scheduler {scheduler!r}, expected an address such as tcp://HOST:8786, an "
+            "existing scheduler file, or local:N"
+        )
+    security = tls.security()
+    _check_credentials(scheduler, address, security)
+    try:
+        return Client(address, timeout=SCHEDULER_TIMEOUT, set_as_default=False, security=security)
+    except (OSError, TimeoutError, ValueError) as error:
+        reason = ", or it does not accept the credentials" if address.startswith("tls://") else ""
+        raise ClusterError(f"no dask scheduler answers at {scheduler}{reason}") from error
+
+
+def _address_in(path: Path) -> str:
+    """Return the address that a scheduler file holds.
+
+    Raises:
+        InputError: the file is no scheduler file.
+    """
+    try:
+        return str(json.loads(path.read_text("utf-8"))["address"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(
+            f"scheduler={path} is not a scheduler file, expected one that dask scheduler "
+            "--scheduler-file writes"
+        ) from error
+
+
+def _check_credentials(scheduler: str, address: str, security: Security) -> None:
+    """Refuse TLS without credentials that can be used, and credentials without TLS.
+
+    Raises:
+        InputError: they do not fit together.
+    """
+    if not address.startswith("tls://"):
+        if security.require_encryption:
+            raise InputError(
+                f"scheduler {scheduler!r} is not encrypted, but TLS is required; start it with "
+                "TLS and give its tls://HOST:8786"
+            )
+        return
+    files = security.get_tls_config_for_role("client")
+    if not (files["ca_file"] and files["cert"]):
+        raise InputError(
+            f"scheduler {scheduler!r} needs credentials: give tls_ca=, tls_cert= and tls_key=, or "
+            "set distributed.comm.tls in dask's configuration"
+        )
+    try:
+        security.get_connection_args("client")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        names = [files[kind] for kind in ("ca_file", "cert", "key") if files[kind]]
+        raise InputError(
+            f"{', '.join(names)}: not a certificate authority, a certificate and its key in PEM: "
+            f"{_reason(error)}"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return why TLS files cannot be used, in a few words."""
+    text = error.reason if isinstance(error, ssl.SSLError) else None
+    return (text or str(error)).replace("_", " ").lower() or type(error).__name__
+
+
+def is_open(client: Client) -> bool:
+    """Return whether anyone who reaches the cluster's scheduler can run code on the cluster.
+
+    A scheduler on this machine alone counts as closed: its user chose it.
+
+    Args:
+        client: a client of the cluster.
+    """
+    address = str(client.scheduler.address) if client.scheduler else ""
+    protocol, _, host = address.partition("://")
+    return protocol in {"tcp", "ws"} and not host.startswith(("127.", "localhost", "[::1]"))
 
 
 def _number_of_workers(scheduler: str | None) -> int:
@@ -107,14 +247,21 @@ def _number_of_workers(scheduler: str | None) -> int:
 
 @contextmanager
 def _local_cluster(workers: int) -> Iterator[Client]:
-    """Start a cluster of processes on this machine, and end it with the block."""
+    """Start a cluster of processes on this machine, and end it with the block.
+
+    Its processes listen on 127.0.0.1, take pickles only from whoever has the credentials, and keep
+    their files in a folder that only this user can read.
+    """
     with (
+        tempfile.TemporaryDirectory(prefix="rs-sr-") as folder,
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            host="127.0.0.1",
-            dashboard_address=":0",
+            host=LOOPBACK,
+            dashboard_address=f"{LOOPBACK}:0",
+            security=True,
+            local_directory=folder,
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,

@@ -15,10 +15,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from rs_superres.errors import RasterError
+from rs_superres.errors import RasterError, WriteError
 from rs_superres.grid import Window
 from rs_superres.scene.cell import CellResult
-from rs_superres.system.files import atomic_write, move_file
+from rs_superres.system.files import atomic_write, foreign, move_file, private_folder
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ def published(folder: Path) -> set[Path]:
         folder: the folder of the run's cell store; it need not exist.
     """
     try:
+        if foreign(folder) is not None:
+            return set()
         return {Path(name) for name in json.loads((folder / PUBLISHED).read_text("utf-8"))}
     except (OSError, ValueError):
         return set()
@@ -101,6 +103,8 @@ class CellStore:
     def _earlier(self) -> dict[str, Any]:
         """Return the settings of the run whose cells are here; empty if they are lost."""
         try:
+            if foreign(self.folder) is not None:
+                return {}
             settings = json.loads((self.folder / "settings.json").read_text("utf-8"))
         except (OSError, ValueError):
             return {}
@@ -180,12 +184,20 @@ class CellStore:
 def opened_store(folder: Path) -> Iterator[CellStore]:
     """Yield the store in a folder, which is made if necessary and locked against a second run.
 
+    Only the user can enter a folder that is made here. In another one, other users could have put
+    cells, or links to files that the run would then overwrite.
+
     Raises:
-        RasterError: the folder cannot be made, or another run holds it.
+        RasterError: the folder cannot be made, is not the user's, or another run holds it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         lock = (folder / "lock").open("w")
+    except WriteError as error:
+        raise RasterError(
+            f"{error}; the run would trust what it finds there: remove it, or choose another "
+            "folder with scratch="
+        ) from error
     except OSError as error:
         raise RasterError(f"cannot write next to the result: {error}") from error
     with lock:

@@ -31,7 +31,7 @@ def page(evaluation: Evaluation) -> str:
         distribution=_distribution(evaluation),
         reliability=_reliability(evaluation),
         examples=_examples(evaluation),
-        data=json.dumps([_layers(e) for e in evaluation.examples]).replace("</", "<\\/"),
+        data=json.dumps([_layers(e) for e in evaluation.examples]).replace("<", "\\u003c"),
         skipped=_skipped(evaluation),
     )
 

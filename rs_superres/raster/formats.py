@@ -25,6 +25,7 @@ from rs_superres.raster.gdal import (
     gdal_warnings,
     one_line,
     raster_errors,
+    reading,
     writing,
 )
 from rs_superres.raster.metadata import Description
@@ -221,11 +222,11 @@ def check_whole(path: Path | str) -> None:
     Raises:
         RasterioError, OSError: The file cannot be read completely; see `FAILURES`.
     """
-    with rasterio.open(path) as dataset:
+    with reading(str(path)), rasterio.open(path) as dataset:
         levels = len(dataset.overviews(1))
     for level in (None, *range(levels)):
         options = {} if level is None else {"overview_level": level}
-        with rasterio.open(path, **options) as dataset:
+        with reading(str(path)), rasterio.open(path, **options) as dataset:
             for _, window in dataset.block_windows(1):
                 dataset.read(window=window)
                 dataset.read_masks(1, window=window)

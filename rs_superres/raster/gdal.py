@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol, Self
+from urllib.request import getproxies_environment
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,23 @@ _NETWORK = {
 }
 """GDAL's network options, in seconds and bytes per second. By default it waits forever."""
 
+NETWORK = "RS_SR_NETWORK"
+"""The environment variable that lets rasters refer to any host if it is "1"."""
+
+_PROXIES = {"GDAL_HTTP_PROXY": "http", "GDAL_HTTPS_PROXY": "https"}
+"""GDAL's options for proxies, and the kind of proxy in the environment that each replaces."""
+
+_BLOCKED = "blocked://network"
+"""A proxy of a kind that does not exist: curl refuses every request before it opens a socket."""
+
+_HOST = re.compile(
+    r"\b(https?|ftps?|s3|gs|az|adls?|abfss?|oss|swift|w?hdfs)://"
+    r"|/vsi(curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)(_streaming)?[/?]"
+    r"|^(EEDAI?|PLMOSAIC|DAAS):",
+    re.IGNORECASE,
+)
+"""Names with which GDAL reaches a host."""
+
 _GDAL_LOGGER = "rasterio._env"
 """Name of the logger to which rasterio sends GDAL's warnings."""
 
@@ -67,10 +85,18 @@ _cache = ScopedSetting(
     partial(get_gdal_config, "GDAL_CACHEMAX"), partial(set_gdal_config, "GDAL_CACHEMAX")
 )
 
+_DIRECT = {"no_proxy", "NO_PROXY"}
+"""The environment variables that list hosts which curl reaches without a proxy."""
+
+_direct_hosts = ScopedSetting(
+    lambda: {name: os.environ[name] for name in _DIRECT & os.environ.keys()}, os.environ.update
+)
+
 
 class Dataset(Protocol):
     """The part of an open rasterio dataset that readers use."""
 
+    name: str
     driver: str
     count: int
     height: int
@@ -191,11 +217,69 @@ def raster_errors(failure: str) -> Iterator[None]:
         raise RasterError(f"{failure}: {without_name(one_line(error), failure)}") from error
 
 
+def names_host(name: str) -> bool:
+    """Return whether a name that a user gives to GDAL leads to another host.
+
+    Args:
+        name: A path, a URL, or anything else that GDAL opens. An existing file is none, whatever
+            its folders are called.
+    """
+    return _HOST.search(name) is not None and not os.path.lexists(name)
+
+
 @contextmanager
-def reading() -> Iterator[None]:
-    """Set GDAL's options for reading: network time-outs, unless the environment sets them."""
-    with rasterio.Env(**{k: v for k, v in _NETWORK.items() if k not in os.environ}):
-        yield
+def reading(*names: str) -> Iterator[None]:
+    """Set GDAL's options for reading.
+
+    Files may come from strangers: they run no code, and they reach no host, unless one of the
+    names does or the environment variable :data:`NETWORK` is 1. GDAL waits for a host for a limited
+    time, unless the environment sets other limits.
+
+    Args:
+        names: What the user named and the block reads.
+
+    Raises:
+        RasterError: A file refers to a host.
+    """
+    options = {k: v for k, v in _NETWORK.items() if k not in os.environ}
+    options["GDAL_VRT_ENABLE_PYTHON"] = "NO"
+    if os.environ.get(NETWORK) == "1" or any(map(names_host, names)):
+        with rasterio.Env(**options, **_usual_proxies()):
+            yield
+        return
+    direct = dict.fromkeys(_DIRECT & os.environ.keys(), "")
+    with _direct_hosts.held(direct), rasterio.Env(**options, **dict.fromkeys(_PROXIES, _BLOCKED)):
+        try:
+            yield
+        except FAILURES as error:
+            if not any(_BLOCKED in text or _HOST.search(text) for text in _texts(error)):
+                raise
+            raise RasterError(
+                f"{', '.join(names)} refers to another host, and rs-sr connects only to hosts that "
+                f"you name; copy what it refers to, or set {NETWORK}=1 if you trust it"
+            ) from error
+
+
+def _usual_proxies() -> dict[str, str]:
+    """Return the proxies that GDAL would use if no other thread blocked the network.
+
+    rasterio sets the options of the main thread for the entire process.
+    """
+    usual = getproxies_environment()
+    options = {}
+    for option, kind in _PROXIES.items():
+        value = get_gdal_config(option, normalize=False)
+        if value is None or value == _BLOCKED:
+            value = os.environ.get(option) or usual.get(kind) or usual.get("all", "")
+        options[option] = value
+    return options
+
+
+def _texts(error: BaseException | None) -> Iterator[str]:
+    """Yield the messages of an error and of its causes."""
+    while error is not None:
+        yield str(error)
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager

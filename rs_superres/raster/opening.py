@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ def open_source(paths: Paths, selection: Selection | None = None) -> Source:
         for name in names:
             dataset = close_on_failure.enter_context(_open(name))
             datasets.append(dataset)
-            parts.append(describe(name, dataset))
+            with reading(name):
+                parts.append(describe(name, dataset))
             _check_dtypes(parts[-1])
             _check_blocks(name, dataset)
         source = Source(datasets, stacked(parts), selection)
@@ -61,7 +63,7 @@ def inspect(path: str | Path) -> tuple[Description, str | None]:
         RasterError: The file cannot be opened.
         InputError: The path is a directory, or the raster has no bands, only sub-datasets.
     """
-    with _open(str(path)) as dataset:
+    with _opened(path) as dataset:
         description = describe(str(path), dataset)
     try:
         _check_dtypes(description)
@@ -77,7 +79,7 @@ def read_tags(path: str | Path) -> dict[str, str]:
         RasterError: The file cannot be opened.
         InputError: The path is a directory.
     """
-    with _open(str(path)) as dataset, raster_errors(f"cannot read the tags of {path}"):
+    with raster_errors(f"cannot read the tags of {path}"), _opened(path) as dataset:
         return dict(dataset.tags())
 
 
@@ -96,7 +98,7 @@ def read_small(path: str | Path, side: int) -> Values:
         RasterError: The file cannot be read.
         InputError: The path is a directory.
     """
-    with _open(str(path)) as dataset, raster_errors(f"cannot read {path}"):
+    with raster_errors(f"cannot read {path}"), _opened(path) as dataset:
         bands = [1, 2, 3] if dataset.count >= 3 else [1]
         shrink = max(1.0, max(dataset.shape) / side)
         shape = [len(bands), *(max(1, round(s / shrink)) for s in dataset.shape)]
@@ -110,8 +112,15 @@ def read_grid(path: str | Path) -> Grid:
         RasterError: The file cannot be opened.
         InputError: The path is a directory.
     """
-    with _open(str(path)) as dataset, raster_errors(f"cannot read the grid of {path}"):
+    with raster_errors(f"cannot read the grid of {path}"), _opened(path) as dataset:
         return grid_of(dataset)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Dataset]:
+    """Open a dataset for a block, with GDAL's options for reading."""
+    with _open(str(path)) as dataset, reading(str(path)):
+        yield dataset
 
 
 def _open(path: str) -> Dataset:
@@ -124,7 +133,7 @@ def _open(path: str) -> Dataset:
     if Path(path).is_dir():
         raise InputError(f"{path} is a directory, expected a raster file")
     try:
-        with raster_errors(f"cannot open {path}"), reading():
+        with raster_errors(f"cannot open {path}"), reading(path):
             dataset = open_dataset(path)
     except RasterError as error:
         if not path.lower().endswith(".zip"):

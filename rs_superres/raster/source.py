@@ -72,6 +72,7 @@ class Source:
         selection: Selection | None = None,
     ) -> None:
         self._datasets = datasets
+        self._names = [dataset.name for dataset in datasets]
         self._stack = stack
         if selection is None:
             selection = Selection(bands=tuple(range(1, len(stack.bands) + 1)))
@@ -110,7 +111,7 @@ class Source:
             RasterError: The file cannot be read there.
         """
         failure = f"cannot read {self.description.path} at row {window.row}, column {window.column}"
-        with raster_errors(failure), reading():
+        with raster_errors(failure), reading(*self._names):
             bands = [layer.read(rasterio_window(window)) for layer in self._layers]
         values, valid = (np.stack(arrays) for arrays in zip(*bands, strict=True))
         if self._table is not None:

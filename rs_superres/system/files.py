@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from rs_superres.errors import WriteError
+
+COPIED_AT_ONCE = 2**22
+"""Bytes that are copied at once."""
 
 
 @contextmanager
@@ -77,12 +82,60 @@ def move_file(source: Path, out: Path, *, temporary: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         try:
-            shutil.copyfile(source, temporary)
+            # Not into what is there already: another user may have put a link under this name.
+            temporary.unlink(missing_ok=True)
+            with source.open("rb") as old, temporary.open("xb") as new:
+                shutil.copyfileobj(old, new, COPIED_AT_ONCE)
             _sync(temporary)
             temporary.replace(out)
         finally:
             temporary.unlink(missing_ok=True)
     _sync(out.parent)
+
+
+def private_folder(path: Path) -> None:
+    """Create a folder that only this user can enter, or check that an existing one is the user's.
+
+    Args:
+        path: the folder. Missing parent folders are created, with the usual permissions.
+
+    Raises:
+        WriteError: something under this name is not the user's; see :func:`foreign`.
+        OSError: the folder cannot be created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        fault = foreign(path)
+        if fault is not None:
+            raise WriteError(f"{path} {fault}") from None
+
+
+def foreign(path: Path) -> str | None:
+    """Say why others may have put files into a folder; None if only this user can have.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        OSError: it does not exist, or nothing can be created next to it.
+    """
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode):
+        return "is a link" if stat.S_ISLNK(info.st_mode) else "is not a folder"
+    writers = info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if info.st_uid == os.geteuid() and not writers:
+        return None
+    # Some file systems give all files one owner and one mode, those of new folders too.
+    new = Path(tempfile.mkdtemp(prefix=".", dir=path.parent))
+    try:
+        usual = new.stat()
+    finally:
+        new.rmdir()
+    if info.st_uid != usual.st_uid:
+        return "belongs to another user"
+    return "can be written by other users" if writers & ~usual.st_mode else None
 
 
 @contextmanager

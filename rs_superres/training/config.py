@@ -270,7 +270,8 @@ def read_train_config(path: Path) -> TrainConfig:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    # As in read_config.
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"cannot read the configuration {path}: {reason}") from error
     return from_table(TrainConfig, table, where=path.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import pickle
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 
 from rs_superres.config import ModelConfig, to_toml
-from rs_superres.errors import InputError, WriteError
+from rs_superres.errors import InputError, SuperResError, WriteError
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.system.files import write_file
 from rs_superres.training.config import TrainConfig, read_train_config
@@ -93,14 +92,25 @@ class RunFolder:
         Raises:
             InputError: it cannot be read.
         """
-        path = self.path / STATE
+        with self.restoring():
+            return {**torch.load(self.path / STATE, map_location="cpu", weights_only=True)}
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Turn whatever a damaged checkpoint or log causes into one error.
+
+        Raises:
+            InputError: the block failed.
+        """
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            yield
+        except SuperResError:
+            raise
+        except Exception as error:  # a file that anybody may have written can raise anything
             raise InputError(
-                f"{path} is damaged and the run cannot be resumed; begin a new run"
+                f"{self.path / STATE} is damaged or not of this run, or {LOG} is; the run cannot "
+                "be resumed, begin a new one"
             ) from error
-        return state
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint atomically.

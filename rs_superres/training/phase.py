@@ -65,7 +65,8 @@ def fit_phase(run: Session, name: PhaseName, resumed: dict[str, Any] | None) -> 
     if resumed is None:
         _checkpoint(run, current, fitting)  # so that the run can be resumed from its beginning
     else:
-        fitting.restore(resumed)
+        with run.folder.restoring():
+            fitting.restore(resumed)
     steps = min(current.settings.steps, run.max_steps or current.settings.steps)
     pace = Pace(steps, _phase_seconds(run, current, fitting))
     logger.debug("%s: %d iterations at most, %s s at most", name, pace.steps, pace.seconds)

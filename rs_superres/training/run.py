@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -273,18 +274,8 @@ def _phases(run: Session, *, resume: bool) -> Ended:
     state = run.folder.load_state() if resume else None
     names: list[PhaseName] = ["prior"] if run.network.denoiser is None else ["prior", "denoiser"]
     if state is not None:
-        run.network.load_state_dict(state["network"])
-        run.steps |= state["steps"]
-        if run.start not in (None, state["start"]):
-            raise InputError(
-                f"the run in {run.folder.path} started from {state['start'] or 'random weights'}, "
-                f"not from {run.start}; leave out start=, or begin a new run"
-            )
-        run.start = state["start"]
-        run.limit.add_elapsed(state.get("elapsed", state["fitting"]["seconds"]))
-        if run.world.is_main:
-            run.folder.truncate_log(state["phase"], state["fitting"]["step"])
-        names = names[names.index(state["phase"]) :]
+        with run.folder.restoring():
+            names = names[names.index(_restore(run, state)) :]
     if run.limit.is_set:
         _measure_speed(run)
     ended: Ended = "steps"
@@ -294,6 +285,27 @@ def _phases(run: Session, *, resume: bool) -> Ended:
         if ended == "signal":
             break
     return ended
+
+
+def _restore(run: Session, state: dict[str, Any]) -> PhaseName:
+    """Continue at a checkpoint, and return the phase that it is in.
+
+    Raises:
+        InputError: the run started from another model.
+    """
+    run.network.load_state_dict(state["network"])
+    run.steps |= state["steps"]
+    if run.start not in (None, state["start"]):
+        raise InputError(
+            f"the run in {run.folder.path} started from {state['start'] or 'random weights'}, "
+            f"not from {run.start}; leave out start=, or begin a new run"
+        )
+    run.start = state["start"]
+    run.limit.add_elapsed(state.get("elapsed", state["fitting"]["seconds"]))
+    phase: PhaseName = state["phase"]
+    if run.world.is_main:
+        run.folder.truncate_log(phase, state["fitting"]["step"])
+    return phase
 
 
 def _measure_speed(run: Session) -> None:

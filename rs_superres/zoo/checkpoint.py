@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -17,6 +19,7 @@ from rs_superres.config import ModelConfig, to_toml
 from rs_superres.errors import ModelError
 from rs_superres.nets.build import paper_network
 from rs_superres.system.files import atomic_folder, atomic_write
+from rs_superres.system.memory import check_memory
 from rs_superres.zoo.paper import paper_config, read_paper_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -52,30 +55,62 @@ def load_weights(module: nn.Module, path: Path) -> None:
         ModelError: the file does not exist or is damaged, a tensor is missing, unknown or of
             another shape, or a table is for other scales than the configuration's.
     """
-    try:
+    with _reading(path):
         tensors = load_file(path)
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file") from error
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: not safetensors, or damaged or truncated: {error}") from error
     _check(module, tensors, path)
     module.load_state_dict(tensors)
 
 
-def _check(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise a ModelError unless tensors are exactly those of a network."""
-    expected = module.state_dict()
+def check_header(module: nn.Module, path: Path) -> None:
+    """Compare a network's tensors with the header of a file of weights, without reading them.
+
+    Args:
+        module: the network, which may be on the meta device, where it takes no memory.
+        path: a safetensors file.
+
+    Raises:
+        ModelError: the file does not exist or is damaged, or its tensors are not the network's.
+        InputError: the tensors do not fit into memory.
+    """
+    with _reading(path), safe_open(path, "pt") as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    _check_shapes(module, shapes, path)
+    count = sum(math.prod(shape) for shape in shapes.values())
+    check_memory(4 * count, f"the weights in {path}", "choose another model")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise one kind of error for whatever cannot be read as safetensors."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file") from error
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: not safetensors, or damaged or truncated: {error}") from error
+
+
+def _check_shapes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Raise a ModelError unless tensors have exactly a network's names and shapes."""
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     for problem, names in (
-        ("lacks tensor", expected.keys() - tensors.keys()),
-        ("has an unknown tensor", tensors.keys() - expected.keys()),
+        ("lacks tensor", expected.keys() - shapes.keys()),
+        ("has an unknown tensor", shapes.keys() - expected.keys()),
     ):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise ModelError(f"{path}: {problem} {min(names)}{more}")
-    for name, tensor in expected.items():
-        if tensor.shape != tensors[name].shape:
-            shapes = f"{tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}"
-            raise ModelError(f"{path}: tensor {name} has the shape {shapes}")
+    for name, shape in expected.items():
+        if shape != shapes[name]:
+            raise ModelError(
+                f"{path}: tensor {name} has the shape {shapes[name]}, expected {shape}"
+            )
+
+
+def _check(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise a ModelError unless tensors are exactly those of a network."""
+    _check_shapes(module, {name: tuple(t.shape) for name, t in tensors.items()}, path)
+    for name, tensor in module.state_dict().items():
         if name.endswith("_scales") and not torch.equal(tensor.cpu(), tensors[name]):
             actual, configured = (
                 ", ".join(f"{scale:g}" for scale in scales.tolist())

@@ -127,17 +127,24 @@ def load(model: str, device: str = "cpu") -> Model:
         ModelError: its configuration or its weights cannot be used.
     """
     # Importing torch takes seconds, and listing models does not need it.
+    import torch  # noqa: PLC0415
+
     from rs_superres.nets.build import paper_network, scene_network, to_channels_last  # noqa: PLC0415
-    from rs_superres.zoo.checkpoint import load_weights  # noqa: PLC0415
+    from rs_superres.zoo.checkpoint import check_header, load_weights  # noqa: PLC0415
 
     path = find(model)
     config = config_of(model)
     build = {"scene": scene_network, "paper": paper_network}[config.kind]
+    weights = path / "weights.safetensors"
     try:
-        network = build(config)
+        # First without memory: sizes that are not those of the weights may need any amount of it.
+        with torch.device("meta"):
+            outline = build(config)
     except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
         raise ModelError(f"{path / 'config.toml'}: no network has these sizes: {error}") from error
-    load_weights(network, path / "weights.safetensors")
+    check_header(outline, weights)
+    network = build(config)
+    load_weights(network, weights)
     network.eval().requires_grad_(False).to(device)
     to_channels_last(network)
     logger.debug("loaded model %s from %s to %s", path.resolve().name, path, device)

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rs_superres.batch.job import Job, upscale_scene
+from rs_superres.batch.job import Job, SceneOutcome, upscale_scene
 from rs_superres.batch.report import BatchReport, write
 from rs_superres.engine import Options
 from rs_superres.raster import SkippedFile
 from tests import rasters
+from tests.pages import EVIL, Elements
 from tests.rasters import RGB, textured
 
 
@@ -97,3 +98,29 @@ def test_names_that_are_no_utf8_are_written(tmp_path: Path, tiny: str) -> None:
     report = BatchReport(outcomes=[outcome], seconds=1.0, model="aerial", command="rs-sr")
     write(tmp_path / "r.html", report)
     assert "a?.tif" in (tmp_path / "r.html").read_text("utf-8")
+
+
+def test_names_and_messages_are_text(tmp_path: Path) -> None:
+    def report(text: str) -> BatchReport:
+        outcome = SceneOutcome(
+            name=f"{text}/a.tif",
+            source=text,
+            out=text,
+            status="failed",
+            error=f"{text} is bad",
+            warnings=(f"band {text}", "</td></table>"),
+        )
+        return BatchReport(outcomes=[outcome], seconds=1.0, model=text, command=f"rs-sr {text}")
+
+    for name, text in (("plain", "plain"), ("evil", EVIL)):
+        write(tmp_path / f"{name}.html", report(text))
+    plain, evil = (
+        Elements((tmp_path / f"{name}.html").read_text("utf-8")) for name in ("plain", "evil")
+    )
+    assert evil.elements == plain.elements
+    assert "onerror" not in evil.attributes
+    assert f"{EVIL}/a.tif" in evil.text
+    assert "</td></table>" in evil.text
+    facts = (tmp_path / "evil.json").read_text("utf-8")
+    assert "\x1b" not in facts
+    assert json.loads(facts)["scenes"][0]["name"] == f"{EVIL}/a.tif"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -197,3 +199,117 @@ def test_a_damaged_cell_is_refused(store: CellStore) -> None:
     (store.folder / "settings.json").write_text("{")
     assert not store.fits(SETTINGS)
     assert store.begin(SETTINGS, resume=True) is not None
+
+
+# Other users
+
+STRANGER = 65534
+"""The number of the user "nobody"."""
+
+
+def refused(folder: Path, reason: str) -> None:
+    with pytest.raises(RasterError) as caught, opened_store(folder):
+        pytest.fail("it opened")
+    assert f"{folder} {reason}; the run would trust what it finds there" in str(caught.value)
+    assert "scratch=" in str(caught.value)
+
+
+def test_only_the_user_enters_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    for folder in (tmp_path / "open" / "cells", tmp_path / "new" / "cells"):
+        with opened_store(folder):
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        with opened_store(folder):
+            pass  # again
+
+
+def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
+    """Planted under the name that the run uses, with links to the user's files."""
+    folder, precious = tmp_path / "cells", tmp_path / "precious"
+    precious.write_text("mine")
+    folder.mkdir()
+    for name in ("lock", "assembled.tif", "settings.json"):
+        (folder / name).symlink_to(precious)
+    for mode in (0o777, 0o1777, 0o775):
+        folder.chmod(mode)
+        refused(folder, "can be written by other users")
+    assert precious.read_text() == "mine"
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "cells").symlink_to("elsewhere")
+    refused(tmp_path / "cells", "is a link")
+    (tmp_path / "cells").unlink()
+    (tmp_path / "cells").symlink_to("nowhere")
+    refused(tmp_path / "cells", "is a link")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cells").write_text("")
+    refused(tmp_path / "cells", "is not a folder")
+
+
+def test_the_folder_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cells"
+    folder.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(folder, STRANGER, STRANGER)
+    else:
+        pretend_that_a_stranger_owns(folder, monkeypatch)
+    (folder / "published.json").write_text('["/out.tif"]')
+    refused(folder, "belongs to another user")
+    assert published(folder) == set()  # which would let the run overwrite /out.tif
+    os.mkfifo(folder / "settings.json")  # which would never end
+    assert not CellStore(folder).fits(SETTINGS)
+
+
+def pretend_that_a_stranger_owns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Path.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        info = usual(path)
+        return os.stat_result([*info[:4], STRANGER, *info[5:]]) if path == folder else info
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+
+
+def test_a_file_system_without_owners_and_modes_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """exFAT and network shares: every folder has one owner and one mode, a new one too."""
+    folder = tmp_path / "cells"
+    folder.mkdir()
+
+    def same(_: object) -> os.stat_result:
+        return os.stat_result([stat.S_IFDIR | 0o777, 1, 1, 1, STRANGER, STRANGER, 1, 1, 1, 1])
+
+    monkeypatch.setattr(Path, "lstat", same)
+    monkeypatch.setattr(Path, "stat", same)
+    assert files.foreign(folder) is None
+
+
+def test_a_link_under_the_name_of_a_copy_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result is copied to another file system under a fixed name, which others can guess."""
+    source, out, part = (tmp_path / name for name in ("source", "out.tif", ".out.tif.part"))
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    part.symlink_to(precious)
+    source.write_text("result")
+    usual = Path.replace
+
+    def other_file_system(path: Path, target: Path) -> Path:
+        if path == source:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return usual(path, target)
+
+    monkeypatch.setattr(Path, "replace", other_file_system)
+    files.move_file(source, out, temporary=part)
+    assert (out.read_text(), precious.read_text()) == ("result", "mine")
+    assert not out.is_symlink()

@@ -11,6 +11,7 @@ import torch
 
 from rs_superres.errors import ModelError
 from rs_superres.evaluation.lpips import Lpips
+from tests.models import Intruder
 
 
 def test_lpips_agrees_with_its_authors_package(shared: Path) -> None:
@@ -41,3 +42,10 @@ def test_files_without_a_backbone_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "a.pth", tmp_path / "b.pth", tmp_path / "c.pth"):
         with pytest.raises(ModelError, match=r"cannot read the LPIPS backbone .*SqueezeNet"):
             Lpips.read(path)
+
+
+def test_code_in_a_backbone_is_not_executed(tmp_path: Path) -> None:
+    torch.save({"0.weight": Intruder(tmp_path / "executed")}, tmp_path / "evil.pth")
+    with pytest.raises(ModelError, match="cannot read the LPIPS backbone"):
+        Lpips.read(tmp_path / "evil.pth")
+    assert not (tmp_path / "executed").exists()

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from rs_superres.evaluation.results import BICUBIC, Evaluation
 from rs_superres.evaluation.run import run
 from tests import rasters
 from tests.evaluation.browser import Tab, browse
+from tests.pages import EVIL, Elements
 from tests.rasters import RGB, Array, textured
 
 
@@ -63,6 +65,31 @@ def test_files_hold_the_scores(evaluation: Evaluation, tmp_path: Path, tiny: str
     assert summary["metrics"]["lpips"] is None
     assert {r["scale"] for r in facts["reliability"]} == {2.0, 3.0}
     assert not {math.nan, math.inf} & {v for i in facts["images"] for v in i.values()}
+
+
+def test_names_are_text(tmp_path: Path, tiny: str) -> None:
+    """A model's path and a file's name, in the page, its charts and its script's data."""
+    pages = {}
+    for name in ("plain", EVIL):
+        # The path holds </script> too.
+        model, data = tmp_path / name / "a<" / "script>", tmp_path / name / "data"
+        shutil.copytree(tiny, model)
+        data.mkdir()
+        rasters.write(data / f"{name}.tif", textured(1, 3, 60, 60), colours=RGB)
+        (data / f"bad {name}.tif").write_text("no raster")
+        options = EvaluationOptions(
+            data=(data,), models=(str(model),), scales=(2.0,), steps=1, samples=2
+        )
+        html = page(run(plan(options)))
+        pages[name] = Elements(html)
+        # "<!--" and "<script" would hide the end of the script from a browser.
+        [layers] = re.findall('id="layers">(.*?)</script>', html)
+        assert "<" not in layers
+        assert list(json.loads(layers)[0]["pictures"])
+    assert pages[EVIL].elements == pages["plain"].elements
+    assert pages[EVIL].elements["script"] == 2
+    assert "onerror" not in pages[EVIL].attributes
+    assert EVIL in pages[EVIL].text
 
 
 def test_existing_files_are_not_replaced(evaluation: Evaluation, tmp_path: Path) -> None:

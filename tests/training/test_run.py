@@ -707,6 +707,46 @@ def test_damaged_checkpoint_is_refused(unbroken: Path, data: Path, tmp_path: Pat
             go(data, out, resume=True)
 
 
+def test_code_in_a_checkpoint_is_not_executed(unbroken: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    state = torch.load(out / "state.pt", weights_only=True)
+    for evil in (
+        models.Intruder(tmp_path / "executed"),
+        {**state, "network": models.Intruder(tmp_path / "executed")},
+    ):
+        torch.save(evil, out / "state.pt")
+        with pytest.raises(InputError, match=r"state\.pt is damaged"):
+            go(data, out, resume=True)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_checkpoint_of_another_shape_is_refused(
+    unbroken: Path, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    state = torch.load(out / "state.pt", weights_only=True)
+    strange: list[Any] = [
+        [],
+        {},
+        {**state, "phase": "third"},
+        {**state, "network": {"a": torch.zeros(2)}},
+        {**state, "steps": 3},
+        {**state, "fitting": {**state["fitting"], "optimizer": {}}},
+        {**state, "fitting": {**state["fitting"], "average": []}},
+    ]
+    for content in strange:
+        torch.save(content, out / "state.pt")
+        with pytest.raises(InputError, match=r"state\.pt is damaged or not of this run") as caught:
+            go(data, out, resume=True)
+        assert "\n" not in str(caught.value)
+    torch.save(state, out / "state.pt")
+    (out / "log.jsonl").write_text("not JSON\n")
+    with pytest.raises(InputError, match="is damaged or not of this run"):
+        go(data, out, resume=True)
+
+
 @pytest.mark.full
 def test_other_configuration_is_refused_on_resume(
     unbroken: Path, data: Path, tmp_path: Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -242,20 +241,10 @@ def test_a_folder_that_cannot_be_created_is_an_error(source: Path, tmp_path: Pat
 # Import of other files.
 
 
-class Intruder:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Path.touch, (self.path,)
-
-
 @pytest.mark.parametrize("form", ["zip", "legacy", "pickle", "system"])
 def test_code_is_not_executed(form: str, tmp_path: Path, out: Path) -> None:
     path, trace = tmp_path / "evil.pth", tmp_path / "executed"
-    content: list[Any] = [prior_state(), Intruder(trace), 1, 1, {}]
+    content: list[Any] = [prior_state(), models.Intruder(trace), 1, 1, {}]
     if form == "pickle":
         path.write_bytes(pickle.dumps(content[1], protocol=2))
     elif form == "system":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -14,8 +16,9 @@ import torch
 from torch import nn
 
 from rs_superres import zoo
-from rs_superres.errors import ModelError, UnknownModelError
+from rs_superres.errors import InputError, ModelError, UnknownModelError
 from rs_superres.nets.build import NeurOpDiff, SceneNetwork
+from rs_superres.system.memory import forget_peak, peak
 from tests import models
 
 TINY = "tiny test model"
@@ -111,6 +114,60 @@ def test_sizes_that_fit_no_network_are_refused(old: str, new: str, folder: Path)
     with pytest.raises(ModelError, match=r"config\.toml|weights\.safetensors") as caught:
         zoo.load(str(folder))
     assert "\n" not in str(caught.value)
+
+
+STRANGE = [
+    ("channels = 4", "channels = 60000"),  # 30 TB, of which torch would fill what there is
+    ("width = 8", "width = 60000"),
+    ("multipliers = [1, 2]", "multipliers = [1, 60000]"),
+    ("blocks = 2", "blocks = 1000000000"),  # would be built one by one
+    ("channels = 4", f"channels = {'9' * 5000}"),
+    ("scales = [1.0, 8.0]", f"scales = [{'1.5, ' * 2000}]"),
+    ("steps = 4", "steps = 1000000000"),
+    ("size = 512", "size = 0"),
+    ("margin = 64", "margin = 60000"),
+    ("sigma_min = 0.02", "sigma_min = 0.0"),
+    ("sigma_max = 8.0", "sigma_max = nan"),
+    ("rho = 7.0", "rho = 0.0"),
+    ("mtf = 0.25", "mtf = 7.0"),
+    ("noise = 0.0", "noise = nan"),
+    ('name = "edsr-baseline"', 'name = "../../secret"'),
+    ('kind = "scene"', 'kind = "scene"\nweights = "/etc/passwd"'),
+    ('kind = "scene"', f"kind = {'[' * 100_000}"),
+]
+"""Configurations that a stranger could write: keys of a sound one, and what replaces them."""
+
+
+@pytest.mark.parametrize(("old", "new"), STRANGE, ids=[new[:30] for _, new in STRANGE])
+def test_a_strange_configuration_is_refused_at_once(old: str, new: str, folder: Path) -> None:
+    path = folder / "config.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    forget_peak()
+    before, started = peak(), time.monotonic()
+    with pytest.raises(ModelError, match=r"config\.toml|weights\.safetensors") as caught:
+        zoo.load(str(folder))
+    assert "\n" not in str(caught.value)
+    assert peak() - before < 500e6
+    assert time.monotonic() - started < 20
+
+
+def test_weights_that_do_not_fit_into_memory_are_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file with holes may claim any size."""
+    monkeypatch.setattr("rs_superres.system.memory.memory", lambda: 1000)
+    with pytest.raises(InputError, match=r"weights\.safetensors would take"):
+        zoo.load(str(folder))
+
+
+def test_a_pickle_in_place_of_weights_is_not_read(folder: Path, tmp_path: Path) -> None:
+    for save in (torch.save, lambda evil, path: path.write_bytes(pickle.dumps(evil))):
+        save(models.Intruder(tmp_path / "executed"), folder / "weights.safetensors")
+        with pytest.raises(ModelError, match=r"weights\.safetensors: not safetensors"):
+            zoo.load(str(folder))
+    assert not (tmp_path / "executed").exists()
 
 
 def test_listing_models_does_not_import_torch() -> None:
