@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,17 +61,17 @@ def test_a_lock_that_cannot_be_deleted_while_it_is_held_goes_with_its_folder(
 def test_files_are_written_where_folders_cannot_be_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, flags = files.os.open, []
+    real, flags = os.open, list[int]()
 
     def windows_open(path: Path, flag: int) -> int:
         if path.is_dir():
             raise PermissionError(13, "Permission denied")
         flags.append(flag)
-        return real(path, flag)
+        return int(real(path, flag))
 
     monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setattr("rs_superres.system.files.os.open", windows_open)
     files.write_file(tmp_path / "a.txt", "text")
     monkeypatch.undo()
     assert (tmp_path / "a.txt").read_text("utf-8") == "text"
-    assert flags == [files.os.O_RDWR]
+    assert flags == [os.O_RDWR]
