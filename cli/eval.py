@@ -161,6 +161,11 @@ def command(
     rs-sr eval --data images/ --scales 2,4 -o report
     rs-sr eval --pairs sentinel/ aerial/ -o report
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    if bool(data) == (pairs is not None):
+        raise click.UsageError("one of --data and --pairs is needed, and no more than one")
+    for name in ("seeds", "samples"):
+        if chosen["steps"] == 0 and chosen[name] > 1:
+            raise click.UsageError(f"--{name} has no effect with --steps 0: leave it out")
     # Not at the top: torch and rasterio take seconds, which --help must not wait for.
     with process.heavy_imports():
         from rs_superres import zoo

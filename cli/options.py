@@ -12,7 +12,10 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from rs_superres.errors import InputError
 from rs_superres.options import Classes, Format, Options, Precision, memory_bytes
+
+from . import messages
 
 F = TypeVar("F", bound=Callable[..., Any])
 Number = TypeVar("Number", int, float)
@@ -103,11 +106,22 @@ def run_option(name: str, *flags: str, **more: Any) -> Callable[[F], F]:
     """
     declared = FIELDS[name]
     default = declared.default
+
+    def accepted(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        """Check a value at once, before anything slow is imported: a wrong call exits with 2."""
+        if value is None or value == default:
+            return value
+        try:
+            return declared.metadata["accept"](name, value)
+        except InputError as error:
+            raise click.BadParameter(str(error).removeprefix(f"{name}="), ctx, param) from error
+
     shown = declared.metadata["unset"] or not (default is None or default is False or default == ())
     settings: dict[str, Any] = {
         "default": default,
         "show_default": shown,
         "help": declared.metadata["help"],
+        "callback": accepted,
         **more,
     }
     return click.option(*(flags or (f"--{name.replace('_', '-')}",)), name, **settings)
@@ -131,7 +145,7 @@ scheduler = click.option(
 )
 
 UPSCALING = [
-    run_option("scale", metavar="S"),
+    run_option("scale", "-s", "--scale", metavar="S"),
     run_option("resolution", "--res", type=Resolution(), metavar="X[,Y]"),
     run_option("like", type=FILE),
     run_option("bounds", type=float, nargs=4, metavar="L B R T"),
@@ -157,6 +171,20 @@ UPSCALING = [
     run_option("scratch", type=FILE),
 ]
 """The options that ``upscale`` and ``batch`` have in common, in the order of their help."""
+
+
+def of_run(**chosen: Any) -> Options:
+    """Return the options of a run that a command was called with.
+
+    Raises:
+        click.UsageError: They contradict each other. The command then exits with 2.
+    """
+    requested = Options(**chosen)
+    try:
+        requested.check()
+    except InputError as error:
+        raise click.UsageError(messages.in_flags(str(error))) from error
+    return requested
 
 
 def upscaling(command: F) -> F:

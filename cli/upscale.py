@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rs_superres.options import Options
-
 from . import messages, options, process
 from .progress import duration, shown
 
@@ -61,13 +59,13 @@ def command(
     rs-sr upscale scene.tif --scale 3.5 -o out.tif
     rs-sr upscale scene.tif --res 2.5 -o out.tif
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    if lattice is not None and not dry_run:
+        raise click.UsageError("--lattice needs --dry-run")
+    requested = options.of_run(**chosen)
     # Not at the top: the engine imports torch and rasterio, which --help must not wait for.
     with process.heavy_imports():
         from rs_superres import engine
 
-    if lattice is not None and not dry_run:
-        raise click.UsageError("--lattice needs --dry-run")
-    requested = Options(**chosen)
     if scheduler is not None:
         from rs_superres.batch.cells import with_absolute_arguments
 

@@ -68,7 +68,7 @@ def test_a_model_is_loaded_once(
         ((3,), {}, "of type int, expected a path, an xarray.DataArray"),
         (([],), {}, "of type list, expected a path"),
         ((np.zeros(3),), {}, "the array has 1 dimensions, expected .y, x."),
-        ((BOX,), {"scale": 1}, "scale 1, expected a number above 1"),
+        ((BOX,), {"scale": 1}, "scale=1, expected a number above 1"),
         ((BOX,), {"scale": None}, "one of scale=, resolution= and like= is needed"),
         (
             (BOX,),
@@ -77,11 +77,11 @@ def test_a_model_is_loaded_once(
         ),
         ((BOX,), {"rgb": (1, 2, 5)}, "rgb= lists band 5, the array has bands 1 to 3"),
         ((BOX,), {"nodata": 256}, "nodata 256, expected a value that uint8 holds"),
-        ((BOX,), {"value_range": (3, 2)}, "value range 3,2, expected the lower one first"),
+        ((BOX,), {"value_range": (3, 2)}, r"value_range=\(3, 2\), expected the lower number first"),
         ((BOX,), {"classes": "expand"}, "classes='expand' needs a colour table"),
         ((BOX,), {"steps": -1}, "steps=-1, expected a whole number, 0 or more"),
         ((BOX,), {"model": "nowhere"}, "no model 'nowhere'"),
-        ((BOX,), {"device": "abacus"}, "device 'abacus', expected auto"),
+        ((BOX,), {"device": "abacus"}, "device='abacus', expected auto"),
     ],
 )
 def test_wrong_calls_are_refused_in_one_line(

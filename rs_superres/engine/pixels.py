@@ -10,9 +10,8 @@ from typing import Any
 from rs_superres import zoo
 from rs_superres._version import __version__
 from rs_superres.engine.region import OutputRegion
-from rs_superres.errors import InputError
 from rs_superres.grid import AxisMapping, Cells, Window, Zoom
-from rs_superres.options import PixelOptions
+from rs_superres.options import PixelOptions, check_samples
 from rs_superres.raster import Description, Sampled, pixel_size
 from rs_superres.scene.bands import BandRoles, band_groups
 from rs_superres.scene.recipe import CellRecipe, ModelSettings
@@ -210,8 +209,6 @@ def plan_pixels(
         ModelError: the model cannot be used.
     """
     settings = _model_settings(options)
-    if uncertainty and options.samples == 1:
-        raise InputError("uncertainty= needs samples=2 or more; samples=8 works well")
     recipe = settings.recipe(region.zoom, description.bands)
     cell, bands = recipe.lattice.cell, description.bands
     check_memory(
@@ -254,11 +251,7 @@ def _model_settings(options: PixelOptions) -> ModelSettings:
     model = zoo.load(options.model) if isinstance(options.model, str) else options.model
     steps = model.config.steps if options.steps is None else options.steps
     device = resolve_device(options.device)
-    if options.samples > 1 and steps == 0:
-        raise InputError(
-            f"samples={options.samples} of the neural operator alone are all the same; leave out "
-            "samples=, or use steps=1 or more"
-        )
+    check_samples(options.samples, steps)
     return ModelSettings(
         model=model,
         steps=steps,

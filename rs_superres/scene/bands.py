@@ -164,10 +164,6 @@ def _check_numbers(option: str, numbers: Sequence[int], count: int, path: str) -
     for number in numbers:
         if not 1 <= number <= count:
             raise InputError(f"{option} lists band {number}, {path} has bands 1 to {count}")
-    if len({*numbers}) < len(numbers):
-        raise InputError(f"{option} lists a band twice, expected each once")
-    if option == "rgb=" and len(numbers) not in {0, 3}:
-        raise InputError(f"rgb= lists {len(numbers)} bands, expected three")
 
 
 def _check_expansion(source: Description, options: PixelOptions, order: Sequence[int]) -> None:

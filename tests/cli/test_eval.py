@@ -96,13 +96,9 @@ def test_failures_are_one_line(data: Path, tmp_path: Path, tiny: str) -> None:
     (tmp_path / "empty").mkdir()
     out = ["-o", tmp_path / "r", "-m", tiny]
     for args in (
-        out,
         ["--data", tmp_path / "empty", *out],
         ["--data", tmp_path / "none", *out],
-        ["--data", data, "--pairs", data, data, *out],
         ["--data", data, *out, "--lpips-backbone", data / "0.tif"],
-        ["--data", data, *out, "--device", "tpu"],
-        ["--data", data, *out, "--steps", 0, "--samples", 2],
         ["--data", data, "-o", tmp_path / "r", "-m", "nothing"],
         ["--data", data, "-m", tiny, "-o", data],
     ):
@@ -110,6 +106,17 @@ def test_failures_are_one_line(data: Path, tmp_path: Path, tiny: str) -> None:
         assert result.exit_code == 1
         assert result.stderr.startswith("rs-sr: error: ")
         assert result.stderr.count("\n") == 1
+    for args in (
+        out,
+        ["--data", data, "--pairs", data, data, *out],
+        ["--data", data, *out, "--device", "tpu"],
+        ["--data", data, *out, "--steps", 0, "--samples", 2],
+        ["--data", data, *out, "--steps", 0, "--seeds", 2],
+        ["--data", data, *out, "--value-range", "2,1"],
+    ):
+        result = evaluate(*args, "-q")
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Usage: ")
     assert not (tmp_path / "r").exists()
 
 
