@@ -93,6 +93,7 @@ class DegradationParam(click.ParamType[tuple[str, float]]):
     "models",
     metavar="MODEL[,MODEL]",
     multiple=True,
+    shell_complete=options.complete_models,
     help="Shipped models or model folders; repeat for several.",
 )
 @click.option(

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
+from rs_superres import zoo
 from rs_superres.errors import InputError
 from rs_superres.options import Classes, Format, Options, Precision, memory_bytes
 
@@ -22,6 +24,9 @@ Number = TypeVar("Number", int, float)
 
 FIELDS = {entry.name: entry for entry in fields(Options)}
 """The declared options of a run by name."""
+
+DEVICES = ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps")
+"""Devices that the shell completes; others are accepted too."""
 
 FILE = click.Path(path_type=Path)
 """A path as a Path; the library checks whether it exists."""
@@ -96,6 +101,19 @@ class Bytes(click.ParamType[int]):
         return amount
 
 
+def complete_models(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
+    """Complete a model for the shell: a shipped one's name, or a folder."""
+    del ctx, param
+    names = [CompletionItem(name) for name in zoo.names() if name.startswith(text)]
+    return [CompletionItem(text, type="dir"), *names]  # bash forgets what comes before "dir"
+
+
+def complete_devices(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
+    """Complete a device for the shell."""
+    del ctx, param
+    return [CompletionItem(name) for name in DEVICES if name.startswith(text)]
+
+
 def run_option(name: str, *flags: str, **more: Any) -> Callable[[F], F]:
     """Return a click option for a field of :class:`Options`.
 
@@ -127,12 +145,16 @@ def run_option(name: str, *flags: str, **more: Any) -> Callable[[F], F]:
     return click.option(*(flags or (f"--{name.replace('_', '-')}",)), name, **settings)
 
 
-model = run_option("model", "-m", "--model")
+model = run_option("model", "-m", "--model", shell_complete=complete_models)
 model_start = click.option(
-    "-m", "--model", "start", help="Start from a shipped model, or from a model folder."
+    "-m",
+    "--model",
+    "start",
+    shell_complete=complete_models,
+    help="Start from a shipped model, or from a model folder.",
 )
 steps = run_option("steps", type=click.IntRange(min=0))
-device = run_option("device")
+device = run_option("device", shell_complete=complete_devices)
 precision = run_option("precision", type=click.Choice(get_args(Precision)))
 value_range = run_option("value_range", type=Numbers(2), metavar="LO,HI")
 overwrite = run_option("overwrite", is_flag=True)

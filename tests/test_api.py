@@ -45,6 +45,19 @@ def test_files_are_upscaled_to_a_file(tmp_path: Path, source: Path, tiny: str) -
     assert rasters.read(stack.out).shape == (6, 40, 44)
 
 
+def test_progress_counts_the_cells_of_all_scenes_of_an_array(tiny: str) -> None:
+    seen: list[tuple[int, int]] = []
+    scenes = np.stack([textured(seed, 3, 20, 90) for seed in (1, 2)])
+    keywords: Any = {"scale": 2, "model": tiny, "steps": 0}
+    result = rs_superres.upscale(
+        scenes, progress=lambda done, total: seen.append((done, total)), **keywords
+    )
+    total = seen[-1][1]
+    assert total > 2
+    assert seen == [(done, total) for done in range(1, total + 1)]
+    assert np.array_equal(result, rs_superres.upscale(scenes, **keywords))
+
+
 def test_a_model_is_loaded_once(
     tmp_path: Path, source: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,7 +75,12 @@ def test_a_model_is_loaded_once(
     [
         ((BOX, "out.tif"), {}, "out= applies to files only"),
         ((BOX,), {"overwrite": True}, "overwrite= applies to files only"),
-        ((BOX,), {"progress": print}, "progress= applies to files only"),
+        (
+            (BOX.chunk(),),
+            {"progress": print},
+            "progress= applies to files and to arrays in memory; .* dask.diagnostics",
+        ),
+        ((xr.Dataset({"a": BOX}),), {"progress": print}, "not to a Dataset"),
         ((BOX,), {"uncertainty": "std.tif"}, "uncertainty= applies to files only"),
         (("scene.tif",), {}, "scene.tif is a file and the result needs a name"),
         ((3,), {}, "of type int, expected a path, an xarray.DataArray"),
