@@ -16,6 +16,8 @@ import xarray as xr
 import rs_superres
 import rs_superres.accessor  # registers the accessor ``superres``
 from rs_superres import errors
+from rs_superres.scene.survey import survey
+from rs_superres.verify import verify
 from tests import models, rasters
 from tests.dataarrays import opened
 from tests.rasters import NORTH_UP, RGB, UTM, textured
@@ -205,3 +207,19 @@ def test_models_of_the_papers_kind_take_arrays(tmp_path: Path, source: Path) -> 
     rs_superres.upscale(source, tmp_path / "out.tif", **options)
     result = rs_superres.upscale(opened(source, chunks={"x": 6}), **options)
     np.testing.assert_array_equal(result, opened(tmp_path / "out.tif"))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_alpha_next_to_nodata_gives_no_warning_of_rasterio(
+    tmp_path: Path, tiny: str, dtype: str
+) -> None:
+    """rasterio warns whenever the mask of such a raster is read; here warnings are errors."""
+    pixels = textured(1, 4, 20, 22, dtype=dtype)
+    pixels[:3, :4], pixels[3] = 0, 255
+    source = rasters.write(tmp_path / "scene.tif", pixels, colours=(*RGB, "alpha"), nodata=0)
+    out = tmp_path / "out.tif"
+    keywords: Any = {"scale": 2, "model": tiny, "steps": 0, "preview": tmp_path / "p.png"}
+    rs_superres.upscale(source, out, **keywords)
+    assert not rasters.read(out)[:3, :8].any()
+    survey(str(source))
+    assert not verify(str(out), str(source)).failed

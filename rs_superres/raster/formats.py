@@ -25,6 +25,7 @@ from rs_superres.raster.gdal import (
     gdal_warnings,
     one_line,
     raster_errors,
+    read_mask,
     writing,
 )
 from rs_superres.raster.metadata import Description
@@ -228,7 +229,7 @@ def check_whole(path: Path | str) -> None:
         with rasterio.open(path, **options) as dataset:
             for _, window in dataset.block_windows(1):
                 dataset.read(window=window)
-                dataset.read_masks(1, window=window)
+                read_mask(dataset, 1, window)
 
 
 def _overview_factors(shape: tuple[int, int]) -> list[int]:
