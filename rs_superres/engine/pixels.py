@@ -12,14 +12,12 @@ from rs_superres._version import __version__
 from rs_superres.engine.region import OutputRegion
 from rs_superres.grid import AxisMapping, Cells, Window, Zoom
 from rs_superres.options import PixelOptions, check_samples
-from rs_superres.raster import Description, Sampled, pixel_size
+from rs_superres.raster import Description, Sampled
+from rs_superres.scene.advice import pixel_size_warning
 from rs_superres.scene.bands import BandRoles, band_groups
 from rs_superres.scene.recipe import CellRecipe, ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 from rs_superres.system.memory import check_memory
-
-PIXEL_SIZE_TOLERANCE = 2.0
-"""Factor by which pixel sizes may lie outside a model's training range without a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,16 +123,8 @@ class PixelPlan:
                 f"the scale is {self.zoom.scale:.4g}, the model {self.model.name} was trained at "
                 f"{low:g} to {high:g}"
             )
-        size = pixel_size(self.description.grid)
-        if trained.pixel_size is not None and size is not None:
-            low, high = trained.pixel_size
-            if not low / PIXEL_SIZE_TOLERANCE <= size <= high * PIXEL_SIZE_TOLERANCE:
-                messages.append(
-                    f"{size:.3g} m pixels are outside the training range of the model "
-                    f"{self.model.name} ({low:.3g} to {high:.3g} m): expect less added detail, "
-                    "or tune a model to this sensor (rs-sr train)"
-                )
-        return messages
+        too_far = pixel_size_warning(self.description.grid, self.model.name, trained)
+        return messages if too_far is None else [*messages, too_far]
 
 
 def _axis_settings(axis: AxisMapping) -> dict[str, Any]:

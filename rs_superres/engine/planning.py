@@ -37,6 +37,7 @@ from rs_superres.raster import (
     keeps_domains,
     open_source,
 )
+from rs_superres.scene.advice import colour_hint
 from rs_superres.scene.bands import decide
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.memory import memory
@@ -158,7 +159,7 @@ class Plan:
         return self.pixels.warnings()
 
     def notes(self) -> list[str]:
-        """Return what the result cannot keep of the source, a sentence each."""
+        """Return what a user may want to do otherwise, and what is lost, a sentence each."""
         source = self.pixels.description
         notes = list(source.notes)
         if len({repr(b.nodata) for b in source.bands if not b.is_alpha}) > 1:
@@ -170,6 +171,9 @@ class Plan:
                 "GDAL's COG driver drops the tags of metadata domains or of bands, here those of "
                 f"the domains {', '.join(domain_names(source))}; format='gtiff' keeps all"
             )
+        hint = colour_hint(source.bands, self.pixels.roles)
+        if hint is not None:
+            notes.append(hint)
         if len(source.bands) > 1 and any(b.colours for b in source.bands):
             notes.append("a GeoTIFF of several bands holds no colour table: it is left out")
         return notes

@@ -41,18 +41,18 @@ class BandRoles:
 
     def __str__(self) -> str:
         """Describe the roles in words; bands are numbered from 1, in the result's order."""
-        parts = {
+        words = [f"{name} {','.join(map(str, m))}" for name, m in self.facts().items() if m]
+        return "; ".join(words)
+
+    def facts(self) -> dict[str, list[int]]:
+        """Return the bands of each role, numbered from 1 in the result's order."""
+        roles = {
             "joint": self.triplet,
             "alone": self.single,
             "nearest": self.nearest,
             "alpha": self.alpha,
         }
-        words = [
-            f"{name} {','.join(str(i + 1) for i in members)}"
-            for name, members in parts.items()
-            if members
-        ]
-        return "; ".join(words)
+        return {name: [i + 1 for i in members] for name, members in roles.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,10 @@ def test_bands_and_band_roles(upscale: Call, out: Path, tmp_path: Path) -> None:
     four = rasters.write(tmp_path / "a.tif", textured(1, 4, 20, 22), photometric="minisblack")
     line = "--scale", "2", "--dry-run", "--json"
     facts = facts_of(upscale(*line, "-b", "4,3,2", "--rgb", "4,3,2", source=four))
-    assert (facts["bands"], facts["band_roles"]) == (3, "joint 1,2,3")
+    roles = {"joint": [1, 2, 3], "alone": [], "nearest": [], "alpha": []}
+    assert (facts["bands"], facts["band_roles"]) == (3, roles)
     facts = facts_of(upscale(*line, "--nearest", "4", source=four))
-    assert facts["band_roles"] == "alone 1,2,3; nearest 4"
+    assert facts["band_roles"] == {"joint": [], "alone": [1, 2, 3], "nearest": [4], "alpha": []}
     refused(upscale(*line, "--bidx", "5", source=four), "--bidx")
     assert upscale("--scale", "2", "--nodata", "nan", "-q", source=four).exit_code == 1
     assert upscale("--scale", "2", "--nodata", "3", "-q", source=four).exit_code == 0
@@ -225,7 +226,7 @@ def test_verbose_adds_all_facts(upscale: Call) -> None:
     assert facts["value range"] == "0, 255"
     assert facts["consistency"] == "yes"
     assert len(facts["model sha256"]) == 64
-    assert facts["consistency residual"].startswith("RMS ")
+    assert facts["consistency residual"].startswith("rms ")
 
 
 def test_json_keys(upscale: Call) -> None:
@@ -235,10 +236,13 @@ def test_json_keys(upscale: Call) -> None:
         "source", "out", "source_size", "size", "pixel_size", "scale", "bands", "dtype",
         "band_roles", "value_range", "model", "model_sha256", "steps", "seed", "samples",
         "consistency", "device", "precision", "cells", "cells_outside_aoi", "disk_bytes",
-        "pages_not_read", "consistency_residual", "residual_rms", "residual_mean",
-        "residual_pixels", "resumed_cells", "blank_cells", "seconds",
+        "pages_not_read", "consistency_residual", "resumed_cells", "blank_cells", "seconds",
     ]  # fmt: skip
-    assert len(facts["residual_rms"]) == len(facts["residual_mean"]) == 3
+    residual = facts["consistency_residual"]
+    assert set(residual) == {"rms", "mean", "pixels"}
+    assert len(residual["rms"]) == len(residual["mean"]) == 3
+    assert all(isinstance(value, float) for value in residual["rms"] + residual["mean"])
+    assert residual["pixels"] > 0
 
 
 def test_quiet(upscale: Call, out: Path) -> None:
