@@ -131,11 +131,15 @@ class DegradationParam(click.ParamType[tuple[str, float]]):
     "--limit", type=click.IntRange(min=1), help="Evaluate at most this many files, evenly chosen."
 )
 @click.option(
+    "--lpips",
+    is_flag=True,
+    help="Also measure LPIPS; downloads its backbone (4.7 MB) at the first use.",
+)
+@click.option(
     "--lpips-backbone",
-    "lpips",
     type=options.FILE,
     metavar="FILE.pth",
-    help="Weights of SqueezeNet 1.1's features; adds the LPIPS metric.",
+    help="Also measure LPIPS, with this file of SqueezeNet 1.1's weights; nothing is downloaded.",
 )
 @options.device
 @options.precision
@@ -149,6 +153,8 @@ def command(
     models: tuple[str, ...],
     out: Path,
     degradation: tuple[Any, float] | None,
+    lpips: bool,
+    lpips_backbone: Path | None,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -174,6 +180,8 @@ def command(
         from rs_superres.evaluation import files, plans, run
 
     files.check_out(out, overwrite=overwrite)
+    if lpips and lpips_backbone is None:
+        lpips_backbone = _download_lpips()
     kernel = None
     if degradation is not None:
         kernel = ConsistencyConfig(kernel=degradation[0], mtf=degradation[1])
@@ -183,6 +191,7 @@ def command(
             pairs=pairs,
             models=tuple(",".join(models or (zoo.DEFAULT,)).split(",")),
             degradation=kernel,
+            lpips=lpips_backbone,
             **chosen,
         )
     )
@@ -196,6 +205,16 @@ def command(
     else:
         _print(evaluation)
         click.echo(f"report: {out / files.PAGE}")
+
+
+def _download_lpips() -> Path:
+    """Return the backbone of LPIPS; say so before it is downloaded."""
+    from rs_superres.evaluation.lpips import URL, backbone, download_backbone
+
+    path = backbone()
+    if not path.is_file():
+        messages.say(f"downloading the LPIPS backbone (4.7 MB) from {URL} to {path}")
+    return download_backbone()
 
 
 def _print(evaluation: Evaluation) -> None:
