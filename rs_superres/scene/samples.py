@@ -8,6 +8,7 @@ the samples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from rs_superres.image.resampling import cubic
 from rs_superres.image.statistics import RunningStatistics
 from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.halo import HaloWindow
-from rs_superres.scene.inference import Inference, Noise
+from rs_superres.scene.inference import Noise
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.types import Doubles, Floats
 
@@ -33,13 +34,23 @@ WITHOUT_BORDER = np.s_[:, FILL_RADIUS:-FILL_RADIUS, FILL_RADIUS:-FILL_RADIUS]
 """Index that crops a halo to what the networks see: it drops the border that only fills holes."""
 
 
+UNCERTAINTY_WIDTH = 1.0
+"""Standard deviation, in source pixels, of the Gaussian over which variances are averaged.
+
+The variance of a few samples at a single pixel is itself random: a map of it looks like noise.
+"""
+
+UNCERTAINTY_REACH = 3.0
+"""Distance at which that Gaussian ends, in its standard deviations."""
+
+
 class Samples(NamedTuple):
     """The samples of one band group before the consistency correction, in digital numbers."""
 
     source: Doubles
     """(band, y, x) source pixels that the networks see, with holes filled."""
     samples: Iterator[Doubles]
-    """One (band, y, x) array for each sample: the cell and its valid margin."""
+    """One (band, y, x) array for each sample: the cell and the margin that is kept."""
 
 
 def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> RunningStatistics:
@@ -52,17 +63,19 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
 
     Returns:
         Mean and standard deviation over the samples: (band, y, x) arrays of the cell and the bands
-        of the group, in digital numbers that are not rounded.
+        of the group, in digital numbers that are not rounded. If the uncertainty is written, the
+        variance is averaged over :data:`UNCERTAINTY_WIDTH`.
     """
-    group, cell, valid_margin = recipe.groups[group_index], halo.cell, recipe.inference.valid_margin
+    group, cell = recipe.groups[group_index], halo.cell
+    margin, beside = _kept_margin(recipe), _averaged_margin(recipe)
     draw = _draw_in_double if recipe.dtype in DOUBLE else _draw_in_single
     source, samples = draw(recipe, halo, group_index)
     project = _projection(recipe, halo)
     width = 2 * group.value_range.half
     limits_of_bands = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
     lowest, highest = np.array(limits_of_bands, dtype=np.float64).T[..., None, None]
-    rows = slice(valid_margin, valid_margin + cell.height)
-    columns = slice(valid_margin, valid_margin + cell.width)
+    rows = slice(margin - beside, margin + cell.height + beside)
+    columns = slice(margin - beside, margin + cell.width + beside)
     statistics = RunningStatistics()
     for sample in samples:
         # The result is clipped to its dtype when it is rounded. A saturated sample is clipped here
@@ -72,20 +85,37 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
             sample if project is None else project(sample.clip(lowest, highest), source, width)
         )
         statistics.add(corrected[:, rows, columns])
+    if beside:
+        steps = recipe.zoom.rows.step, recipe.zoom.columns.step
+        statistics.smooth([UNCERTAINTY_WIDTH / step for step in steps], UNCERTAINTY_REACH, beside)
     return statistics
+
+
+def _averaged_margin(recipe: CellRecipe) -> int:
+    """Return the output pixels around a cell whose variances are averaged with those inside."""
+    if recipe.uncertainty_factor is None:
+        return 0
+    finest = min(recipe.zoom.rows.step, recipe.zoom.columns.step)
+    wanted = math.ceil(UNCERTAINTY_REACH * UNCERTAINTY_WIDTH / finest)
+    return min(wanted, recipe.inference.margin)
+
+
+def _kept_margin(recipe: CellRecipe) -> int:
+    """Return the output pixels around a cell that are kept of a network's output."""
+    return max(recipe.inference.valid_margin, _averaged_margin(recipe))
 
 
 def _projection(recipe: CellRecipe, halo: HaloWindow) -> Projection | None:
     """Create the correction of a cell and its valid margin; None if consistency is off."""
     if recipe.consistency is None:
         return None
-    valid_margin, cell, zoom = recipe.inference.valid_margin, halo.cell, recipe.zoom
+    margin, cell, zoom = _kept_margin(recipe), halo.cell, recipe.zoom
     return Projection(
         recipe.consistency,
         (zoom.rows, zoom.columns),
         (
-            range(cell.row - valid_margin, cell.row + cell.height + valid_margin),
-            range(cell.column - valid_margin, cell.column + cell.width + valid_margin),
+            range(cell.row - margin, cell.row + cell.height + margin),
+            range(cell.column - margin, cell.column + cell.width + margin),
         ),
         (
             range(halo.rows.start, halo.rows.start + halo.rows.count),
@@ -99,7 +129,7 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     group, inference = recipe.groups[group_index], recipe.inference
     value_range, index = group.value_range, list(group.bands)
     filled = fill_holes(value_range.to_network(halo.values[index]), halo.valid[index])
-    kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
+    kept, noises = _kept(recipe), _noises(recipe, halo.cell, group_index)
     outputs = inference(_network_input(filled), halo.rows, halo.columns, noises)
     return Samples(
         source=value_range.from_network(filled[WITHOUT_BORDER]),
@@ -121,7 +151,7 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     exact = fill_holes(centred, halo.valid[index])
     # In float32, values far outside the range would become infinite. The cubic base keeps them.
     filled = (exact / value_range.half).clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
-    kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
+    kept, noises = _kept(recipe), _noises(recipe, halo.cell, group_index)
     rows, columns = (_bordered(axis, kept) for axis in (halo.rows, halo.columns))
     base = value_range.centre + cubic(exact, rows, columns)
     residuals = inference.residual(_network_input(filled), halo.rows, halo.columns, noises)
@@ -159,9 +189,9 @@ def _merge(group: BandGroup, output: Doubles) -> Doubles:
     return output if len(group.bands) == 3 else output.mean(axis=0, keepdims=True)
 
 
-def _kept(inference: Inference) -> slice:
-    """Return the rows (or columns) of a network's output in the cell and its valid margin."""
-    dropped = inference.margin - inference.valid_margin
+def _kept(recipe: CellRecipe) -> slice:
+    """Return the rows (or columns) of a network's output that are kept: the cell, and a margin."""
+    dropped = recipe.inference.margin - _kept_margin(recipe)
     return slice(dropped, -dropped or None)
 
 
