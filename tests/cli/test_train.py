@@ -180,7 +180,7 @@ def test_only_the_main_process_reports(data: Path, tmp_path: Path) -> None:
         "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     out = tmp_path / "run"
-    limited = ["-c", data.parent / "c.toml", "--device", "cpu", "--max-time", "1s"]
+    limited = ["-c", str(data.parent / "c.toml"), "--device", "cpu", "--max-time", "1s"]
     processes = [
         subprocess.Popen(
             [*LAUNCH, "train", "--data", data, "-o", out, *limited],
