@@ -34,10 +34,11 @@ WITHOUT_BORDER = np.s_[:, FILL_RADIUS:-FILL_RADIUS, FILL_RADIUS:-FILL_RADIUS]
 """Index that crops a halo to what the networks see: it drops the border that only fills holes."""
 
 
-UNCERTAINTY_WIDTH = 1.0
+UNCERTAINTY_WIDTH = 0.5
 """Standard deviation, in source pixels, of the Gaussian over which variances are averaged.
 
 The variance of a few samples at a single pixel is itself random: a map of it looks like noise.
+Wider Gaussians than this one rank the errors worse; docs/experiments.md has the numbers.
 """
 
 UNCERTAINTY_REACH = 3.0
