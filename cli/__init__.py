@@ -97,7 +97,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RS_SR"},
+)
 @click.version_option(__version__, prog_name="rs-sr")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option(

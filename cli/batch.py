@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rs_superres.errors import InputError
-from rs_superres.options import Options
 
 from . import messages, options, process
 from .progress import ProgressLine
@@ -82,6 +81,9 @@ def command(
     rs-sr batch a.tif b.jp2 list.txt --scale 2 -o finer/
     rs-sr batch 'scenes/**/*_RGB.tif' --scale 2 -o finer/ --skip-existing
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    if workers is not None and scheduler is not None:
+        raise click.UsageError("--workers is for a cluster on this machine: leave out --scheduler")
+    requested = options.of_run(**chosen, uncertainty=uncertainty, preview=preview)
     # Not at the top: dask, torch and rasterio take seconds, which --help must not wait for.
     with process.heavy_imports():
         from rs_superres.batch import report as reports
@@ -89,11 +91,8 @@ def command(
         from rs_superres.batch.run import jobs, run_batch
         from rs_superres.raster import lines_about
 
-    if workers is not None and scheduler is not None:
-        raise click.UsageError("--workers is for a cluster on this machine: leave out --scheduler")
     _check_folders(out, preview, uncertainty)
     _check_report(report, overwrite=chosen["overwrite"] or skip_existing)
-    requested = Options(**chosen, uncertainty=uncertainty, preview=preview)
     found = find(scenes, out, without=[path for path in (uncertainty, preview) if path is not None])
     for text in lines_about(found.passed_over):
         messages.note(f"{text} (-v says why)")

@@ -93,6 +93,7 @@ class DegradationParam(click.ParamType[tuple[str, float]]):
     "models",
     metavar="MODEL[,MODEL]",
     multiple=True,
+    shell_complete=options.complete_models,
     help="Shipped models or model folders; repeat for several.",
 )
 @click.option(
@@ -130,11 +131,15 @@ class DegradationParam(click.ParamType[tuple[str, float]]):
     "--limit", type=click.IntRange(min=1), help="Evaluate at most this many files, evenly chosen."
 )
 @click.option(
+    "--lpips",
+    is_flag=True,
+    help="Also measure LPIPS; downloads its backbone (4.7 MB) at the first use.",
+)
+@click.option(
     "--lpips-backbone",
-    "lpips",
     type=options.FILE,
     metavar="FILE.pth",
-    help="Weights of SqueezeNet 1.1's features; adds the LPIPS metric.",
+    help="Also measure LPIPS, with this file of SqueezeNet 1.1's weights; nothing is downloaded.",
 )
 @options.device
 @options.precision
@@ -148,6 +153,8 @@ def command(
     models: tuple[str, ...],
     out: Path,
     degradation: tuple[Any, float] | None,
+    lpips: bool,
+    lpips_backbone: Path | None,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -161,6 +168,11 @@ def command(
     rs-sr eval --data images/ --scales 2,4 -o report
     rs-sr eval --pairs sentinel/ aerial/ -o report
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    if bool(data) == (pairs is not None):
+        raise click.UsageError("one of --data and --pairs is needed, and no more than one")
+    for name in ("seeds", "samples"):
+        if chosen["steps"] == 0 and chosen[name] > 1:
+            raise click.UsageError(f"--{name} has no effect with --steps 0: leave it out")
     # Not at the top: torch and rasterio take seconds, which --help must not wait for.
     with process.heavy_imports():
         from rs_superres import zoo
@@ -169,6 +181,8 @@ def command(
         from rs_superres.raster import lines_about
 
     files.check_out(out, overwrite=overwrite)
+    if lpips and lpips_backbone is None:
+        lpips_backbone = _download_lpips()
     kernel = None
     if degradation is not None:
         kernel = ConsistencyConfig(kernel=degradation[0], mtf=degradation[1])
@@ -178,6 +192,7 @@ def command(
             pairs=pairs,
             models=tuple(",".join(models or (zoo.DEFAULT,)).split(",")),
             degradation=kernel,
+            lpips=lpips_backbone,
             **chosen,
         )
     )
@@ -191,6 +206,16 @@ def command(
     else:
         _print(evaluation)
         messages.echo(f"report: {out / files.PAGE}")
+
+
+def _download_lpips() -> Path:
+    """Return the backbone of LPIPS; say so before it is downloaded."""
+    from rs_superres.evaluation.lpips import URL, backbone, download_backbone
+
+    path = backbone()
+    if not path.is_file():
+        messages.say(f"downloading the LPIPS backbone (4.7 MB) from {URL} to {path}")
+    return download_backbone()
 
 
 def _print(evaluation: Evaluation) -> None:

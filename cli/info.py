@@ -28,12 +28,18 @@ def command(file: str, as_json: bool) -> None:
 
     facts = survey(file).facts()
     facts["options"] = [messages.in_flags(name) for name in facts["options"]]
+    for name in ("warnings", "hints"):
+        facts[name] = [messages.in_flags(text) for text in facts[name]]
     if facts["refused"] is not None:
         facts["refused"] = messages.in_flags(facts["refused"])
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
         _print(facts)
+        for warning in facts["warnings"]:
+            messages.warn(warning)
+        for hint in facts["hints"]:
+            messages.note(hint)
     if facts["refused"] is not None:
         raise InputError(facts["refused"])
 

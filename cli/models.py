@@ -11,7 +11,7 @@ import click
 from rs_superres import zoo
 from rs_superres.config import ModelConfig, read_config
 
-from . import messages
+from . import messages, options
 
 SHORT = 16
 """Digits of a checksum that people see."""
@@ -40,7 +40,7 @@ def list_models(as_json: bool = False) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=options.complete_models)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, as_json: bool) -> None:
     """Show the card of a model. NAME is a shipped model or the path of a model folder."""

@@ -12,14 +12,22 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
+from rs_superres import zoo
+from rs_superres.errors import InputError
 from rs_superres.options import Classes, Format, Options, Precision, memory_bytes
+
+from . import messages
 
 F = TypeVar("F", bound=Callable[..., Any])
 Number = TypeVar("Number", int, float)
 
 FIELDS = {entry.name: entry for entry in fields(Options)}
 """The declared options of a run by name."""
+
+DEVICES = ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps")
+"""Devices that the shell completes; others are accepted too."""
 
 FILE = click.Path(path_type=Path)
 """A path as a Path; the library checks whether it exists."""
@@ -108,6 +116,19 @@ class Bytes(click.ParamType[int]):
         return amount
 
 
+def complete_models(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
+    """Complete a model for the shell: a shipped one's name, or a folder."""
+    del ctx, param
+    names = [CompletionItem(name) for name in zoo.names() if name.startswith(text)]
+    return [CompletionItem(text, type="dir"), *names]  # bash forgets what comes before "dir"
+
+
+def complete_devices(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
+    """Complete a device for the shell."""
+    del ctx, param
+    return [CompletionItem(name) for name in DEVICES if name.startswith(text)]
+
+
 def run_option(name: str, *flags: str, **more: Any) -> Callable[[F], F]:
     """Return a click option for a field of :class:`Options`.
 
@@ -118,22 +139,37 @@ def run_option(name: str, *flags: str, **more: Any) -> Callable[[F], F]:
     """
     declared = FIELDS[name]
     default = declared.default
+
+    def accepted(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        """Check a value at once, before anything slow is imported: a wrong call exits with 2."""
+        if value is None or value == default:
+            return value
+        try:
+            return declared.metadata["accept"](name, value)
+        except InputError as error:
+            raise click.BadParameter(str(error).removeprefix(f"{name}="), ctx, param) from error
+
     shown = declared.metadata["unset"] or not (default is None or default is False or default == ())
     settings: dict[str, Any] = {
         "default": default,
         "show_default": shown,
         "help": declared.metadata["help"],
+        "callback": accepted,
         **more,
     }
     return click.option(*(flags or (f"--{name.replace('_', '-')}",)), name, **settings)
 
 
-model = run_option("model", "-m", "--model")
+model = run_option("model", "-m", "--model", shell_complete=complete_models)
 model_start = click.option(
-    "-m", "--model", "start", help="Start from a shipped model, or from a model folder."
+    "-m",
+    "--model",
+    "start",
+    shell_complete=complete_models,
+    help="Start from a shipped model, or from a model folder.",
 )
 steps = run_option("steps", type=click.IntRange(min=0))
-device = run_option("device")
+device = run_option("device", shell_complete=complete_devices)
 precision = run_option("precision", type=click.Choice(get_args(Precision)))
 value_range = run_option("value_range", type=Numbers(2), metavar="LO,HI")
 overwrite = run_option("overwrite", is_flag=True)
@@ -174,7 +210,7 @@ def scheduler(command: F) -> F:
 
 
 UPSCALING = [
-    run_option("scale", metavar="S"),
+    run_option("scale", "-s", "--scale", metavar="S"),
     run_option("resolution", "--res", type=Resolution(), metavar="X[,Y]"),
     run_option("like", type=FILE),
     run_option("bounds", type=float, nargs=4, metavar="L B R T"),
@@ -201,6 +237,20 @@ UPSCALING = [
     run_option("scratch", type=FILE),
 ]
 """The options that ``upscale`` and ``batch`` have in common, in the order of their help."""
+
+
+def of_run(**chosen: Any) -> Options:
+    """Return the options of a run that a command was called with.
+
+    Raises:
+        click.UsageError: They contradict each other. The command then exits with 2.
+    """
+    requested = Options(**chosen)
+    try:
+        requested.check()
+    except InputError as error:
+        raise click.UsageError(messages.in_flags(str(error))) from error
+    return requested
 
 
 def upscaling(command: F) -> F:

@@ -90,6 +90,7 @@ def command(
     """
     # Imported here: torch and rasterio take seconds to import, and --help must be fast.
     from rs_superres.training.config import read_train_config
+    from rs_superres.training.distributed import is_main_process
     from rs_superres.training.run import TrainOptions, train
 
     report = train(
@@ -107,12 +108,13 @@ def command(
         ),
         _Printer(quiet=quiet),
     )
-    if not quiet:
+    if not quiet and is_main_process():
         messages.echo(*_summary(report).split("\n"), err=True)
     if report.ended == "signal":
-        messages.say(
-            f"stopped by a signal; the model so far is in {out}, resume=True continues the run"
-        )
+        if is_main_process():
+            messages.say(
+                f"stopped by a signal; the model so far is in {out}, resume=True continues the run"
+            )
         raise click.exceptions.Exit(1)
 
 
@@ -123,6 +125,8 @@ def _summary(report: TrainReport) -> str:
         f"{report.out}: {first} iterations of the prior, {second} of the denoiser, "
         f"{report.seconds:.0f} s, {len(report.skipped)} files skipped"
     )
+    if not report.scores and report.windows_chosen:
+        return f"{trained}\nnot scored: --max-time left no time for it"
     if not report.scores:
         return f"{trained}\nnot scored: there is no validation window that is large enough"
     gains = ", ".join(f"x{s.scale:g} {s.prior - s.bicubic:+.2f} dB" for s in report.scores)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from rs_superres.options import Options
 
 from . import messages, options, process
 from .progress import duration, shown
@@ -68,13 +67,13 @@ def command(
     rs-sr upscale scene.tif --scale 3.5 -o out.tif
     rs-sr upscale scene.tif --res 2.5 -o out.tif
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    if lattice is not None and not dry_run:
+        raise click.UsageError("--lattice needs --dry-run")
+    requested = options.of_run(**chosen)
     # Not at the top: the engine imports torch and rasterio, which --help must not wait for.
     with process.heavy_imports():
         from rs_superres import engine
 
-    if lattice is not None and not dry_run:
-        raise click.UsageError("--lattice needs --dry-run")
-    requested = Options(**chosen)
     if scheduler is not None:
         from rs_superres.batch.cells import with_absolute_arguments
 
@@ -164,7 +163,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
         "scale": _rounded(plan.pixels.zoom.scale, 12),
         "bands": len(plan.pixels.description.bands),
         "dtype": plan.pixels.description.dtype,
-        "band_roles": str(plan.pixels.roles),
+        "band_roles": plan.pixels.roles.facts(),
         "value_range": [[_rounded(r.low, 10), _rounded(r.high, 10)] for r in ranges],
         "model": plan.pixels.model.name,
         "model_sha256": plan.pixels.model.checksum,
@@ -185,10 +184,11 @@ def report_facts(report: Report) -> dict[str, Any]:
     """Return what a run did as plain values by name."""
     residual = report.residual
     return {
-        "consistency_residual": str(residual),
-        "residual_rms": [_rounded(v, 4) for v in residual.rms],
-        "residual_mean": [_rounded(v, 4) for v in residual.bias],
-        "residual_pixels": residual.pixels,
+        "consistency_residual": {
+            "rms": [_rounded(v, 4) for v in residual.rms],
+            "mean": [_rounded(v, 4) for v in residual.bias],
+            "pixels": residual.pixels,
+        },
         "resumed_cells": report.resumed,
         "blank_cells": report.blank,
         "seconds": round(report.seconds, 2),
@@ -211,9 +211,12 @@ def forecast_facts(plan: Plan, forecast: Forecast, lattice: Path | None) -> dict
     }
 
 
-def _rounded(value: float, digits: int) -> float:
-    """Round to significant digits: a scale of 3.000000000000064 is one of 3."""
-    return float(f"{value:.{digits}g}")
+def _rounded(value: float, digits: int) -> float | None:
+    """Round to significant digits: a scale of 3.000000000000064 is one of 3.
+
+    JSON has no NaN and no infinity: they become None.
+    """
+    return float(f"{value:.{digits}g}") if isfinite(value) else None
 
 
 # Lines for people
@@ -296,6 +299,8 @@ def _plain(value: Any) -> str:
     """Write a value without Python's brackets and quotes."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_plain(v)}" for name, v in value.items() if v not in (None, []))
     if isinstance(value, list):
         return ("; " if any(isinstance(v, list) for v in value) else ", ").join(map(_plain, value))
     return f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -70,7 +70,9 @@ def upscale(src: Paths, out: str | Path, **keywords: Unpack[FileKeywords]) -> Re
 
 
 @overload
-def upscale(src: Arrays, **keywords: Unpack[PixelKeywords]) -> Arrays: ...
+def upscale(
+    src: Arrays, *, progress: Progress | None = None, **keywords: Unpack[PixelKeywords]
+) -> Arrays: ...
 
 
 def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
@@ -149,7 +151,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         precision: Number format of the networks; auto is bf16 where the device computes in it.
             "auto", "fp32", "bf16" or "fp16".
         uncertainty: Write the standard deviation of the samples, per band and in source units, to
-            this file. This keyword and those below are for files only.
+            this file. This keyword and those below, except ``progress``, are for files only.
         preview: Write the middle of source and result, side by side, to a PNG file.
         memory: Memory that a process may use, as in 2GB; it does not change the pixels.
             Bytes, or a text such as "2GB"; None for half of the machine's memory.
@@ -162,7 +164,8 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             False discards them and starts over.
         scratch: Folder for unfinished work.
             None for a hidden folder next to the result.
-        progress: Called after each cell with two numbers: finished cells and all cells.
+        progress: Called after each cell with two numbers: finished cells and all cells. For files,
+            and for arrays in memory other than a Dataset.
 
     Returns:
         A report for files. For an array, an array of the same kind: computed if ``src`` is in
@@ -182,8 +185,9 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     several = isinstance(src, list | tuple) and all(isinstance(s, str | Path) for s in src)
     if isinstance(src, str | Path) or (several and src):
         return _upscale_file(src, out, Options(**keywords), progress)
-    _check_array_keywords({"out": out, **keywords, "progress": progress})
-    return _upscale_array(src, {entry.name: given[entry.name] for entry in fields(PixelOptions)})
+    _check_array_keywords({"out": out, **keywords})
+    pixel_keywords = {entry.name: given[entry.name] for entry in fields(PixelOptions)}
+    return _upscale_array(src, pixel_keywords, progress)
 
 
 def _upscale_file(
@@ -215,13 +219,18 @@ def _check_array_keywords(given: dict[str, Any]) -> None:
             raise InputError(f"{name}= applies to files only; the result of an array is returned")
 
 
-def _upscale_array(src: Any, keywords: dict[str, Any]) -> Any:
+def _upscale_array(src: Any, keywords: dict[str, Any], progress: Progress | None) -> Any:
     """Super-resolve an array of any supported kind."""
     import xarray as xr  # noqa: PLC0415 (slow to load, and not needed for files)
 
     from rs_superres.arrays import dataarray, dataset  # noqa: PLC0415
 
     if isinstance(src, xr.Dataset):
+        if progress is not None:
+            raise InputError(
+                "progress= applies to files and to arrays in memory, not to a Dataset; upscale its "
+                "variables one by one"
+            )
         names = {
             role: keywords.pop(role)
             for role in ("rgb", "nearest")
@@ -230,7 +239,7 @@ def _upscale_array(src: Any, keywords: dict[str, Any]) -> Any:
         return dataset.upscale_dataset(src, PixelOptions(**keywords), names)
     options = PixelOptions(**keywords)
     if isinstance(src, xr.DataArray):
-        return dataarray.upscale_array(src, options)
+        return dataarray.upscale_array(src, options, progress)
     if not isinstance(src, np.ndarray) and not hasattr(src, "dask"):
         raise InputError(
             f"the source is of type {type(src).__name__}, expected a path, an xarray.DataArray or "
@@ -242,7 +251,7 @@ def _upscale_array(src: Any, keywords: dict[str, Any]) -> Any:
             "y, x); for other dimensions pass an xarray.DataArray that names them"
         )
     named = xr.DataArray(src, dims=DIMENSIONS[src.ndim])
-    return dataarray.upscale_array(named, options).data
+    return dataarray.upscale_array(named, options, progress).data
 
 
 def _are_names(members: Sequence[Any]) -> bool:

@@ -7,11 +7,13 @@ command line imports this module for ``--help``, so the module imports nothing t
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -79,10 +81,18 @@ def _number(name: str, value: Any) -> float:
 
 
 def _scale(name: str, value: Any) -> str | float:
-    """Accept a number or its decimal text as given: 2.3 means 23/10."""
-    if not isinstance(value, str) and not _is_number(value):
-        raise refusal(name, value, "a number above 1")
+    """Accept a number or its decimal text as given: 2.3 means 23/10; x4 and 4x are 4."""
     scale: str | float = value
+    if isinstance(value, str):
+        scale = re.sub(r"\s*x$|^x\s*", "", value.strip(), count=1, flags=re.IGNORECASE)
+    elif not _is_number(value):
+        raise refusal(name, value, "a number above 1")
+    try:
+        above = Fraction(str(scale)) > 1
+    except (ValueError, ZeroDivisionError):
+        above = False
+    if not above:
+        raise refusal(name, value, "a number above 1")
     return scale
 
 
@@ -105,7 +115,17 @@ def _numbers(*counts: int) -> Accept:
 def _resolution(name: str, value: Any) -> tuple[float, float]:
     """Accept a pixel size, or one for x and one for y."""
     sizes = _numbers(1, 2)(name, value)
+    if not all(0 < size < math.inf for size in sizes):
+        raise refusal(name, value, "a pixel size above 0")
     return sizes[0], sizes[-1]
+
+
+def _range(name: str, value: Any) -> tuple[float, ...]:
+    """Accept a low and a high number."""
+    low, high = _numbers(2)(name, value)
+    if not -math.inf < low < high < math.inf:
+        raise refusal(name, value, "the lower number first")
+    return low, high
 
 
 def _integer(value: Any) -> int | None:
@@ -135,9 +155,26 @@ def _bands(name: str, value: Any) -> tuple[int, ...]:
     """Accept a band number, or several."""
     members = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
     numbers = [_integer(member) for member in members]
-    if None in numbers:
+    if any(number is None or number < 1 for number in numbers):
         raise refusal(name, value, "band numbers, counted from 1")
+    if len({*numbers}) < len(numbers):
+        raise refusal(name, value, "each band once")
     return tuple(number for number in numbers if number is not None)
+
+
+def _three_bands(name: str, value: Any) -> tuple[int, ...]:
+    """Accept three band numbers, or none."""
+    numbers = _bands(name, value)
+    if len(numbers) not in {0, 3}:
+        raise refusal(name, value, "three bands")
+    return numbers
+
+
+def _device(name: str, value: Any) -> str:
+    """Accept a device's name; whether this machine has it is checked later."""
+    if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|(cuda|mps)(:\d+)?", value):
+        raise refusal(name, value, "auto, cpu, cuda, cuda:1 or mps")
+    return value
 
 
 def _choice(choices: Any) -> Accept:
@@ -159,20 +196,13 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
-def _text(name: str, value: Any) -> str:
-    """Accept a text."""
-    if not isinstance(value, str):
-        raise refusal(name, value, "a text")
-    return value
-
-
 def _texts(name: str, value: Any) -> tuple[str, ...]:
     """Accept texts KEY=VALUE; a single one may come alone."""
     members = (value,) if isinstance(value, str) else value
     if isinstance(members, dict) or not isinstance(members, Iterable):
         raise refusal(name, value, "texts KEY=VALUE")
     texts = tuple(members)
-    if not all(isinstance(text, str) for text in texts):
+    if not all(isinstance(text, str) and text.find("=") > 0 for text in texts):
         raise refusal(name, value, "texts KEY=VALUE")
     return texts
 
@@ -195,6 +225,23 @@ def _limits(name: str, value: Any) -> Limits:
     if len(numbers) != 2 or not all(map(_is_number, numbers)) or not numbers[0] < numbers[1]:
         raise refusal(name, value, expected)
     return float(numbers[0]), float(numbers[1])
+
+
+def check_samples(samples: int, steps: int | None) -> None:
+    """Refuse several samples of the neural operator alone.
+
+    Args:
+        samples: the number of samples.
+        steps: the diffusion steps; None for the model's default, which is not known here.
+
+    Raises:
+        InputError: the samples would all be the same.
+    """
+    if samples > 1 and steps == 0:
+        raise InputError(
+            f"samples={samples} of the neural operator alone are all the same; leave out "
+            "samples=, or use steps=1 or more"
+        )
 
 
 def _model(name: str, value: Any) -> Any:
@@ -275,7 +322,7 @@ class PixelOptions:
     rgb: tuple[int, ...] = option(
         (),
         "Bands of the source to sharpen together, as red, green and blue.",
-        _bands,
+        _three_bands,
         unset="by colour interpretation",
     )
     nearest: tuple[int, ...] = option(
@@ -294,10 +341,10 @@ class PixelOptions:
     value_range: tuple[float, float] | None = option(
         None,
         "Black and white point for the network, in source units (set it for mosaics).",
-        _numbers(2),
+        _range,
         unset="found per scene",
     )
-    device: str = option("auto", "Device to compute on: auto, cpu, cuda, cuda:1 or mps.", _text)
+    device: str = option("auto", "Device to compute on: auto, cpu, cuda, cuda:1 or mps.", _device)
     precision: Precision = option(
         "auto",
         "Number format of the networks; auto is bf16 where the device computes in it.",
@@ -311,6 +358,19 @@ class PixelOptions:
             if value is not None or entry.default is not None:
                 accepted = entry.metadata["accept"](entry.name, value)
                 object.__setattr__(self, entry.name, accepted)
+
+    def check(self) -> None:
+        """Check that the options fit each other, as far as the source and the model do not matter.
+
+        Raises:
+            InputError: they set no output grid or more than one, or contradict each other.
+        """
+        targets = (self.scale, self.resolution, self.like)
+        if sum(value is not None for value in targets) != 1:
+            raise InputError("one of scale=, resolution= and like= is needed, and no more than one")
+        if self.bounds is not None and self.aoi is not None:
+            raise InputError("bounds= and aoi= were both given, expected one of them")
+        check_samples(self.samples, self.steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,3 +402,13 @@ class Options(PixelOptions):
     scratch: Path | None = option(
         None, "Folder for unfinished work.", _path, unset="next to the result"
     )
+
+    def check(self) -> None:
+        """Check that the options fit each other; see :meth:`PixelOptions.check`.
+
+        Raises:
+            InputError: they set no output grid or more than one, or contradict each other.
+        """
+        PixelOptions.check(self)  # in a dataclass with slots, super() fails before Python 3.14
+        if self.uncertainty is not None and self.samples == 1:
+            raise InputError("uncertainty= needs samples=2 or more; samples=8 works well")

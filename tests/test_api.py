@@ -16,6 +16,8 @@ import xarray as xr
 import rs_superres
 import rs_superres.accessor  # registers the accessor ``superres``
 from rs_superres import errors
+from rs_superres.scene.survey import survey
+from rs_superres.verify import verify
 from tests import models, rasters
 from tests.dataarrays import opened
 from tests.rasters import NORTH_UP, RGB, UTM, textured
@@ -46,6 +48,19 @@ def test_files_are_upscaled_to_a_file(tmp_path: Path, source: Path, tiny: str) -
     assert rasters.read(stack.out).shape == (6, 40, 44)
 
 
+def test_progress_counts_the_cells_of_all_scenes_of_an_array(tiny: str) -> None:
+    seen: list[tuple[int, int]] = []
+    scenes = np.stack([textured(seed, 3, 20, 90) for seed in (1, 2)])
+    keywords: Any = {"scale": 2, "model": tiny, "steps": 0}
+    result = rs_superres.upscale(
+        scenes, progress=lambda done, total: seen.append((done, total)), **keywords
+    )
+    total = seen[-1][1]
+    assert total > 2
+    assert seen == [(done, total) for done in range(1, total + 1)]
+    assert np.array_equal(result, rs_superres.upscale(scenes, **keywords))
+
+
 def test_a_model_is_loaded_once(
     tmp_path: Path, source: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,7 +78,12 @@ def test_a_model_is_loaded_once(
     [
         ((BOX, "out.tif"), {}, "out= applies to files only"),
         ((BOX,), {"overwrite": True}, "overwrite= applies to files only"),
-        ((BOX,), {"progress": print}, "progress= applies to files only"),
+        (
+            (BOX.chunk(),),
+            {"progress": print},
+            "progress= applies to files and to arrays in memory; .* dask.diagnostics",
+        ),
+        ((xr.Dataset({"a": BOX}),), {"progress": print}, "not to a Dataset"),
         ((BOX,), {"uncertainty": "std.tif"}, "uncertainty= applies to files only"),
         (("scene.tif",), {}, "scene.tif is a file and the result needs a name"),
         ((3,), {}, "of type int, expected a path, an xarray.DataArray"),
@@ -78,7 +98,7 @@ def test_a_model_is_loaded_once(
         ),
         ((BOX,), {"rgb": (1, 2, 5)}, "rgb= lists band 5, the array has bands 1 to 3"),
         ((BOX,), {"nodata": 256}, "nodata 256, expected a value that uint8 holds"),
-        ((BOX,), {"value_range": (3, 2)}, "value_range=3,2, expected the lower one first"),
+        ((BOX,), {"value_range": (3, 2)}, r"value_range=\(3, 2\), expected the lower number first"),
         ((BOX,), {"classes": "expand"}, "classes='expand' needs a colour table"),
         ((BOX,), {"steps": -1}, "steps=-1, expected a whole number, 0 or more"),
         ((BOX,), {"model": "nowhere"}, "no model 'nowhere'"),
@@ -188,3 +208,19 @@ def test_models_of_the_papers_kind_take_arrays(tmp_path: Path, source: Path) -> 
     rs_superres.upscale(source, tmp_path / "out.tif", **options)
     result = rs_superres.upscale(opened(source, chunks={"x": 6}), **options)
     np.testing.assert_array_equal(result, opened(tmp_path / "out.tif"))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_alpha_next_to_nodata_gives_no_warning_of_rasterio(
+    tmp_path: Path, tiny: str, dtype: str
+) -> None:
+    """rasterio warns whenever the mask of such a raster is read; here warnings are errors."""
+    pixels = textured(1, 4, 20, 22, dtype=dtype)
+    pixels[:3, :4], pixels[3] = 0, 255
+    source = rasters.write(tmp_path / "scene.tif", pixels, colours=(*RGB, "alpha"), nodata=0)
+    out = tmp_path / "out.tif"
+    keywords: Any = {"scale": 2, "model": tiny, "steps": 0, "preview": tmp_path / "p.png"}
+    rs_superres.upscale(source, out, **keywords)
+    assert not rasters.read(out)[:3, :8].any()
+    survey(str(source))
+    assert not verify(str(out), str(source)).failed

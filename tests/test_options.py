@@ -39,6 +39,10 @@ SIGNATURE = inspect.signature(rs_superres.upscale)
         ({"scale": "2.3"}, "2.3"),
         ({"scale": 3}, 3),
         ({"scale": Fraction(7, 3)}, Fraction(7, 3)),
+        ({"scale": "x4"}, "4"),
+        ({"scale": "4x"}, "4"),
+        ({"scale": " X 2.5"}, "2.5"),
+        ({"device": "cuda:1"}, "cuda:1"),
         ({"resolution": 5}, (5.0, 5.0)),
         ({"resolution": (5,)}, (5.0, 5.0)),
         ({"resolution": [5, 2.5]}, (5.0, 2.5)),
@@ -75,6 +79,20 @@ def test_values_are_normalised(given: dict[str, Any], taken: Any) -> None:
     [
         ({"scale": True}, "scale=True, expected a number above 1"),
         ({"scale": [2]}, "scale=[2], expected a number above 1"),
+        ({"scale": 1}, "scale=1, expected a number above 1"),
+        ({"scale": float("nan")}, "scale=nan, expected a number above 1"),
+        ({"scale": "x0.5"}, "scale='x0.5', expected a number above 1"),
+        ({"scale": "x4x"}, "scale='x4x', expected a number above 1"),
+        ({"scale": "x"}, "scale='x', expected a number above 1"),
+        ({"resolution": 0}, "resolution=0, expected a pixel size above 0"),
+        ({"resolution": (1, float("inf"))}, "expected a pixel size above 0"),
+        ({"bidx": 0}, "bidx=0, expected band numbers, counted from 1"),
+        ({"bidx": (1, 1)}, "bidx=(1, 1), expected each band once"),
+        ({"rgb": (1, 2)}, "rgb=(1, 2), expected three bands"),
+        ({"value_range": (9, 1)}, "value_range=(9, 1), expected the lower number first"),
+        ({"value_range": (0, float("nan"))}, "expected the lower number first"),
+        ({"device": "gpu"}, "device='gpu', expected auto, cpu, cuda, cuda:1 or mps"),
+        ({"creation": "COMPRESS"}, "creation='COMPRESS', expected texts KEY=VALUE"),
         ({"resolution": "5"}, "resolution='5', expected 1 or 2 numbers"),
         ({"resolution": (1, 2, 3)}, "resolution=(1, 2, 3), expected 1 or 2 numbers"),
         ({"like": 3}, "like=3, expected a path"),
@@ -103,7 +121,7 @@ def test_values_are_normalised(given: dict[str, Any], taken: Any) -> None:
         ({"value_range": 255}, "value_range=255, expected 2 numbers"),
         ({"value_range": "0:255"}, "value_range='0:255', expected 2 numbers"),
         ({"value_range": np.zeros((9, 9))}, "expected 2 numbers"),
-        ({"device": 0}, "device=0, expected a text"),
+        ({"device": 0}, "device=0, expected auto, cpu"),
         ({"precision": "fp8"}, "precision='fp8', expected one of auto, fp32, bf16, fp16"),
         ({"memory": "2"}, "memory='2', expected an amount of memory as in 2GB or 800MB"),
         ({"memory": "0GB"}, "memory='0GB', expected an amount of memory"),
@@ -127,6 +145,24 @@ def test_other_values_are_refused_in_one_line(given: dict[str, Any], message: st
 @pytest.mark.parametrize("text", ["2", "GB", "0MB", "-1GB", "2 PB", "1e3MB", ""])
 def test_amounts_that_are_none(text: str) -> None:
     assert memory_bytes(text) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(), "one of scale=, resolution= and like= is needed, and no more than one"),
+        (Options(scale=2, like=Path("a.tif")), "one of scale=, resolution= and like= is needed"),
+        (
+            Options(scale=2, bounds=(1, 2, 3, 4), aoi=Path("a.json")),
+            "bounds= and aoi= were both given",
+        ),
+        (Options(scale=2, uncertainty=Path("std.tif")), "uncertainty= needs samples=2 or more"),
+        (Options(scale=2, samples=2, steps=0), "samples=2 of the neural operator alone"),
+    ],
+)
+def test_contradictions_are_found_before_a_file_is_opened(options: Options, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        options.check()
 
 
 def test_upscale_refuses_a_wrong_value_at_once() -> None:

@@ -6,8 +6,9 @@ The lattice of cells is that of a file, so the pixels are those of a file too.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import xarray as xr
@@ -20,6 +21,7 @@ from rs_superres.arrays.conventions import (
     with_bands,
     with_metadata,
 )
+from rs_superres.engine import Progress
 from rs_superres.engine.pixels import PixelPlan, plan_pixels
 from rs_superres.engine.region import output_region
 from rs_superres.errors import CardWarning, InputError
@@ -38,12 +40,15 @@ UINT8_RANGE = np.array((0.0, 255.0))
 """The value range of uint8, in digital numbers."""
 
 
-def upscale_array(array: xr.DataArray, options: PixelOptions) -> xr.DataArray:
+def upscale_array(
+    array: xr.DataArray, options: PixelOptions, progress: Progress | None = None
+) -> xr.DataArray:
     """Super-resolve an array; each index of a dimension other than band, y and x is a scene.
 
     Args:
         array: Has y and x among its dimensions, and perhaps a band dimension.
         options: PixelOptions of the run; those about files are ignored.
+        progress: Called after each cell; for arrays in memory only.
 
     Returns:
         An array with the dimensions of ``array`` in the same order: computed if ``array`` is in
@@ -81,8 +86,13 @@ def upscale_array(array: xr.DataArray, options: PixelOptions) -> xr.DataArray:
     scene_dims: list[Hashable] = [d for d in source.dims if d not in {BAND, y, x}]
     data = source.transpose(*scene_dims, BAND, y, x).data
     lazy = array.chunks is not None
+    if lazy and progress is not None:
+        raise InputError(
+            "progress= applies to files and to arrays in memory; for a dask array, compute the "
+            "result within dask.diagnostics.ProgressBar()"
+        )
     logger.debug("upscaling %s: shape %s, lazy: %s", description.path, data.shape, lazy)
-    pixels = graph.lazy_result(data, plan) if lazy else _compute(data, plan)
+    pixels = graph.lazy_result(data, plan) if lazy else _compute(data, plan, progress)
     result = xr.DataArray(pixels, dims=[*scene_dims, BAND, y, x])
     if BAND not in selected.dims:
         result = result.isel({BAND: 0})
@@ -101,12 +111,13 @@ def _stored_range(array: xr.DataArray) -> tuple[float, float] | None:
     return float(ends.min()), float(ends.max())
 
 
-def _compute(values: Values, plan: PixelPlan) -> Values:
+def _compute(values: Values, plan: PixelPlan, progress: Progress | None) -> Values:
     """Compute the result of an array in memory, scene by scene.
 
     Args:
         values: Digital numbers, (..., band, y, x).
         plan: The plan for one scene.
+        progress: Called after each cell.
 
     Returns:
         Digital numbers of the plan's window, (..., band, y, x).
@@ -122,12 +133,21 @@ def _compute(values: Values, plan: PixelPlan) -> Values:
         int(size), "the result", "make the array lazy with array.chunk(), or request a part"
     )
     out = np.empty(shape, dtype=description.dtype)
+    done = count(1)
+    total = len(plan.recipe.lattice.cells(window)) * int(np.prod(scenes))
+
+    def finished() -> None:
+        if progress is not None:
+            progress(next(done), total)
+
     for scene in np.ndindex(scenes):
-        _compute_scene(values[scene], plan, out[scene])
+        _compute_scene(values[scene], plan, out[scene], finished)
     return out
 
 
-def _compute_scene(values: Values, plan: PixelPlan, out: Values) -> None:
+def _compute_scene(
+    values: Values, plan: PixelPlan, out: Values, finished: Callable[[], None]
+) -> None:
     """Compute the result of one scene into ``out``, (band, y, x) of the plan's window."""
     recipe = plan.recipe
     reader = ArrayReader(values, nodata=recipe.nodata)
@@ -135,4 +155,4 @@ def _compute_scene(values: Values, plan: PixelPlan, out: Values) -> None:
         samples = [reader.read(window) for window in sample_windows(plan.description)]
         groups = band_groups(plan.roles, recipe.bands, samples, None)
         recipe = replace(recipe, groups=tuple(groups))
-    compute_window(recipe, reader, plan.window, CellResult(out, None))
+    compute_window(recipe, reader, plan.window, CellResult(out, None), finished)

@@ -17,15 +17,13 @@ from rs_superres.errors import InputError
 from rs_superres.grid import AxisMapping, Cells, Window, Zoom
 from rs_superres.image.limits import LOCAL, Limits
 from rs_superres.image.radiometry import limits
-from rs_superres.options import PixelOptions
-from rs_superres.raster import Description, Sampled, pixel_size
+from rs_superres.options import PixelOptions, check_samples
+from rs_superres.raster import Description, Sampled
+from rs_superres.scene.advice import pixel_size_warning
 from rs_superres.scene.bands import BandRoles, band_groups
 from rs_superres.scene.recipe import CellRecipe, ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 from rs_superres.system.memory import check_memory
-
-PIXEL_SIZE_TOLERANCE = 2.0
-"""Factor by which pixel sizes may lie outside a model's training range without a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,15 +131,9 @@ class PixelPlan:
                 f"the scale is {self.zoom.scale:.4g}, the model {self.model.name} was trained at "
                 f"{low:g} to {high:g}"
             )
-        size = pixel_size(self.description.grid)
-        if trained.pixel_size is not None and size is not None:
-            low, high = trained.pixel_size
-            if not low / PIXEL_SIZE_TOLERANCE <= size <= high * PIXEL_SIZE_TOLERANCE:
-                messages.append(
-                    f"{size:.3g} m pixels are outside the training range of the model "
-                    f"{self.model.name} ({low:.3g} to {high:.3g} m): expect less added detail, "
-                    "or tune a model to this sensor (rs-sr train)"
-                )
+        too_far = pixel_size_warning(self.description.grid, self.model.name, trained)
+        if too_far is not None:
+            messages.append(too_far)
         for group in self.recipe.groups:
             if group.value_range.widened:
                 numbers = ", ".join(str(self.roles.selection.bands[i]) for i in group.bands)
@@ -225,8 +217,6 @@ def plan_pixels(
         ModelError: the model cannot be used.
     """
     settings = _model_settings(options, description.dtype)
-    if uncertainty and options.samples == 1:
-        raise InputError("uncertainty= needs samples=2 or more; samples=8 works well")
     recipe = settings.recipe(region.zoom, description.bands)
     cell, bands = recipe.lattice.cell, description.bands
     check_memory(
@@ -296,11 +286,7 @@ def _model_settings(options: PixelOptions, dtype: str) -> ModelSettings:
     model = zoo.load(options.model) if isinstance(options.model, str) else options.model
     steps = model.config.steps if options.steps is None else options.steps
     device = resolve_device(options.device)
-    if options.samples > 1 and steps == 0:
-        raise InputError(
-            f"samples={options.samples} of the neural operator alone are all the same; leave out "
-            "samples=, or use steps=1 or more"
-        )
+    check_samples(options.samples, steps)
     return ModelSettings(
         model=model,
         steps=steps,

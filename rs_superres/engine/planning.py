@@ -38,6 +38,7 @@ from rs_superres.raster import (
     keeps_domains,
     open_source,
 )
+from rs_superres.scene.advice import colour_hint
 from rs_superres.scene.bands import decide, loses_colours
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.memory import memory
@@ -173,7 +174,7 @@ class Plan:
         return [f"{fact}{series}, or choose three bands with rgb="]
 
     def notes(self) -> list[str]:
-        """Return what the result cannot keep of the source, a sentence each."""
+        """Return what a user may want to do otherwise, and what is lost, a sentence each."""
         source = self.pixels.description
         notes = list(source.notes)
         if len({repr(b.nodata) for b in source.bands if not b.is_alpha}) > 1:
@@ -185,6 +186,9 @@ class Plan:
                 "GDAL's COG driver drops the tags of metadata domains or of bands, here those of "
                 f"the domains {', '.join(domain_names(source))}; format='gtiff' keeps all"
             )
+        hint = colour_hint(source.bands, self.pixels.roles)
+        if hint is not None:
+            notes.append(hint)
         if len(source.bands) > 1 and any(b.colours for b in source.bands):
             notes.append("a GeoTIFF of several bands holds no colour table: it is left out")
         return notes

@@ -59,20 +59,16 @@ def output_region(grid: Grid, options: PixelOptions) -> OutputRegion:
             outside the source.
         RasterError: the raster of ``like=`` cannot be read.
     """
+    options.check()
     zoom = _zoom(grid, options)
     if options.aoi is None:
         return OutputRegion(zoom, None, _window(zoom, options.bounds))
-    if options.bounds is not None:
-        raise InputError("bounds= and aoi= were both given, expected one of them")
     area = read_area(options.aoi, zoom.output)
     return OutputRegion(zoom, area, area.window)
 
 
 def _zoom(grid: Grid, options: PixelOptions) -> Zoom:
     """Return the output grid that the options ask for, over the source grid."""
-    given = [options.scale, options.resolution, options.like]
-    if sum(value is not None for value in given) != 1:
-        raise InputError("one of scale=, resolution= and like= is needed, and no more than one")
     if options.scale is not None:
         return Zoom.by_scale(grid, options.scale)
     if options.resolution is not None:

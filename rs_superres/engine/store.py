@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from rs_superres.errors import RasterError, WriteError
 from rs_superres.grid import Window
@@ -177,7 +177,9 @@ class CellStore:
 
     def remove(self) -> None:
         """Delete the folder."""
-        shutil.rmtree(self.folder)
+        self._clear()
+        with contextlib.suppress(PermissionError):  # Windows deletes no open file: not the lock
+            shutil.rmtree(self.folder)
 
 
 @contextlib.contextmanager
@@ -190,31 +192,25 @@ def opened_store(folder: Path) -> Iterator[CellStore]:
     Raises:
         RasterError: the folder cannot be made, is not the user's, or another run holds it.
     """
+    lock = FileLock(folder / "lock", blocking=False, thread_local=False)
     try:
         private_folder(folder)
-        lock = (folder / "lock").open("w")
+        lock.acquire()
     except WriteError as error:
         raise RasterError(
             f"{error}; the run would trust what it finds there: remove it, or choose another "
             "folder with scratch="
         ) from error
-    except OSError as error:
-        raise RasterError(f"cannot write next to the result: {error}") from error
-    with lock:
-        _hold(lock, folder)
-        yield CellStore(folder)
-
-
-def _hold(lock: IO[str], folder: Path) -> None:
-    """Take the lock.
-
-    Raises:
-        RasterError: another run has it.
-    """
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except Timeout as error:
         raise RasterError(
             f"another run is writing this result (its cells are in {folder}); wait for it, "
             "or choose another output"
         ) from error
+    except OSError as error:
+        raise RasterError(f"cannot write next to the result: {error}") from error
+    try:
+        yield CellStore(folder)
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):  # cells are left, or it is gone already
+            folder.rmdir()

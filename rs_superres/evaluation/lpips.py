@@ -1,7 +1,8 @@
 """LPIPS v0.1 'squeeze' (Zhang et al. 2018): a perceptual difference of two pictures.
 
-The user gives the backbone, the features of SqueezeNet 1.1 (Iandola et al. 2016). Its weights were
-trained on ImageNet, and rs-sr does not ship them. The few linear weights on top of it are shipped.
+The backbone, the features of SqueezeNet 1.1 (Iandola et al. 2016), was trained on ImageNet.
+rs-sr does not ship its weights: :func:`download_backbone` gets those of torchvision, without
+torchvision itself, or the user gives a file. The few linear weights on top of it are shipped.
 """
 
 from __future__ import annotations
@@ -42,6 +43,37 @@ TAPS = (1, 4, 7, 9, 10, 11, 12)
 
 LEAST_SIDE = 32
 """Pixels that a picture must have on each side."""
+
+
+URL = "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth"
+"""Torchvision's weights of SqueezeNet 1.1, 4.7 MB; the name holds the start of their SHA-256."""
+
+
+def backbone() -> Path:
+    """Return where the downloaded backbone lies: the file that torchvision would use too."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / URL.rpartition("/")[2]
+
+
+def download_backbone() -> Path:
+    """Download the backbone unless it lies in the cache, check it, and return its path.
+
+    Raises:
+        ModelError: it cannot be downloaded or kept, or is not the expected file.
+    """
+    path = backbone()
+    if path.is_file():
+        return path
+    digest = path.stem.rpartition("-")[2]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(URL, str(path), hash_prefix=digest, progress=False)
+    except (OSError, RuntimeError) as error:  # RuntimeError: another checksum
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"cannot download the LPIPS backbone: {reason}; download {URL} on another machine and "
+            "give the file by lpips_backbone="
+        ) from error
+    return path
 
 
 class Fire(nn.Module):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
 
 from rs_superres.types import Doubles, Values
 
@@ -67,6 +69,18 @@ class RunningStatistics:
         apart = sample - self.mean
         self.mean += apart / self.count
         self._squares += apart * (sample - self.mean)
+
+    def smooth(self, widths: Sequence[float], reach: float, border: int) -> None:
+        """Average the variances over their neighbours, and drop a border of all arrays.
+
+        Args:
+            widths: standard deviations of a Gaussian along y and x, in pixels.
+            reach: where the Gaussian ends, in its standard deviations.
+            border: pixels to drop on each side of y and x.
+        """
+        inside = np.s_[:, border:-border, border:-border]
+        smoothed = gaussian_filter(self._squares, (0, *widths), mode="nearest", truncate=reach)
+        self.mean, self._squares = self.mean[inside], smoothed[inside]
 
     def deviation(self) -> Doubles:
         """Return the standard deviation of the arrays so far (divisor n - 1); 0 for one array."""

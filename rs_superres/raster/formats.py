@@ -25,6 +25,7 @@ from rs_superres.raster.gdal import (
     gdal_warnings,
     one_line,
     raster_errors,
+    read_mask,
     reading,
     writing,
 )
@@ -229,7 +230,7 @@ def check_whole(path: Path | str) -> None:
         with reading(str(path)), rasterio.open(path, **options) as dataset:
             for _, window in dataset.block_windows(1):
                 dataset.read(window=window)
-                dataset.read_masks(1, window=window)
+                read_mask(dataset, 1, window)
 
 
 def _overview_factors(shape: tuple[int, int]) -> list[int]:

@@ -25,7 +25,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.rpc import RPC
 from rasterio.windows import Window as RasterioWindow
 
@@ -80,6 +80,10 @@ _gdal_logger_lock = threading.Lock()
 
 _NAME_FIRST = re.compile(r"'(?P<quoted>.+?)' (?=not |does )|(?P<bare>.+?)(: |, (?=band \d))")
 """The name of a file at the beginning of a message of GDAL's."""
+
+
+_warnings_lock = threading.Lock()
+"""Held while a thread changes Python's warning filters, which all threads share."""
 
 _cache = ScopedSetting(
     partial(get_gdal_config, "GDAL_CACHEMAX"), partial(set_gdal_config, "GDAL_CACHEMAX")
@@ -298,10 +302,23 @@ def writing() -> Iterator[None]:
 
 def open_dataset(path: str | os.PathLike[str], **options: Any) -> Dataset:
     """Open a raster with rasterio, without its warning about a missing georeference."""
-    with warnings.catch_warnings():
+    with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset: Dataset = rasterio.open(path, **options)
         return dataset
+
+
+def read_mask(dataset: Dataset, band: int, window: RasterioWindow) -> Mask:
+    """Read GDAL's mask of one band: (y, x), 0 where not valid.
+
+    rasterio warns, once for each band, if a raster of four bands has both alpha and nodata. Which
+    of the two counts is decided in `Source`, so a caller need not be warned.
+    """
+    if dataset.count != 4:
+        return dataset.read_masks(band, window=window)
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NodataShadowWarning)
+        return dataset.read_masks(band, window=window)
 
 
 def rasterio_window(window: Window) -> RasterioWindow:

@@ -16,7 +16,7 @@ from rasterio.windows import Window as RasterioWindow
 from rs_superres.grid import Window
 from rs_superres.grid.lattice import evenly_spaced, read_mirrored
 from rs_superres.image.radiometry import valid_by_value
-from rs_superres.raster.gdal import Dataset, raster_errors, rasterio_window, reading
+from rs_superres.raster.gdal import Dataset, raster_errors, rasterio_window, read_mask, reading
 from rs_superres.raster.metadata import Description
 from rs_superres.raster.selection import Selection, colour_table
 from rs_superres.system.memory import check_memory
@@ -52,7 +52,7 @@ class _Layer:
         values = self.dataset.read(self.number, window=window)
         valid = valid_by_value(values, self.nodata)
         if self.masked:
-            valid &= self.dataset.read_masks(self.number, window=window) > 0
+            valid &= read_mask(self.dataset, self.number, window) > 0
         return values, valid
 
 

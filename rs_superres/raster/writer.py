@@ -23,6 +23,7 @@ from rs_superres.raster.gdal import (
     WritableDataset,
     raster_errors,
     rasterio_window,
+    read_mask,
     writing,
 )
 from rs_superres.raster.metadata import Description
@@ -186,7 +187,7 @@ def check_written(path: Path | str, blocks: Iterable[OutputBlock]) -> None:
             window = rasterio_window(block.window)
             same = dataset.read(window=window).tobytes() == block.values.tobytes()
             if same and block.mask is not None:
-                same = np.array_equal(dataset.read_masks(1, window=window) > 0, block.mask)
+                same = np.array_equal(read_mask(dataset, 1, window) > 0, block.mask)
             if not same:
                 raise RasterError(
                     f"cannot write {path}: it is incomplete; is the disk full? Finished cells are "

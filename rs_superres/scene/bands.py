@@ -41,18 +41,18 @@ class BandRoles:
 
     def __str__(self) -> str:
         """Describe the roles in words; bands are numbered from 1, in the result's order."""
-        parts = {
+        words = [f"{name} {','.join(map(str, m))}" for name, m in self.facts().items() if m]
+        return "; ".join(words)
+
+    def facts(self) -> dict[str, list[int]]:
+        """Return the bands of each role, numbered from 1 in the result's order."""
+        roles = {
             "joint": self.triplet,
             "alone": self.single,
             "nearest": self.nearest,
             "alpha": self.alpha,
         }
-        words = [
-            f"{name} {','.join(str(i + 1) for i in members)}"
-            for name, members in parts.items()
-            if members
-        ]
-        return "; ".join(words)
+        return {name: [i + 1 for i in members] for name, members in roles.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +175,6 @@ def _check_numbers(option: str, numbers: Sequence[int], count: int, path: str) -
     for number in numbers:
         if not 1 <= number <= count:
             raise InputError(f"{option} lists band {number}, {path} has bands 1 to {count}")
-    if len({*numbers}) < len(numbers):
-        raise InputError(f"{option} lists a band twice, expected each once")
-    if option == "rgb=" and len(numbers) not in {0, 3}:
-        raise InputError(f"rgb= lists {len(numbers)} bands, expected three")
 
 
 def _check_expansion(source: Description, options: PixelOptions, order: Sequence[int]) -> None:

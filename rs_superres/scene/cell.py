@@ -6,6 +6,7 @@ the samples of each band group, round to the result's dtype, and mark what is in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,7 +84,11 @@ def compute_cell(recipe: CellRecipe, reader: Reader, cell: Window) -> CellResult
 
 
 def compute_window(
-    recipe: CellRecipe, reader: Reader, window: Window, out: CellResult | None = None
+    recipe: CellRecipe,
+    reader: Reader,
+    window: Window,
+    out: CellResult | None = None,
+    finished: Callable[[], None] | None = None,
 ) -> CellResult:
     """Compute any window of the output, cell by cell.
 
@@ -93,6 +98,7 @@ def compute_window(
         window: output pixels.
         out: arrays of the window's size to fill, so that the result needs no memory of its own;
             what is None there is not kept. New arrays by default.
+        finished: called after each cell.
 
     Returns:
         Values, mask and standard deviation of the window's pixels.
@@ -105,6 +111,8 @@ def compute_window(
         for target, computed in zip(result, compute_cell(recipe, reader, cell), strict=True):
             if target is not None and computed is not None:
                 target[..., *in_window.slices] = computed[..., *in_cell.slices]
+        if finished is not None:
+            finished()
     return result
 
 

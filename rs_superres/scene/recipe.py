@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +18,22 @@ from rs_superres.scene.inference import Inference, prepare
 from rs_superres.system.devices import ComputeSettings, Precision
 from rs_superres.vector import Area
 from rs_superres.zoo import Model
+
+UNCERTAINTY_WIDTH = 0.5
+"""Standard deviation, in source pixels, of the Gaussian over which variances are averaged.
+
+The variance of a few samples at a single pixel is itself random: a map of it looks like noise.
+Wider Gaussians than this one rank the errors worse; docs/experiments.md has the numbers.
+"""
+
+UNCERTAINTY_REACH = 3.0
+"""Distance at which that Gaussian ends, in its standard deviations."""
+
+
+def _averaged(zoom: Zoom) -> int:
+    """Return the distance in output pixels over which variances are averaged."""
+    finest = min(zoom.rows.step, zoom.columns.step)
+    return math.ceil(UNCERTAINTY_REACH * UNCERTAINTY_WIDTH / finest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +75,13 @@ class CellRecipe:
     def dtype(self) -> str:
         """NumPy name of the dtype that source and result have."""
         return self.bands[0].dtype
+
+    @property
+    def averaged_margin(self) -> int:
+        """Output pixels around a cell whose variances are averaged with those inside."""
+        if self.uncertainty_factor is None:
+            return 0
+        return min(_averaged(self.zoom), self.inference.valid_margin)
 
     @property
     def nodata(self) -> float | None:
@@ -102,6 +126,8 @@ class ModelSettings:
         margin = consistency.reach(zoom) if self.consistency else 0
         if self.limits is not None:
             margin += limits.reach(zoom)
+        if self.samples > 1:
+            margin += _averaged(zoom)
         compute = ComputeSettings(
             steps=self.steps,
             device=self.device,

@@ -23,8 +23,8 @@ from rs_superres.image.resampling import cubic
 from rs_superres.image.statistics import RunningStatistics
 from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.halo import HaloWindow
-from rs_superres.scene.inference import Inference, Noise
-from rs_superres.scene.recipe import CellRecipe
+from rs_superres.scene.inference import Noise
+from rs_superres.scene.recipe import UNCERTAINTY_REACH, UNCERTAINTY_WIDTH, CellRecipe
 from rs_superres.types import Doubles, Floats, Valid
 
 LARGEST_INPUT = 1e6
@@ -45,7 +45,7 @@ class Samples(NamedTuple):
     valid: Valid
     """(band, y, x), True where ``source`` holds a pixel of the source, False where it is filled."""
     samples: Iterator[Doubles]
-    """One (band, y, x) array for each sample: the cell and its valid margin."""
+    """One (band, y, x) array for each sample: the cell and the margin that is kept."""
 
 
 def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> RunningStatistics:
@@ -58,9 +58,11 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
 
     Returns:
         Mean and standard deviation over the samples: (band, y, x) arrays of the cell and the bands
-        of the group, in digital numbers that are not rounded.
+        of the group, in digital numbers that are not rounded. If the uncertainty is written, the
+        variance is averaged over :data:`rs_superres.scene.recipe.UNCERTAINTY_WIDTH`.
     """
-    group, cell, valid_margin = recipe.groups[group_index], halo.cell, recipe.inference.valid_margin
+    group, cell = recipe.groups[group_index], halo.cell
+    margin, beside = recipe.inference.valid_margin, recipe.averaged_margin
     draw = _draw_in_double if recipe.dtype in DOUBLE else _draw_in_single
     source, valid, samples = draw(recipe, halo, group_index)
     spans = _spans(recipe, halo)
@@ -69,8 +71,8 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
     width = 2 * group.value_range.half
     limits_of_bands = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
     lowest, highest = np.array(limits_of_bands, dtype=np.float64).T[..., None, None]
-    rows = slice(valid_margin, valid_margin + cell.height)
-    columns = slice(valid_margin, valid_margin + cell.width)
+    rows = slice(margin - beside, margin + cell.height + beside)
+    columns = slice(margin - beside, margin + cell.width + beside)
     statistics = RunningStatistics()
     exact = recipe.consistency is not None and not recipe.consistency.noise
     for sample in samples:
@@ -84,20 +86,23 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
             for y, x, known, ends in zip(corrected, source, valid, limits_of_bands, strict=True):
                 limit(y, x, known, recipe.limits.within(*ends), consistent=exact)
         statistics.add(corrected[:, rows, columns])
+    if beside:
+        steps = recipe.zoom.rows.step, recipe.zoom.columns.step
+        statistics.smooth([UNCERTAINTY_WIDTH / step for step in steps], UNCERTAINTY_REACH, beside)
     return statistics
 
 
 def _spans(recipe: CellRecipe, halo: HaloWindow) -> _Spans:
-    """Return the axis mappings, the pixels of a cell and its valid margin, and its source pixels.
+    """Return the axis mappings, the pixels of a cell and its kept margin, and its source pixels.
 
     The pixels and source pixels are ranges, for rows and columns each.
     """
-    valid_margin, cell, zoom = recipe.inference.valid_margin, halo.cell, recipe.zoom
+    margin, cell, zoom = recipe.inference.valid_margin, halo.cell, recipe.zoom
     return (
         (zoom.rows, zoom.columns),
         (
-            range(cell.row - valid_margin, cell.row + cell.height + valid_margin),
-            range(cell.column - valid_margin, cell.column + cell.width + valid_margin),
+            range(cell.row - margin, cell.row + cell.height + margin),
+            range(cell.column - margin, cell.column + cell.width + margin),
         ),
         (
             range(halo.rows.start, halo.rows.start + halo.rows.count),
@@ -111,7 +116,7 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     group, inference = recipe.groups[group_index], recipe.inference
     value_range, index = group.value_range, list(group.bands)
     filled = fill_holes(value_range.to_network(halo.values[index]), halo.valid[index])
-    kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
+    kept, noises = _kept(recipe), _noises(recipe, halo.cell, group_index)
     outputs = inference(_network_input(filled), halo.rows, halo.columns, noises)
     valid = halo.valid[index][WITHOUT_BORDER]
     return Samples(
@@ -139,7 +144,7 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     exact = fill_holes(centred, halo.valid[index])
     # In float32, values far outside the range would become infinite. The cubic base keeps them.
     filled = (exact / value_range.half).clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
-    kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
+    kept, noises = _kept(recipe), _noises(recipe, halo.cell, group_index)
     rows, columns = (_bordered(axis, kept) for axis in (halo.rows, halo.columns))
     base = value_range.centre + cubic(exact, rows, columns)
     residuals = inference.residual(_network_input(filled), halo.rows, halo.columns, noises)
@@ -178,9 +183,9 @@ def _merge(group: BandGroup, output: Doubles) -> Doubles:
     return output if len(group.bands) == 3 else output.mean(axis=0, keepdims=True)
 
 
-def _kept(inference: Inference) -> slice:
-    """Return the rows (or columns) of a network's output in the cell and its valid margin."""
-    dropped = inference.margin - inference.valid_margin
+def _kept(recipe: CellRecipe) -> slice:
+    """Return the rows (or columns) of a network's output that are kept: the cell, and a margin."""
+    dropped = recipe.inference.margin - recipe.inference.valid_margin
     return slice(dropped, -dropped or None)
 
 

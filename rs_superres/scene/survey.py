@@ -16,6 +16,7 @@ from rs_superres.grid import Grid
 from rs_superres.image.radiometry import PERCENTILES, ValueRange
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, inspect, open_source
+from rs_superres.scene.advice import colour_hint, pixel_size_warning
 from rs_superres.scene.bands import BandGroup, band_groups, decide
 
 
@@ -29,6 +30,8 @@ class RasterReport:
     """Bands that go through the network together; empty if the raster is refused."""
     refusal: str | None
     """Why the raster cannot be super-resolved; None if it can."""
+    hint: str | None = None
+    """What the names of the bands suggest; None if nothing."""
 
     def facts(self) -> dict[str, Any]:
         """The report as plain values by name, ready for JSON."""
@@ -54,10 +57,20 @@ class RasterReport:
                 for group in self.groups
             ],
             "pages_not_read": list(description.pages),
+            "warnings": self._warnings(),
+            "hints": [] if self.hint is None else [self.hint],
             "options": _options(description.grid),
             "model": _model(),
             "refused": self.refusal,
         }
+
+    def _warnings(self) -> list[str]:
+        """Return what a user should know before upscaling with the default model."""
+        if self.refusal is not None:
+            return []
+        trained = zoo.config_of(zoo.DEFAULT).trained
+        warning = pixel_size_warning(self.description.grid, zoo.DEFAULT, trained)
+        return [] if warning is None else [warning]
 
     def _band(self, index: int, band: Band) -> dict[str, Any]:
         """Facts about one band, by its index."""
@@ -89,14 +102,16 @@ def survey(path: str) -> RasterReport:
     """
     description, refusal = inspect(path)
     groups: tuple[BandGroup, ...] = ()
+    hint = None
     if refusal is None:
         try:
             with open_source(path) as source:
                 roles = decide(description, PixelOptions())
+                hint = colour_hint(description.bands, roles)
                 groups = tuple(band_groups(roles, description.bands, list(source.samples()), None))
         except (InputError, RasterError) as error:
             refusal = str(error)
-    return RasterReport(description=description, groups=groups, refusal=refusal)
+    return RasterReport(description=description, groups=groups, refusal=refusal, hint=hint)
 
 
 def grid_facts(grid: Grid) -> dict[str, Any]:

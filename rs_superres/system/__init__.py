@@ -1,4 +1,1 @@
-"""The machine and this process: memory, threads, devices, files and process-wide settings.
-
-``memory`` needs a POSIX system: it imports :mod:`resource`.
-"""
+"""The machine and this process: memory, threads, devices, files and process-wide settings."""

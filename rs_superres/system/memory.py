@@ -1,13 +1,12 @@
-"""Memory of the machine and of this process, in bytes. Needs a POSIX system."""
+"""Memory of the machine and of this process, in bytes."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
-import resource
-import sys
 from pathlib import Path
+
+import psutil
 
 from rs_superres.errors import InputError
 
@@ -33,13 +32,13 @@ def return_large_blocks() -> None:
     more memory than it uses. Returning the blocks costs about a tenth of the computing time. C
     libraries other than glibc are left as they are.
     """
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # TypeError: Windows
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, LARGE)
 
 
 def memory() -> int:
     """Return the machine's memory in bytes, or the container's limit if that is lower."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits = [int(psutil.virtual_memory().total)]
     for path in CGROUP_LIMITS:
         try:
             limits.append(int(path.read_text()))
@@ -67,8 +66,8 @@ def check_memory(needed: int, what: str, advice: str) -> None:
 
 
 def resident() -> int:
-    """Return the bytes of memory that this process holds now; its peak if that is unknown."""
-    return _process_status("VmRSS") or peak()
+    """Return the bytes of memory that this process holds now."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def forget_peak() -> None:
@@ -78,19 +77,14 @@ def forget_peak() -> None:
 
 
 def peak() -> int:
-    """Return the most bytes that this process has held, since it began or :func:`forget_peak`."""
-    # Not getrusage on Linux: its figure starts from the peak of the parent process.
-    highest = _process_status("VmHWM")
-    if highest:
-        return highest
-    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return highest if sys.platform == "darwin" else 1024 * highest  # bytes on macOS, else KiB
+    """Return the most bytes that this process has held, since it began or :func:`forget_peak`.
 
-
-def _process_status(field: str) -> int:
-    """Return a field of /proc/self/status in bytes; 0 if the system does not have it."""
-    try:
+    Only Linux and Windows say that; elsewhere it is what the process holds now.
+    """
+    try:  # psutil does not read it on Linux
         lines = Path("/proc/self/status").read_text("ascii").splitlines()
     except (OSError, ValueError):
-        return 0
-    return next((1024 * int(x.split()[1]) for x in lines if x.startswith(f"{field}:")), 0)
+        lines = []
+    held = psutil.Process().memory_info()
+    highest = next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+    return highest or int(getattr(held, "peak_wset", held.rss))

@@ -119,7 +119,7 @@ def _value_ranges(scenes: Sequence[TrainingScene]) -> str:
 def _score_lines(facts: CardFacts) -> list[str]:
     """Write the table of scores."""
     if not facts.scores:
-        return ["Not measured: there was no validation window.", ""]
+        return ["Not measured: there was no validation window, or no time for one.", ""]
     lines = [
         (
             f"PSNR in dB, mean over {facts.windows} windows of the validation scenes (the peak is "

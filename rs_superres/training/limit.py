@@ -15,6 +15,9 @@ CALIBRATION_SHARE = 0.1
 FEWEST_CROPS = 4
 """Fewest crops at each scale that a calibration uses."""
 
+GRACE_SECONDS, GRACE_SHARE = 30.0, 0.1
+"""Time after the limit in which a run may still be scored: the longer of the two counts."""
+
 WRITING_SECONDS = 3.0
 """Time kept for the model, the loss curve and the sheet of windows."""
 
@@ -53,6 +56,11 @@ class TimeLimit:
     def remaining(self) -> float:
         """Return the seconds until the limit, at least 0; infinite without a limit."""
         return max(0.0, self.seconds - self.elapsed())
+
+    def has_time_to_score(self) -> bool:
+        """Return whether a window can be scored before the limit, or shortly after it."""
+        grace = max(GRACE_SECONDS, GRACE_SHARE * self.seconds) - WRITING_SECONDS
+        return self.window_seconds <= self.seconds - self.elapsed() + grace
 
     def calibration_crops(self, count: int, *, required: bool) -> int:
         """Return how many crops at each scale a calibration uses.

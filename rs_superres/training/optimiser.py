@@ -21,6 +21,10 @@ CLIP = 1.0
 """Gradients with a larger norm are scaled down to this norm."""
 
 
+WARMUP_SHARE = 0.1
+"""Largest share of a phase that the warm-up of the learning rate takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The end of a phase, in iterations and in seconds; whichever comes first counts."""
@@ -101,10 +105,12 @@ class Fitting:
     def learning_rate(self, progress: float) -> float:
         """Return the learning rate: a linear warm-up, then half a cosine down to 1/500.
 
+        The warm-up takes a tenth of the phase at most, so that a short run reaches the full rate.
+
         Args:
             progress: share of the phase that is done, 0 to 1.
         """
-        rise = min(1.0, (self.step + 1) / max(self._phase.warmup, 1))
+        rise = min(1.0, max((self.step + 1) / max(self._phase.warmup, 1), progress / WARMUP_SHARE))
         fall = 0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * progress))
         return self._phase.learning_rate * rise * fall
 

@@ -228,7 +228,7 @@ def _ignore_signals(worker: int) -> None:
 
 def _workers(run: Session) -> int:
     """Return the number of processes that draw batches; 0 to draw them in a thread."""
-    if run.device.type != "cuda":
+    if run.device.type != "cuda" or not hasattr(os, "fork"):
         return 0
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return max(1, min(MAX_WORKERS, cores() // processes - 1))

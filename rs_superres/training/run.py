@@ -27,7 +27,7 @@ from rs_superres.training.batches import Crops
 from rs_superres.training.config import TUNING, TrainConfig
 from rs_superres.training.distributed import World, is_main_process, local_device, process_group
 from rs_superres.training.folder import RunFolder
-from rs_superres.training.limit import FEWEST_CROPS, WRITING_SECONDS, TimeLimit
+from rs_superres.training.limit import WRITING_SECONDS, TimeLimit
 from rs_superres.training.phase import Ended, fit_phase
 from rs_superres.training.scenes import NEAR, TrainingScene, count_seen, find_scenes, split
 from rs_superres.training.session import Listener, PhaseName, Session, SilentListener
@@ -311,7 +311,7 @@ def _restore(run: Session, state: dict[str, Any]) -> PhaseName:
 def _measure_speed(run: Session) -> None:
     """Measure the speed of calibration and scoring, whose time is kept aside from the limit."""
     key = run.config.seed, PROBE_KEY
-    crop = losses.calibration_seconds(run.network, run.crops, key=key, count=FEWEST_CROPS)
+    crop = losses.calibration_seconds(run.network, run.crops, key=key)
     window = 0.0
     windows = validation.validation_windows(run.held_out, 1) if run.world.is_main else []
     if windows:
@@ -337,6 +337,9 @@ def _finish(run: Session, ended: Ended) -> tuple[validation.ValidationResult, in
         The scores, and the number of windows that would be scored without a time limit.
     """
     windows = validation.validation_windows(run.held_out, WINDOWS)
+    chosen = len(windows)
+    if not run.limit.has_time_to_score():
+        windows = []
     seconds = run.limit.remaining() - WRITING_SECONDS
     if ended == "signal":
         seconds = min(seconds, STOPPED_SCORING_SECONDS)
@@ -345,7 +348,7 @@ def _finish(run: Session, ended: Ended) -> tuple[validation.ValidationResult, in
     pictures.loss_curve(run.folder.lines(), run.folder.path / "loss.png")
     if evaluation.trials:
         save(pictures.sheet(evaluation.trials), run.folder.path / "validation.png")
-    return evaluation, len(windows)
+    return evaluation, chosen
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def test_each_time_step_of_a_dataset_is_a_scene(options: Any) -> None:
             {"rgb": ("a", "b", "d")},
             "rgb= has 'd', expected names of variables with one band .a, b.",
         ),
-        ({"rgb": ("a", "b")}, "rgb= lists 2 bands, expected three"),
+        ({"rgb": ("a", "b")}, r"rgb=\(1, 2\), expected three bands"),
         ({"nearest": ("photo",)}, "nearest= has 'photo', expected"),
         (
             {"rgb": (1, 2, 3)},

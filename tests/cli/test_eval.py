@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from affine import Affine
 from click.testing import CliRunner, Result
 
+from rs_superres.evaluation.lpips import Lpips, backbone
 from tests import rasters
 from tests.cli.calls import main
 from tests.rasters import NORTH_UP, RGB, textured
@@ -96,13 +98,9 @@ def test_failures_are_one_line(data: Path, tmp_path: Path, tiny: str) -> None:
     (tmp_path / "empty").mkdir()
     out = ["-o", tmp_path / "r", "-m", tiny]
     for args in (
-        out,
         ["--data", tmp_path / "empty", *out],
         ["--data", tmp_path / "none", *out],
-        ["--data", data, "--pairs", data, data, *out],
         ["--data", data, *out, "--lpips-backbone", data / "0.tif"],
-        ["--data", data, *out, "--device", "tpu"],
-        ["--data", data, *out, "--steps", 0, "--samples", 2],
         ["--data", data, "-o", tmp_path / "r", "-m", "nothing"],
         ["--data", data, "-m", tiny, "-o", data],
     ):
@@ -110,7 +108,40 @@ def test_failures_are_one_line(data: Path, tmp_path: Path, tiny: str) -> None:
         assert result.exit_code == 1
         assert result.stderr.startswith("rs-sr: error: ")
         assert result.stderr.count("\n") == 1
+    for args in (
+        out,
+        ["--data", data, "--pairs", data, data, *out],
+        ["--data", data, *out, "--device", "tpu"],
+        ["--data", data, *out, "--steps", 0, "--samples", 2],
+        ["--data", data, *out, "--steps", 0, "--seeds", 2],
+        ["--data", data, *out, "--value-range", "2,1"],
+    ):
+        result = evaluate(*args, "-q")
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Usage: ")
     assert not (tmp_path / "r").exists()
+
+
+def test_lpips_says_what_it_downloads(
+    data: Path, tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["--data", data, "-m", tiny, "--steps", 0, "--scales", 2, "--limit", 1, "-q", "--lpips"]
+
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    result = evaluate(*line, "-o", tmp_path / "r")
+    assert result.exit_code == 1
+    said, error = result.stderr.splitlines()
+    assert said.startswith("rs-sr: downloading the LPIPS backbone (4.7 MB) from https://")
+    assert error.startswith("rs-sr: error: cannot download the LPIPS backbone: no network; ")
+    assert error.endswith("give the file by --lpips-backbone")
+    torch.save(Lpips().features.state_dict(), backbone())
+    result = evaluate(*line, "-o", tmp_path / "r")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "LPIPS" in result.stdout
 
 
 @pytest.mark.parametrize("repeated", [True, False])

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from affine import Affine
 from click.testing import CliRunner, Result
 
 from rs_superres.scene import survey
@@ -29,9 +30,36 @@ def scene(tmp_path: Path) -> Path:
     return path
 
 
+def test_warnings_and_hints(tmp_path: Path) -> None:
+    """Pixels of 100 m, in degrees, and bands that only their names call colours."""
+    path = rasters.write(
+        tmp_path / "scene.tif",
+        textured(1, 4, 40, 44, dtype="uint16"),
+        crs="EPSG:4326",
+        transform=Affine(0.0009, 0, 10, 0, -0.0009, 5),
+    )
+    with rasters.opened(path, "r+") as dataset:
+        for band in range(1, 5):
+            dataset.set_band_description(band, f"B{band}")
+    result = info(path)
+    assert result.exit_code == 0
+    warning, hint = result.stderr.splitlines()
+    assert warning.startswith("rs-sr: warning: 100 m pixels are outside the training range")
+    assert hint.startswith("rs-sr: note: bands 4,3,2 are named B4, B3 and B2, which are red, ")
+    assert hint.endswith(" as grey, but --rgb 4,3,2 sharpens them together")
+    facts = json.loads(info(path, "--json").stdout)
+    assert [f"rs-sr: warning: {text}" for text in facts["warnings"]] == [warning]
+    assert [f"rs-sr: note: {text}" for text in facts["hints"]] == [hint]
+    planned = CliRunner().invoke(
+        main, ["upscale", str(path), "-o", str(tmp_path / "o.tif"), "-s", "2", "--dry-run"]
+    )
+    assert planned.stderr.splitlines() == [warning, hint]
+
+
 def test_text(scene: Path) -> None:
     result = info(scene)
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("rs-sr: warning: 10 m pixels are outside")
     *lines, last = result.stdout.splitlines()
     assert last.startswith("     model  aerial, ")
     assert last.endswith(" takes --scale, --bounds, --res, --like, --aoi")
@@ -62,7 +90,8 @@ def test_json(scene: Path) -> None:
     facts = json.loads(result.stdout)
     assert list(facts) == [
         "path", "driver", "size", "grid", "control_points", "control_crs", "rational_polynomials",
-        "bands", "groups", "pages_not_read", "options", "model", "refused",
+        "bands", "groups", "pages_not_read", "warnings", "hints", "options", "model",
+        "refused",
     ]  # fmt: skip
     assert list(facts["grid"]) == [
         "crs", "crs_code", "unit", "transform", "corners", "pixel_size", "rotation", "sheared",
@@ -81,6 +110,7 @@ def test_keywords_become_the_flags_of_upscale(scene: Path, monkeypatch: pytest.M
     facts |= {"refused": "has classes; classes='expand' or bidx= helps", "options": ["resolution="]}
     report = SimpleNamespace(facts=lambda: dict(facts))
     monkeypatch.setattr(survey, "survey", lambda _: report)
+    facts["warnings"] = []
     assert info(scene).stderr == ("rs-sr: error: has classes; --classes expand or --bidx helps\n")
     assert json.loads(info(scene, "--json").stdout)["refused"].endswith("--bidx helps")
     facts["refused"] = None

@@ -190,3 +190,28 @@ def test_the_last_garbage_collection_finds_nothing_to_do() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout.splitlines()[-1] == "True"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["upscale", "a.tif", "-o", "b.tif", "--scale", "0.5"],
+        ["upscale", "a.tif", "-o", "b.tif"],
+        ["upscale", "a.tif", "-o", "b.tif", "-s", "4x", "--device", "gpu"],
+        ["upscale", "a.tif", "-o", "b.tif", "-s", "x4", "--samples", "2", "--steps", "0"],
+        ["batch", "a", "-o", "b", "-s", "1"],
+        ["train", "--data", "a", "-o", "b", "--device", "gpu"],
+        ["eval", "-o", "b"],
+        ["verify", "b.tif"],
+    ],
+)
+def test_wrong_calls_import_nothing_heavy(args: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from rs_superres.cli import main\n"
+        f"try: main({args!r})\n"
+        "except SystemExit as error: status = error.code\n"
+        f"print(status, sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout == "2 []\n", ran.stderr

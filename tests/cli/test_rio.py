@@ -58,8 +58,12 @@ def test_lines_begin_with_rio_and_name_flags(tmp_path: Path, scene: Path, tiny: 
 
 def test_a_failure_is_one_line(tmp_path: Path, scene: Path, tiny: str) -> None:
     result = rio("superres", scene, "--scale", 0.5, "-m", tiny, "-o", tmp_path / "out.tif")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("'--scale': '0.5', expected a number above 1\n")
+    result = rio("superres", scene, "--res", 1e3, "-m", tiny, "-o", tmp_path / "out.tif")
     assert result.exit_code == 1
-    assert result.stderr == "rio superres: error: --scale 0.5, expected a number above 1\n"
+    assert result.stderr.startswith("rio superres: error: --res 1000,1000, expected ")
+    assert result.stderr.count("\n") == 1
     assert rio("superres", scene).exit_code == 2
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -97,6 +98,7 @@ def test_max_time_ends_the_run(data: Path, tmp_path: Path) -> None:
         (["--max-time", "soon"], "'soon', expected a time as in 90s, 15m or 2h"),
         (["--max-time", "0m"], "expected a time"),
         (["--max-steps", "0"], "0 is not in the range x>=1"),
+        (["--device", "tpu"], "'tpu', expected auto, cpu, cuda, cuda:1 or mps"),
         (["--precision", "fp16"], "'fp16' is not one of 'auto', 'fp32', 'bf16'"),
     ],
 )
@@ -130,7 +132,6 @@ def test_errors_are_one_line(data: Path, tmp_path: Path) -> None:
         ["--data", data, *out, "--resume"],
         ["--data", data, *out, "-c", tmp_path / "bad.toml"],
         ["--data", data, *out, "-c", tmp_path / "none.toml"],
-        ["--data", data, *out, "--device", "tpu"],
         ["--data", data, "-o", data],
     ):
         result = call(*args)
@@ -167,6 +168,35 @@ def test_sigterm_leaves_a_model_and_a_run_to_resume(data: Path, tmp_path: Path) 
     assert result.exit_code == 0
     steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
     assert steps[: done + 3] == list(range(1, done + 4))
+
+
+def test_only_the_main_process_reports(data: Path, tmp_path: Path) -> None:
+    """Two processes as torchrun starts them: the second has no scores and says nothing."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {
+        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    out = tmp_path / "run"
+    limited = ["-c", str(data.parent / "c.toml"), "--device", "cpu", "--max-time", "1s"]
+    processes = [
+        subprocess.Popen(
+            [*LAUNCH, "train", "--data", data, "-o", out, *limited],
+            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    outputs = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "iterations of the prior" in outputs[0][1]
+    assert outputs[1] == ("", "")
+    assert (out / "log.jsonl").exists()
+    assert (out / "loss.png").exists()
 
 
 def test_full_disk_is_one_line(data: Path, tmp_path: Path) -> None:

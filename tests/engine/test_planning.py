@@ -200,10 +200,10 @@ def test_impossible_options_are_refused(tmp_path: Path, make: Make, scene: Path)
     refused(InputError, "has another CRS than the source", lambda: make(scene, like=other))
     refused(RasterError, "cannot open", lambda: make(scene, like=tmp_path / "none.tif"))
     refused(UnknownModelError, "no model", lambda: make(scene, scale=2, model="none"))
-    refused(InputError, "device='tpu'", lambda: make(scene, scale=2, device="tpu"))
+    refused(InputError, "device='tpu', expected auto", lambda: make(scene, scale=2, device="tpu"))
     refused(InputError, "steps=-1, expected a whole number", lambda: make(scene, scale=2, steps=-1))
     refused(RasterError, "cannot open", lambda: make(tmp_path / "none.tif", scale=2))
-    refused(InputError, "lower one first", lambda: make(scene, scale=2, value_range=(9, 9)))
+    refused(InputError, "lower number first", lambda: make(scene, scale=2, value_range=(9, 9)))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["other.tif", "scene.tif"]
 
 

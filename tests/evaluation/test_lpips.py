@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from rs_superres.errors import ModelError
-from rs_superres.evaluation.lpips import Lpips
+from rs_superres.evaluation import lpips as module
+from rs_superres.evaluation.lpips import Lpips, backbone, download_backbone
 from tests.models import Intruder
 
 
@@ -49,3 +50,41 @@ def test_code_in_a_backbone_is_not_executed(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot read the LPIPS backbone"):
         Lpips.read(tmp_path / "evil.pth")
     assert not (tmp_path / "executed").exists()
+
+
+def test_the_backbone_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file has torchvision's names, and the weights of the classifier too."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    features = Lpips().features.state_dict()
+    state = {f"features.{name}": value for name, value in features.items()}
+    calls = []
+
+    def download(url: str, path: str, hash_prefix: str, *, progress: bool) -> None:
+        calls.append((url, hash_prefix, progress))
+        torch.save(state | {"classifier.1.weight": torch.zeros(1)}, path)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    assert backbone() == tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
+    for _ in range(2):
+        lpips = Lpips.read(download_backbone())
+        assert torch.equal(lpips.features.state_dict()["0.weight"], features["0.weight"])
+    assert calls == [(module.URL, "b8a52dc0", False)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError("<urlopen error\nno route>"), RuntimeError('invalid hash value (expected "a")')],
+)
+def test_a_failed_download_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def download(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    with pytest.raises(
+        ModelError, match=r"cannot download .*; download https.* lpips_backbone="
+    ) as c:
+        download_backbone()
+    assert "\n" not in str(c.value)

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from scipy.ndimage import gaussian_filter
 
 from rs_superres import engine
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError
-from rs_superres.grid import AxisSupport
+from rs_superres.grid import AxisSupport, Lattice, Shape
 from rs_superres.image.consistency import reach
 from rs_superres.image.degradation import bicubic
 from rs_superres.image.noise import normal_field
 from rs_superres.scene import samples
-from rs_superres.scene.cell import compute_window
+from rs_superres.scene.cell import CellResult, compute_window
 from rs_superres.scene.inference import Noise as Draw
 from rs_superres.scene.reader import ArrayReader
 from rs_superres.types import Floats
@@ -153,3 +154,40 @@ def test_saturated_samples_downsample_more_closely_to_their_source(
     monkeypatch.setattr(samples, "limits", lambda *_: (-np.inf, np.inf))
     unclipped = residual()
     assert clipped < 0.75 * unclipped
+
+
+@pytest.mark.parametrize("consistency", [True, False])
+def test_the_uncertainty_is_smooth_and_the_same_in_any_cells(
+    tmp_path: Path, tiny: str, scene: Path, consistency: bool
+) -> None:
+    """Its variance is that of the samples, averaged over a Gaussian of half a source pixel."""
+    plan = make_plan(
+        tmp_path, scene, tiny, samples=6, steps=1, consistency=consistency, limits="none"
+    )
+    margin = plan.recipe.inference.valid_margin
+    inference = Noisy(margin=margin, valid_margin=margin)
+    pixels = rasters.read(scene)
+    window = plan.pixels.zoom.output.window
+
+    def compute(side: int, factor: float | None) -> CellResult:
+        recipe = replace(
+            plan.recipe,
+            inference=inference,
+            uncertainty_factor=factor,
+            lattice=Lattice(plan.pixels.zoom.output.shape, Shape(side, side)),
+        )
+        return compute_window(recipe, ArrayReader(pixels), window)
+
+    one, plain, small = compute(100, 1.0), compute(100, None), compute(32, 1.0)
+    assert np.array_equal(one.values, plain.values)  # the uncertainty changes no pixel
+    assert one.std is not None
+    assert small.std is not None
+    np.testing.assert_allclose(small.std, one.std, rtol=1e-5)
+    if not consistency:
+        half = plan.recipe.groups[0].value_range.half
+        draws = 0.5 * half * fields(0, 6)
+        variance = gaussian_filter(draws.var(axis=0, ddof=1), (0, 1.25, 1.25), truncate=3)
+        inner = np.s_[:, 10:-10, 10:-10]
+        np.testing.assert_allclose(one.std[inner], np.sqrt(variance[inner]), rtol=0.01)
+    # Pixel by pixel, the standard deviation of six draws varies by a third of itself.
+    assert one.std.std() < 0.15 * one.std.mean()

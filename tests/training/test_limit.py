@@ -44,6 +44,25 @@ def test_calibration_crops_fit_their_share(crop_seconds: float, required: bool, 
     assert limit.calibration_crops(64, required=required) == crops
 
 
+@pytest.mark.parametrize(
+    ("seconds", "window", "elapsed", "scored"),
+    [
+        (60, 20, 65, True),  # ends at 85 s
+        (60, 20, 75, False),
+        (60, 0, 1e4, False),
+        (7200, 600, 7200, True),
+        (7200, 800, 7200, False),
+    ],
+)
+def test_a_run_is_scored_if_that_ends_shortly_after_the_limit(
+    seconds: float, window: float, elapsed: float, scored: bool
+) -> None:
+    limit = TimeLimit(seconds=seconds, window_seconds=window)
+    limit.add_elapsed(elapsed)
+    assert limit.has_time_to_score() is scored
+    assert TimeLimit(window_seconds=window).has_time_to_score()
+
+
 @pytest.mark.parametrize(("window", "kept"), [(0.0, 0), (0.5, 12), (2.0, 15), (40.0, 40)])
 def test_scoring_fits_its_share_or_one_window(window: float, kept: float) -> None:
     limit = TimeLimit(seconds=100.0, window_seconds=window)

@@ -58,6 +58,15 @@ def test_learning_rate_warms_up_and_decays() -> None:
     assert fit.learning_rate(1.0) == pytest.approx(0.001)
 
 
+def test_the_warm_up_takes_a_tenth_of_a_short_phase() -> None:
+    fit = fitting(Line(), learning_rate=0.5, warmup=50)
+    assert fit.learning_rate(0) == pytest.approx(0.5 / 50)
+    assert fit.learning_rate(0.05) == pytest.approx(0.25, rel=0.01)
+    assert fit.learning_rate(0.1) == pytest.approx(0.5 * 0.9756, rel=0.01)
+    fit.step = 19  # of 1000 iterations: the warm-up is a twentieth of the phase
+    assert fit.learning_rate(0.019) == pytest.approx(0.5 * 20 / 50, rel=0.01)
+
+
 def test_pace_ends_by_steps_or_time_whichever_comes_first() -> None:
     assert Pace(100, None).progress(25, 1e9) == 0.25
     assert Pace(100, 60).progress(25, 30) == 0.5

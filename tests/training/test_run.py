@@ -432,6 +432,19 @@ def test_time_before_a_resume_counts(data: Path, tmp_path: Path) -> None:
     assert (report.ended, report.steps) == ("time", (4, 1))
 
 
+def test_a_limit_that_leaves_no_time_for_a_window_is_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window takes longer than the limit: the run ends in time, with a model and its log."""
+    monkeypatch.setattr(validation, "window_seconds", lambda *_, **__: 100.0)
+    report = go(data, tmp_path / "run", max_seconds=2)
+    assert (list(report.scores), report.windows) == ([], 0)
+    assert report.windows_chosen > 0
+    assert report.seconds < 32
+    assert {line["phase"] for line in log(tmp_path / "run")} == {"prior", "denoiser"}
+    assert (tmp_path / "run" / "loss.png").exists()
+
+
 def test_scoring_is_short_after_a_signal(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,71 @@
+"""Test the warning about pixel sizes and the hint about colours."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from affine import Affine
+
+from rs_superres.config import TrainedConfig
+from rs_superres.grid import Grid, Shape
+from rs_superres.raster import Band
+from rs_superres.scene.advice import colour_hint, pixel_size_warning
+from rs_superres.scene.bands import roles_by_colour
+
+TRAINED = TrainedConfig(scales=(1.5, 4), pixel_size=(0.5, 5))
+
+
+def grid(size: float, crs: str | None, x: float, y: float) -> Grid:
+    return Grid(Shape(100, 100), Affine(size, 0, x, 0, -size, y), crs)
+
+
+@pytest.mark.parametrize(
+    ("place", "warns"),
+    [
+        (grid(30, "EPSG:32632", 500_000, 5_400_000), True),
+        (grid(30 / 111_320, "EPSG:4326", 9, 2), True),
+        (grid(8, "EPSG:32632", 500_000, 5_400_000), False),
+        (grid(8 / 111_320, "EPSG:4326", 9, 2), False),
+        (grid(15 / 111_320, "EPSG:4326", 9, 75), False),  # 7.6 m, as degrees of longitude are short
+        (grid(100, "EPSG:2263", 900_000, 200_000), True),  # in feet
+        (grid(30, None, 0, 0), False),
+    ],
+)
+def test_the_size_on_the_ground_counts_in_any_crs(place: Grid, warns: bool) -> None:
+    warning = pixel_size_warning(place, "tiny", TRAINED)
+    assert (warning is not None) is warns
+    if warning is not None:
+        assert "m pixels are outside the training range of the model tiny (0.5 to 5 m)" in warning
+
+
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (("B1", "B2", "B3", "B4", "B8A"), "bands 4,3,2 are named .* in a Sentinel-2 scene; .* rgb"),
+        (("B02", "B03", "B04", "B08"), "bands 3,2,1 .* not of Landsat 4 to 7"),
+        (("SR_B4", "SR_B3", "SR_B2"), "bands 1,2,3 .* rgb=1,2,3"),
+        (("Blue", "Green", "Red", "Red Edge", "NIR"), "bands 3,2,1 are described as red,"),
+        (("B4 - red", "B3 (green)", "B2 (blue)"), "bands 1,2,3 are described as red, green and"),
+        (("blue", "green", "red", "red"), None),
+        (("B5", "B6", "B7"), None),
+        (("B12", "B13", "B14"), None),
+        (("blue", "green", "rededge"), None),
+        (("infrared", "greenness", "bluish"), None),
+        ((None, None, None), None),
+    ],
+)  # fmt: skip
+def test_names_of_bands_give_a_hint(names: tuple[str | None, ...], hint: str | None) -> None:
+    bands = [Band(dtype="uint16", description=name) for name in names]
+    text = colour_hint(bands, roles_by_colour(bands))
+    if hint is None:
+        assert text is None
+    else:
+        assert text is not None
+        assert re.search(hint, text)
+
+
+def test_bands_that_are_sharpened_together_need_no_hint() -> None:
+    bands = [Band(dtype="uint8", description=f"B{n}") for n in (2, 3, 4)]
+    assert colour_hint(bands, roles_by_colour(bands, triplet=(2, 1, 0))) is None
+    assert colour_hint(bands, roles_by_colour(bands, nearest=(0,))) is None
