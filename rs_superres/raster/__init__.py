@@ -6,10 +6,11 @@ from rs_superres.raster.formats import (
     creation_options,
     domain_names,
     finish,
+    keep_crs,
     keeps_domains,
     write_image,
 )
-from rs_superres.raster.gdal import FAILURES, block_cache, one_line
+from rs_superres.raster.gdal import BLOCK, FAILURES, block_cache, one_line
 from rs_superres.raster.location import Place, pixel_size, place_of
 from rs_superres.raster.metadata import Band, Description, same_crs
 from rs_superres.raster.opening import (
@@ -24,10 +25,12 @@ from rs_superres.raster.opening import (
     read_tags,
 )
 from rs_superres.raster.selection import Selection
+from rs_superres.raster.sidecars import check_alone, owner, sidecars
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
 from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, check_written, creating
 
 __all__ = [
+    "BLOCK",
     "FAILURES",
     "SAMPLE",
     "SUFFIXES",
@@ -44,6 +47,7 @@ __all__ = [
     "Writer",
     "add_tags",
     "block_cache",
+    "check_alone",
     "check_creation",
     "check_whole",
     "check_written",
@@ -54,9 +58,11 @@ __all__ = [
     "finish",
     "inspect",
     "is_raster",
+    "keep_crs",
     "keeps_domains",
     "one_line",
     "open_source",
+    "owner",
     "pixel_size",
     "place_of",
     "rasters_below",
@@ -65,5 +71,6 @@ __all__ = [
     "read_tags",
     "same_crs",
     "sample_windows",
+    "sidecars",
     "write_image",
 ]

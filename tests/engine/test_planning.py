@@ -103,7 +103,8 @@ def test_scratch_on_another_disk(
     plan = make(scene, **options, uncertainty=tmp_path / "std.tif")
     needs = plan.disk_needs()
     assert list(needs) == [plan.scratch, tmp_path]
-    result, std = 150 * 132 * 3 * 4 // 3, 150 * 132 * 3 * 4 * 4 // 3
+    # A GeoTIFF stores whole tiles.
+    result, std = 512 * 512 * 3 * 4 // 3, 512 * 512 * 3 * 4 * 4 // 3
     assert needs[tmp_path] == result + std
     assert needs[plan.scratch] > 2 * needs[tmp_path]
     (tmp_path / "fast").mkdir()
