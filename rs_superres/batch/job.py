@@ -18,11 +18,19 @@ from PIL import Image
 
 from rs_superres import engine, zoo
 from rs_superres.engine.compute import compute_here
+from rs_superres.engine.outputs import check_raster_replaced
 from rs_superres.engine.planning import SETTINGS_TAG
 from rs_superres.engine.preview import save_preview
 from rs_superres.errors import InputError, RasterError, SuperResError
 from rs_superres.image.pictures import limits_of, stretched
-from rs_superres.raster import FAILURES, check_whole, one_line, read_small, read_tags
+from rs_superres.raster import (
+    FAILURES,
+    check_whole,
+    delete_sidecars,
+    one_line,
+    read_small,
+    read_tags,
+)
 from rs_superres.system.threads import THREADS
 
 logger = logging.getLogger(__name__)
@@ -186,7 +194,10 @@ def _upscale(job: Job, outcome: SceneOutcome, progress: JobProgress) -> SceneOut
             compute=partial(compute_here, processors=job.processors),
         )
     if options.preview is not None and not options.preview.exists():
-        save_preview(plan, job.out, options.preview)  # of a skipped result
+        # Of a skipped result: the plan did not ask for permission to replace the preview's files.
+        check_raster_replaced(options.preview, (), overwrite=options.overwrite)
+        delete_sidecars(options.preview)
+        save_preview(plan, job.out, options.preview)
     return replace(
         outcome,
         status=status,

@@ -103,6 +103,7 @@ def _write(plan: Plan, store: CellStore, target: Target, layer: Layer) -> tuple[
 
 def _finish(plan: Plan, target: Target, assembled: Path, path: Path) -> None:
     """Bring the assembled raster into the final format, and delete it."""
+    keep_crs(assembled, target)  # so that GDAL copies the coordinate epoch, which rasterio hides
     finish(
         assembled,
         path,

@@ -25,7 +25,7 @@ from rs_superres.raster.opening import (
     read_tags,
 )
 from rs_superres.raster.selection import Selection
-from rs_superres.raster.sidecars import check_alone, owner, sidecars
+from rs_superres.raster.sidecars import check_alone, delete_sidecars, owner, sidecars
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
 from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, check_written, creating
 
@@ -54,6 +54,7 @@ __all__ = [
     "checksum",
     "creating",
     "creation_options",
+    "delete_sidecars",
     "domain_names",
     "finish",
     "inspect",

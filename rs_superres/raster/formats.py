@@ -184,7 +184,7 @@ def finish(
     temporary = {"COG_TMP_COMPRESSION": "NONE"} if faster else {}
     logger.debug("copying %s to %s: driver %s, options %s", assembled, out, driver, creation)
     with raster_errors(f"cannot write {out}"), writing(), rasterio.Env(**temporary):
-        with _with_hidden_metadata(assembled, target) as complete:
+        with _with_foreign_nodata(assembled, target) as complete:
             rasterio.shutil.copy(complete, out, driver=driver, **creation)
         if driver == "GTiff":
             _add_overviews(out, source, averaged=averaged)
@@ -192,14 +192,14 @@ def finish(
 
 
 def keep_crs(path: Path, target: Target) -> None:
-    """Write the CRS next to a result from which GDAL would read another one.
+    """Write the CRS and its epoch next to a GeoTIFF from which GDAL would read others.
 
     GDAL writes a CRS that it cannot write to a GeoTIFF to the file ``.aux.xml``, in which it looks
     first. It does not notice that some others change: local coordinate systems lose their datum,
     and geographic ones get another order of axes.
 
     Args:
-        path: The finished result.
+        path: An assembled or a finished result.
         target: Properties of the result's file.
 
     Raises:
@@ -232,26 +232,21 @@ def _add_overviews(path: Path | str, source: Description, *, averaged: bool) -> 
 
 
 @contextmanager
-def _with_hidden_metadata(assembled: Path | str, target: Target) -> Iterator[Path | str]:
-    """Give an assembled result what rasterio cannot write, but a VRT copy can have.
+def _with_foreign_nodata(assembled: Path | str, target: Target) -> Iterator[Path | str]:
+    """Give an assembled result the source's nodata value if the dtype does not hold that value.
 
-    These are the coordinate epoch, and the source's nodata value if the dtype does not hold it. A
-    result with a mask gets no nodata value: GDAL would use the value and ignore the mask.
+    rasterio refuses to write such a value, but a VRT copy can have it. A result with a mask gets
+    no nodata value: GDAL would use the value and ignore the mask.
     """
-    foreign, epoch = target.source.foreign_nodata, target.source.epoch
-    if target.masked or target.source.nodata is not None:
-        foreign = None
-    if foreign is None and epoch is None:
+    foreign = target.source.foreign_nodata
+    if foreign is None or target.masked or target.source.nodata is not None:
         yield assembled
         return
     with MemoryFile(ext=".vrt") as copy:
         rasterio.shutil.copy(assembled, copy.name, driver="VRT")
         text = copy.read().decode()
-    if foreign is not None:
-        nodata = rf"\1<NoDataValue>{float(foreign):.17g}</NoDataValue>"
-        text = re.sub("(<VRTRasterBand[^>]*>)", nodata, text)
-    if epoch is not None:
-        text = text.replace("<SRS", f'<SRS coordinateEpoch="{epoch!r}"', 1)
+    nodata = rf"\1<NoDataValue>{float(foreign):.17g}</NoDataValue>"
+    text = re.sub("(<VRTRasterBand[^>]*>)", nodata, text)
     with MemoryFile(text.encode(), ext=".vrt") as virtual:
         yield virtual.name
 

@@ -56,6 +56,17 @@ def sidecars(path: Path) -> list[Path]:
     return sorted(path.parent / file.name for file in neighbours if file.name in owned)
 
 
+def delete_sidecars(path: Path) -> None:
+    """Delete the files that GDAL would read as part of a raster that is about to be written.
+
+    Raises:
+        RasterError: A file or the folder cannot be read, or a file cannot be deleted.
+    """
+    for file in sidecars(path):
+        with raster_errors(f"cannot delete {file}"):
+            file.unlink()
+
+
 def _attached_to_name(name: str, neighbours: Sequence[Path]) -> set[str]:
     """Return which files GDAL attaches to a raster of one pixel with a name."""
     with tempfile.TemporaryDirectory() as folder:

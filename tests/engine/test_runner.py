@@ -10,11 +10,13 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio.shutil
 import shapely
 from affine import Affine
 from rasterio.control import GroundControlPoint
@@ -28,6 +30,7 @@ from rs_superres.engine import Options, Plan
 from rs_superres.engine.store import opened_store, scratch_of
 from rs_superres.errors import InputError, RasterError, SuperResError
 from rs_superres.scene.inference import Inference
+from rs_superres.verify import verify
 from tests import models, rasters
 from tests.located import Bilinear, Counted, StoppedError, coordinates, expected
 from tests.rasters import NORTH_UP, RGB, Array, textured
@@ -442,6 +445,90 @@ def test_gdalinfo_reads_control_points(tmp_path: Path, make: Make, gdal_tools: P
     points_found = sorted((p["pixel"], p["line"], p["x"], p["y"]) for p in listed["gcpList"])
     points_expected = sorted((p.col * 3.5, p.row * 3.5, p.x, p.y) for p in points)
     np.testing.assert_allclose(points_found, points_expected, atol=1e-6)
+
+
+GEOID = CRS.from_user_input("EPSG:32633+5773")
+ELLIPSOIDAL_HEIGHT = CRS.from_wkt(
+    'PROJCRS["UTM 33N with height",BASEGEOGCRS["WGS 84",DATUM["World Geodetic System 1984",'
+    'ELLIPSOID["WGS 84",6378137,298.257223563]]],CONVERSION["UTM zone 33N",'
+    'METHOD["Transverse Mercator"],PARAMETER["Latitude of natural origin",0],'
+    'PARAMETER["Longitude of natural origin",15],PARAMETER["Scale factor at natural origin",'
+    '0.9996],PARAMETER["False easting",500000],PARAMETER["False northing",0]],CS[Cartesian,3],'
+    'AXIS["(E)",east],AXIS["(N)",north],AXIS["h",up],LENGTHUNIT["metre",1]]'
+)
+ROTATED_POLE = "+proj=ob_tran +o_proj=longlat +o_lon_p=-162 +o_lat_p=39.25 +lon_0=180"
+SITE = CRS.from_wkt(
+    'ENGCRS["site",EDATUM["corner stone"],CS[Cartesian,2],AXIS["x",southWest],'
+    'AXIS["y",southEast],LENGTHUNIT["metre",1]]'
+)
+REFERENCE_SYSTEMS = {
+    "projected": ("EPSG:32633", None, False),
+    "compound": (GEOID, None, False),
+    "geographic 3D": ("EPSG:4979", None, False),
+    "dynamic": ("EPSG:9000", 2021.25, False),
+    "compound and dynamic": (GEOID, 2010.5, False),
+    "custom ellipsoid": ("+proj=utm +zone=33 +a=6378000 +b=6356000", None, False),
+    "sphere": ("+proj=longlat +R=6371229", None, True),  # longitude first
+    "bound": ("+proj=utm +zone=33 +ellps=bessel +towgs84=598,74,418,0.2,0,-2.5,6.7", None, False),
+    "projected 3D": (ELLIPSOIDAL_HEIGHT, None, True),
+    "projected 3D and dynamic": (ELLIPSOIDAL_HEIGHT, 1999.75, True),
+    "rotated pole": (ROTATED_POLE, None, True),
+    "icosahedron": ("+proj=isea +ellps=sphere", None, True),
+    "site": (SITE, None, True),
+}
+"""CRS, coordinate epoch, and whether GeoTIFF keys cannot hold them exactly."""
+
+
+@pytest.mark.parametrize("driver", ["cog", "gtiff"])
+@pytest.mark.parametrize("kind", REFERENCE_SYSTEMS)
+def test_results_keep_the_crs_and_its_epoch(
+    tmp_path: Path, make: Make, scene: Path, gdal_tools: Path, kind: str, driver: str
+) -> None:
+    crs, epoch, beside = REFERENCE_SYSTEMS[kind]
+    wkt = escape(CRS.from_user_input(crs).to_wkt())
+    source = tmp_path / "source.vrt"
+    rasterio.shutil.copy(scene, source, driver="VRT")
+    attribute = "" if epoch is None else f' coordinateEpoch="{epoch}"'
+    srs = f"<SRS{attribute}>{wkt}</SRS>"
+    source.write_text(re.sub("<SRS.*?</SRS>", lambda _: srs, source.read_text()))
+    options = {"scale": 2, "steps": 1, "samples": 2, "format": driver}
+    plan = make(source, **options, uncertainty=tmp_path / "std.tif")
+    engine.run(plan)
+    for out in (plan.out, tmp_path / "std.tif"):
+        with rasters.opened(source) as before, rasters.opened(out) as after:
+            assert after.crs == before.crs
+            assert after.transform == before.transform @ Affine.scale(0.5)
+            assert [Path(f).suffix for f in after.files] == [".tif", ".xml"][: 1 + beside]
+        assert rasters.gdalinfo(gdal_tools, out).get("coordinateEpoch") == epoch
+    audit = verify(str(plan.out), source)
+    assert [f.measured for f in audit.findings if f.name == "crs"] == [0]
+    assert {p.name for p in tmp_path.glob("*.aux.xml")} == (
+        {"out.tif.aux.xml", "std.tif.aux.xml"} if beside else set()
+    )
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_an_epoch_changes_nothing_else(tmp_path: Path, make: Make, masked: bool) -> None:
+    mask = np.ones((50, 44), dtype=np.bool_)
+    mask[:20] = False
+    scene = tmp_path / "scene.tif"
+    rasters.write(scene, textured(3, 1, 50, 44), crs="EPSG:9000", mask=mask if masked else None)
+    with rasters.opened(scene, "r+") as dataset:
+        dataset.update_tags(ns="SENSOR", MODE="nadir")
+    results = []
+    for epoch in (None, 2020.5):
+        if epoch is not None:
+            srs = f'<SRS coordinateEpoch="{epoch}">EPSG:9000</SRS>'
+            (tmp_path / "scene.tif.aux.xml").write_text(f"<PAMDataset>{srs}</PAMDataset>")
+        plan = make(scene, scale=2, overwrite=True)
+        assert plan.pixels.description.epoch == epoch
+        engine.run(plan)
+        with rasters.opened(plan.out) as dataset:
+            assert dataset.files == [str(plan.out)]
+            assert dataset.tags(ns="SENSOR") == {"MODE": "nadir"}
+            pixels = dataset.read().tobytes(), dataset.read_masks().tobytes()
+            results.append((*pixels, dataset.mask_flag_enums, dict(dataset.profile)))
+    assert results[0] == results[1]
 
 
 def test_control_points_without_a_crs(tmp_path: Path, make: Make) -> None:
