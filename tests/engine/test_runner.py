@@ -507,6 +507,42 @@ def test_results_keep_the_crs_and_its_epoch(
     )
 
 
+def test_a_run_that_was_killed_while_it_named_its_files_resumes(
+    make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has files next to its result, which are its own."""
+    with rasters.opened(scene, "r+") as dataset:
+        dataset.crs = ELLIPSOIDAL_HEIGHT
+    plan = make(scene, scale=2)
+    sidecar = plan.out.with_name("out.tif.aux.xml")
+    replaced = Path.replace
+    for last in ("out.tif.aux.xml", "out.tif"):
+
+        def killed(path: Path, name: Path, *, last: str = last) -> None:
+            replaced(path, name)
+            if name.name == last and name.parent == plan.out.parent:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", killed)
+            with pytest.raises(KeyboardInterrupt):
+                engine.run(make(scene, scale=2))
+        assert sidecar.exists()
+        assert plan.out.exists() == (last == "out.tif")
+    report = engine.run(make(scene, scale=2))
+    assert report.resumed == report.cells
+    with rasters.opened(plan.out) as dataset:
+        assert dataset.crs == ELLIPSOIDAL_HEIGHT
+    assert sorted(p.name for p in plan.out.parent.glob("*out*")) == [plan.out.name, sidecar.name]
+
+
+def test_files_that_creation_options_make_get_the_name_of_the_result(
+    tmp_path: Path, make: Make, scene: Path
+) -> None:
+    engine.run(make(scene, scale=2, format="gtiff", creation=["TFW=YES"]))
+    assert (tmp_path / "out.tfw").read_text().split()[0] == "5.0000000000"
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_an_epoch_changes_nothing_else(tmp_path: Path, make: Make, masked: bool) -> None:
     mask = np.ones((50, 44), dtype=np.bool_)
