@@ -107,6 +107,9 @@ def test_scratch_on_another_disk(
     result, std = 512 * 512 * 3 * 4 // 3, 512 * 512 * 3 * 4 * 4 // 3
     assert needs[tmp_path] == result + std
     assert needs[plan.scratch] > 2 * needs[tmp_path]
+    seen = make(scene, **options, uncertainty=tmp_path / "std.tif", preview=tmp_path / "seen.png")
+    more = {folder: size - needs[folder] for folder, size in seen.disk_needs().items()}
+    assert more == {plan.scratch: 2**22, tmp_path: 2**22}
     (tmp_path / "fast").mkdir()
     for full in (0, 1):
         disks.free = dict(enumerate(needs[f] for f in (tmp_path, plan.scratch)))

@@ -29,6 +29,7 @@ from rs_superres.config import TileConfig
 from rs_superres.engine import Options, Plan
 from rs_superres.engine.store import opened_store, scratch_of
 from rs_superres.errors import InputError, RasterError, SuperResError
+from rs_superres.raster import open_source
 from rs_superres.scene.inference import Inference
 from rs_superres.verify import verify
 from tests import models, rasters
@@ -541,6 +542,37 @@ def test_files_that_creation_options_make_get_the_name_of_the_result(
 ) -> None:
     engine.run(make(scene, scale=2, format="gtiff", creation=["TFW=YES"]))
     assert (tmp_path / "out.tfw").read_text().split()[0] == "5.0000000000"
+
+
+def test_the_environment_does_not_hide_an_epoch(
+    tmp_path: Path, make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may keep GDAL from reading files next to a raster."""
+    monkeypatch.setenv("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR")
+    source = tmp_path / "source.vrt"
+    rasterio.shutil.copy(scene, source, driver="VRT")
+    source.write_text(source.read_text().replace("<SRS", '<SRS coordinateEpoch="2020.5"', 1))
+    plan = make(source, scale=2)
+    engine.run(plan)
+    with open_source(plan.out) as result:
+        assert result.description.epoch == 2020.5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "scene.tif", "source.vrt"]
+
+
+def test_control_points_whose_crs_would_be_lost_are_refused(tmp_path: Path, make: Make) -> None:
+    points = [
+        GroundControlPoint(row=row, col=column, x=column / 10, y=-row / 10)
+        for row in (0, 40)
+        for column in (0, 60)
+    ]
+    path = tmp_path / "swath.tif"
+    profile = {"count": 1, "height": 40, "width": 60, "dtype": "uint8"}
+    with rasters.opened(
+        path, "w", driver="GTiff", gcps=points, crs=CRS.from_string(ROTATED_POLE), **profile
+    ) as dataset:
+        dataset.write(textured(1, 1, 40, 60))
+    message = r"COG cannot hold the CRS of the control points of .*swath\.tif"
+    refused(InputError, message, lambda: make(path, scale=2))
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -222,6 +222,26 @@ def test_a_file_that_appears_next_to_a_result_is_an_error(
         store.publish({result(store): out})
 
 
+def test_a_copy_is_synced_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fast").mkdir()
+    source, out, synced = tmp_path / "fast" / "a.tif", tmp_path / "out.tif", []
+    source.write_text("complete")
+    replace = Path.replace
+
+    def across(self: Path, target: Path) -> Path:
+        if self.parent != target.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    monkeypatch.setattr(files, "_sync", lambda path: synced.append((path.name, out.exists())))
+    files.move_files({source: out})
+    assert synced == [("a.tif", False), (".out.tif.part", False), (tmp_path.name, True)]
+    assert out.read_text() == "complete"
+
+
 def test_a_result_is_copied_to_another_file_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
