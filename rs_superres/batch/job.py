@@ -19,10 +19,11 @@ from PIL import Image
 
 from rs_superres import engine, zoo
 from rs_superres.engine.compute import compute_here
+from rs_superres.engine.outputs import check_raster_replaced
 from rs_superres.engine.planning import SETTINGS_TAG
 from rs_superres.engine.preview import halves_of, save_preview
 from rs_superres.errors import InputError, RasterError, SuperResError
-from rs_superres.raster import FAILURES, check_whole, one_line, read_tags
+from rs_superres.raster import FAILURES, check_whole, delete_sidecars, one_line, read_tags
 from rs_superres.system.threads import THREADS
 
 logger = logging.getLogger(__name__)
@@ -230,7 +231,10 @@ def _upscale(job: Job, outcome: SceneOutcome, progress: JobProgress) -> SceneOut
             compute=partial(compute_here, processors=job.processors),
         )
     if options.preview is not None and not options.preview.exists():
-        save_preview(plan, job.out, options.preview)  # of a skipped result
+        # Of a skipped result: the plan did not ask for permission to replace the preview's files.
+        check_raster_replaced(options.preview, (), overwrite=options.overwrite)
+        delete_sidecars(options.preview)
+        save_preview(plan, job.out, options.preview)
     before, after = _pictures(plan) if job.pictures else (None, None)
     return replace(
         outcome,

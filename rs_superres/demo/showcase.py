@@ -9,12 +9,13 @@ import numpy as np
 
 from rs_superres.demo.synthetic_scene import render_scene, scene_grid
 from rs_superres.engine import Options, Progress, upscale
-from rs_superres.errors import InputError, WriteError
+from rs_superres.engine.outputs import check_raster_replaced
+from rs_superres.errors import WriteError
 from rs_superres.grid import Window
 from rs_superres.image.degradation import bicubic
 from rs_superres.image.pictures import save, side_by_side
 from rs_superres.image.statistics import psnr
-from rs_superres.raster import open_source, write_image
+from rs_superres.raster import delete_sidecars, open_source, write_image
 
 SIDE = 160
 """Rows and columns of the low-resolution scene, in pixels of 0.75 m."""
@@ -61,8 +62,9 @@ def run_demo(
     scene, result = folder / "scene.tif", folder / "upscaled.tif"
     prior, picture = folder / "upscaled-prior.tif", folder / "before-after.png"
     for path in (scene, result, prior, picture):
-        if path.exists() and not overwrite:
-            raise InputError(f"{path} exists; overwrite=True replaces it, or choose another folder")
+        check_raster_replaced(path, (), overwrite=overwrite)
+    for path in (scene, picture):
+        delete_sidecars(path)
     pixels = render_scene(SIDE, samples=8)
     write_image(scene, pixels, scene_grid(SIDE))
     options = Options(scale=SCALE, overwrite=overwrite)

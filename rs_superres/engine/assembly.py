@@ -18,6 +18,7 @@ from rs_superres.raster import (
     check_written,
     creating,
     finish,
+    keep_crs,
     open_source,
 )
 from rs_superres.scene.cell import CellResult, blank_cell, is_blank
@@ -30,8 +31,10 @@ RESIDUAL_TAG = "SUPERRES_RESIDUAL"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """Facts about an assembled result."""
+    """An assembled result."""
 
+    files: dict[Path, Path]
+    """Final names by present names: the standard deviation, if there is one, and the result."""
     blank: int
     """Number of computed cells that hold nothing valid."""
     residual: Residual
@@ -39,7 +42,7 @@ class Assembled:
 
 
 def assemble(plan: Plan, store: CellStore, source: Source) -> Assembled:
-    """Write the result, and the samples' standard deviation, under the store's names for them.
+    """Write the result, and the samples' standard deviation, into the store.
 
     Args:
         plan: the plan of the run.
@@ -50,16 +53,21 @@ def assemble(plan: Plan, store: CellStore, source: Source) -> Assembled:
         RasterError: a file cannot be read or written.
     """
     target = plan.target()
-    blank = _write(plan, store, target, _values)
-    left = _residual(plan, store.assembled, source)
+    path, blank = _write(plan, store, target, _values)
+    left = _residual(plan, path, source)
     logger.debug("assembled %d cells, %d of them blank; residual: %s", len(plan.cells), blank, left)
-    add_tags(store.assembled, {RESIDUAL_TAG: str(left)})
-    _finish(plan, store, target, store.result)
-    if plan.recipe.uncertainty_factor is not None:
+    add_tags(path, {RESIDUAL_TAG: str(left)})
+    result = store.new_file("result", plan.out.name)
+    _finish(plan, target, path, result)
+    files = {result: plan.out}
+    uncertainty = plan.options.uncertainty
+    if uncertainty is not None:
         target = plan.std_target()
-        _write(plan, store, target, _std)
-        _finish(plan, store, target, store.uncertainty)
-    return Assembled(blank=blank, residual=left)
+        path, _ = _write(plan, store, target, _std)
+        std = store.new_file("uncertainty", uncertainty.name)
+        _finish(plan, target, path, std)
+        files = {std: uncertainty, **files}
+    return Assembled(files=files, blank=blank, residual=left)
 
 
 Layer = Callable[[CellResult], CellResult]
@@ -78,31 +86,33 @@ def _std(cell: CellResult) -> CellResult:
     return CellResult(cell.std, None)
 
 
-def _write(plan: Plan, store: CellStore, target: Target, layer: Layer) -> int:
-    """Write all cells into one raster, and compare the raster with them.
+def _write(plan: Plan, store: CellStore, target: Target, layer: Layer) -> tuple[Path, int]:
+    """Write all cells into one plain GeoTIFF, and compare it with them.
 
     Returns:
-        The number of computed cells that hold nothing valid.
+        The file, and the number of computed cells that hold nothing valid.
     """
-    blank = 0
-    with creating(store.assembled, target) as writer:
+    blank, path = 0, store.new_file("assembled", "assembled.tif")
+    with creating(path, target) as writer:
         for block, computed in _blocks(plan, store, layer):
             writer.write(block)
             blank += computed and is_blank(plan.recipe, block.values, block.mask)
-    check_written(store.assembled, (block for block, _ in _blocks(plan, store, layer)))
-    return blank
+    check_written(path, (block for block, _ in _blocks(plan, store, layer)))
+    return path, blank
 
 
-def _finish(plan: Plan, store: CellStore, target: Target, path: Path) -> None:
+def _finish(plan: Plan, target: Target, assembled: Path, path: Path) -> None:
     """Bring the assembled raster into the final format, and delete it."""
+    keep_crs(assembled, target)  # so that GDAL copies the coordinate epoch, which rasterio hides
     finish(
-        store.assembled,
+        assembled,
         path,
         target=target,
         driver=DRIVERS[plan.options.format],
         options=plan.options.creation,
     )
-    store.assembled.unlink()
+    assembled.unlink()
+    keep_crs(path, target)
 
 
 def _residual(plan: Plan, path: Path, source: Source) -> Residual:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -11,13 +12,23 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from rs_superres.errors import InputError, RasterError
-from rs_superres.raster import Description
+from rs_superres.grid import Window
+from rs_superres.raster import BLOCK, Description, owner, sidecars
 
 SUFFIXES = (".tif", ".tiff", ".gtiff", ".cog", ".btf")
 """File name extensions of a GeoTIFF."""
 
 OVERVIEWS = 1 / 3
 """Share of a raster's pixels that its overviews add at most."""
+
+
+PREVIEW = 4 * 2**20
+"""Upper limit of a preview's bytes: two halves of at most 640 x 640 pixels in three colours."""
+
+
+def stored_pixels(window: Window) -> int:
+    """Return the number of pixels in the tiles that hold a window: a GeoTIFF stores whole tiles."""
+    return math.prod(-(-side // BLOCK) * BLOCK for side in (window.height, window.width))
 
 
 def pixel_bytes(description: Description, *, masked: bool) -> int:
@@ -159,7 +170,45 @@ def check_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -> None:
     """
     if not out.exists():
         return
-    if any(Path(file).exists() and out.samefile(file) for file in files):
+    if _is_one_of(out, files):
         raise InputError(f"the output {out} is the source, choose another name")
     if not overwrite:
         raise InputError(f"{out} exists already; overwrite=True replaces it")
+
+
+def check_raster_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -> None:
+    """Refuse to replace a raster, or files that GDAL would read as part of it.
+
+    Args:
+        out: the name of an output, which need not exist.
+        files: the source's files.
+        overwrite: whether existing files may be replaced or deleted.
+
+    Raises:
+        InputError: a file may not be replaced or deleted.
+        RasterError: the output's folder cannot be read.
+    """
+    beside = sidecars(out)
+    for file in beside:
+        other = "the source" if _is_one_of(file, files) else owner(file, out)
+        if other is not None:
+            raise InputError(
+                f"{file} belongs to {other}, and GDAL would read it as part of the output {out} "
+                "too; choose another name"
+            )
+    if beside and not overwrite and not _is_one_of(out, files):
+        names = ", ".join(file.name for file in beside)
+        them, those = ("it", "it") if len(beside) == 1 else ("them", "these files")
+        raise InputError(
+            f"{out} exists already, and so do files that belong to it: {names}; overwrite=True "
+            f"replaces it and deletes {them}"
+            if out.exists()
+            else f"GDAL would read {names}, left of an earlier {out}, as part of the output; "
+            f"overwrite=True deletes {those}"
+        )
+    check_replaced(out, files, overwrite=overwrite)
+
+
+def _is_one_of(path: Path, files: Sequence[str]) -> bool:
+    """Return whether a path leads to one of several files, some of which may not exist."""
+    return path.exists() and any(Path(file).exists() and path.samefile(file) for file in files)

@@ -11,14 +11,16 @@ from typing import Any
 
 from rs_superres.engine.outputs import (
     OVERVIEWS,
+    PREVIEW,
     check_disk,
     check_folder,
     check_name,
-    check_replaced,
+    check_raster_replaced,
     file_system,
     pixel_bytes,
     result_path,
     sizes_and_times,
+    stored_pixels,
 )
 from rs_superres.engine.pixels import PixelPlan, plan_pixels
 from rs_superres.engine.region import output_region
@@ -113,17 +115,22 @@ class Plan:
         """
         cell, needs = self.recipe.lattice.cell, {self.scratch: 0}
         cell_pixels = cell.height * cell.width * len(self.cells)
-        pixels = self.window.height * self.window.width
-        outputs = [(self.out, pixel_bytes(self.pixels.description, masked=self.recipe.masked))]
+        description, stored = self.pixels.description, stored_pixels(self.window)
+        pixels = [(self.out, pixel_bytes(description, masked=self.recipe.masked))]
         if self.options.uncertainty is not None:
-            std = _std_description(self.pixels.description)
-            outputs.append((self.options.uncertainty, pixel_bytes(std, masked=False)))
+            std = _std_description(description)
+            pixels.append((self.options.uncertainty, pixel_bytes(std, masked=False)))
+        outputs = [(out, int(size * stored * (1 + OVERVIEWS))) for out, size in pixels]
+        if self.options.preview is not None:
+            needs[self.scratch] += PREVIEW
+            outputs.append((self.options.preview, PREVIEW))
+        for _, size in pixels:
+            needs[self.scratch] += size * cell_pixels + _raster_bytes(size, stored)
         for out, size in outputs:
-            needs[self.scratch] += size * cell_pixels + _raster_bytes(size, pixels)
             there = file_system(out.parent)
             folder = next((f for f in needs if file_system(f) == there), out.parent)
             if folder != self.scratch:
-                needs[folder] = needs.get(folder, 0) + int(size * pixels * (1 + OVERVIEWS))
+                needs[folder] = needs.get(folder, 0) + size
         return needs
 
     @property
@@ -226,7 +233,7 @@ def _raster_bytes(size: int, pixels: int) -> int:
 
     Args:
         size: bytes of a pixel.
-        pixels: how many the result has.
+        pixels: how many are stored; see :func:`stored_pixels`.
     """
     return int(size * pixels * (2 + 2 * OVERVIEWS))
 
@@ -268,16 +275,15 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         unfinished = published(scratch)
         for name in names:
             overwrite = options.overwrite or name.absolute() in unfinished
-            check_replaced(name, all_bands.description.files, overwrite=overwrite)
+            check_raster_replaced(name, all_bands.description.files, overwrite=overwrite)
         roles = decide(all_bands.description, options)
         opened = all_bands.selected(roles.selection)
         description = opened.description
         region = output_region(description.grid, options)
         if not scratch.is_dir():  # an interrupted run passed this check; `run` looks more closely
             # Before the file is sampled: one that claims 10^9 pixels a side may take days to read.
-            pixels = region.window.height * region.window.width
             size = pixel_bytes(description, masked=False)
-            check_disk(scratch, _raster_bytes(size, pixels), out)
+            check_disk(scratch, _raster_bytes(size, stored_pixels(region.window)), out)
         samples = list(opened.samples())
     uncertainty = options.uncertainty is not None
     run_plan = Plan(

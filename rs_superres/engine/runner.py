@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rs_superres.engine.assembly import assemble
+from rs_superres.engine.assembly import Assembled, assemble
 from rs_superres.engine.compute import Compute, compute_here
 from rs_superres.engine.outputs import check_disk, check_unchanged
 from rs_superres.engine.planning import Plan, plan
@@ -110,7 +110,7 @@ def run(plan: Plan, *, progress: Progress | None = None, compute: Compute = comp
             check_unchanged(settings["source file"], plan.pixels.description.files)
             assembled = assemble(plan, store, source)
             logger.debug("assembled the result in %.1f s", time.monotonic() - computed)
-            _publish(plan, store)
+            _publish(plan, store, assembled)
     return Report(
         out=plan.out,
         cells=total,
@@ -189,15 +189,15 @@ def _counting(progress: Progress | None, done: int, total: int) -> Callable[[], 
     return finished
 
 
-def _publish(plan: Plan, store: CellStore) -> None:
+def _publish(plan: Plan, store: CellStore, assembled: Assembled) -> None:
     """Give the assembled files their names, the result last, and delete the store."""
-    outputs = {}
-    if plan.options.uncertainty is not None:
-        outputs[store.uncertainty] = plan.options.uncertainty
-    if plan.options.preview is not None:
-        save_preview(plan, store.result, store.preview)
-        outputs[store.preview] = plan.options.preview
-    store.publish({**outputs, store.result: plan.out})
+    files, preview = assembled.files, plan.options.preview
+    if preview is not None:
+        *_, result = files
+        picture = store.new_file("preview", preview.name)
+        save_preview(plan, result, picture)
+        files = {picture: preview, **files}
+    store.publish(files)
     store.remove()
 
 

@@ -17,8 +17,15 @@ from filelock import FileLock, Timeout
 
 from rs_superres.errors import RasterError, WriteError
 from rs_superres.grid import Window
+from rs_superres.raster import check_alone, sidecars
 from rs_superres.scene.cell import CellResult
-from rs_superres.system.files import atomic_write, foreign, move_file, private_folder
+from rs_superres.system.files import (
+    atomic_write,
+    empty_folder,
+    foreign,
+    move_files,
+    private_folder,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -51,25 +58,14 @@ class CellStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    @property
-    def assembled(self) -> Path:
-        """The plain GeoTIFF into which cells are assembled."""
-        return self.folder / "assembled.tif"
+    def new_file(self, role: str, name: str) -> Path:
+        """Return the path of a file to write, alone in a folder that may get its sidecars.
 
-    @property
-    def result(self) -> Path:
-        """The result in its final format, before it is renamed."""
-        return self.folder / "result.tif"
-
-    @property
-    def uncertainty(self) -> Path:
-        """The samples' standard deviation in its final format, before it is renamed."""
-        return self.folder / "uncertainty.tif"
-
-    @property
-    def preview(self) -> Path:
-        """The picture of before and after, before it is renamed."""
-        return self.folder / "preview.png"
+        Args:
+            role: the name of the folder, such as "result"; an earlier one is deleted.
+            name: the name of the file. GDAL names sidecars after it.
+        """
+        return empty_folder(self.folder / role) / name
 
     def begin(self, settings: Mapping[str, Any], *, resume: bool) -> str | None:
         """Prepare the folder for a run; cells of a run with other settings are deleted.
@@ -117,16 +113,20 @@ class CellStore:
 
     @property
     def used_bytes(self) -> int:
-        """Bytes of all files in the folder; 0 without a folder."""
+        """Bytes that all files in the folder take on the disk; 0 without a folder."""
         sizes = 0
         with contextlib.suppress(OSError):  # no folder, or a file that is being renamed
-            sizes = sum(path.stat().st_size for path in self.folder.iterdir())
+            stats = [path.stat() for path in self.folder.rglob("*") if path.is_file()]
+            # An assembled raster may be sparse: fewer blocks of 512 bytes than its size.
+            sizes = sum(min(s.st_size, getattr(s, "st_blocks", s.st_size) * 512) for s in stats)
         return sizes
 
     def _clear(self) -> None:
         """Delete all files but the lock."""
         for path in self.folder.iterdir():
-            if path.name != "lock":
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "lock":
                 path.unlink()
 
     def _path(self, cell: Window) -> Path:
@@ -160,19 +160,24 @@ class CellStore:
             ) from error
 
     def publish(self, results: Mapping[Path, Path]) -> None:
-        """Give files their final names, in order.
+        """Give files and their sidecars their final names, in order.
 
-        The names are noted first, so that a run that is killed between two of them recognises the
-        files that it has already named when it resumes.
+        Sidecars of an earlier file are deleted. The names are noted first, so that a run that is
+        killed between two of them recognises the files that it has already named when it resumes.
 
         Args:
-            results: final names by present names.
+            results: final names by present names, which :meth:`new_file` gave.
+
+        Raises:
+            RasterError: GDAL reads a file as part of a result that was not written for it.
         """
         names = [str(out.absolute()) for out in results.values()]
         (self.folder / PUBLISHED).write_text(json.dumps(names), "utf-8")
         for path, out in results.items():
-            # A fixed temporary name: if a copy is killed, the next one replaces it.
-            move_file(path, out, temporary=scratch_of(out).with_suffix(".part"))
+            written = [file for file in path.parent.iterdir() if file != path]
+            moves = {file: out.with_name(file.name) for file in (*written, path)}
+            move_files(moves, delete=sidecars(out))
+            check_alone(out, [file.name for file in moves.values()])
             logger.debug("wrote %s (%d bytes)", out, out.stat().st_size)
 
     def remove(self) -> None:

@@ -6,10 +6,11 @@ from rs_superres.raster.formats import (
     creation_options,
     domain_names,
     finish,
+    keep_crs,
     keeps_domains,
     write_image,
 )
-from rs_superres.raster.gdal import FAILURES, block_cache, one_line, without_name
+from rs_superres.raster.gdal import BLOCK, FAILURES, block_cache, one_line, without_name
 from rs_superres.raster.location import (
     Place,
     extent_text,
@@ -30,10 +31,12 @@ from rs_superres.raster.search import (
     reason_to_pass_over,
 )
 from rs_superres.raster.selection import Selection
+from rs_superres.raster.sidecars import check_alone, delete_sidecars, owner, sidecars
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
 from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, check_written, creating
 
 __all__ = [
+    "BLOCK",
     "FAILURES",
     "SAMPLE",
     "Band",
@@ -50,23 +53,27 @@ __all__ = [
     "Writer",
     "add_tags",
     "block_cache",
+    "check_alone",
     "check_creation",
     "check_whole",
     "check_written",
     "checksum",
     "creating",
     "creation_options",
+    "delete_sidecars",
     "domain_names",
     "extent_text",
     "finish",
     "inspect",
     "is_raster",
     "is_sidecar",
+    "keep_crs",
     "keeps_domains",
     "lines_about",
     "longitude_turns",
     "one_line",
     "open_source",
+    "owner",
     "pixel_size",
     "place_of",
     "rasters_below",
@@ -76,6 +83,7 @@ __all__ = [
     "reason_to_pass_over",
     "same_crs",
     "sample_windows",
+    "sidecars",
     "unit_note",
     "without_name",
     "write_image",

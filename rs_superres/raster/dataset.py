@@ -69,6 +69,7 @@ def _read_description(path: str, dataset: Dataset) -> Description:
     points, points_crs = dataset.gcps
     pages = tuple(s for s in dataset.subdatasets if not s.startswith("GTIFF_DIR:1:"))
     flags = dataset.mask_flag_enums
+    virtual = _virtual(dataset)
     separate = [
         not {MaskFlags.per_dataset, MaskFlags.nodata, MaskFlags.alpha, MaskFlags.all_valid} & set(f)
         for f in flags
@@ -96,7 +97,8 @@ def _read_description(path: str, dataset: Dataset) -> Description:
         rational=dataset.rpcs,
         pages=pages,
         files=tuple(dataset.files) or (path,),
-        foreign_nodata=_read_foreign_nodata(dataset),
+        foreign_nodata=_read_foreign_nodata(dataset, virtual),
+        epoch=_read_epoch(virtual),
         notes=tuple(_notes(dataset, pages)),
     )
 
@@ -189,17 +191,31 @@ def _notes(dataset: Dataset, pages: tuple[str, ...]) -> list[str]:
     return notes
 
 
-def _read_foreign_nodata(dataset: Dataset) -> str | None:
-    """Read a nodata value that the dtype does not hold.
-
-    rasterio hides such a value. A VRT copy of the dataset contains it.
-    """
-    if np.dtype(dataset.dtypes[0]).kind not in "iu" or None not in dataset.nodatavals:
-        return None
+def _virtual(dataset: Dataset) -> str:
+    """Return a VRT copy of a dataset, which shows what rasterio hides; empty if there is none."""
     with MemoryFile(ext=".vrt") as virtual:
         try:
             rasterio.shutil.copy(dataset, virtual.name, driver="VRT")
         except FAILURES:
-            return None  # not every dataset can be copied to a VRT
-        values = re.findall(r"<NoDataValue>([^<]+)</NoDataValue>", virtual.read().decode())
+            return ""  # not every dataset can be copied to a VRT
+        text: bytes = virtual.read()
+    return text.decode(errors="replace")
+
+
+def epoch_of(dataset: Dataset) -> float | None:
+    """Return the coordinate epoch of an open dataset, in decimal years; None if it has none."""
+    return _read_epoch(_virtual(dataset))
+
+
+def _read_epoch(virtual: str) -> float | None:
+    """Read the coordinate epoch of the CRS from a VRT copy."""
+    epoch = re.search(r'<SRS[^>]* coordinateEpoch="([^"]+)"', virtual)
+    return None if epoch is None else float(epoch[1])
+
+
+def _read_foreign_nodata(dataset: Dataset, virtual: str) -> str | None:
+    """Read a nodata value that the dtype does not hold from a VRT copy."""
+    if np.dtype(dataset.dtypes[0]).kind not in "iu" or None not in dataset.nodatavals:
+        return None
+    values = re.findall(r"<NoDataValue>([^<]+)</NoDataValue>", virtual)
     return next((v for v in values if not _can_mark(dataset.dtypes[0], float(v))), None)

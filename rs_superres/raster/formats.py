@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from rasterio.io import MemoryFile
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window
+from rs_superres.raster.dataset import epoch_of, grid_of
 from rs_superres.raster.gdal import (
     BLOCK,
     FAILURES,
@@ -29,7 +31,7 @@ from rs_superres.raster.gdal import (
     reading,
     writing,
 )
-from rs_superres.raster.metadata import Description
+from rs_superres.raster.metadata import Description, same_crs
 from rs_superres.raster.writer import OutputBlock, Target, creating, write_domains
 from rs_superres.types import Values
 
@@ -79,7 +81,7 @@ def creation_options(options: Sequence[str]) -> dict[str, str]:
 
 
 def check_creation(target: Target, *, driver: str, options: Sequence[str]) -> None:
-    """Write a tiny result in memory, so that bad creation options are found before the run.
+    """Write a tiny result in memory, so that what cannot be written is found before the run.
 
     Args:
         target: Properties of the result's file.
@@ -121,6 +123,11 @@ def _write_in_memory(target: Target, driver: str, options: Sequence[str]) -> Non
         with writing(), rasterio.open(result.name) as dataset:
             if not dataset.read().any():
                 raise RasterError("the pixels that were written could not be read back")
+            if target.source.control_crs and target.source.control_points and not dataset.gcps[1]:
+                raise InputError(
+                    f"{driver} cannot hold the CRS of the control points of {target.source.path}; "
+                    "give them another one first (gdal_translate -a_srs)"
+                )
 
 
 def domain_names(source: Description) -> list[str]:
@@ -184,6 +191,37 @@ def finish(
         if driver == "GTiff":
             _add_overviews(out, source, averaged=averaged)
         check_whole(out)
+
+
+def keep_crs(path: Path, target: Target) -> None:
+    """Write the CRS and its epoch next to a GeoTIFF from which GDAL would read others.
+
+    GDAL writes a CRS that it cannot write to a GeoTIFF to the file ``.aux.xml``, in which it looks
+    first. It does not notice that some others change: local coordinate systems lose their datum,
+    and geographic ones get another order of axes.
+
+    Args:
+        path: An assembled or a finished result.
+        target: Properties of the result's file.
+
+    Raises:
+        RasterError: The file cannot be read.
+        OSError: The file next to it cannot be written.
+    """
+    if target.grid.crs is None or target.source.control_points:
+        return
+    with raster_errors(f"cannot read {path} back"), writing(), rasterio.open(path) as dataset:
+        same = same_crs(target.grid, grid_of(dataset))
+        if same and target.source.epoch in {None, epoch_of(dataset)}:
+            return
+    sidecar = path.with_name(f"{path.name}.aux.xml")
+    text = "<PAMDataset>\n</PAMDataset>\n"
+    if sidecar.exists():
+        text = re.sub(r"\s*<SRS.*?</SRS>", "", sidecar.read_text("utf-8"), flags=re.DOTALL)
+    epoch = target.source.epoch
+    attribute = "" if epoch is None else f' coordinateEpoch="{epoch!r}"'
+    srs = f"  <SRS{attribute}>{escape(target.grid.crs, quote=False)}</SRS>"
+    sidecar.write_text(text.replace("<PAMDataset>", f"<PAMDataset>\n{srs}", 1), "utf-8")
 
 
 def _add_overviews(path: Path | str, source: Description, *, averaged: bool) -> None:

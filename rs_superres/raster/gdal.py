@@ -294,7 +294,12 @@ def writing() -> Iterator[None]:
     """
     with (
         warnings.catch_warnings(),
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True, GDAL_NUM_THREADS="ALL_CPUS"),
+        rasterio.Env(
+            GDAL_TIFF_INTERNAL_MASK=True,
+            GDAL_NUM_THREADS="ALL_CPUS",
+            # A CRS may lie in a file next to an assembled raster.
+            GDAL_DISABLE_READDIR_ON_OPEN="FALSE",
+        ),
     ):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield

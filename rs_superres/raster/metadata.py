@@ -58,6 +58,8 @@ class Description:
     bands: tuple[Band, ...]
     dataset_mask: bool
     """Whether all bands share one mask, in the file or in a sidecar file."""
+    epoch: float | None = None
+    """The coordinate epoch of a dynamic CRS, in decimal years."""
     band_masks: bool = False
     """Whether bands have separate masks, apart from nodata and alpha."""
     foreign_nodata: str | None = None

@@ -195,6 +195,8 @@ def checksum(description: Description, samples: Iterable[Sampled]) -> str:
     digest = hashlib.sha256()
     grid = description.grid
     digest.update(repr((grid.shape, grid.transform, grid.crs, description.bands)).encode())
+    if description.epoch is not None:
+        digest.update(repr(description.epoch).encode())
     for values, valid in samples:
         digest.update(np.ascontiguousarray(values).tobytes())
         digest.update(np.packbits(valid).tobytes())

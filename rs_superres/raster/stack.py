@@ -72,6 +72,11 @@ def _check_alike(first: Description, other: Description) -> None:
             f"{other.path} has dtype {other.dtype}, {first.path} has {first.dtype}; stacked "
             "sources must have the same dtype; rs-sr batch upscales each to its own result"
         )
+    if other.epoch != first.epoch:
+        raise InputError(
+            f"{other.path} has the coordinate epoch {other.epoch}, {first.path} has {first.epoch}; "
+            "stacked sources must have the same epoch; upscale these separately"
+        )
     if (
         not _same_pixels(first.grid, other.grid)
         or [p.asdict() for p in first.control_points] != [p.asdict() for p in other.control_points]

@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -65,33 +65,60 @@ def write_file(path: Path, content: str | bytes) -> None:
         raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def move_file(source: Path, out: Path, *, temporary: Path) -> None:
-    """Sync a file to disk and give it its final name, on another file system too.
+def move_files(files: Mapping[Path, Path], *, delete: Sequence[Path] = ()) -> None:
+    """Sync files to disk and give them their final names, on another file system too.
+
+    The last file replaces an earlier one atomically if it is the only one and nothing is deleted.
+    Otherwise the earlier file is deleted first and the last one is named at the very end, so that
+    a reader, or a crash, never finds it with files that belong to another.
 
     Args:
-        source: the file.
-        out: its final name; an existing file is replaced.
-        temporary: a name next to ``out``, for the copy that another file system needs.
+        files: final names by present names, all of them in one folder. Existing files are replaced.
+        delete: files in the same folder that belong to the earlier file.
 
     Raises:
-        OSError: the file cannot be moved; an earlier file ``out`` is unchanged.
+        OSError: a file cannot be moved. If it cannot be copied to another file system, an earlier
+            file is unchanged.
     """
+    # Fixed temporary names: if a copy is killed, the next one replaces it.
+    ready = {out.with_name(f".{out.name}.part"): out for out in files.values()}
+    *others, (temporary, out) = ready.items()
+    try:
+        for source, near in zip(files, ready, strict=True):
+            _bring(source, near)
+        if others or delete:
+            for path in (out, *delete):
+                path.unlink(missing_ok=True)
+            for path, name in others:
+                path.replace(name)
+            _sync(out.parent)
+        temporary.replace(out)
+        _sync(out.parent)
+    finally:
+        for path in ready:
+            path.unlink(missing_ok=True)
+
+
+def _bring(source: Path, near: Path) -> None:
+    """Sync a file to disk and move it to a name that may lie on another file system."""
     _sync(source)
     try:
-        source.replace(out)
+        source.replace(near)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        try:
-            # Not into what is there already: another user may have put a link under this name.
-            temporary.unlink(missing_ok=True)
-            with source.open("rb") as old, temporary.open("xb") as new:
-                shutil.copyfileobj(old, new, COPIED_AT_ONCE)
-            _sync(temporary)
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
-    _sync(out.parent)
+        # Not into what is there already: another user may have put a link under this name.
+        near.unlink(missing_ok=True)
+        with source.open("rb") as old, near.open("xb") as new:
+            shutil.copyfileobj(old, new, COPIED_AT_ONCE)
+        _sync(near)
+
+
+def empty_folder(path: Path) -> Path:
+    """Create a folder, or delete everything in it, and return it."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    return path
 
 
 def private_folder(path: Path) -> None:

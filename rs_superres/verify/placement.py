@@ -157,7 +157,7 @@ def _fit_line(old: list[float], new: list[float]) -> Line:
 
 
 def crs_finding(before: Description, after: Description) -> Finding:
-    """Check that both rasters have the same CRS; control points have one too."""
+    """Check that both rasters have the same CRS and coordinate epoch."""
     fault = ""
     if not same_crs(before.grid, after.grid):
         if before.grid.crs is None:
@@ -166,6 +166,8 @@ def crs_finding(before: Description, after: Description) -> Finding:
             fault = "the result has a different CRS"
         else:
             fault = "the result has no CRS"
+    elif before.epoch != after.epoch:
+        fault = f"the source's coordinate epoch is {before.epoch}, the result's {after.epoch}"
     return Finding(
         name="crs",
         measured=int(bool(fault)),

@@ -52,7 +52,7 @@ def test_files_and_scores(tmp_path: Path) -> None:
     error = np.mean((rasters.read(report.result) - truth) ** 2)
     assert report.psnr["default"] == pytest.approx(10 * np.log10(255**2 / error))
     assert 15 < report.psnr["cubic"] < 40
-    with pytest.raises(InputError, match=r"scene\.tif exists; overwrite=True"):
+    with pytest.raises(InputError, match=r"scene\.tif exists already; overwrite=True"):
         demo.run_demo(tmp_path / "demo")
     assert demo.run_demo(tmp_path / "demo", overwrite=True) == report
 

@@ -103,9 +103,13 @@ def test_scratch_on_another_disk(
     plan = make(scene, **options, uncertainty=tmp_path / "std.tif")
     needs = plan.disk_needs()
     assert list(needs) == [plan.scratch, tmp_path]
-    result, std = 150 * 132 * 3 * 4 // 3, 150 * 132 * 3 * 4 * 4 // 3
+    # A GeoTIFF stores whole tiles.
+    result, std = 512 * 512 * 3 * 4 // 3, 512 * 512 * 3 * 4 * 4 // 3
     assert needs[tmp_path] == result + std
     assert needs[plan.scratch] > 2 * needs[tmp_path]
+    seen = make(scene, **options, uncertainty=tmp_path / "std.tif", preview=tmp_path / "seen.png")
+    more = {folder: size - needs[folder] for folder, size in seen.disk_needs().items()}
+    assert more == {plan.scratch: 2**22, tmp_path: 2**22}
     (tmp_path / "fast").mkdir()
     for full in (0, 1):
         disks.free = dict(enumerate(needs[f] for f in (tmp_path, plan.scratch)))
@@ -179,6 +183,50 @@ def test_in_a_folder_a_result_gets_the_name_of_its_source(
         engine.plan([scene, scene], folder, options)
     with pytest.raises(InputError, match="is the source"):
         engine.plan(scene, tmp_path, options)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_files_next_to_an_output_need_permission_and_are_deleted(
+    tmp_path: Path, make: Make, scene: Path, kept: bool
+) -> None:
+    """Whether or not the raster that they belonged to still exists."""
+    options = {"scale": "3", "samples": 2, "steps": 1}
+    options |= {"uncertainty": tmp_path / "std.tif", "preview": tmp_path / "seen.png"}
+    world = "3\n0\n0\n-3\n7\n7\n"
+    pam = "<PAMDataset><Metadata><MDI key='OLD'>1</MDI></Metadata></PAMDataset>"
+    old = {
+        "out": {"out.tfw": world, "out.tif.aux.xml": pam, "out.tif.ovr": "damaged"},
+        "std": {"std.tif.aux.xml": pam, "std.wld": world},
+        "seen": {"seen.png.aux.xml": pam},
+    }
+    outputs = {"out": "out.tif", "std": "std.tif", "seen": "seen.png"}
+    for name, files in reversed(old.items()):  # the result's name is checked first
+        for path, text in files.items():
+            (tmp_path / path).write_text(text)
+        if kept:
+            rasters.write(tmp_path / outputs[name], textured(2, 1, 9, 9))
+        message = ", ".join(sorted(files)).replace(".", r"\.") + ".*overwrite=True"
+        refused(InputError, message, partial(make, scene, **options))
+    engine.run(make(scene, **options, overwrite=True))
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*outputs.values(), "scene.tif"])
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert "OLD" not in dataset.tags()
+        assert dataset.files == [str(tmp_path / "out.tif")]
+
+
+def test_files_that_an_output_would_share_are_refused(
+    tmp_path: Path, make: Make, scene: Path
+) -> None:
+    world = tmp_path / "other.wld"
+    world.write_text("10\n0\n0\n-10\n500005\n5399995\n")
+    with rasters.opened(scene) as opened:
+        profile = {"count": 3, "height": 50, "width": 44, "dtype": "uint8"}
+        with rasters.opened(tmp_path / "other.png", "w", driver="PNG", **profile) as dataset:
+            dataset.write(opened.read())
+    for source, owner in ((scene, r"other\.png"), (tmp_path / "other.png", "the source")):
+        plan = partial(make, source, "other.tif", scale="3", overwrite=True)
+        refused(InputError, rf"other\.wld belongs to .*{owner}, .*choose another name", plan)
+    assert world.exists()
 
 
 def refused(kind: type[SuperResError], message: str, call: Callable[[], object]) -> None:

@@ -10,11 +10,13 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio.shutil
 import shapely
 from affine import Affine
 from rasterio.control import GroundControlPoint
@@ -27,7 +29,9 @@ from rs_superres.config import TileConfig
 from rs_superres.engine import Options, Plan
 from rs_superres.engine.store import opened_store, scratch_of
 from rs_superres.errors import InputError, RasterError, SuperResError
+from rs_superres.raster import open_source
 from rs_superres.scene.inference import Inference
+from rs_superres.verify import verify
 from tests import models, rasters
 from tests.located import Bilinear, Counted, StoppedError, coordinates, expected
 from tests.rasters import NORTH_UP, RGB, Array, textured
@@ -442,6 +446,157 @@ def test_gdalinfo_reads_control_points(tmp_path: Path, make: Make, gdal_tools: P
     points_found = sorted((p["pixel"], p["line"], p["x"], p["y"]) for p in listed["gcpList"])
     points_expected = sorted((p.col * 3.5, p.row * 3.5, p.x, p.y) for p in points)
     np.testing.assert_allclose(points_found, points_expected, atol=1e-6)
+
+
+GEOID = CRS.from_user_input("EPSG:32633+5773")
+ELLIPSOIDAL_HEIGHT = CRS.from_wkt(
+    'PROJCRS["UTM 33N with height",BASEGEOGCRS["WGS 84",DATUM["World Geodetic System 1984",'
+    'ELLIPSOID["WGS 84",6378137,298.257223563]]],CONVERSION["UTM zone 33N",'
+    'METHOD["Transverse Mercator"],PARAMETER["Latitude of natural origin",0],'
+    'PARAMETER["Longitude of natural origin",15],PARAMETER["Scale factor at natural origin",'
+    '0.9996],PARAMETER["False easting",500000],PARAMETER["False northing",0]],CS[Cartesian,3],'
+    'AXIS["(E)",east],AXIS["(N)",north],AXIS["h",up],LENGTHUNIT["metre",1]]'
+)
+ROTATED_POLE = "+proj=ob_tran +o_proj=longlat +o_lon_p=-162 +o_lat_p=39.25 +lon_0=180"
+SITE = CRS.from_wkt(
+    'ENGCRS["site",EDATUM["corner stone"],CS[Cartesian,2],AXIS["x",southWest],'
+    'AXIS["y",southEast],LENGTHUNIT["metre",1]]'
+)
+REFERENCE_SYSTEMS = {
+    "projected": ("EPSG:32633", None, False),
+    "compound": (GEOID, None, False),
+    "geographic 3D": ("EPSG:4979", None, False),
+    "dynamic": ("EPSG:9000", 2021.25, False),
+    "compound and dynamic": (GEOID, 2010.5, False),
+    "custom ellipsoid": ("+proj=utm +zone=33 +a=6378000 +b=6356000", None, False),
+    "sphere": ("+proj=longlat +R=6371229", None, True),  # longitude first
+    "bound": ("+proj=utm +zone=33 +ellps=bessel +towgs84=598,74,418,0.2,0,-2.5,6.7", None, False),
+    "projected 3D": (ELLIPSOIDAL_HEIGHT, None, True),
+    "projected 3D and dynamic": (ELLIPSOIDAL_HEIGHT, 1999.75, True),
+    "rotated pole": (ROTATED_POLE, None, True),
+    "icosahedron": ("+proj=isea +ellps=sphere", None, True),
+    "site": (SITE, None, True),
+}
+"""CRS, coordinate epoch, and whether GeoTIFF keys cannot hold them exactly."""
+
+
+@pytest.mark.parametrize("driver", ["cog", "gtiff"])
+@pytest.mark.parametrize("kind", REFERENCE_SYSTEMS)
+def test_results_keep_the_crs_and_its_epoch(
+    tmp_path: Path, make: Make, scene: Path, gdal_tools: Path, kind: str, driver: str
+) -> None:
+    crs, epoch, beside = REFERENCE_SYSTEMS[kind]
+    wkt = escape(CRS.from_user_input(crs).to_wkt())
+    source = tmp_path / "source.vrt"
+    rasterio.shutil.copy(scene, source, driver="VRT")
+    attribute = "" if epoch is None else f' coordinateEpoch="{epoch}"'
+    srs = f"<SRS{attribute}>{wkt}</SRS>"
+    source.write_text(re.sub("<SRS.*?</SRS>", lambda _: srs, source.read_text()))
+    options = {"scale": 2, "steps": 1, "samples": 2, "format": driver}
+    plan = make(source, **options, uncertainty=tmp_path / "std.tif")
+    engine.run(plan)
+    for out in (plan.out, tmp_path / "std.tif"):
+        with rasters.opened(source) as before, rasters.opened(out) as after:
+            assert after.crs == before.crs
+            assert after.transform == before.transform @ Affine.scale(0.5)
+            assert [Path(f).suffix for f in after.files] == [".tif", ".xml"][: 1 + beside]
+        assert rasters.gdalinfo(gdal_tools, out).get("coordinateEpoch") == epoch
+    audit = verify(str(plan.out), source)
+    assert [f.measured for f in audit.findings if f.name == "crs"] == [0]
+    assert {p.name for p in tmp_path.glob("*.aux.xml")} == (
+        {"out.tif.aux.xml", "std.tif.aux.xml"} if beside else set()
+    )
+
+
+def test_a_run_that_was_killed_while_it_named_its_files_resumes(
+    make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has files next to its result, which are its own."""
+    with rasters.opened(scene, "r+") as dataset:
+        dataset.crs = ELLIPSOIDAL_HEIGHT
+    plan = make(scene, scale=2)
+    sidecar = plan.out.with_name("out.tif.aux.xml")
+    replaced = Path.replace
+    for last in ("out.tif.aux.xml", "out.tif"):
+
+        def killed(path: Path, name: Path, *, last: str = last) -> None:
+            replaced(path, name)
+            if name.name == last and name.parent == plan.out.parent:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", killed)
+            with pytest.raises(KeyboardInterrupt):
+                engine.run(make(scene, scale=2))
+        assert sidecar.exists()
+        assert plan.out.exists() == (last == "out.tif")
+    report = engine.run(make(scene, scale=2))
+    assert report.resumed == report.cells
+    with rasters.opened(plan.out) as dataset:
+        assert dataset.crs == ELLIPSOIDAL_HEIGHT
+    assert sorted(p.name for p in plan.out.parent.glob("*out*")) == [plan.out.name, sidecar.name]
+
+
+def test_files_that_creation_options_make_get_the_name_of_the_result(
+    tmp_path: Path, make: Make, scene: Path
+) -> None:
+    engine.run(make(scene, scale=2, format="gtiff", creation=["TFW=YES"]))
+    assert (tmp_path / "out.tfw").read_text().split()[0] == "5.0000000000"
+
+
+def test_the_environment_does_not_hide_an_epoch(
+    tmp_path: Path, make: Make, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may keep GDAL from reading files next to a raster."""
+    monkeypatch.setenv("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR")
+    source = tmp_path / "source.vrt"
+    rasterio.shutil.copy(scene, source, driver="VRT")
+    source.write_text(source.read_text().replace("<SRS", '<SRS coordinateEpoch="2020.5"', 1))
+    plan = make(source, scale=2)
+    engine.run(plan)
+    with open_source(plan.out) as result:
+        assert result.description.epoch == 2020.5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "scene.tif", "source.vrt"]
+
+
+def test_control_points_whose_crs_would_be_lost_are_refused(tmp_path: Path, make: Make) -> None:
+    points = [
+        GroundControlPoint(row=row, col=column, x=column / 10, y=-row / 10)
+        for row in (0, 40)
+        for column in (0, 60)
+    ]
+    path = tmp_path / "swath.tif"
+    profile = {"count": 1, "height": 40, "width": 60, "dtype": "uint8"}
+    with rasters.opened(
+        path, "w", driver="GTiff", gcps=points, crs=CRS.from_string(ROTATED_POLE), **profile
+    ) as dataset:
+        dataset.write(textured(1, 1, 40, 60))
+    message = r"COG cannot hold the CRS of the control points of .*swath\.tif"
+    refused(InputError, message, lambda: make(path, scale=2))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_an_epoch_changes_nothing_else(tmp_path: Path, make: Make, masked: bool) -> None:
+    mask = np.ones((50, 44), dtype=np.bool_)
+    mask[:20] = False
+    scene = tmp_path / "scene.tif"
+    rasters.write(scene, textured(3, 1, 50, 44), crs="EPSG:9000", mask=mask if masked else None)
+    with rasters.opened(scene, "r+") as dataset:
+        dataset.update_tags(ns="SENSOR", MODE="nadir")
+    results = []
+    for epoch in (None, 2020.5):
+        if epoch is not None:
+            srs = f'<SRS coordinateEpoch="{epoch}">EPSG:9000</SRS>'
+            (tmp_path / "scene.tif.aux.xml").write_text(f"<PAMDataset>{srs}</PAMDataset>")
+        plan = make(scene, scale=2, overwrite=True)
+        assert plan.pixels.description.epoch == epoch
+        engine.run(plan)
+        with rasters.opened(plan.out) as dataset:
+            assert dataset.files == [str(plan.out)]
+            assert dataset.tags(ns="SENSOR") == {"MODE": "nadir"}
+            pixels = dataset.read().tobytes(), dataset.read_masks().tobytes()
+            results.append((*pixels, dataset.mask_flag_enums, dict(dataset.profile)))
+    assert results[0] == results[1]
 
 
 def test_control_points_without_a_crs(tmp_path: Path, make: Make) -> None:

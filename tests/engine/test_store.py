@@ -7,7 +7,9 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from rs_superres.errors import RasterError
 from rs_superres.grid import Window
 from rs_superres.scene.cell import CellResult
 from rs_superres.system import files
+from tests import rasters
 
 CELL, OTHER = Window(0, 64, 4, 5), Window(64, 0, 4, 5)
 SETTINGS = {"seed": 1, "window": {"row": 0}}
@@ -31,6 +34,12 @@ def test_scratch_lies_next_to_the_result(tmp_path: Path) -> None:
 def store(tmp_path: Path) -> CellStore:
     with opened_store(tmp_path / "scratch") as opened:
         return opened
+
+
+def result(store: CellStore) -> Path:
+    """Write a small result into the store."""
+    pixels = np.ones((1, 4, 5), dtype=np.uint8)
+    return rasters.write(store.new_file("result", "out.tif"), pixels)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "float32"])
@@ -122,10 +131,10 @@ def test_names_being_given_are_known_to_the_next_run(tmp_path: Path) -> None:
     folder, out = tmp_path / "cells", tmp_path / "out.tif"
     assert published(folder) == set()
     with opened_store(folder) as store:
-        store.result.write_bytes(b"result")
+        files = {result(store): out, store.new_file("uncertainty", "std.tif"): tmp_path / "std.tif"}
         with pytest.raises(FileNotFoundError):
-            store.publish({store.result: out, store.uncertainty: tmp_path / "std.tif"})
-    assert out.read_bytes() == b"result"
+            store.publish(files)
+    assert rasters.read(out).any()
     assert published(folder) == {out, tmp_path / "std.tif"}
 
 
@@ -166,9 +175,73 @@ def test_a_result_is_synced_before_it_gets_its_name(
     out, synced = tmp_path / "out.tif", []
     monkeypatch.setattr(files, "_sync", lambda path: synced.append((path.name, out.exists())))
     with opened_store(tmp_path / "scratch") as store:
-        store.result.write_bytes(b"complete")
-        store.publish({store.result: out})
-        assert synced == [(store.result.name, False), (tmp_path.name, True)]
+        store.publish({result(store): out})
+        assert synced == [("out.tif", False), (tmp_path.name, True)]
+
+
+def test_a_result_and_its_sidecars_replace_an_earlier_one_with_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At no moment do old and new files lie next to each other."""
+    out, sidecar, old = (tmp_path / f"out.{end}" for end in ("tif", "tif.aux.xml", "tif.msk"))
+    for path in (out, sidecar, old):
+        path.write_text("old")
+    moments = []
+
+    def record(change: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(path: Path, *args: Any, **options: Any) -> Any:
+            value = change(path, *args, **options)
+            files_now = [p for p in tmp_path.glob("out.*") if p.is_file()]
+            moments.append({p.name: p.read_bytes() != b"old" for p in files_now})
+            return value
+
+        return changed
+
+    with opened_store(tmp_path / "scratch") as store:
+        path = result(store)
+        path.with_name("out.tif.aux.xml").write_text("<PAMDataset/>")
+        for name in ("replace", "unlink"):
+            monkeypatch.setattr(Path, name, record(getattr(Path, name)))
+        store.publish({path: out})
+    assert moments[-1] == {"out.tif": True, "out.tif.aux.xml": True}
+    for moment in moments:
+        if "out.tif" in moment:
+            assert len({*moment.values()}) == 1
+            assert moment["out.tif"] == ("out.tif.msk" not in moment)
+            assert "out.tif.aux.xml" in moment
+
+
+def test_a_file_that_appears_next_to_a_result_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.tif"
+    (tmp_path / "out.tif.aux.xml").write_text("<PAMDataset/>")
+    monkeypatch.setattr("rs_superres.engine.store.sidecars", lambda _: [])  # as if it came later
+    with (
+        opened_store(tmp_path / "scratch") as store,
+        pytest.raises(RasterError, match=r"out\.tif\.aux\.xml appeared next to .*out\.tif"),
+    ):
+        store.publish({result(store): out})
+
+
+def test_a_copy_is_synced_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fast").mkdir()
+    source, out, synced = tmp_path / "fast" / "a.tif", tmp_path / "out.tif", []
+    source.write_text("complete")
+    replace = Path.replace
+
+    def across(self: Path, target: Path) -> Path:
+        if self.parent != target.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    monkeypatch.setattr(files, "_sync", lambda path: synced.append((path.name, out.exists())))
+    files.move_files({source: out})
+    assert synced == [("a.tif", False), (".out.tif.part", False), (tmp_path.name, True)]
+    assert out.read_text() == "complete"
 
 
 def test_a_result_is_copied_to_another_file_system(
@@ -183,11 +256,21 @@ def test_a_result_is_copied_to_another_file_system(
 
     monkeypatch.setattr(Path, "replace", across)
     with opened_store(tmp_path / "scratch") as store:
-        store.result.write_bytes(b"complete")
-        store.publish({store.result: out})
+        path = result(store)
+        path.with_name("out.tif.aux.xml").write_text("<PAMDataset/>")
+        store.publish({path: out})
         store.remove()
-    assert out.read_bytes() == b"complete"
-    assert [p.name for p in tmp_path.iterdir()] == ["out.tif"]
+    assert rasters.read(out).any()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.tif", "out.tif.aux.xml"]
+
+
+def test_the_disk_that_a_store_takes_includes_folders_and_no_holes(store: CellStore) -> None:
+    store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
+    [cell] = store.folder.glob("*.npz")
+    with store.new_file("assembled", "sparse.tif").open("wb") as sparse:
+        sparse.truncate(10**9)
+    store.new_file("result", "out.tif").write_bytes(bytes(50_000))
+    assert store.used_bytes == cell.stat().st_size + 50_000
 
 
 def test_a_damaged_cell_is_refused(store: CellStore) -> None:
@@ -310,6 +393,6 @@ def test_a_link_under_the_name_of_a_copy_is_not_followed(
         return usual(path, target)
 
     monkeypatch.setattr(Path, "replace", other_file_system)
-    files.move_file(source, out, temporary=part)
+    files.move_files({source: out})
     assert (out.read_text(), precious.read_text()) == ("result", "mine")
     assert not out.is_symlink()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rs_superres.errors import RasterError
+from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.raster import SAMPLE, checksum, open_source
 from tests import rasters
@@ -67,6 +67,20 @@ def test_the_checksum_depends_on_header_and_samples(tmp_path: Path) -> None:
     assert checksum_of("c.tif", pixels, nodata=3) != first
     pixels[0, 7, 7] += 1
     assert checksum_of("d.tif", pixels) != first
+
+
+def test_the_epoch_of_coordinates_belongs_to_the_checksum(tmp_path: Path) -> None:
+    path = rasters.write(tmp_path / "a.tif", textured(1, 1, 9, 9))
+    digests, other = set(), tmp_path / "b.tif"
+    for epoch in ("", ' coordinateEpoch="2020.5"', ' coordinateEpoch="2021"'):
+        pam = f"<PAMDataset><SRS{epoch}>{rasters.UTM}</SRS></PAMDataset>"
+        (tmp_path / "a.tif.aux.xml").write_text(pam)
+        with open_source(path) as source:
+            digests.add(checksum(source.description, source.samples()))
+    assert len(digests) == 3
+    rasters.write(other, textured(2, 1, 9, 9))
+    with pytest.raises(InputError, match=r"b\.tif has the coordinate epoch None, .* 2021"):
+        open_source([path, other])
 
 
 def test_a_truncated_file_cannot_be_read(tmp_path: Path) -> None:

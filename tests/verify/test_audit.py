@@ -220,6 +220,18 @@ def test_changed_metadata_is_reported(tmp_path: Path, gdal_tools: Path) -> None:
     assert {"crs", "dtype", "units"} <= failed(verify(str(out), source))
 
 
+def test_a_lost_coordinate_epoch_is_reported(tmp_path: Path, gdal_tools: Path) -> None:
+    source = pairs.write_source(tmp_path / "s.tif")
+    out = pairs.upscale_with_gdal(gdal_tools, source, tmp_path / "o.tif", 2)
+    srs = '<SRS coordinateEpoch="2020.5">EPSG:32633</SRS>'
+    (tmp_path / "s.tif.aux.xml").write_text(f"<PAMDataset>{srs}</PAMDataset>")
+    finding = finding_of(verify(str(out), source), "crs")
+    assert finding.measured == 1
+    assert finding.detail == "the source's coordinate epoch is 2020.5, the result's None"
+    (tmp_path / "o.tif.aux.xml").write_text(f"<PAMDataset>{srs}</PAMDataset>")
+    assert finding_of(verify(str(out), source), "crs").measured == 0
+
+
 def test_missing_bands_are_reported_unless_listed(
     cubic_x3: tuple[Path, Path], tmp_path: Path
 ) -> None:
