@@ -16,7 +16,7 @@ from rs_superres.engine.pixels import PixelPlan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
 from rs_superres.image.radiometry import DTYPES
-from rs_superres.raster import Band, Description, Target, inspect
+from rs_superres.raster import Band, Description, Target, inspect, with_alpha
 from rs_superres.raster.metadata import holds
 
 BAND = "band"
@@ -109,7 +109,8 @@ def _bands(array: xr.DataArray) -> tuple[Band, ...]:
         )
         for name in names
     ]
-    return tuple(replace(b, dtype=array.dtype.name, nodata=_nodata(array)) for b in bands)
+    bands = [replace(b, dtype=array.dtype.name, nodata=_nodata(array), alpha=None) for b in bands]
+    return with_alpha(bands)
 
 
 def _bands_of_file(array: xr.DataArray, labels: Sequence[Any]) -> list[Band]:

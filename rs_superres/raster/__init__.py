@@ -25,6 +25,7 @@ from rs_superres.raster.opening import (
 )
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
+from rs_superres.raster.transparency import opacity, visible, with_alpha
 from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, check_written, creating
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "is_raster",
     "keeps_domains",
     "one_line",
+    "opacity",
     "open_source",
     "pixel_size",
     "place_of",
@@ -65,5 +67,7 @@ __all__ = [
     "read_tags",
     "same_crs",
     "sample_windows",
+    "visible",
+    "with_alpha",
     "write_image",
 ]

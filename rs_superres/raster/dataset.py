@@ -16,6 +16,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
 from rs_superres.raster.gdal import FAILURES, Dataset, raster_errors
 from rs_superres.raster.metadata import Band, Description, holds
+from rs_superres.raster.transparency import with_alpha
 
 _STALE_TAGS = ("STATISTICS_",)
 """Prefixes of band tags that do not hold for a result."""
@@ -140,7 +141,8 @@ def _read_bands(dataset: Dataset) -> tuple[Band, ...]:
         dataset.scales,
         dataset.offsets,
     )
-    return tuple(_read_band(dataset, _BandFacts(*row)) for row in zip(*columns, strict=True))
+    facts = (_BandFacts(*row) for row in zip(*columns, strict=True))
+    return with_alpha([_read_band(dataset, f) for f in facts])
 
 
 def _read_band(dataset: Dataset, facts: _BandFacts) -> Band:

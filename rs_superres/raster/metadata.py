@@ -35,6 +35,8 @@ class Band:
     """Number of bits of an unsigned integer, if it is less than that of the dtype."""
     colours: tuple[tuple[int, int, int, int], ...] = ()
     """The colour table: red, green, blue and alpha of the values 0, 1, ..."""
+    alpha: int | None = field(default=None, repr=False)  # as of old in checksums of a description
+    """Index of the alpha band that says how opaque this band's pixels are; None without one."""
 
     @property
     def is_alpha(self) -> bool:

@@ -46,6 +46,8 @@ class _Layer:
     """A nodata value that GDAL's mask does not take into account."""
     masked: bool
     """Whether pixels that GDAL's mask excludes are invalid."""
+    alpha: int | None
+    """Number of the alpha band whose transparent pixels are invalid, from 1; None without one."""
 
     def read(self, window: RasterioWindow) -> tuple[Values, Valid]:
         """Read digital numbers and validity of a window, (y, x) each."""
@@ -53,6 +55,8 @@ class _Layer:
         valid = valid_by_value(values, self.nodata)
         if self.masked:
             valid &= self.dataset.read_masks(self.number, window=window) > 0
+        if self.alpha is not None:
+            valid &= self.dataset.read(self.alpha, window=window) > 0
         return values, valid
 
 
@@ -152,6 +156,7 @@ def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selectio
     for position in selection.bands:
         dataset, number, flags = bands[position - 1]
         by_nodata = MaskFlags.nodata in flags and stack.bands[position - 1].nodata is not None
+        lost_alpha = selection.lost_alpha(stack.bands[position - 1])
         nodata = selection.nodata
         if nodata is None and not by_nodata:
             # If the file has a mask too, GDAL applies the mask and ignores the nodata value.
@@ -164,6 +169,7 @@ def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selectio
                 masked=MaskFlags.all_valid not in flags
                 and MaskFlags.alpha not in flags
                 and not (by_nodata and selection.nodata is not None),
+                alpha=None if lost_alpha is None else bands[lost_alpha][1],
             )
         )
     return layers

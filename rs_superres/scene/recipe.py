@@ -55,6 +55,11 @@ class CellRecipe:
         return self.bands[0].dtype
 
     @property
+    def has_alpha(self) -> bool:
+        """Whether an alpha band says how opaque the pixels of others are."""
+        return any(band.alpha is not None for band in self.bands)
+
+    @property
     def nodata(self) -> float | None:
         """The nodata value of all bands of the result; None if it has none."""
         return nodata_of(self.bands)
