@@ -30,6 +30,7 @@ from rs_superres.image.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
 from rs_superres.scene.inference import Noise
 from rs_superres.types import Floats
+from rs_superres.verify import verify
 from tests import rasters
 from tests.located import Bilinear, coordinates
 from tests.rasters import NORTH_UP, RGB, UTM, Array, textured
@@ -604,3 +605,97 @@ def test_a_result_that_is_too_large_is_refused(tmp_path: Path, tiny: str) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
     with pytest.raises(InputError, match="which no raster file holds"):
         engine.plan(source, tmp_path / "out.tif", Options(scale="1e8", model=tiny, steps=0))
+
+
+# Transparency
+
+
+def orthophoto(path: Path, hidden: int, driver: str = "GTiff", bands: int = 3) -> Path:
+    """Write bright colours, 150 to 190, that end along a slanted edge, ``hidden`` beyond it."""
+    rows, columns = np.mgrid[:60, :70]
+    pixels = textured(2, bands, 60, 70) // 7 + 150
+    pixels[:, columns + 0.6 * rows <= 50] = hidden
+    alpha = np.where(columns + 0.6 * rows > 50, 255, 0).astype(np.uint8)
+    pixels = np.concatenate((pixels, alpha[None]))
+    colours = (*RGB, "undefined", "undefined")[:bands] if bands > 1 else ("gray",)
+    tiff = rasters.write(path.with_suffix(".tif"), pixels, colours=(*colours, "alpha"))
+    if driver != "GTiff":
+        lossless = {"WEBP": {"LOSSLESS": "YES"}, "MBTiles": {"TILE_FORMAT": "PNG"}}
+        rasterio.shutil.copy(tiff, path, driver=driver, **lossless.get(driver, {}))
+    return path
+
+
+def check_edge(source: Path, out: Path) -> None:
+    """Check that no visible pixel has a foreign colour, and that ``rs-sr verify`` agrees."""
+    *colours, alpha = rasters.read(out)
+    visible = np.stack(colours)[:, alpha > 0]
+    assert visible.min() > 145
+    assert visible.max() < 195
+    assert not verify(str(out), source).failed
+
+
+@pytest.mark.parametrize("hidden", [0, 255])
+@pytest.mark.parametrize(
+    ("driver", "suffix", "bands"),
+    [
+        ("GTiff", "tif", 3),
+        ("GTiff", "tif", 1),
+        ("GTiff", "tif", 5),
+        ("PNG", "png", 3),
+        ("GPKG", "gpkg", 3),
+        ("WEBP", "webp", 3),
+        ("VRT", "vrt", 3),
+    ],
+)
+def test_colours_under_full_transparency_leave_no_rim(
+    tmp_path: Path, run: Run, driver: str, suffix: str, bands: int, hidden: int
+) -> None:
+    source = orthophoto(tmp_path / f"a.{suffix}", hidden, driver, bands)
+    run(source)
+    check_edge(source, tmp_path / "out.tif")
+
+
+def test_tiles_of_a_web_map_leave_no_rim(tmp_path: Path, run: Run) -> None:
+    run(orthophoto(tmp_path / "a.mbtiles", 0, "MBTiles"))
+    *colours, alpha = rasters.read(tmp_path / "out.tif")
+    visible = np.stack(colours)[:, alpha > 0]
+    assert visible.min() > 145
+    assert visible.max() < 195
+
+
+def test_transparency_without_its_alpha_band_becomes_a_mask(tmp_path: Path, run: Run) -> None:
+    source = orthophoto(tmp_path / "a.tif", 0)
+    run(source, bidx=(3, 1))
+    valid = rasters.masks(tmp_path / "out.tif")
+    shown = nearest(rasters.read(source)[3:] > 0)
+    np.testing.assert_array_equal(valid, np.repeat(shown, 2, axis=0))
+    assert (rasters.read(tmp_path / "out.tif")[valid] > 145).all()
+    assert not verify(str(tmp_path / "out.tif"), source, bidx=(3, 1)).failed
+
+
+def test_alpha_and_nodata_hide_pixels_together(tmp_path: Path, run: Run) -> None:
+    source = orthophoto(tmp_path / "a.tif", 255)
+    with rasters.opened(source, "r+") as dataset:
+        pixels = dataset.read()
+        pixels[:3, 40:50, 50:60] = 7
+        dataset.write(pixels)
+        dataset.nodata = 7
+    run(source)
+    out = rasters.read(tmp_path / "out.tif")
+    hole = np.repeat(nearest(pixels == 7), 1, axis=0)
+    np.testing.assert_array_equal(out == 7, hole | ((out == 7) & (out[3] == 0)))
+    shown = out[:3][(out[:3] != 7) & (out[3] > 0)]
+    assert shown.min() > 145
+    assert shown.max() < 195
+
+
+def test_each_stacked_file_is_under_its_own_alpha(tmp_path: Path, run: Run) -> None:
+    source = orthophoto(tmp_path / "a.tif", 0)
+    plain = textured(9, 1, 60, 70)
+    grey = rasters.write(tmp_path / "b.tif", plain)
+    run([source, grey], out="both.tif")
+    run(grey, out="one.tif")
+    run(source, out="other.tif")
+    both = rasters.read(tmp_path / "both.tif")
+    np.testing.assert_array_equal(both[4:], rasters.read(tmp_path / "one.tif"))
+    np.testing.assert_array_equal(both[:4], rasters.read(tmp_path / "other.tif"))

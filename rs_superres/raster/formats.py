@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import rasterio.shutil
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.io import MemoryFile
 
 from rs_superres.errors import InputError, RasterError
@@ -223,12 +223,15 @@ def check_whole(path: Path | str) -> None:
     """
     with rasterio.open(path) as dataset:
         levels = len(dataset.overviews(1))
+        # Masks by nodata or alpha are computed from pixels, and have nothing more to read.
+        has_mask = dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]
     for level in (None, *range(levels)):
         options = {} if level is None else {"overview_level": level}
         with rasterio.open(path, **options) as dataset:
             for _, window in dataset.block_windows(1):
                 dataset.read(window=window)
-                dataset.read_masks(1, window=window)
+                if has_mask:
+                    dataset.read_masks(1, window=window)
 
 
 def _overview_factors(shape: tuple[int, int]) -> list[int]:

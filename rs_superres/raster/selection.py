@@ -39,17 +39,13 @@ class Selection:
                     f"nodata {self.nodata:g}, expected a value that {bands[0].dtype} holds"
                 )
             bands = tuple(replace(b, nodata=self.nodata) for b in bands)
+        # Transparency that loses its alpha band becomes a mask, unless nodata can mark it.
+        lost = any(self.lost_alpha(source.bands[number - 1]) is not None for number in self.bands)
+        masked = source.dataset_mask or (lost and nodata_of(bands) is None)
         if not self.expand:
             flags = tuple(source.mask_flags[number - 1] for number in self.bands)
-            # Transparency that loses its alpha band becomes a mask.
-            masked = source.dataset_mask or (
-                nodata_of(bands) is None
-                and any(
-                    self.lost_alpha(source.bands[number - 1]) is not None for number in self.bands
-                )
-            )
             return replace(source, bands=bands, mask_flags=flags, dataset_mask=masked)
-        masked = source.dataset_mask or bands[0].nodata is not None
+        masked = masked or bands[0].nodata is not None
         return replace(source, bands=_expanded(bands[0]), dataset_mask=masked, mask_flags=())
 
     def lost_alpha(self, band: Band) -> int | None:

@@ -155,12 +155,16 @@ def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selectio
     layers = []
     for position in selection.bands:
         dataset, number, flags = bands[position - 1]
-        by_nodata = MaskFlags.nodata in flags and stack.bands[position - 1].nodata is not None
-        lost_alpha = selection.lost_alpha(stack.bands[position - 1])
+        band = stack.bands[position - 1]
+        # GDAL's mask of a file with nodata and alpha is that of nodata, and rasterio warns of it.
+        in_alpha = band.is_alpha or band.alpha is not None
+        shadowed = MaskFlags.nodata in flags and band.nodata is not None and in_alpha
+        by_nodata = MaskFlags.nodata in flags and band.nodata is not None and not shadowed
+        lost_alpha = selection.lost_alpha(band)
         nodata = selection.nodata
         if nodata is None and not by_nodata:
             # If the file has a mask too, GDAL applies the mask and ignores the nodata value.
-            nodata = stack.bands[position - 1].nodata
+            nodata = band.nodata
         layers.append(
             _Layer(
                 dataset,
@@ -168,6 +172,7 @@ def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selectio
                 nodata,
                 masked=MaskFlags.all_valid not in flags
                 and MaskFlags.alpha not in flags
+                and not shadowed
                 and not (by_nodata and selection.nodata is not None),
                 alpha=None if lost_alpha is None else bands[lost_alpha][1],
             )

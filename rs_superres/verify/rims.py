@@ -48,15 +48,15 @@ class Rims:
             return
         rows, columns, over_window = block.source_indices()
         low, high = _local_range(block.source_values[band].astype(np.float64), valid)
-        excess = np.maximum(_at(low, rows, columns) - result, result - _at(high, rows, columns))
         alpha = block.result_alpha[band]
-        # As seen on a background: a foreign colour counts for less, the less opaque it is.
-        excess = excess.clip(min=0.0) * alpha / (alpha.max() or 1.0)
-        counted = over_window & block.result_valid[band] & np.isfinite(excess)
-        at_edge = eroded(~valid, 1) | eroded(valid, 1)
+        at_edge = ~eroded(~valid, 1) & ~eroded(valid, 1)
         away = eroded(valid, HOLE_REACH)
-        self.edge.add(excess[counted & ~_at(at_edge, rows, columns)])
-        self.elsewhere.add(excess[counted & _at(away, rows, columns)])
+        for moments, place in ((self.edge, at_edge), (self.elsewhere, away)):
+            counted = over_window & block.result_valid[band] & _at(place, rows, columns)
+            lowest, highest = (_at(end, rows, columns)[counted] for end in (low, high))
+            excess = np.maximum(lowest - result[counted], result[counted] - highest).clip(min=0.0)
+            # As seen on a background: the less opaque a foreign colour is, the less it counts.
+            moments.add(excess * alpha[counted] / (alpha.max() or 1.0))
 
 
 def _local_range(values: Doubles, valid: Valid) -> tuple[Doubles, Doubles]:
