@@ -15,7 +15,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
 from rs_superres.image.radiometry import DTYPES
 from rs_superres.raster.dataset import describe, grid_of
-from rs_superres.raster.gdal import Dataset, open_dataset, raster_errors, reading
+from rs_superres.raster.gdal import Dataset, check_proj, open_dataset, raster_errors, reading
 from rs_superres.raster.metadata import Description
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import Paths, Source
@@ -77,6 +77,8 @@ def open_source(paths: Paths, selection: Selection | None = None) -> Source:
             datasets.append(dataset)
             parts.append(describe(name, dataset))
             _check_dtypes(parts[-1])
+            if parts[-1].grid.crs or parts[-1].control_crs:
+                check_proj(name)
             _check_blocks(name, dataset)
         source = Source(datasets, stacked(parts), selection)
         close_on_failure.pop_all()

@@ -56,7 +56,7 @@ class _Layer:
         if self.masked:
             valid &= self.dataset.read_masks(self.number, window=window) > 0
         if self.alpha is not None:
-            valid &= self.dataset.read(self.alpha, window=window) > 0
+            valid &= self.dataset.read(self.alpha, window=window).astype(np.float64) > 0
         return values, valid
 
 

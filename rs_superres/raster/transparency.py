@@ -56,5 +56,6 @@ def visible(bands: Sequence[Band], values: Values, valid: Valid) -> Valid:
 
 def _shown(alpha: Values) -> Valid:
     """Return where an alpha band is neither transparent nor damaged."""
-    shown: Valid = (alpha > 0) & np.isfinite(alpha)
+    numbers = alpha.astype(np.float64)
+    shown: Valid = (numbers > 0) & np.isfinite(numbers)
     return shown

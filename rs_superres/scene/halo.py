@@ -59,8 +59,8 @@ class HaloWindow:
             return cls(cell, rows, columns, window, values, valid, valid)
         shown = visible(recipe.bands, values, valid)
         values = _weighed(recipe, values, shown)
-        arrays = (array[:, 1:-1, 1:-1] for array in (values, valid, shown))
-        return cls(cell, rows, columns, window, *arrays)
+        inner = np.s_[:, 1:-1, 1:-1]
+        return cls(cell, rows, columns, window, values[inner], valid[inner], shown[inner])
 
 
 def source_window(recipe: CellRecipe, cell: Window) -> Window:
