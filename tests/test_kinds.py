@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -29,6 +29,7 @@ from rs_superres.image.consistency import REACH
 from rs_superres.image.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
 from rs_superres.scene.inference import Noise
+from rs_superres.scene.survey import survey
 from rs_superres.types import Floats
 from rs_superres.verify import verify
 from tests import rasters
@@ -324,6 +325,70 @@ def test_classes_keep_values_and_colours(tmp_path: Path, run: Run) -> None:
     np.testing.assert_array_equal(rasters.read(tmp_path / "out.tif"), nearest(pixels))
     with rasters.opened(path) as source, rasters.opened(tmp_path / "out.tif") as dataset:
         assert dataset.colormap(1) == source.colormap(1)
+
+
+def named_classes(path: Path, bands: int = 1) -> Path:
+    """Write classes whose last band has category names in a sidecar file."""
+    rasters.write(path, textured(1, bands, 20, 22) // 90, photometric="MINISBLACK")
+    path.with_name(f"{path.name}.aux.xml").write_text(
+        f'<PAMDataset><PAMRasterBand band="{bands}"><CategoryNames><Category>ice</Category>'
+        "</CategoryNames></PAMRasterBand></PAMDataset>"
+    )
+    return path
+
+
+def test_names_of_classes_are_kept_or_noted(tmp_path: Path, tiny: str) -> None:
+    source = named_classes(tmp_path / "a.tif", bands=2)
+    options = Options(model=tiny, steps=0, scale="2")
+    plan = engine.plan(source, tmp_path / "out.tif", options)
+    assert ["category names" in note for note in plan.notes()] == [True]
+    assert "band 2 fit" in plan.notes()[0]
+    assert not any(band.classes for band in plan.target().source.bands)
+    chosen = replace(options, nearest=(2,), bidx=(2, 1))
+    plan = engine.plan(source, tmp_path / "out.tif", chosen)
+    assert not plan.notes()
+    assert ["ice" in band.classes for band in plan.target().source.bands] == [True, False]
+    assert not any(band.classes for band in plan.std_target().source.bands)
+
+
+def test_a_cog_notes_that_white_was_the_smallest_value(tmp_path: Path, tiny: str) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22), photometric="MINISWHITE")
+    forms: tuple[tuple[Literal["cog", "gtiff"], bool], ...] = (("cog", True), ("gtiff", False))
+    for form, noted in forms:
+        options = Options(model=tiny, steps=0, scale="2", format=form)
+        notes = engine.plan(source, tmp_path / "out.tif", options).notes()
+        assert any("MINISWHITE" in note for note in notes) == noted
+
+
+@pytest.mark.parametrize("form", ["cog", "gtiff"])
+def test_colours_beyond_red_green_and_blue_are_kept(tmp_path: Path, run: Run, form: str) -> None:
+    colours = ("red", "nir", "rededge", "pan", "swir")
+    run(rasters.write(tmp_path / "a.tif", textured(1, 5, 20, 22), colours=colours), format=form)
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert tuple(c.name for c in dataset.colorinterp) == colours
+
+
+def test_statistics_of_the_source_are_left_out(tmp_path: Path, run: Run) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22))
+    with rasters.opened(source, "r+") as dataset:
+        dataset.update_tags(1, STATISTICS_MEAN="3", STATISTICS_VALID_PERCENT="4", KEPT="5")
+    run(source)
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert dataset.tags(1) == {"KEPT": "5"}
+
+
+@pytest.mark.parametrize("kind", ["CInt16", "CInt32", "CFloat32", "CFloat64"])
+@pytest.mark.parametrize("nodata", ["", "<NoDataValue>0</NoDataValue>"])
+def test_complex_numbers_are_refused(tmp_path: Path, run: Run, kind: str, nodata: str) -> None:
+    file = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22))
+    source = virtual(tmp_path / "a.vrt", (kind, file, nodata))
+    with pytest.raises(InputError, match=r"has dtype complex.*take the amplitude first"):
+        run(source)
+    with pytest.raises(InputError, match="take the amplitude first"):
+        verify(str(file), source)
+    refusal = survey(str(source)).refusal
+    assert refusal is not None
+    assert "take the amplitude first" in refusal
 
 
 def test_one_bit_stays_one_bit(tmp_path: Path, run: Run, gdal_tools: Path) -> None:

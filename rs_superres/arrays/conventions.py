@@ -69,9 +69,13 @@ def describe(array: xr.DataArray) -> Description:
         sizes = ", ".join(f"{dim} {size}" for dim, size in array.sizes.items())
         raise InputError(f"{name} is empty ({sizes}), expected at least one pixel")
     if array.dtype.name not in DTYPES:
+        hint = (
+            "take the amplitude first: abs(array)"
+            if array.dtype.kind == "c"
+            else 'convert it first, for example with array.astype("float64")'
+        )
         raise InputError(
-            f"{name} has dtype {array.dtype.name}, supported are {', '.join(DTYPES)}; convert it "
-            'first, for example with array.astype("float64")'
+            f"{name} has dtype {array.dtype.name}, supported are {', '.join(DTYPES)}; {hint}"
         )
     shape = Shape(array.sizes[y], array.sizes[x])
     points = tuple(array.rio.get_gcps() or ())

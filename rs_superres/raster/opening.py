@@ -220,8 +220,8 @@ def _check_dtypes(description: Description) -> None:
         )
     if dtypes[0] not in DTYPES:
         hint = (
-            "super-resolve amplitude and phase separately (gdal_translate "
-            f"DERIVED_SUBDATASET:AMPLITUDE:{path})"
+            "take the amplitude first (gdal_translate "
+            f"DERIVED_SUBDATASET:AMPLITUDE:{path} amplitude.tif)"
             if "complex" in dtypes[0]
             else "convert it first (gdal_translate -ot Float64)"
         )

@@ -46,7 +46,16 @@ class Selection:
             flags = tuple(source.mask_flags[number - 1] for number in self.bands)
             return replace(source, bands=bands, mask_flags=flags, dataset_mask=masked)
         masked = masked or bands[0].nodata is not None
-        return replace(source, bands=_expanded(bands[0]), dataset_mask=masked, mask_flags=())
+        names = bands[0].classes
+        notes = ["colours replace the classes, so their names are left out"] if names else []
+        return replace(
+            source,
+            bands=_expanded(bands[0]),
+            dataset_mask=masked,
+            mask_flags=(),
+            min_is_white=False,
+            notes=(*source.notes, *notes),
+        )
 
     def lost_alpha(self, band: Band) -> int | None:
         """Return the index in the source of a band's alpha band if that band is not read."""
