@@ -76,6 +76,13 @@ def masks(path: Path) -> npt.NDArray[np.bool_]:
     return valid
 
 
+def read_crs(path: Path) -> str:
+    """Read the CRS with rasterio, as WKT."""
+    with opened(path) as dataset:
+        wkt: str = dataset.crs.to_wkt()
+    return wkt
+
+
 def transform_of(path: Path) -> Affine:
     """Read the transform with rasterio."""
     with opened(path) as dataset:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -29,7 +29,9 @@ from rs_superres.image import consistency, limits
 from rs_superres.image.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
 from rs_superres.scene.inference import Noise
+from rs_superres.scene.survey import survey
 from rs_superres.types import Floats
+from rs_superres.verify import verify
 from tests import rasters
 from tests.located import Bilinear, coordinates
 from tests.rasters import NORTH_UP, RGB, UTM, Array, textured
@@ -370,6 +372,70 @@ def test_classes_keep_values_and_colours(tmp_path: Path, run: Run) -> None:
         assert dataset.colormap(1) == source.colormap(1)
 
 
+def named_classes(path: Path, bands: int = 1) -> Path:
+    """Write classes whose last band has category names in a sidecar file."""
+    rasters.write(path, textured(1, bands, 20, 22) // 90, photometric="MINISBLACK")
+    path.with_name(f"{path.name}.aux.xml").write_text(
+        f'<PAMDataset><PAMRasterBand band="{bands}"><CategoryNames><Category>ice</Category>'
+        "</CategoryNames></PAMRasterBand></PAMDataset>"
+    )
+    return path
+
+
+def test_names_of_classes_are_kept_or_noted(tmp_path: Path, tiny: str) -> None:
+    source = named_classes(tmp_path / "a.tif", bands=2)
+    options = Options(model=tiny, steps=0, scale="2")
+    plan = engine.plan(source, tmp_path / "out.tif", options)
+    assert ["category names" in note for note in plan.notes()] == [True]
+    assert "band 2 fit" in plan.notes()[0]
+    assert not any(band.classes for band in plan.target().source.bands)
+    chosen = replace(options, nearest=(2,), bidx=(2, 1))
+    plan = engine.plan(source, tmp_path / "out.tif", chosen)
+    assert not plan.notes()
+    assert ["ice" in band.classes for band in plan.target().source.bands] == [True, False]
+    assert not any(band.classes for band in plan.std_target().source.bands)
+
+
+def test_a_cog_notes_that_white_was_the_smallest_value(tmp_path: Path, tiny: str) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22), photometric="MINISWHITE")
+    forms: tuple[tuple[Literal["cog", "gtiff"], bool], ...] = (("cog", True), ("gtiff", False))
+    for form, noted in forms:
+        options = Options(model=tiny, steps=0, scale="2", format=form)
+        notes = engine.plan(source, tmp_path / "out.tif", options).notes()
+        assert any("MINISWHITE" in note for note in notes) == noted
+
+
+@pytest.mark.parametrize("form", ["cog", "gtiff"])
+def test_colours_beyond_red_green_and_blue_are_kept(tmp_path: Path, run: Run, form: str) -> None:
+    colours = ("red", "nir", "rededge", "pan", "swir")
+    run(rasters.write(tmp_path / "a.tif", textured(1, 5, 20, 22), colours=colours), format=form)
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert tuple(c.name for c in dataset.colorinterp) == colours
+
+
+def test_statistics_of_the_source_are_left_out(tmp_path: Path, run: Run) -> None:
+    source = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22))
+    with rasters.opened(source, "r+") as dataset:
+        dataset.update_tags(1, STATISTICS_MEAN="3", STATISTICS_VALID_PERCENT="4", KEPT="5")
+    run(source)
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert dataset.tags(1) == {"KEPT": "5"}
+
+
+@pytest.mark.parametrize("kind", ["CInt16", "CInt32", "CFloat32", "CFloat64"])
+@pytest.mark.parametrize("nodata", ["", "<NoDataValue>0</NoDataValue>"])
+def test_complex_numbers_are_refused(tmp_path: Path, run: Run, kind: str, nodata: str) -> None:
+    file = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 22))
+    source = virtual(tmp_path / "a.vrt", (kind, file, nodata))
+    with pytest.raises(InputError, match=r"has dtype complex.*take the amplitude first"):
+        run(source)
+    with pytest.raises(InputError, match="take the amplitude first"):
+        verify(str(file), source)
+    refusal = survey(str(source)).refusal
+    assert refusal is not None
+    assert "take the amplitude first" in refusal
+
+
 def test_one_bit_stays_one_bit(tmp_path: Path, run: Run, gdal_tools: Path) -> None:
     pixels = (textured(1, 1, 20, 22) > 128).astype(np.uint8)
     run(rasters.write(tmp_path / "a.tif", pixels, nbits=1), classes="nearest")
@@ -649,3 +715,97 @@ def test_a_result_that_is_too_large_is_refused(tmp_path: Path, tiny: str) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
     with pytest.raises(InputError, match="which no raster file holds"):
         engine.plan(source, tmp_path / "out.tif", Options(scale="1e8", model=tiny, steps=0))
+
+
+# Transparency
+
+
+def orthophoto(path: Path, hidden: int, driver: str = "GTiff", bands: int = 3) -> Path:
+    """Write bright colours, 150 to 190, that end along a slanted edge, ``hidden`` beyond it."""
+    rows, columns = np.mgrid[:60, :70]
+    pixels = textured(2, bands, 60, 70) // 7 + 150
+    pixels[:, columns + 0.6 * rows <= 50] = hidden
+    alpha = np.where(columns + 0.6 * rows > 50, 255, 0).astype(np.uint8)
+    pixels = np.concatenate((pixels, alpha[None]))
+    colours = (*RGB, "undefined", "undefined")[:bands] if bands > 1 else ("gray",)
+    tiff = rasters.write(path.with_suffix(".tif"), pixels, colours=(*colours, "alpha"))
+    if driver != "GTiff":
+        lossless = {"WEBP": {"LOSSLESS": "YES"}, "MBTiles": {"TILE_FORMAT": "PNG"}}
+        rasterio.shutil.copy(tiff, path, driver=driver, **lossless.get(driver, {}))
+    return path
+
+
+def check_edge(source: Path, out: Path) -> None:
+    """Check that no visible pixel has a foreign colour, and that ``rs-sr verify`` agrees."""
+    *colours, alpha = rasters.read(out)
+    visible = np.stack(colours)[:, alpha > 0]
+    assert visible.min() > 145
+    assert visible.max() < 195
+    assert not verify(str(out), source).failed
+
+
+@pytest.mark.parametrize("hidden", [0, 255])
+@pytest.mark.parametrize(
+    ("driver", "suffix", "bands"),
+    [
+        ("GTiff", "tif", 3),
+        ("GTiff", "tif", 1),
+        ("GTiff", "tif", 5),
+        ("PNG", "png", 3),
+        ("GPKG", "gpkg", 3),
+        ("WEBP", "webp", 3),
+        ("VRT", "vrt", 3),
+    ],
+)
+def test_colours_under_full_transparency_leave_no_rim(
+    tmp_path: Path, run: Run, driver: str, suffix: str, bands: int, hidden: int
+) -> None:
+    source = orthophoto(tmp_path / f"a.{suffix}", hidden, driver, bands)
+    run(source)
+    check_edge(source, tmp_path / "out.tif")
+
+
+def test_tiles_of_a_web_map_leave_no_rim(tmp_path: Path, run: Run) -> None:
+    run(orthophoto(tmp_path / "a.mbtiles", 0, "MBTiles"))
+    *colours, alpha = rasters.read(tmp_path / "out.tif")
+    visible = np.stack(colours)[:, alpha > 0]
+    assert visible.min() > 145
+    assert visible.max() < 195
+
+
+def test_transparency_without_its_alpha_band_becomes_a_mask(tmp_path: Path, run: Run) -> None:
+    source = orthophoto(tmp_path / "a.tif", 0)
+    run(source, bidx=(3, 1))
+    valid = rasters.masks(tmp_path / "out.tif")
+    shown = nearest(rasters.read(source)[3:] > 0)
+    np.testing.assert_array_equal(valid, np.repeat(shown, 2, axis=0))
+    assert (rasters.read(tmp_path / "out.tif")[valid] > 145).all()
+    assert not verify(str(tmp_path / "out.tif"), source, bidx=(3, 1)).failed
+
+
+def test_alpha_and_nodata_hide_pixels_together(tmp_path: Path, run: Run) -> None:
+    source = orthophoto(tmp_path / "a.tif", 255)
+    with rasters.opened(source, "r+") as dataset:
+        pixels = dataset.read()
+        pixels[:3, 40:50, 50:60] = 7
+        dataset.write(pixels)
+        dataset.nodata = 7
+    run(source)
+    out = rasters.read(tmp_path / "out.tif")
+    hole = np.repeat(nearest(pixels == 7), 1, axis=0)
+    np.testing.assert_array_equal(out == 7, hole | ((out == 7) & (out[3] == 0)))
+    shown = out[:3][(out[:3] != 7) & (out[3] > 0)]
+    assert shown.min() > 145
+    assert shown.max() < 195
+
+
+def test_each_stacked_file_is_under_its_own_alpha(tmp_path: Path, run: Run) -> None:
+    source = orthophoto(tmp_path / "a.tif", 0)
+    plain = textured(9, 1, 60, 70)
+    grey = rasters.write(tmp_path / "b.tif", plain)
+    run([source, grey], out="both.tif")
+    run(grey, out="one.tif")
+    run(source, out="other.tif")
+    both = rasters.read(tmp_path / "both.tif")
+    np.testing.assert_array_equal(both[4:], rasters.read(tmp_path / "one.tif"))
+    np.testing.assert_array_equal(both[:4], rasters.read(tmp_path / "other.tif"))

@@ -16,7 +16,7 @@ from rs_superres.engine.pixels import PixelPlan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
 from rs_superres.image.radiometry import DTYPES
-from rs_superres.raster import Band, Description, Target, inspect
+from rs_superres.raster import Band, Description, Target, inspect, with_alpha
 from rs_superres.raster.metadata import holds
 
 BAND = "band"
@@ -69,9 +69,13 @@ def describe(array: xr.DataArray) -> Description:
         sizes = ", ".join(f"{dim} {size}" for dim, size in array.sizes.items())
         raise InputError(f"{name} is empty ({sizes}), expected at least one pixel")
     if array.dtype.name not in DTYPES:
+        hint = (
+            "take the amplitude first: abs(array)"
+            if array.dtype.kind == "c"
+            else 'convert it first, for example with array.astype("float64")'
+        )
         raise InputError(
-            f"{name} has dtype {array.dtype.name}, supported are {', '.join(DTYPES)}; convert it "
-            'first, for example with array.astype("float64")'
+            f"{name} has dtype {array.dtype.name}, supported are {', '.join(DTYPES)}; {hint}"
         )
     shape = Shape(array.sizes[y], array.sizes[x])
     points = tuple(array.rio.get_gcps() or ())
@@ -109,7 +113,8 @@ def _bands(array: xr.DataArray) -> tuple[Band, ...]:
         )
         for name in names
     ]
-    return tuple(replace(b, dtype=array.dtype.name, nodata=_nodata(array)) for b in bands)
+    bands = [replace(b, dtype=array.dtype.name, nodata=_nodata(array), alpha=None) for b in bands]
+    return with_alpha(bands)
 
 
 def _bands_of_file(array: xr.DataArray, labels: Sequence[Any]) -> list[Band]:

@@ -70,7 +70,8 @@ def upscale_array(
     options = replace(options, value_range=options.value_range or _stored_range(array))
     description = describe(array)
     roles = decide(description, options)
-    description = roles.selection.of(description)
+    # An array has no mask: if its alpha band is not chosen, it plays no part.
+    description = replace(roles.selection.of(description), dataset_mask=False)
     samples = None if needs_samples(description.bands, options.value_range) else ()
     region = output_region(description.grid, options)
     plan = plan_pixels(description, roles, region, options, samples)

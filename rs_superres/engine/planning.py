@@ -198,12 +198,29 @@ class Plan:
             notes.append(hint)
         if len(source.bands) > 1 and any(b.colours for b in source.bands):
             notes.append("a GeoTIFF of several bands holds no colour table: it is left out")
+        if self.options.format == "cog" and source.min_is_white:
+            notes.append(
+                "white is the smallest value in the source (MINISWHITE), which a COG cannot say: "
+                "viewers show the result inverted; format='gtiff' keeps it"
+            )
+        pairs = zip(self._bands(), source.bands, strict=True)
+        lost = [str(i) for i, (b, old) in enumerate(pairs, 1) if b.classes != old.classes]
+        if lost:
+            notes.append(
+                f"the category names or the attribute table of band {', '.join(lost)} fit only "
+                "values that are not interpolated, so they are left out; nearest= keeps them"
+            )
         return notes
+
+    def _bands(self) -> tuple[Band, ...]:
+        """Return the bands of the result: interpolated ones have no names of classes."""
+        bands, nearest = self.pixels.description.bands, self.pixels.roles.nearest
+        return tuple(b if i in nearest else replace(b, classes="") for i, b in enumerate(bands))
 
     def target(self) -> Target:
         """Return what the file of the result declares."""
         return Target(
-            source=self.pixels.description,
+            source=replace(self.pixels.description, bands=self._bands()),
             zoom=self.pixels.zoom,
             window=self.window,
             tags=self.tags(),
@@ -251,7 +268,13 @@ def _std_description(description: Description) -> Description:
         for band in description.bands
     )
     return replace(
-        description, bands=bands, dataset_mask=False, colour_profile={}, domains={}, tags={}
+        description,
+        bands=bands,
+        dataset_mask=False,
+        colour_profile={},
+        domains={},
+        tags={},
+        min_is_white=False,
     )
 
 

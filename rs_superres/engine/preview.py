@@ -11,7 +11,7 @@ from PIL import Image
 from rs_superres.engine.planning import Plan
 from rs_superres.grid import Window, Zoom
 from rs_superres.image.pictures import limits_of, save, side_by_side, stretched
-from rs_superres.raster import Paths, Selection, open_source
+from rs_superres.raster import Paths, Selection, open_source, visible
 
 SIDE = 640
 """Upper limit of a preview's height, and of the width of each half: pixels of the result."""
@@ -72,6 +72,7 @@ def halves(  # noqa: PLR0913 (what lies where)
         plain = [i for i, b in enumerate(opened.description.bands) if not b.is_alpha]
         bands = list(colours) or plain[:3]
         before, valid = opened.read(part)
+        valid = visible(opened.description.bands, before, valid)
     shown = bands if len(bands) == 3 else bands[:1]
     limits = limits_of(before[shown], valid[shown])
     # Nearest neighbour shows each source pixel exactly where it lies.

@@ -9,7 +9,7 @@ import numpy as np
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Band, Source
+from rs_superres.raster import Band, Source, visible
 from rs_superres.scene.bands import BandGroup, band_groups, decide, needs_samples
 from rs_superres.types import Doubles, Valid, Values
 
@@ -24,8 +24,6 @@ class Bands:
     """What the raster says about each band."""
     groups: tuple[BandGroup, ...]
     """The bands that go through the network together, with their value ranges."""
-    alpha: tuple[int, ...]
-    """Indices in the raster of the alpha bands, which mark transparent pixels."""
 
     @property
     def triplet(self) -> tuple[int, ...]:
@@ -75,9 +73,8 @@ class Bands:
             raise InputError(f"{description.path} has no band that is super-resolved")
         return cls(
             index=index,
-            bands=tuple(description.bands[i] for i in index),
+            bands=tuple(replace(description.bands[i], alpha=None) for i in index),
             groups=tuple(replace(g, bands=tuple(index.index(i) for i in g.bands)) for g in groups),
-            alpha=roles.alpha,
         )
 
     def read(self, source: Source, window: Window) -> tuple[Values, Valid]:
@@ -87,5 +84,5 @@ class Bands:
             RasterError: the raster cannot be read.
         """
         values, valid = source.read(window)
-        opaque = (values[list(self.alpha)].astype(np.float64) > 0).all(axis=0)
-        return values[list(self.index)], valid[list(self.index)] & opaque
+        shown = visible(source.description.bands, values, valid)
+        return values[list(self.index)], shown[list(self.index)]

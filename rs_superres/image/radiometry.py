@@ -7,13 +7,13 @@ Network values are digital numbers scaled so that the value range becomes [-1, 1
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import scipy
 
-from rs_superres.types import Floats, Valid
+from rs_superres.types import Doubles, Floats, Valid
 
 Real = TypeVar("Real", np.float32, np.float64)
 
@@ -163,6 +163,34 @@ def fill_holes(
         filled[ring] = total[ring] / count[ring]
         known |= ring
     return filled
+
+
+def weigh_colours(values: npt.NDArray[Any], alpha: Doubles) -> npt.NDArray[Any]:
+    """Move colours of low alpha towards those of more opaque neighbours.
+
+    The less opaque a pixel, the less its colour is worth: it may be rounded coarsely, or mixed with
+    a background. Over the 3 x 3 pixels around a pixel of colour x and alpha a, let m be the mean
+    colour and b the mean alpha, both weighed by alpha. The pixel becomes m + w (x - m), where
+    w = min(1, a / b). Where all pixels are equally opaque, w is 1, and nothing changes.
+
+    Args:
+        values: (band, y, x) digital numbers; anything where ``alpha`` is 0.
+        alpha: (band, y, x) alpha, 0 where values are not visible or not valid.
+
+    Returns:
+        (band, y, x) in float64, or ``values`` itself if all visible pixels are equally opaque.
+    """
+    seen = alpha[alpha > 0]
+    if seen.size == 0 or seen.min() == seen.max():
+        return values
+    colours = np.where(alpha > 0, values, 0).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        total = _box_sum(alpha)
+        mean, mean_alpha = _box_sum(alpha * colours) / total, _box_sum(alpha**2) / total
+        moved = mean + alpha / mean_alpha * (colours - mean)
+    # Near the largest float64 the sums overflow; such colours stay.
+    faint = (alpha > 0) & (alpha < mean_alpha) & np.isfinite(moved)
+    return np.where(faint, moved, values)
 
 
 def _box_sum(x: npt.NDArray[Real]) -> npt.NDArray[Real]:

@@ -33,6 +33,7 @@ from rs_superres.raster.search import (
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.sidecars import check_alone, delete_sidecars, owner, sidecars
 from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
+from rs_superres.raster.transparency import opacity, visible, with_alpha
 from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, check_written, creating
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "lines_about",
     "longitude_turns",
     "one_line",
+    "opacity",
     "open_source",
     "owner",
     "pixel_size",
@@ -85,6 +87,8 @@ __all__ = [
     "sample_windows",
     "sidecars",
     "unit_note",
+    "visible",
+    "with_alpha",
     "without_name",
     "write_image",
 ]

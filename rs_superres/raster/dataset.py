@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree as ET
 
-import numpy as np
 import rasterio.shutil
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
@@ -16,6 +17,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
 from rs_superres.raster.gdal import FAILURES, Dataset, raster_errors
 from rs_superres.raster.metadata import Band, Description, holds
+from rs_superres.raster.transparency import with_alpha
 
 _STALE_TAGS = ("STATISTICS_",)
 """Prefixes of band tags that do not hold for a result."""
@@ -32,6 +34,10 @@ _DROPPED_DOMAINS = (
     "GEOLOCATION",
 )
 """Metadata domains that do not hold for a result."""
+
+
+_PIXEL_COUNT = "1"
+"""GDAL's usage of the columns of an attribute table that hold numbers of pixels."""
 
 
 def grid_of(dataset: Dataset) -> Grid:
@@ -65,11 +71,14 @@ def _read_description(path: str, dataset: Dataset) -> Description:
         names = ", ".join(dataset.subdatasets) or "none"
         raise InputError(f"{path} has no bands of its own; open one of its sub-datasets: {names}")
     _check_vrt_files(path, dataset)
-    bands = _read_bands(dataset)
     points, points_crs = dataset.gcps
     pages = tuple(s for s in dataset.subdatasets if not s.startswith("GTIFF_DIR:1:"))
     flags = dataset.mask_flag_enums
     virtual = _virtual(dataset)
+    classes = _read_classes(virtual, dataset.count)
+    bands = tuple(
+        replace(band, classes=xml) for band, xml in zip(_read_bands(dataset), classes, strict=True)
+    )
     separate = [
         not {MaskFlags.per_dataset, MaskFlags.nodata, MaskFlags.alpha, MaskFlags.all_valid} & set(f)
         for f in flags
@@ -99,6 +108,7 @@ def _read_description(path: str, dataset: Dataset) -> Description:
         files=tuple(dataset.files) or (path,),
         foreign_nodata=_read_foreign_nodata(dataset, virtual),
         epoch=_read_epoch(virtual),
+        min_is_white=dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES",
         notes=tuple(_notes(dataset, pages)),
     )
 
@@ -142,7 +152,8 @@ def _read_bands(dataset: Dataset) -> tuple[Band, ...]:
         dataset.scales,
         dataset.offsets,
     )
-    return tuple(_read_band(dataset, _BandFacts(*row)) for row in zip(*columns, strict=True))
+    facts = (_BandFacts(*row) for row in zip(*columns, strict=True))
+    return with_alpha([_read_band(dataset, f) for f in facts])
 
 
 def _read_band(dataset: Dataset, facts: _BandFacts) -> Band:
@@ -161,14 +172,15 @@ def _read_band(dataset: Dataset, facts: _BandFacts) -> Band:
         offset=facts.offset,
         tags={k: v for k, v in dataset.tags(number).items() if not k.startswith(_STALE_TAGS)},
         domains=_read_domains(dataset, number),
-        bits=int(bits) if bits is not None and np.dtype(dtype).kind == "u" else None,
+        bits=int(bits) if bits is not None and dtype.startswith("uint") else None,
         colours=tuple(colours[k] for k in sorted(colours)),
     )
 
 
 def _can_mark(dtype: str, nodata: float) -> bool:
     """Return whether pixels of a dtype can have a nodata value; True for complex dtypes."""
-    return np.dtype(dtype).kind not in "iuf" or holds(dtype, nodata)
+    # NumPy does not know complex_int16, rasterio's name of the smallest complex dtype.
+    return dtype.startswith("complex") or holds(dtype, nodata)
 
 
 def _read_domains(dataset: Dataset, number: int = 0) -> dict[str, dict[str, str]]:
@@ -213,9 +225,37 @@ def _read_epoch(virtual: str) -> float | None:
     return None if epoch is None else float(epoch[1])
 
 
+def _read_classes(virtual: str, count: int) -> list[str]:
+    """Read each band's category names and attribute table from a VRT copy; empty without them."""
+    if "<CategoryNames>" not in virtual and "<GDALRasterAttributeTable" not in virtual:
+        return [""] * count
+    try:
+        bands = ET.fromstring(virtual).findall("VRTRasterBand")  # noqa: S314 (GDAL's)
+    except ET.ParseError:
+        return [""] * count  # a name holds a character that XML does not allow
+    return [_classes(band) for band in bands]
+
+
+def _classes(band: ET.Element) -> str:
+    """Return a band's category names and attribute table without numbers of pixels, as XML."""
+    names, table = band.find("CategoryNames"), band.find("GDALRasterAttributeTable")
+    if table is not None:
+        columns = table.findall("FieldDefn")
+        counts = [i for i, c in enumerate(columns) if c.findtext("Usage") == _PIXEL_COUNT]
+        for element in [table, *table.findall("Row")]:
+            tag = "FieldDefn" if element is table else "F"
+            cells = element.findall(tag)
+            for i in counts:
+                element.remove(cells[i])
+        for i, column in enumerate(table.findall("FieldDefn")):
+            column.set("index", str(i))
+    elements = [element for element in (names, table) if element is not None]
+    return "".join(ET.tostring(element, encoding="unicode") for element in elements)
+
+
 def _read_foreign_nodata(dataset: Dataset, virtual: str) -> str | None:
     """Read a nodata value that the dtype does not hold from a VRT copy."""
-    if np.dtype(dataset.dtypes[0]).kind not in "iu" or None not in dataset.nodatavals:
+    if not dataset.dtypes[0].startswith(("int", "uint")) or None not in dataset.nodatavals:
         return None
     values = re.findall(r"<NoDataValue>([^<]+)</NoDataValue>", virtual)
     return next((v for v in values if not _can_mark(dataset.dtypes[0], float(v))), None)

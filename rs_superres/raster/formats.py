@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import rasterio.shutil
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.io import MemoryFile
 
 from rs_superres.errors import InputError, RasterError
@@ -179,6 +179,8 @@ def finish(
             creation["PREDICTOR"] = "YES"
     else:
         creation |= {"TILED": "YES", "BLOCKXSIZE": str(BLOCK), "BLOCKYSIZE": str(BLOCK)}
+        if source.min_is_white:
+            creation["PHOTOMETRIC"] = "MINISWHITE"
     creation |= creation_options(options)
     # GDAL first writes overviews to a temporary file, where compression only costs time. With a
     # mask or with nearest neighbour, overviews would differ without that compression.
@@ -186,7 +188,7 @@ def finish(
     temporary = {"COG_TMP_COMPRESSION": "NONE"} if faster else {}
     logger.debug("copying %s to %s: driver %s, options %s", assembled, out, driver, creation)
     with raster_errors(f"cannot write {out}"), writing(), rasterio.Env(**temporary):
-        with _with_foreign_nodata(assembled, target) as complete:
+        with _with_hidden(assembled, target) as complete:
             rasterio.shutil.copy(complete, out, driver=driver, **creation)
         if driver == "GTiff":
             _add_overviews(out, source, averaged=averaged)
@@ -234,21 +236,29 @@ def _add_overviews(path: Path | str, source: Description, *, averaged: bool) -> 
 
 
 @contextmanager
-def _with_foreign_nodata(assembled: Path | str, target: Target) -> Iterator[Path | str]:
-    """Give an assembled result the source's nodata value if the dtype does not hold that value.
+def _with_hidden(assembled: Path | str, target: Target) -> Iterator[Path | str]:
+    """Give an assembled result what rasterio cannot write, but a VRT copy can have.
 
-    rasterio refuses to write such a value, but a VRT copy can have it. A result with a mask gets
-    no nodata value: GDAL would use the value and ignore the mask.
+    These are a nodata value that the dtype does not hold, category names and attribute tables. A
+    result with a mask gets no nodata value: GDAL would use the value and ignore the mask. GDAL
+    writes category names and attribute tables to the file ``.aux.xml`` next to the result.
     """
     foreign = target.source.foreign_nodata
-    if foreign is None or target.masked or target.source.nodata is not None:
+    if target.masked or target.source.nodata is not None:
+        foreign = None
+    nodata = "" if foreign is None else f"<NoDataValue>{float(foreign):.17g}</NoDataValue>"
+    hidden = [nodata + band.classes for band in target.source.bands]
+    if not any(hidden):
         yield assembled
         return
     with MemoryFile(ext=".vrt") as copy:
         rasterio.shutil.copy(assembled, copy.name, driver="VRT")
         text = copy.read().decode()
-    nodata = rf"\1<NoDataValue>{float(foreign):.17g}</NoDataValue>"
-    text = re.sub("(<VRTRasterBand[^>]*>)", nodata, text)
+    elements = iter(hidden)
+    # After the bands, a mask is a VRTRasterBand too.
+    text = re.sub(
+        "<VRTRasterBand[^>]*>", lambda tag: tag[0] + next(elements), text, count=len(hidden)
+    )
     with MemoryFile(text.encode(), ext=".vrt") as virtual:
         yield virtual.name
 
@@ -263,12 +273,15 @@ def check_whole(path: Path | str) -> None:
     """
     with reading(str(path)), rasterio.open(path) as dataset:
         levels = len(dataset.overviews(1))
+        # Masks by nodata or alpha are computed from pixels, and have nothing more to read.
+        has_mask = dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]
     for level in (None, *range(levels)):
         options = {} if level is None else {"overview_level": level}
         with reading(str(path)), rasterio.open(path, **options) as dataset:
             for _, window in dataset.block_windows(1):
                 dataset.read(window=window)
-                read_mask(dataset, 1, window)
+                if has_mask:
+                    read_mask(dataset, 1, window)
 
 
 def _overview_factors(shape: tuple[int, int]) -> list[int]:

@@ -25,7 +25,14 @@ from rasterio._err import CPLE_BaseError
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
-from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import (
+    CRSError,
+    DriverRegistrationError,
+    NodataShadowWarning,
+    NotGeoreferencedWarning,
+    RasterioError,
+    RPCError,
+)
 from rasterio.rpc import RPC
 from rasterio.windows import Window as RasterioWindow
 
@@ -34,8 +41,18 @@ from rs_superres.grid import Window
 from rs_superres.system.settings import ScopedSetting
 from rs_superres.types import Valid, Values
 
-FAILURES = (RasterioError, CPLE_BaseError, OSError)
-"""Errors that rasterio raises. It does not always wrap GDAL's own errors, `CPLE_BaseError`."""
+FAILURES = (
+    RasterioError,
+    CRSError,
+    RPCError,
+    DriverRegistrationError,
+    CPLE_BaseError,
+    OSError,
+)
+"""Errors that rasterio raises: its own, of which three are no RasterioError, and GDAL's.
+
+It does not always wrap GDAL's own errors, `CPLE_BaseError`.
+"""
 
 _ODD_FAILURES = (ValueError, OverflowError, MemoryError, LookupError)
 """Further errors that rasterio raises for damaged files. UnicodeError is a ValueError."""
@@ -324,6 +341,28 @@ def read_mask(dataset: Dataset, band: int, window: RasterioWindow) -> Mask:
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", NodataShadowWarning)
         return dataset.read_masks(band, window=window)
+
+
+def check_proj(path: str) -> None:
+    """Refuse to work without PROJ's database: CRSs would lose their codes.
+
+    Args:
+        path: The raster that has a CRS.
+
+    Raises:
+        RasterError: PROJ has no database, or one of another version.
+    """
+    try:
+        with rasterio.Env():  # outside it, GDAL writes its errors to stderr
+            CRS.from_epsg(4326)
+    except FAILURES as error:
+        reason = one_line(error).rpartition("from_database: ")[2].rstrip(".")
+        variables = [v for v in ("PROJ_DATA", "PROJ_LIB") if v in os.environ]
+        todo = " and ".join(f"unset {v} ({os.environ[v]})" for v in variables)
+        raise RasterError(
+            f"cannot read the CRS of {path}: PROJ finds no database that it can use ({reason}); "
+            + (f"{todo}, so that rasterio uses its own" if variables else "install rasterio again")
+        ) from error
 
 
 def rasterio_window(window: Window) -> RasterioWindow:

@@ -35,6 +35,10 @@ class Band:
     """Number of bits of an unsigned integer, if it is less than that of the dtype."""
     colours: tuple[tuple[int, int, int, int], ...] = ()
     """The colour table: red, green, blue and alpha of the values 0, 1, ..."""
+    classes: str = field(default="", repr=False)
+    """Category names and attribute table, as the XML elements of a VRT; empty without them."""
+    alpha: int | None = field(default=None, repr=False)  # as of old in checksums of a description
+    """Index of the alpha band that says how opaque this band's pixels are; None without one."""
 
     @property
     def is_alpha(self) -> bool:
@@ -71,6 +75,8 @@ class Description:
     """For each band, rasterio's names of what its mask comes from."""
     colour_profile: Mapping[str, str] = field(default_factory=dict)
     """The ICC profile and similar values, by the names of GDAL's creation options."""
+    min_is_white: bool = False
+    """Whether a viewer shows the smallest value as white (TIFF's photometric MINISWHITE)."""
     control_points: tuple[GroundControlPoint, ...] = ()
     control_crs: str | None = None
     """The CRS of the ground control points, as WKT."""

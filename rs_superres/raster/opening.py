@@ -14,7 +14,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
 from rs_superres.image.radiometry import DTYPES
 from rs_superres.raster.dataset import describe, grid_of
-from rs_superres.raster.gdal import Dataset, open_dataset, raster_errors, reading
+from rs_superres.raster.gdal import Dataset, check_proj, open_dataset, raster_errors, reading
 from rs_superres.raster.metadata import Description
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import Paths, Source
@@ -47,6 +47,8 @@ def open_source(paths: Paths, selection: Selection | None = None) -> Source:
             with reading(name):
                 parts.append(describe(name, dataset))
             _check_dtypes(parts[-1])
+            if parts[-1].grid.crs or parts[-1].control_crs:
+                check_proj(name)
             _check_blocks(name, dataset)
         source = Source(datasets, stacked(parts), selection)
         close_on_failure.pop_all()
@@ -165,8 +167,8 @@ def _check_dtypes(description: Description) -> None:
         )
     if dtypes[0] not in DTYPES:
         hint = (
-            "super-resolve amplitude and phase separately (gdal_translate "
-            f"DERIVED_SUBDATASET:AMPLITUDE:{path})"
+            "take the amplitude first (gdal_translate "
+            f"DERIVED_SUBDATASET:AMPLITUDE:{path} amplitude.tif)"
             if "complex" in dtypes[0]
             else "convert it first (gdal_translate -ot Float64)"
         )

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_superres.errors import InputError
-from rs_superres.raster.metadata import Band, Description, holds
+from rs_superres.raster.metadata import Band, Description, holds, nodata_of
+from rs_superres.raster.transparency import with_alpha
 
 CHANNELS = ("red", "green", "blue", "alpha")
 """Colour interpretations of the bands that replace a band with a colour table."""
@@ -31,18 +32,42 @@ class Selection:
         Raises:
             InputError: The source's dtype does not hold the nodata value.
         """
-        bands = tuple(source.bands[number - 1] for number in self.bands)
+        bands = tuple(self._renumbered(source.bands[number - 1]) for number in self.bands)
         if self.nodata is not None:
             if not holds(bands[0].dtype, self.nodata):
                 raise InputError(
                     f"nodata {self.nodata:g}, expected a value that {bands[0].dtype} holds"
                 )
             bands = tuple(replace(b, nodata=self.nodata) for b in bands)
+        # Transparency that loses its alpha band becomes a mask, unless nodata can mark it.
+        lost = any(self.lost_alpha(source.bands[number - 1]) is not None for number in self.bands)
+        masked = source.dataset_mask or (lost and nodata_of(bands) is None)
         if not self.expand:
             flags = tuple(source.mask_flags[number - 1] for number in self.bands)
-            return replace(source, bands=bands, mask_flags=flags)
-        masked = source.dataset_mask or bands[0].nodata is not None
-        return replace(source, bands=_expanded(bands[0]), dataset_mask=masked, mask_flags=())
+            return replace(source, bands=bands, mask_flags=flags, dataset_mask=masked)
+        masked = masked or bands[0].nodata is not None
+        names = bands[0].classes
+        notes = ["colours replace the classes, so their names are left out"] if names else []
+        return replace(
+            source,
+            bands=_expanded(bands[0]),
+            dataset_mask=masked,
+            mask_flags=(),
+            min_is_white=False,
+            notes=(*source.notes, *notes),
+        )
+
+    def lost_alpha(self, band: Band) -> int | None:
+        """Return the index in the source of a band's alpha band if that band is not read."""
+        kept = band.alpha is None or band.alpha + 1 in self.bands
+        return None if kept else band.alpha
+
+    def _renumbered(self, band: Band) -> Band:
+        """Return a band whose alpha band is counted among the bands that are read."""
+        if band.alpha is None:
+            return band
+        number = band.alpha + 1
+        return replace(band, alpha=self.bands.index(number) if number in self.bands else None)
 
 
 def colour_table(band: Band) -> npt.NDArray[np.uint8]:
@@ -62,4 +87,4 @@ def colour_table(band: Band) -> npt.NDArray[np.uint8]:
 def _expanded(band: Band) -> tuple[Band, ...]:
     """Return the bands that replace a band with a colour table."""
     channels = CHANNELS[: colour_table(band).shape[1]]
-    return tuple(Band(dtype="uint8", interpretation=channel) for channel in channels)
+    return with_alpha([Band(dtype="uint8", interpretation=channel) for channel in channels])

@@ -46,6 +46,8 @@ class _Layer:
     """A nodata value that GDAL's mask does not take into account."""
     masked: bool
     """Whether pixels that GDAL's mask excludes are invalid."""
+    alpha: int | None
+    """Number of the alpha band whose transparent pixels are invalid, from 1; None without one."""
 
     def read(self, window: RasterioWindow) -> tuple[Values, Valid]:
         """Read digital numbers and validity of a window, (y, x) each."""
@@ -53,6 +55,8 @@ class _Layer:
         valid = valid_by_value(values, self.nodata)
         if self.masked:
             valid &= read_mask(self.dataset, self.number, window) > 0
+        if self.alpha is not None:
+            valid &= self.dataset.read(self.alpha, window=window).astype(np.float64) > 0
         return values, valid
 
 
@@ -152,11 +156,16 @@ def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selectio
     layers = []
     for position in selection.bands:
         dataset, number, flags = bands[position - 1]
-        by_nodata = MaskFlags.nodata in flags and stack.bands[position - 1].nodata is not None
+        band = stack.bands[position - 1]
+        # GDAL's mask of a file with nodata and alpha is that of nodata, and rasterio warns of it.
+        in_alpha = band.is_alpha or band.alpha is not None
+        shadowed = MaskFlags.nodata in flags and band.nodata is not None and in_alpha
+        by_nodata = MaskFlags.nodata in flags and band.nodata is not None and not shadowed
+        lost_alpha = selection.lost_alpha(band)
         nodata = selection.nodata
         if nodata is None and not by_nodata:
             # If the file has a mask too, GDAL applies the mask and ignores the nodata value.
-            nodata = stack.bands[position - 1].nodata
+            nodata = band.nodata
         layers.append(
             _Layer(
                 dataset,
@@ -164,7 +173,9 @@ def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selectio
                 nodata,
                 masked=MaskFlags.all_valid not in flags
                 and MaskFlags.alpha not in flags
+                and not shadowed
                 and not (by_nodata and selection.nodata is not None),
+                alpha=None if lost_alpha is None else bands[lost_alpha][1],
             )
         )
     return layers

@@ -33,7 +33,7 @@ def stacked(parts: Sequence[Description]) -> Description:
     return replace(
         first,
         path=f"{first.path} and {len(parts) - 1} more",
-        bands=tuple(chain.from_iterable(_bands(p, tags) for p in parts)),
+        bands=_renumbered([_bands(p, tags) for p in parts]),
         dataset_mask=False,
         # A file's mask applies only to the bands of that file.
         band_masks=any(p.dataset_mask or p.band_masks for p in parts),
@@ -58,6 +58,15 @@ def _bands(part: Description, common: Mapping[str, str]) -> list[Band]:
         replace(band, description=band.description or name, tags={**tags, **band.tags})
         for band, name in zip(part.bands, names, strict=True)
     ]
+
+
+def _renumbered(parts: Sequence[Sequence[Band]]) -> tuple[Band, ...]:
+    """Join the bands of all rasters; each alpha band is then counted among all of them."""
+    bands: list[Band] = []
+    for part in parts:
+        first = len(bands)
+        bands += [b if b.alpha is None else replace(b, alpha=first + b.alpha) for b in part]
+    return tuple(bands)
 
 
 def _common(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import numpy as np
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Band, Description, Selection
+from rs_superres.raster import Band, Description, Selection, visible
 from rs_superres.types import Valid, Values
 
 MOST_BANDS = 4096
@@ -239,6 +239,7 @@ def band_groups(
     if given is not None and not given[0] < given[1]:
         low, high = given
         raise InputError(f"value_range={low:g},{high:g}, expected the lower one first")
+    samples = [(values, visible(bands, values, valid)) for values, valid in samples]
     for members in [*([roles.triplet] if roles.triplet else []), *((i,) for i in roles.single)]:
         if given is not None:
             yield BandGroup(members, ValueRange(*given))

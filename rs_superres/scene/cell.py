@@ -11,15 +11,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 
 from rs_superres.grid import Window, Zoom
 from rs_superres.image.radiometry import FILL_RADIUS, quantise
 from rs_superres.image.resampling import linear
+from rs_superres.raster import visible
 from rs_superres.scene.halo import HaloWindow
 from rs_superres.scene.reader import Reader
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.scene.samples import draw_samples
 from rs_superres.types import Doubles, Floats, Indices, Valid, Values
+
+CONTINUED = FILL_RADIUS // 2
+"""Source pixels that the colours of visible pixels continue into transparent ones.
+
+Holes are filled twice as far, so that the end of the fill changes none of these colours.
+"""
 
 
 class CellResult(NamedTuple):
@@ -38,7 +46,9 @@ def compute_cell(recipe: CellRecipe, reader: Reader, cell: Window) -> CellResult
 
     A pixel is valid in a band if its centre lies in the output, in the source and in the area of
     interest, and if the source pixel under its centre is valid in that band. A cell without a
-    valid pixel does not go through the network.
+    valid pixel does not go through the network. Where an alpha band is 0, the colours of visible
+    pixels continue for :data:`CONTINUED` source pixels, so that no edge shows a foreign colour;
+    beyond, colours are nodata, NaN or 0.
 
     Args:
         recipe: everything that decides the pixels, except the source's values.
@@ -61,20 +71,21 @@ def compute_cell(recipe: CellRecipe, reader: Reader, cell: Window) -> CellResult
     if not valid.any():
         return blank_cell(recipe, cell)
     values, mask, std = blank_cell(recipe, cell)
+    filled = shown = valid
+    if recipe.has_alpha:
+        shown = valid & _take(halo.visible, rows, columns)
+        filled = valid & _take(_filled(recipe, halo.visible), rows, columns)
     for number, group in enumerate(recipe.groups):
-        samples = draw_samples(recipe, halo, number)
-        for mean, i in zip(samples.mean, group.bands, strict=True):
-            values[i] = quantise(mean, recipe.dtype, recipe.nodata, recipe.bands[i].bits)
-        if std is not None and recipe.uncertainty_factor is not None:
-            std[list(group.bands)] = samples.deviation() * recipe.uncertainty_factor
+        if filled[list(group.bands)].any():
+            _draw_group(recipe, halo, number, values, std)
     for i in recipe.linear_bands:
         values[i] = quantise(_interpolate(recipe, halo, i), recipe.dtype, None)
     for i in recipe.nearest_bands:
         values[i] = _take(halo.values[i], rows, columns)
-    values[~valid] = _invalid_value(recipe)
+    values[~filled] = _invalid_value(recipe)
     if std is not None:
         std[[*recipe.linear_bands, *recipe.nearest_bands]] = 0.0
-        std[~valid] = np.nan
+        std[~shown] = np.nan
     if mask is not None:
         # A pixel that only some bands lack has the nodata value in those bands. The mask marks
         # pixels that no band has. Alpha bands count only if there are no others.
@@ -117,7 +128,7 @@ def compute_window(
 
 
 def holds_valid(recipe: CellRecipe, reader: Reader, cell: Window) -> bool:
-    """Find out whether a cell has a valid pixel, without computing it.
+    """Find out whether a cell has a pixel to compute, without computing it.
 
     Only such cells go through the network. This reads the source pixels under the cell.
 
@@ -134,20 +145,28 @@ def holds_valid(recipe: CellRecipe, reader: Reader, cell: Window) -> bool:
         return False
     rows = recipe.zoom.rows.under(cell.row, cell.height)
     columns = recipe.zoom.columns.under(cell.column, cell.width)
-    top, left = int(rows[0]), int(columns[0])
-    window = Window(top, left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1)
-    _, valid = reader.read_mirrored(window)
+    border = CONTINUED if recipe.has_alpha else 0
+    top, left = int(rows[0]) - border, int(columns[0]) - border
+    bottom, right = int(rows[-1]) + 1 + border, int(columns[-1]) + 1 + border
+    window = Window(top, left, bottom - top, right - left)
+    values, valid = reader.read_mirrored(window)
+    if recipe.has_alpha:
+        valid = valid & _filled(recipe, visible(recipe.bands, values, valid))
+        valid = valid[[i for i, band in enumerate(recipe.bands) if not band.is_alpha]]
     return bool((inside & _take(valid, *_nearest_indices(recipe.zoom, cell, window))).any())
 
 
 def is_blank(recipe: CellRecipe, values: Values, mask: Valid | None) -> bool:
-    """Find out whether a finished cell has no valid pixel.
+    """Find out whether a finished cell has no valid pixel, or is fully transparent.
 
     Args:
         recipe: the recipe that the cell was computed by.
         values: (band, y, x) of the cell's :class:`CellResult`.
         mask: (y, x) of the same result.
     """
+    alphas = {band.alpha for band in recipe.bands if not band.is_alpha}
+    if alphas and all(i is not None and not values[i].any() for i in alphas):
+        return True
     if mask is not None:
         return not mask.any()
     invalid = _invalid_value(recipe)
@@ -171,11 +190,39 @@ def blank_cell(recipe: CellRecipe, cell: Window) -> CellResult:
     )
 
 
+def _filled(recipe: CellRecipe, shown: Valid) -> Valid:
+    """Find the pixels that have a colour in the result, (band, y, x).
+
+    Transparent pixels of the bands that go through the network have one near visible pixels.
+
+    Args:
+        recipe: says which bands go through the network, and which have an alpha band.
+        shown: (band, y, x), True where source pixels are valid and not fully transparent.
+    """
+    out = np.ones_like(shown)
+    for i in (i for group in recipe.groups for i in group.bands):
+        if recipe.bands[i].alpha is not None and not shown[i].all():
+            out[i] = scipy.ndimage.maximum_filter(shown[i], size=2 * CONTINUED + 1)
+    return out
+
+
 def _invalid_value(recipe: CellRecipe) -> float:
     """The digital number of invalid pixels: nodata if there is one, else NaN or 0."""
     if recipe.nodata is not None:
         return recipe.nodata
     return float("nan") if np.dtype(recipe.dtype).kind == "f" else 0
+
+
+def _draw_group(
+    recipe: CellRecipe, halo: HaloWindow, number: int, values: Values, std: Floats | None
+) -> None:
+    """Compute the bands of one group into ``values`` and, unless it is None, ``std``."""
+    group = recipe.groups[number]
+    samples = draw_samples(recipe, halo, number)
+    for mean, i in zip(samples.mean, group.bands, strict=True):
+        values[i] = quantise(mean, recipe.dtype, recipe.nodata, recipe.bands[i].bits)
+    if std is not None and recipe.uncertainty_factor is not None:
+        std[list(group.bands)] = samples.deviation() * recipe.uncertainty_factor
 
 
 def _interpolate(recipe: CellRecipe, halo: HaloWindow, band: int) -> Doubles:

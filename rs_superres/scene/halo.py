@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from rs_superres.grid import AxisSupport, Window, axis_support
-from rs_superres.image.radiometry import FILL_RADIUS
+from rs_superres.image.radiometry import FILL_RADIUS, weigh_colours
+from rs_superres.raster import opacity, visible
 from rs_superres.scene.reader import Reader
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.types import Valid, Values
@@ -28,9 +31,14 @@ class HaloWindow:
     window: Window
     """The source pixels of ``values``; it extends beyond the scene at the scene's border."""
     values: Values
-    """(band, y, x) digital numbers, with the border that holes are filled from."""
+    """(band, y, x) digital numbers, with the border that holes are filled from.
+
+    float64 if colours under partial alpha were weighed.
+    """
     valid: Valid
     """(band, y, x), True where ``values`` are valid."""
+    visible: Valid
+    """(band, y, x), True where ``values`` are valid and not fully transparent."""
 
     @classmethod
     def read(cls, recipe: CellRecipe, reader: Reader, cell: Window) -> HaloWindow:
@@ -46,8 +54,13 @@ class HaloWindow:
         """
         rows, columns = _supports(recipe, cell)
         window = _with_border(rows, columns)
-        values, valid = reader.read_mirrored(window)
-        return cls(cell, rows, columns, window, values, valid)
+        values, valid = reader.read_mirrored(source_window(recipe, cell))
+        if not recipe.has_alpha:
+            return cls(cell, rows, columns, window, values, valid, valid)
+        shown = visible(recipe.bands, values, valid)
+        values = _weighed(recipe, values, shown)
+        inner = np.s_[:, 1:-1, 1:-1]
+        return cls(cell, rows, columns, window, values[inner], valid[inner], shown[inner])
 
 
 def source_window(recipe: CellRecipe, cell: Window) -> Window:
@@ -57,7 +70,24 @@ def source_window(recipe: CellRecipe, cell: Window) -> Window:
         recipe: says how the grids lie, and how large halo and margin are.
         cell: the cell, in output pixels.
     """
-    return _with_border(*_supports(recipe, cell))
+    window = _with_border(*_supports(recipe, cell))
+    if not recipe.has_alpha:
+        return window
+    # Colours under partial alpha are weighed with their neighbours.
+    return Window(window.row - 1, window.column - 1, window.height + 2, window.width + 2)
+
+
+def _weighed(recipe: CellRecipe, values: Values, shown: Valid) -> Values:
+    """Weigh the colours that go through the network by their alpha; see :func:`weigh_colours`."""
+    colours = [i for group in recipe.groups for i in group.bands]
+    alpha = np.where(shown, opacity(recipe.bands, values), 0.0)
+    before = values[colours]
+    weighed = weigh_colours(before, alpha[colours])
+    if weighed is before:
+        return values
+    out = values.astype(np.float64)
+    out[colours] = weighed
+    return out
 
 
 def _supports(recipe: CellRecipe, cell: Window) -> tuple[AxisSupport, AxisSupport]:

@@ -84,6 +84,11 @@ class CellRecipe:
         return min(_averaged(self.zoom), self.inference.valid_margin)
 
     @property
+    def has_alpha(self) -> bool:
+        """Whether an alpha band says how opaque the pixels of others are."""
+        return any(band.alpha is not None for band in self.bands)
+
+    @property
     def nodata(self) -> float | None:
         """The nodata value of all bands of the result; None if it has none."""
         return nodata_of(self.bands)

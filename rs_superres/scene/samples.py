@@ -115,10 +115,10 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     """Draw samples of a dtype that float32 holds exactly: the networks compute the values."""
     group, inference = recipe.groups[group_index], recipe.inference
     value_range, index = group.value_range, list(group.bands)
-    filled = fill_holes(value_range.to_network(halo.values[index]), halo.valid[index])
+    filled = fill_holes(value_range.to_network(halo.values[index]), halo.visible[index])
     kept, noises = _kept(recipe), _noises(recipe, halo.cell, group_index)
     outputs = inference(_network_input(filled), halo.rows, halo.columns, noises)
-    valid = halo.valid[index][WITHOUT_BORDER]
+    valid = halo.visible[index][WITHOUT_BORDER]
     return Samples(
         source=np.where(
             valid,
@@ -141,7 +141,7 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     group, inference = recipe.groups[group_index], recipe.inference
     value_range, index = group.value_range, list(group.bands)
     centred = halo.values[index].astype(np.float64) - value_range.centre
-    exact = fill_holes(centred, halo.valid[index])
+    exact = fill_holes(centred, halo.visible[index])
     # In float32, values far outside the range would become infinite. The cubic base keeps them.
     filled = (exact / value_range.half).clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
     kept, noises = _kept(recipe), _noises(recipe, halo.cell, group_index)
@@ -150,7 +150,7 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     residuals = inference.residual(_network_input(filled), halo.rows, halo.columns, noises)
     return Samples(
         source=value_range.centre + exact[WITHOUT_BORDER],
-        valid=halo.valid[index][WITHOUT_BORDER],
+        valid=halo.visible[index][WITHOUT_BORDER],
         samples=(
             base + value_range.half * _merge(group, residual[:, kept, kept].astype(np.float64))
             for residual in residuals

@@ -11,9 +11,9 @@ from scipy.sparse import csr_array
 
 from rs_superres.grid import SNAP, AxisMapping, AxisSupport, Window, Zoom
 from rs_superres.image.degradation import kernel_weights
-from rs_superres.image.radiometry import eroded, fill_holes
+from rs_superres.image.radiometry import eroded, fill_holes, weigh_colours
 from rs_superres.image.resampling import cubic
-from rs_superres.raster import Source
+from rs_superres.raster import Source, opacity, visible
 from rs_superres.types import Doubles, Indices, Valid, Values
 
 HALO = 6
@@ -85,6 +85,9 @@ class SourceResultPair:
             window.width + 2 * HALO,
         )
         source_values, source_valid = self.source.read_mirrored(with_halo)
+        source_bands, result_bands = self.source.description.bands, self.result.description.bands
+        source_valid = visible(source_bands, source_values, source_valid)
+        alpha = np.where(source_valid, opacity(source_bands, source_values), 0.0)
         rows, columns = (
             _output_pixels(axis, start - KERNEL_REACH, count + 2 * KERNEL_REACH)
             for axis, start, count in (
@@ -98,10 +101,11 @@ class SourceResultPair:
             zoom=self.zoom,
             window=window,
             pixels=pixels,
-            source_values=source_values,
-            source_valid=_visible(self.source, source_values, source_valid),
+            source_values=weigh_colours(source_values, alpha),
+            source_valid=source_valid,
             result_values=result_values,
-            result_valid=_visible(self.result, result_values, result_valid),
+            result_valid=visible(result_bands, result_values, result_valid),
+            result_alpha=opacity(result_bands, result_values),
         )
 
     def in_source_units(self, band: int, values: Doubles) -> Doubles:
@@ -110,14 +114,6 @@ class SourceResultPair:
         if (before.scale, before.offset) == (after.scale, after.offset) or before.scale == 0:
             return values
         return (values * after.scale + after.offset - before.offset) / before.scale
-
-
-def _visible(raster: Source, values: Values, valid: Valid) -> Valid:
-    """Return the validity with fully transparent pixels as invalid, (band, y, x)."""
-    for i, band in enumerate(raster.description.bands):
-        if band.is_alpha:
-            valid = valid & (values[i] > 0)
-    return valid
 
 
 def _output_pixels(axis: AxisMapping, start: int, count: int) -> range:
@@ -187,13 +183,18 @@ class ComparedBlock:
     pixels: Window
     """The window of the result: all pixels that the downsampling kernel reaches."""
     source_values: Values
-    """(band, y, x) values of the source with a halo, mirrored beyond the scene's border."""
+    """(band, y, x) values of the source with a halo, mirrored beyond the scene's border.
+
+    Colours under partial alpha are weighed by it.
+    """
     source_valid: Valid
-    """(band, y, x) validity of the source, with a halo."""
+    """(band, y, x) validity of the source, with a halo; False where it is transparent."""
     result_values: Values
     """(band, y, x) values of the result."""
     result_valid: Valid
-    """(band, y, x) validity of the result."""
+    """(band, y, x) validity of the result; False where it is transparent."""
+    result_alpha: Doubles
+    """(band, y, x) alpha of the result's bands, 0 where transparent; 1 without an alpha band."""
 
     def source(self, band: int) -> Doubles:
         """Return the source's values in the window, (y, x), float64."""

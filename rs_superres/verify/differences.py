@@ -16,6 +16,7 @@ import numpy.typing as npt
 from rs_superres.grid import Window
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.image.statistics import Moments
+from rs_superres.raster import visible
 from rs_superres.types import Doubles, Valid
 from rs_superres.verify.comparison import PATCH_SIDE, ComparedBlock, SourceResultPair
 
@@ -48,9 +49,10 @@ class Span:
 
 def band_spans(pair: SourceResultPair) -> list[Span]:
     """Estimate the span of every band from sampled windows of the source."""
-    samples = list(pair.source.samples())
+    bands = pair.source.description.bands
+    samples = [(v, visible(bands, v, valid)) for v, valid in pair.source.samples()]
     spans = []
-    for i, band in enumerate(pair.source.description.bands):
+    for i, band in enumerate(bands):
         values = np.concatenate([v[i][valid[i]].ravel() for v, valid in samples])
         alike = not values.size or values.min() == values.max()
         width = 0.0 if alike else 2 * ValueRange.of_samples(values, (1, 99)).half

@@ -16,6 +16,7 @@ from rs_superres.types import Doubles, Valid
 from rs_superres.verify.comparison import PATCH_SIDE, ComparedBlock, SourceResultPair
 from rs_superres.verify.differences import BandDifferences, BandImages, band_spans
 from rs_superres.verify.findings import Finding
+from rs_superres.verify.rims import Rims
 from rs_superres.verify.rules import NOISE, RULES
 
 RMS_TOLERANCE, RMS_TOLERANCE_STEPS = 0.002, 0.5
@@ -31,6 +32,10 @@ Methods that add detail shift the mean slightly.
 """
 
 
+RIM_FACTOR = 2.0
+"""Added to the threshold of the edges of holes: so many times what lies outside elsewhere."""
+
+
 class Radiometry:
     """Accumulate the differences of all bands over blocks, and judge them."""
 
@@ -39,6 +44,7 @@ class Radiometry:
         self.spans = band_spans(pair)
         """The span of every band of the source."""
         self._bands = {band: BandDifferences(self.spans[band]) for band in pair.bands}
+        self._rims = {band: Rims() for band in pair.bands}
         self._angle, self._cubic_angle = Moments(), Moments()
         rows, columns = pair.zoom.rows.covered(), pair.zoom.columns.covered()
         self._covered = Window(rows.start, columns.start, len(rows), len(columns))
@@ -49,9 +55,11 @@ class Radiometry:
         dtype = self._pair.source.description.dtype
         all_images, all_usable = [], []
         for band in self._pair.bands:
+            result = self._pair.in_source_units(band, block.result(band))
+            self._rims[band].add(block, band, result)
             images = BandImages(
                 source=block.source(band),
-                result=downsample(self._pair.in_source_units(band, block.result(band))),
+                result=downsample(result),
                 cubic=downsample(block.reference(band, dtype)),
             )
             usable = block.usable(band)
@@ -132,9 +140,9 @@ class Radiometry:
         )
 
     def _border(self) -> Finding:
-        """Judge the worst side of each band, in shares of the range."""
+        """Judge the worst side of each band and the edges of holes, in shares of the range."""
         figures, sides = [], []
-        for differences in self._bands.values():
+        for band, differences in self._bands.items():
             width = differences.span.range or 1.0
             by_side = {
                 name: (
@@ -148,6 +156,13 @@ class Radiometry:
                 )
                 for name, side in differences.sides.items()
             }
+            rims = self._rims[band]
+            if rims.edge.count:
+                widened = differences.span.step + RIM_FACTOR * rims.elsewhere.rms
+                by_side["edges of holes"] = (
+                    rims.edge.rms / width,
+                    RULES["border"].allowed + widened / width,
+                )
             worst = max(by_side, key=lambda name: by_side[name][0] / by_side[name][1])
             figures.append(by_side[worst])
             sides.append(worst)

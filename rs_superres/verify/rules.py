@@ -139,13 +139,18 @@ RULES = {
         remedy="process the bands jointly, or keep the low frequencies of each band",
     ),
     "border": Rule(
-        measured="difference along a side (share of the range)",
+        measured="difference along a side, or from the source's local range at the edges of holes "
+        "(share of the range)",
         allowed=0.02,
         reason="this is the mean over the outermost source pixels of a side; borders that fade "
         f"lose 10 % or more; the threshold is widened by one step and {2 * NOISE:g} standard "
-        "errors",
-        failure="the scene's border is too dark or too bright: tiles were blended with empty space",
-        remedy="divide by the weights that were accumulated, and mirror the scene at its border",
+        "errors; next to holes and transparent pixels it is the RMS by which pixels, weighed by "
+        "their alpha, lie outside the values of valid source pixels within 2 pixels; there the "
+        "threshold is widened by one step and twice the same figure away from holes",
+        failure="the scene's border, or the edge of a hole, is too dark or too bright: tiles were "
+        "blended with empty space, or the colours hidden in a hole were mixed in",
+        remedy="divide by the weights that were accumulated, mirror the scene at its border, and "
+        "fill holes and transparent pixels before any convolution",
     ),
     "tiles": Rule(
         measured="share of patches with a different offset or gain",

@@ -154,6 +154,26 @@ def test_colour_interpretations_come_from_the_file(
     assert rs_superres.upscale(array, **options).attrs["SUPERRES_BANDS"] == "alone 1,2,3,4"
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_transparency_works_as_for_files(
+    tmp_path: Path, model: rs_superres.Model, dtype: str
+) -> None:
+    pixels = textured(1, 4, 50, 61, dtype=dtype)
+    pixels[3] = 255
+    pixels[3, 10:20], pixels[3, 20:23, :30], pixels[:, 30:, 40:] = 0, 60, 0
+    colours = (*rasters.RGB, "alpha")
+    source = rasters.write(tmp_path / "scene.tif", pixels, colours=colours)
+    options: Any = {"scale": 2.7, "model": model, "steps": 0}
+    rs_superres.upscale(source, tmp_path / "out.tif", **options)
+    assert_same(rs_superres.upscale(opened(source), **options), tmp_path / "out.tif")
+    lazy = opened(source, chunks={"band": (1, 3), "y": 17, "x": (1, 30, 30)})
+    assert_same(rs_superres.upscale(lazy, **options).compute(), tmp_path / "out.tif")
+    array = scene(pixels).assign_coords(band=list(colours))
+    named = rs_superres.upscale(array, **options)
+    np.testing.assert_array_equal(named, rasters.read(tmp_path / "out.tif"))
+    assert rs_superres.upscale(array, bidx=(1, 2, 3), **options).sizes["band"] == 3
+
+
 def test_dimensions_may_be_in_any_order(model: rs_superres.Model) -> None:
     array = scene(textured(3, 3, 20, 24))
     expected = rs_superres.upscale(array, scale=3, model=model, steps=0)

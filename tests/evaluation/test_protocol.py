@@ -36,7 +36,6 @@ def case_of(
         index=index,
         bands=(Band(dtype=image.dtype.name),) * len(image),
         groups=tuple(BandGroup(m, value_range) for m in members),
-        alpha=(),
     )
     if valid is None:
         valid = np.ones(image.shape, dtype=np.bool_)

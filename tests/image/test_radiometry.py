@@ -19,6 +19,7 @@ from rs_superres.image.radiometry import (
     limits,
     quantise,
     valid_by_value,
+    weigh_colours,
 )
 
 INTEGERS = tuple(d for d in DTYPES if np.dtype(d).kind in "iu")
@@ -266,6 +267,30 @@ def test_filling_keeps_double_precision() -> None:
 def test_filling_returns_complete_values_themselves() -> None:
     values = np.ones((1, 4, 4), dtype=np.float32)
     assert fill_holes(values, np.ones(values.shape, dtype=np.bool_)) is values
+
+
+# Partial alpha
+
+
+def test_equally_opaque_colours_stay() -> None:
+    values = np.arange(24, dtype=np.uint8).reshape(1, 4, 6)
+    alpha = np.full(values.shape, 128.0)
+    alpha[0, 1, 2] = 0
+    assert weigh_colours(values, alpha) is values
+
+
+def test_colours_are_weighed_by_relative_alpha() -> None:
+    values = np.full((1, 5, 7), 100, dtype=np.uint8)
+    alpha = np.full(values.shape, 200.0)
+    values[0, 2, 3], alpha[0, 2, 3] = 20, 50
+    values[0, 2, 4], alpha[0, 2, 4] = 255, 0
+    out = weigh_colours(values, alpha)
+    colour = (7 * 200 * 100 + 50 * 20) / (7 * 200 + 50)
+    opacity = (7 * 200**2 + 50**2) / (7 * 200 + 50)
+    assert out[0, 2, 3] == pytest.approx(colour + 50 / opacity * (20 - colour))
+    others = np.ones((5, 7), dtype=np.bool_)
+    others[2, 3] = False
+    np.testing.assert_array_equal(out[0][others], values[0][others])
 
 
 def test_eroded_keeps_pixels_whose_whole_square_is_valid() -> None:

@@ -56,6 +56,62 @@ def test_a_result_is_written_without_loss(tmp_path: Path, driver: str) -> None:
     assert not (tmp_path / "out.tif.msk").exists()
 
 
+CLASSES = """<PAMRasterBand band="{band}">
+  <CategoryNames><Category>none</Category><Category>forêt &amp; lac</Category></CategoryNames>
+  <Histograms><HistItem><HistMin>0</HistMin><HistMax>2</HistMax><BucketCount>2</BucketCount>
+    <IncludeOutOfRange>0</IncludeOutOfRange><Approximate>0</Approximate>
+    <HistCounts>3|9</HistCounts></HistItem></Histograms>
+  <Metadata><MDI key="STATISTICS_MEAN">9</MDI></Metadata>
+  <GDALRasterAttributeTable tableType="thematic">
+    <FieldDefn index="0"><Name>Value</Name><Type>0</Type><Usage>5</Usage></FieldDefn>
+    <FieldDefn index="1"><Name>Count</Name><Type>0</Type><Usage>1</Usage></FieldDefn>
+    <FieldDefn index="2"><Name>Class</Name><Type>2</Type><Usage>2</Usage></FieldDefn>
+    <Row index="0"><F>1</F><F>444</F><F>water</F></Row>
+  </GDALRasterAttributeTable>
+</PAMRasterBand>"""
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_names_of_classes_are_written_next_to_the_result(
+    tmp_path: Path, gdal_tools: Path, driver: str, masked: bool
+) -> None:
+    path = rasters.write(tmp_path / "a.tif", textured(1, 2, 30, 40) // 128)
+    sidecar = tmp_path / "a.tif.aux.xml"
+    sidecar.write_text(f"<PAMDataset>{CLASSES.format(band=2)}</PAMDataset>", "utf-8")
+    target = replace(target_of(path, "2"), masked=masked)
+    pixels = textured(1, 2, 60, 80) // 128
+    mask = np.arange(80) + np.zeros((60, 1)) > 20 if masked else None
+    with creating(tmp_path / "work.tif", target) as writer:
+        writer.write(OutputBlock(target.window, pixels, mask))
+    out = tmp_path / "out.tif"
+    finish(tmp_path / "work.tif", out, target=target, driver=driver, options=[])
+    np.testing.assert_array_equal(rasters.read(out), pixels)
+    if mask is not None:
+        np.testing.assert_array_equal(rasters.masks(out)[1], mask)
+    first, second = rasters.gdalinfo(gdal_tools, out)["bands"]
+    assert "categories" not in first
+    assert second["categories"] == ["none", "forêt & lac"]
+    text = (tmp_path / "out.tif.aux.xml").read_text("utf-8")
+    assert "<F>1</F>" in text
+    assert "<F>water</F>" in text
+    for stale in ("Count<", "444", "Histogram", "STATISTICS"):
+        assert stale not in text
+
+
+def test_white_stays_the_smallest_value(tmp_path: Path) -> None:
+    path = rasters.write(tmp_path / "a.tif", textured(1, 1, 30, 40), photometric="MINISWHITE")
+    target = target_of(path, "2")
+    assert target.source.min_is_white
+    with creating(tmp_path / "work.tif", target) as writer:
+        writer.write(OutputBlock(target.window, textured(2, 1, 60, 80), None))
+    out = tmp_path / "out.tif"
+    finish(tmp_path / "work.tif", out, target=target, driver="GTiff", options=[])
+    with rasters.opened(out) as dataset:
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["MINISWHITE"] == "YES"
+    np.testing.assert_array_equal(rasters.read(out), textured(2, 1, 60, 80))
+
+
 @pytest.mark.parametrize("kind", ["plain", "masked", "nearest"])
 def test_overviews_are_those_of_gdal_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

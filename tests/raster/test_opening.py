@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,38 @@ def test_files_and_dtypes_that_are_refused(tmp_path: Path) -> None:
     ):
         path = rasters.write(tmp_path / f"{dtype}.tif", np.ones((1, 4, 4), dtype=dtype))
         assert_refused(path, InputError, f"has dtype {dtype}, supported are uint8, int8.*{hint}")
+
+
+@pytest.mark.parametrize("variable", ["PROJ_LIB", "PROJ_DATA"])
+def test_a_hidden_database_of_proj_is_named(tmp_path: Path, variable: str) -> None:
+    """In another process, because PROJ keeps a database open once it has found it."""
+    source = rasters.write(tmp_path / "a.tif", np.ones((1, 4, 4), dtype=np.uint8))
+    plain = rasters.write(tmp_path / "b.tif", np.ones((1, 4, 4), dtype=np.uint8), crs=None)
+    code = f"""if True:
+        from rs_superres.errors import RasterError
+        from rs_superres.raster import open_source, pixel_size, place_of
+        from rs_superres.grid import Grid, Shape
+        from affine import Affine
+        open_source({str(plain)!r})
+        grid = Grid(Shape(4, 4), Affine.scale(10, -10), {rasters.read_crs(source)!r})
+        print(pixel_size(grid), place_of(grid))
+        try:
+            open_source({str(source)!r})
+        except RasterError as error:
+            print(error)
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PROJ_")}
+    environment[variable] = str(tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    located, refusal = run.stdout.splitlines()
+    assert located == "None None"
+    assert refusal == (
+        f"cannot read the CRS of {source}: PROJ finds no database that it can use (Cannot find "
+        f"proj.db); unset {variable} ({tmp_path}), so that rasterio uses its own"
+    )
+    assert not run.stderr
 
 
 def test_mixed_dtypes_are_refused(tmp_path: Path) -> None:

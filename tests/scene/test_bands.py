@@ -11,7 +11,7 @@ import pytest
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Band, Description, open_source
+from rs_superres.raster import Band, Description, open_source, with_alpha
 from rs_superres.scene.bands import (
     BandGroup,
     BandRoles,
@@ -157,6 +157,16 @@ def test_groups_follow_the_colour_interpretation(
     result = list(band_groups(roles_by_colour(bands), bands, [], None))
     assert [g.bands for g in result] == groups
     assert {g.value_range for g in result} == {ValueRange(0.0, 255.0)}
+
+
+def test_transparent_samples_do_not_count() -> None:
+    bands = with_alpha([band("uint16", c) for c in ("gray", "undefined", "alpha")])
+    values = np.stack([np.linspace(5, 25, 400), np.linspace(1, 2, 400), np.full(400, 9)])
+    values[:2, :200], values[2, :200] = 60_000, 0
+    samples = [(values.astype(np.uint16)[:, None], np.ones((3, 1, 400), dtype=np.bool_))]
+    first, second = band_groups(roles_by_colour(bands), bands, samples, None)
+    assert first.value_range.low >= 15
+    assert max(first.value_range.high, second.value_range.high) <= 25
 
 
 def test_each_group_takes_its_range_from_valid_samples() -> None:

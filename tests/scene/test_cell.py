@@ -14,15 +14,15 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rs_superres.config import TileConfig
+from rs_superres.config import ConsistencyConfig, TileConfig
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Lattice, Shape, Window, Zoom
 from rs_superres.image.noise import normal_field
 from rs_superres.image.radiometry import FILL_RADIUS
 from rs_superres.nets.build import scene_network
-from rs_superres.raster import Band
+from rs_superres.raster import Band, with_alpha
 from rs_superres.scene.bands import band_groups, roles_by_colour
-from rs_superres.scene.cell import compute_cell, compute_window
+from rs_superres.scene.cell import CONTINUED, compute_cell, compute_window, holds_valid, is_blank
 from rs_superres.scene.inference import Inference, prepare
 from rs_superres.scene.reader import ArrayReader
 from rs_superres.scene.recipe import CellRecipe
@@ -319,20 +319,95 @@ def test_a_hole_changes_nothing_beyond_its_reach() -> None:
     np.testing.assert_array_equal(mask, nearest(zoom, valid))
 
 
-def test_alpha_is_interpolated_and_changes_no_colour() -> None:
+BYTE_RGBA = with_alpha((*BYTE_RGB, band("uint8", "alpha")))
+
+
+def feathered(height: int, width: int) -> Array:
+    """An alpha band, (1, y, x), that falls from 255 to 0 within a few pixels, in two places."""
+    rows, columns = np.mgrid[:height, :width]
+    first = np.hypot(rows - height * 0.3, columns - width * 0.4) - min(height, width) * 0.3
+    second = np.abs(rows - height * 0.8) - 4
+    alpha: Array = (255 - 60 * np.minimum(first, second)).clip(0, 255).astype(np.uint8)
+    return alpha[None]
+
+
+def test_alpha_is_interpolated() -> None:
     zoom = Zoom.by_scale(source(30, 26), "2")
-    colours = textured(7, 3, 30, 26)
-    alpha = np.full((1, 30, 26), 255, dtype=np.uint8)
-    alpha[0, *HOLE] = 0
-    with_alpha = (*BYTE_RGB, band("uint8", "alpha"))
-    with_margin = make_recipe(zoom, with_alpha, Bilinear(margin=8))
-    out, valid = compute_all(with_margin, np.concatenate((colours, alpha)))
-    plain, _ = compute_all(make_recipe(zoom, BYTE_RGB, Bilinear()), colours)
+    alpha = feathered(30, 26)
+    recipe = make_recipe(zoom, BYTE_RGBA, Bilinear(margin=8))
+    out, valid = compute_all(recipe, np.concatenate((textured(7, 3, 30, 26), alpha)))
     assert valid.all()
-    np.testing.assert_array_equal(out[:3], plain)
     ramp, _ = compute_all(make_recipe(zoom, (band("uint8"),), Bilinear()), alpha)
-    np.testing.assert_array_equal(out[3], ramp[0])
+    np.testing.assert_allclose(out[3], ramp[0].astype(np.int64), rtol=0, atol=1)
     assert 0 < np.isin(out[3], (0, 255), invert=True).sum() < out[3].size
+
+
+@pytest.mark.parametrize("opacity", [1, 128, 255])
+def test_equal_alpha_changes_no_colour(opacity: int) -> None:
+    zoom = Zoom.by_scale(source(30, 26), "2")
+    colours, alpha = textured(7, 3, 30, 26), np.full((1, 30, 26), opacity, dtype=np.uint8)
+    inference = network_inference(zoom, steps=1, margin=8)
+    out, _ = compute_all(make_recipe(zoom, BYTE_RGBA, inference), np.concatenate((colours, alpha)))
+    plain, _ = compute_all(make_recipe(zoom, BYTE_RGB, inference), colours)
+    np.testing.assert_array_equal(out[:3], plain)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float32"])
+@pytest.mark.parametrize("scale", ["2", "3.7"])
+def test_colours_under_full_transparency_do_not_matter(dtype: str, scale: str) -> None:
+    zoom = Zoom.by_scale(source(50, 46), scale)
+    values = np.concatenate((textured(5, 3, 50, 46), feathered(50, 46))).astype(dtype)
+    bands = with_alpha(tuple(band(dtype, c) for c in ("red", "green", "blue", "alpha")))
+    recipe = make_recipe(zoom, bands, network_inference(zoom, steps=1, margin=8))
+    recipe = replace(recipe, consistency=ConsistencyConfig())
+    hidden = values[3] == 0
+    results = []
+    for colour in (0, 255, 77) + ((np.nan, 1e30) if dtype == "float32" else ()):
+        values[:3, hidden] = colour
+        results.append(compute_all(recipe, values)[0].tobytes())
+    if dtype == "float32":  # NaN is invalid, under alpha as elsewhere
+        del results[3]
+    assert len(set(results)) == 1
+
+
+def test_visible_colours_continue_into_transparent_pixels() -> None:
+    zoom = Zoom.by_scale(source(90, 30), "2")
+    values = np.full((4, 90, 30), 255, dtype=np.uint8)
+    values[:3, :40] = textured(5, 3, 40, 30) // 4 + 100
+    values[3, 40:] = 0
+    out, _ = compute_all(make_recipe(zoom, BYTE_RGBA, Bilinear()), values)
+    edge = 2 * (40 + CONTINUED)
+    colours = values[:3, :40]
+    assert (out[:3, :edge] >= colours.min()).all()
+    assert (out[:3, :edge] <= colours.max()).all()
+    assert not out[:3, edge:].any()
+    assert not out[3, 82:].any()
+
+
+def test_transparent_cells_are_not_computed() -> None:
+    zoom = Zoom.by_scale(source(90, 30), "2")
+    values = np.full((4, 90, 30), 255, dtype=np.uint8)
+    values[3, 20:] = 0
+    counted = Counted(Bilinear())
+    recipe = make_recipe(zoom, BYTE_RGBA, counted)
+    cells = list(recipe.lattice.cells())
+    reader = ArrayReader(values)
+    assert [holds_valid(recipe, reader, cell) for cell in cells] == [True, False, False]
+    results = [compute_cell(recipe, reader, cell) for cell in cells]
+    assert [is_blank(recipe, r.values, r.mask) for r in results] == [False, True, True]
+    assert counted.calls == 1
+
+
+@pytest.mark.parametrize("scale", ["2", "3.7"])
+def test_cells_agree_under_partial_alpha(scale: str) -> None:
+    zoom = Zoom.by_scale(source(70, 66), scale)
+    values = np.concatenate((textured(5, 3, 70, 66), feathered(70, 66)))
+    recipe = make_recipe(zoom, BYTE_RGBA, Bilinear())
+    out, _ = compute_all(recipe, values)
+    smaller = replace(recipe, lattice=Lattice.over(zoom.output.shape, 16))
+    np.testing.assert_array_equal(compute_all(smaller, values)[0], out)
+    ignored, _ = compute_all(make_recipe(zoom, BYTE_RGB, Bilinear()), values[:3])
+    assert (out[:3] != ignored).any()
 
 
 def test_cells_without_a_valid_pixel_are_not_computed() -> None:

@@ -74,6 +74,29 @@ def test_plain_interpolation_passes(  # noqa: PLR0913, PLR0917 (every combinatio
     assert finding_of(audit, "bias").measured is not None
 
 
+@pytest.mark.parametrize("hidden", [0, 255])
+def test_a_rim_at_transparent_edges_is_reported(
+    hidden: int, tmp_path: Path, gdal_tools: Path
+) -> None:
+    colours = pairs.pixels() // 4 + 120
+    hole = np.s_[:, 60:90, 50:80]
+    colours[hole] = hidden
+    alpha = np.full((1, *colours.shape[1:]), 255, dtype=np.uint8)
+    alpha[hole] = 0
+    source = rasters.write(
+        tmp_path / "s.tif", np.concatenate((colours, alpha)), colours=(*rasters.RGB, "alpha")
+    )
+    out = tmp_path / "o.tif"
+    weighed = pairs.upscale_with_gdal(gdal_tools, source, out, 3, "cubic", "gdalwarp")
+    assert not verify(str(weighed), source).failed
+    bands = pairs.upscale_with_gdal(
+        gdal_tools, rasters.write(tmp_path / "c.tif", colours), tmp_path / "mixed.tif", 3
+    )
+    with rasters.opened(weighed, "r+") as dataset:
+        dataset.write(rasters.read(bands), [1, 2, 3])
+    assert failed(verify(str(weighed), source)) == {"border"}
+
+
 def shift_half_a_pixel(image: Array) -> Array:
     """Shift by half a source pixel at x3, to the left."""
     shifted: Array = np.roll(image, -1, axis=2) * 0.5 + np.roll(image, -2, axis=2) * 0.5
