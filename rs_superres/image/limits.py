@@ -40,7 +40,7 @@ from rs_superres.types import Doubles, Indices, Valid
 
 Flow = TypeVar("Flow", np.float64, np.bool_)
 
-SHARE = 0.5
+SHARE = 0.75
 """Share of the local range by which a result may leave it."""
 
 NEIGHBOURS = 3

@@ -140,8 +140,8 @@ def test_the_local_range_does_not_change_sign_and_ignores_holes() -> None:
     source = np.array([[1.0, 3.0, 9.0], [2.0, 2.0, -99.0], [1.0, 1.0, 1.0]])
     valid = source > 0
     low, high = local_range(source, valid)
-    assert low[0].tolist() == [0.0, 0.0, 0.0]  # 1 or 2 less half of the difference, or 0
-    assert low[2].tolist() == [0.5, 0.5, 0.5]
+    assert low[0].tolist() == [0.0, 0.0, 0.0]  # 1 or 2 less 3/4 of the difference, or 0
+    assert low[2].tolist() == [0.25, 0.25, 0.25]
     assert high[0, 0] == 3 + SHARE * 2
     assert high[0, 2] == 9 + SHARE * 7
     low, high = local_range(-source, valid)
@@ -182,7 +182,7 @@ def test_the_largest_numbers_stay_finite(largest: float) -> None:
 
 
 def test_limits_describe_themselves() -> None:
-    assert str(Limits()) == "within the range of 3 x 3 source pixels plus 50% of it"
+    assert str(Limits()) == "within the range of 3 x 3 source pixels plus 75% of it"
     assert str(Limits((0, 100))).endswith("of it, and from 0 to 100")
     assert Limits().within(0, 255) == (0, 255)
     assert Limits((-5, 100)).within(0, 255) == (0, 100)
