@@ -353,7 +353,7 @@ def test_odd_names(
 
 
 def test_a_name_with_a_dash_needs_two_dashes(scene: Path) -> None:
-    line = ["upscale", "-scene.tif", "-o", str(scene.with_name("out.tif")), "--scale", "2"]
+    line = ["upscale", "-x.tif", "-o", str(scene.with_name("out.tif")), "--scale", "2"]
     result = CliRunner().invoke(main, line)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "No such option" in result.stderr

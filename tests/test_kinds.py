@@ -687,7 +687,7 @@ def test_results_other_than_local_geotiffs_are_refused(
     [
         (["COMPRESS=NONSENSE"], "'NONSENSE' is an unexpected value for COMPRESS"),
         (["NO_SUCH=1"], "does not support creation option NO_SUCH"),
-        (["COMPRESS"], "'COMPRESS', expected KEY=VALUE"),
+        (["COMPRESS"], r"\['COMPRESS'\], expected texts KEY=VALUE"),
         (["BLOCKSIZE=abc"], "'BLOCKSIZE=abc', expected a multiple of 16"),
         (["BLOCKSIZE=16000000"], "expected a multiple of 16 up to 8192"),
         (["blocksize=100"], "expected a multiple of 16"),

@@ -138,9 +138,9 @@ class PixelPlan:
             if group.value_range.widened:
                 numbers = ", ".join(str(self.roles.selection.bands[i]) for i in group.bands)
                 messages.append(
-                    f"nearly all values of band {numbers} are alike and a few lie far away, so the "
-                    f"value range reaches out to them: {group.value_range.low:.6g} to "
-                    f"{group.value_range.high:.6g}; value_range= sets another"
+                    f"nearly all values of band {numbers} are the same, so the others decide the "
+                    f"value range: {group.value_range.low:.6g} to {group.value_range.high:.6g}; "
+                    "value_range= sets another"
                 )
         return messages
 

@@ -42,12 +42,6 @@ NaN.
 PERCENTILES = (0.5, 99.5)
 """Percentiles of a scene's valid values that map to -1 and 1 by default."""
 
-OUTLYING = 8
-"""Widths of the value range within which all sampled values must lie.
-
-Values farther out are rare and extreme: the range of nearly all values says nothing of them.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
@@ -59,7 +53,7 @@ class ValueRange:
     low: float
     high: float
     widened: bool = False
-    """True if the percentiles of the scene were too close together to set the range."""
+    """True if both percentiles of the scene are one value, which says nothing of the others."""
 
     @property
     def centre(self) -> float:
@@ -98,20 +92,21 @@ class ValueRange:
             percentiles: the percentiles of the values that are the ends of the range.
 
         Returns:
-            The range between the percentiles. Where values lie farther than :data:`OUTLYING` of its
-            widths from its other end, it is widened until none does; where both percentiles are
-            equal, it is the range of all values. 0 to 1 for no values, v to v + 1 if all are v.
+            The range between the percentiles. If both are one value v, as in a raster of counts of
+            which nearly all are 0, the range reaches from v to the percentiles of the other values.
+            0 to 1 for no values, v to v + 1 if all are v.
         """
         if values.size == 0:
             return cls(0.0, 1.0)
         numbers = values.astype(np.float64)
         low, high = (float(p) for p in np.percentile(numbers, percentiles))
-        least, greatest = float(numbers.min()), float(numbers.max())
-        if low == high:
-            return cls(least, greatest, True) if least < greatest else cls(low, low + 1.0)
-        top = max(high, low + (greatest / OUTLYING - low / OUTLYING))
-        bottom = min(low, high - (high / OUTLYING - least / OUTLYING))
-        return cls(bottom, top, (bottom, top) != (low, high))
+        if low < high:
+            return cls(low, high)
+        others = numbers[numbers != low]
+        if others.size == 0:
+            return cls(low, low + 1.0)
+        bottom, top = (float(p) for p in np.percentile(others, percentiles))
+        return cls(min(low, bottom), max(high, top), widened=True)
 
 
 def valid_by_value(values: npt.NDArray[np.generic], nodata: float | None) -> Valid:

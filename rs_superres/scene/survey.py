@@ -178,7 +178,9 @@ def range_rule(band: Band, value_range: ValueRange) -> str:
         return "all values of uint8" if band.bits is None else f"all values of {band.bits} bits"
     low, high = PERCENTILES
     rule = f"percentiles {low:g} and {high:g} of sampled windows"
-    return f"{rule}, widened: a few values lie far out" if value_range.widened else rule
+    return (
+        f"{rule}, of values that differ: nearly all are the same" if value_range.widened else rule
+    )
 
 
 def _options(grid: Grid) -> list[str]:

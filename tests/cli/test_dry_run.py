@@ -55,7 +55,7 @@ def test_dry_run_estimates_time_and_memory(upscale: Call, out: Path) -> None:
     assert re.fullmatch(
         r"about \S+ s: 6 of 6 cells to compute, \S+ s each as measured here, \d at once", lines[2]
     )
-    assert re.fullmatch(r"about \S+ [MG]B of memory, up to \S+ kB of disk", lines[3])
+    assert re.fullmatch(r"about \S+ [MG]B of memory, up to \S+ [kM]B of disk", lines[3])
     assert len(lines) == 4
     assert not out.exists()
 

@@ -120,7 +120,7 @@ def test_measuring_is_bounded(
         assert clock.now < forecast.MEASURING
     elif seconds <= 10:
         assert predicted.cell_seconds == pytest.approx(expected, rel=0.5)
-        assert clock.now < max(forecast.MEASURING, 0.7 * seconds)
+        assert clock.now < max(forecast.MEASURING, seconds)
     else:  # even the smallest part takes long
         assert predicted.cell_seconds == pytest.approx(expected)
         assert len(clock.cells) == 3

@@ -88,6 +88,18 @@ def test_range_of_samples() -> None:
     assert constant.to_network(np.array([7.0])) == -1
 
 
+def test_the_range_of_nearly_equal_values_is_that_of_the_others() -> None:
+    counts = np.zeros(10_000)
+    counts[:40] = np.arange(1, 41) * 100
+    assert ValueRange.of_samples(counts) == ValueRange(
+        0.0, float(np.percentile(counts[:40], 99.5)), widened=True
+    )
+    assert ValueRange.of_samples(-counts).low == -float(np.percentile(counts[:40], 99.5))
+    # One wild value does not decide the range of the rest.
+    wild = np.append(np.arange(1000.0), -3.4e38)
+    assert ValueRange.of_samples(wild).low > 0
+
+
 # Validity
 
 
