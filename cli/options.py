@@ -220,6 +220,8 @@ UPSCALING = [
     run_option("seed", type=click.IntRange(min=0)),
     run_option("samples", type=click.IntRange(min=1)),
     run_option("consistency", "--consistency/--no-consistency"),
+    run_option("mtf", type=float, metavar="M"),
+    run_option("noise", type=float, metavar="N"),
     run_option("limits", type=LimitsParam(), metavar="none|local|LO,HI"),
     run_option("bidx", "-b", "--bidx", type=BandsParam(), metavar="N,N..."),
     run_option("rgb", type=BandsParam(), metavar="R,G,B"),

@@ -40,6 +40,8 @@ class PixelKeywords(TypedDict, total=False):
     seed: int
     samples: int
     consistency: bool
+    mtf: float | None
+    noise: float | None
     limits: Limits
     bidx: int | Sequence[int]
     rgb: Sequence[int] | Sequence[str]
@@ -89,6 +91,8 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     seed: int = 0,
     samples: int = 1,
     consistency: bool = True,
+    mtf: float | None = None,
+    noise: float | None = None,
     limits: Limits = "local",
     bidx: int | Sequence[int] = (),
     rgb: Sequence[int] | Sequence[str] = (),
@@ -133,6 +137,9 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         seed: Random seed; the same seed gives the same pixels.
         samples: Number of random results to average (more = smoother, slower).
         consistency: Correct the result so that it downsamples to its source.
+        mtf: Blur of the source against the result: its MTF at the source's Nyquist frequency, such
+            as 0.3 for a satellite.
+        noise: Noise of the source: its standard deviation, in source units. It is not put back.
         limits: Keep results near the range of the source pixels around them (local), and between
             two numbers (LO,HI); or do not (none).
         bidx: Bands of the source to write, in this order.

@@ -214,6 +214,20 @@ def _path(name: str, value: Any) -> Path:
     return Path(value)
 
 
+def _mtf(name: str, value: Any) -> float:
+    """Accept a number between 0 and 1."""
+    if not _is_number(value) or not 0 < value < 1:
+        raise refusal(name, value, "a number above 0 and below 1")
+    return float(value)
+
+
+def _deviation(name: str, value: Any) -> float:
+    """Accept a finite number, 0 or more."""
+    if not _is_number(value) or not 0 <= value < math.inf:
+        raise refusal(name, value, "a finite number, 0 or more")
+    return float(value)
+
+
 def _limits(name: str, value: Any) -> Limits:
     """Accept none, local, or the least and greatest number."""
     if isinstance(value, str) and value in {"none", "local"}:
@@ -308,6 +322,19 @@ class PixelOptions:
     )
     consistency: bool = option(
         True, "Correct the result so that it downsamples to its source.", _flag
+    )
+    mtf: float | None = option(
+        None,
+        "Blur of the source against the result: its MTF at the source's Nyquist frequency, such as "
+        "0.3 for a satellite.",
+        _mtf,
+        unset="the kernel of the model's card",
+    )
+    noise: float | None = option(
+        None,
+        "Noise of the source: its standard deviation, in source units. It is not put back.",
+        _deviation,
+        unset="that of the model's card",
     )
     limits: Limits = option(
         "local",

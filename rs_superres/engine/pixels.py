@@ -83,6 +83,7 @@ class PixelPlan:
             "seed": recipe.seed,
             "samples": recipe.samples,
             "consistency": None if recipe.consistency is None else asdict(recipe.consistency),
+            "noise": recipe.noise,
             "limits": None if recipe.limits is None else asdict(recipe.limits),
             "uncertainty factor": recipe.uncertainty_factor,
             "precision": self.precision,
@@ -107,7 +108,7 @@ class PixelPlan:
             "SUPERRES_STEPS": str(self.steps),
             "SUPERRES_SEED": str(self.recipe.seed),
             "SUPERRES_SAMPLES": str(self.recipe.samples),
-            "SUPERRES_CONSISTENCY": "off" if consistency is None else consistency.words(),
+            "SUPERRES_CONSISTENCY": "off" if consistency is None else self._consistency_tag(),
             "SUPERRES_LIMITS": "none" if self.recipe.limits is None else str(self.recipe.limits),
             "SUPERRES_PRECISION": self.precision,
             "SUPERRES_LATTICE": self._lattice_tag(),
@@ -115,6 +116,13 @@ class PixelPlan:
             "SUPERRES_BANDS": str(self.roles),
             "SUPERRES_VALUE_RANGE": "; ".join(f"{r.low:.10g},{r.high:.10g}" for r in ranges),
         }
+
+    def _consistency_tag(self) -> str:
+        """Describe the kernel and the noise of the source."""
+        recipe = self.recipe
+        if recipe.noise is None:
+            return recipe.kernel.words()
+        return f"{replace(recipe.kernel, noise=0.0).words()}, noise of {recipe.noise:.6g}"
 
     def _lattice_tag(self) -> str:
         """Describe the size of the cells, and the result's first column and row that start one."""
@@ -293,6 +301,8 @@ def _model_settings(options: PixelOptions, dtype: str) -> ModelSettings:
         seed=options.seed,
         samples=options.samples,
         consistency=options.consistency,
+        mtf=options.mtf,
+        noise=options.noise,
         limits=_limits(options, dtype),
         precision=resolve_precision(options.precision, device),
         device=device,

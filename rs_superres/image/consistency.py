@@ -2,7 +2,7 @@
 
 Let A be the linear kernel that made the low-resolution images in training, as the model's card
 states: one matrix for the rows and one for the columns. The result y is moved to the nearest image
-whose A y lies within the card's noise level of the source x,
+whose A y lies within the noise level of the source x,
 
     y + A^T (A A^T)^-1 r,    r = x - A y, reduced in magnitude by up to the noise level.
 
@@ -62,7 +62,7 @@ class Projection:
     it they lack source pixels, unless the border is the scene's.
 
     Args:
-        config: the kernel and the noise level.
+        config: the kernel.
         axes: the axis mappings of rows and columns.
         pixels: the window's rows and columns, in output pixels.
         source_pixels: the rows and columns of the source that :meth:`__call__` receives.
@@ -75,23 +75,22 @@ class Projection:
         pixels: tuple[range, range],
         source_pixels: tuple[range, range],
     ) -> None:
-        self._noise = config.noise
         self._rows, self._columns = (
             _operators(config, *axis) for axis in zip(axes, pixels, source_pixels, strict=True)
         )
 
-    def __call__(self, result: Doubles, source: Doubles, width: float) -> Doubles:
+    def __call__(self, result: Doubles, source: Doubles, tolerance: float) -> Doubles:
         """Correct a window of a result in place.
 
         Args:
             result: (band, y, x) digital numbers of the window; overwritten.
             source: (band, y, x) digital numbers of the source pixels.
-            width: width of the value range in digital numbers; the noise level is a share of it.
+            tolerance: the difference that may remain, in digital numbers.
 
         Returns:
             ``result``, corrected.
         """
-        rows, columns, tolerance = self._rows, self._columns, self._noise * width
+        rows, columns = self._rows, self._columns
         for y, x in zip(result, source, strict=True):
             difference = x - (columns.down @ (rows.down @ y).T).T
             if tolerance:

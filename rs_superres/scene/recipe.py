@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -18,6 +18,9 @@ from rs_superres.scene.inference import Inference, prepare
 from rs_superres.system.devices import ComputeSettings, Precision
 from rs_superres.vector import Area
 from rs_superres.zoo import Model
+
+TOLERANCE = 2.0
+"""Difference between downsampled result and source that may remain, in deviations of the noise."""
 
 UNCERTAINTY_WIDTH = 0.5
 """Standard deviation, in source pixels, of the Gaussian over which variances are averaged.
@@ -64,6 +67,8 @@ class CellRecipe:
     """The kernel with which the result must downsample to its source; None for no correction."""
     limits: Limits | None = None
     """How far the result may leave the range of its source; None for no limits."""
+    noise: float | None = None
+    """Standard deviation of the source's noise, digital numbers; None for that of the card."""
     kernel: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     """The kernel that makes a source from a result, whether or not results are corrected."""
     samples: int = 1
@@ -88,6 +93,16 @@ class CellRecipe:
         """Whether an alpha band says how opaque the pixels of others are."""
         return any(band.alpha is not None for band in self.bands)
 
+    def tolerance(self, group: BandGroup) -> float:
+        """Return the difference that the correction may leave, in digital numbers.
+
+        Args:
+            group: the bands that are corrected.
+        """
+        if self.noise is not None:
+            return TOLERANCE * self.noise
+        return self.kernel.noise * 2 * group.value_range.half
+
     @property
     def nodata(self) -> float | None:
         """The nodata value of all bands of the result; None if it has none."""
@@ -108,12 +123,23 @@ class ModelSettings:
     """Number of samples to draw and average."""
     consistency: bool = True
     """True if the result is corrected so that it downsamples to its source."""
+    mtf: float | None = None
+    """Modulation transfer from result to source at the source's Nyquist frequency; None for the
+    kernel on the model's card."""
+    noise: float | None = None
+    """Standard deviation of the source's noise, digital numbers; None for that of the card."""
     limits: Limits | None = LOCAL
     """How far the result may leave the range of its source; None for no limits."""
     precision: Precision
     """The number format that the networks compute in."""
     device: torch.device
     """The device that the networks compute on."""
+
+    @property
+    def kernel(self) -> ConsistencyConfig:
+        """The kernel that makes a source from a result."""
+        kernel = self.model.config.consistency
+        return kernel if self.mtf is None else replace(kernel, kernel="gaussian", mtf=self.mtf)
 
     def recipe(self, zoom: Zoom, bands: tuple[Band, ...]) -> CellRecipe:
         """Create the recipe for a scene, without band groups, mask and area.
@@ -127,7 +153,7 @@ class ModelSettings:
         Raises:
             InputError: the model does not take this number of steps.
         """
-        config, network = self.model.config, self.model.network
+        config, network, kernel = self.model.config, self.model.network, self.kernel
         margin = consistency.reach(zoom) if self.consistency else 0
         if self.limits is not None:
             margin += limits.reach(zoom)
@@ -147,8 +173,9 @@ class ModelSettings:
             inference=prepare(config, network, zoom, compute),
             seed=self.seed,
             masked=False,
-            consistency=config.consistency if self.consistency else None,
+            consistency=kernel if self.consistency else None,
+            noise=self.noise,
             limits=self.limits,
-            kernel=config.consistency,
+            kernel=kernel,
             samples=self.samples,
         )

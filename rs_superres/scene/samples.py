@@ -68,19 +68,19 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
     spans = _spans(recipe, halo)
     project = None if recipe.consistency is None else Projection(recipe.consistency, *spans)
     limit = None if recipe.limits is None else Limiter(recipe.kernel, *spans)
-    width = 2 * group.value_range.half
+    tolerance = recipe.tolerance(group)
     limits_of_bands = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
     lowest, highest = np.array(limits_of_bands, dtype=np.float64).T[..., None, None]
     rows = slice(margin - beside, margin + cell.height + beside)
     columns = slice(margin - beside, margin + cell.width + beside)
     statistics = RunningStatistics()
-    exact = recipe.consistency is not None and not recipe.consistency.noise
+    exact = recipe.consistency is not None and not tolerance
     for sample in samples:
         # The result is clipped to its dtype when it is rounded. A saturated sample is clipped here
         # too: otherwise the correction would rely on values that the dtype cannot hold, and the
         # result would downsample less closely to its source.
         corrected = (
-            sample if project is None else project(sample.clip(lowest, highest), source, width)
+            sample if project is None else project(sample.clip(lowest, highest), source, tolerance)
         )
         if limit is not None and recipe.limits is not None:
             for y, x, known, ends in zip(corrected, source, valid, limits_of_bands, strict=True):

@@ -11,10 +11,19 @@ import rasterio
 from PIL import Image
 
 from rs_superres import engine
+from rs_superres.config import ConsistencyConfig
 from rs_superres.engine import Options, Plan
-from rs_superres.raster import read_tags
+from rs_superres.engine.residual import residual
+from rs_superres.raster import open_source, read_tags
 from tests import rasters
 from tests.rasters import RGB, textured
+
+
+def smooth(height: int, width: int) -> rasters.Array:
+    """One band of waves, float32."""
+    rows, columns = np.mgrid[:height, :width]
+    waves: rasters.Array = 100 + 40 * np.sin(columns / 3) * np.cos(rows / 4)
+    return waves[None].astype(np.float32)
 
 
 def planned(folder: Path, source: Path, model: str, **options: Any) -> Plan:
@@ -38,13 +47,13 @@ def test_the_result_downsamples_to_the_source(
         picture = Image.fromarray(rasters.read(plan.out).transpose(1, 2, 0))
         back = np.asarray(picture.resize((61, 70), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
         errors.append(float(np.sqrt(((back.astype(float) - values) ** 2).mean())))
-        residual = report.residual
-        assert np.sqrt(np.mean(np.square(residual.rms))) == pytest.approx(errors[-1], abs=0.29)
+        measured = report.residual
+        assert np.sqrt(np.mean(np.square(measured.rms))) == pytest.approx(errors[-1], abs=0.29)
         tags = read_tags(plan.out)
-        assert (tags["SUPERRES_RESIDUAL"], tags["SUPERRES_CONSISTENCY"]) == (str(residual), kernel)
+        assert (tags["SUPERRES_RESIDUAL"], tags["SUPERRES_CONSISTENCY"]) == (str(measured), kernel)
     assert errors[0] > 5  # random weights
     assert errors[1] < 0.6  # Pillow rounds, too
-    assert max(map(abs, residual.bias)) < 0.02 * errors[0] + 0.05
+    assert max(map(abs, measured.bias)) < 0.02 * errors[0] + 0.05
 
 
 def test_the_residual_of_a_window_leaves_out_its_border(tmp_path: Path, tiny: str) -> None:
@@ -56,3 +65,39 @@ def test_the_residual_of_a_window_leaves_out_its_border(tmp_path: Path, tiny: st
     report = engine.run(planned(tmp_path, source, tiny, steps=0, bounds=bounds))
     assert report.residual.pixels == (30 - 4) ** 2
     assert max(report.residual.rms) < 0.5
+
+
+@pytest.mark.parametrize("mtf", [0.2, 0.35])
+def test_a_given_blur_is_the_one_that_results_downsample_by(
+    tmp_path: Path, tiny: str, mtf: float
+) -> None:
+    source = rasters.write(tmp_path / "a.tif", smooth(40, 44))
+    options: dict[str, Any] = {"scale": "3", "model": tiny, "steps": 0, "limits": "none"}
+    residuals = {}
+    for told in (mtf, None):
+        plan = engine.plan(
+            source, tmp_path / "out.tif", Options(**options, mtf=told, overwrite=True)
+        )
+        engine.run(plan)
+        config = ConsistencyConfig(kernel="gaussian", mtf=mtf)
+        with open_source(source) as low, open_source(plan.out) as high:
+            residuals[told] = residual(low, high, plan.recipe, plan.window, config).rms[0]
+    assert residuals[mtf] < 0.2 * residuals[None]
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert "SUPERRES_CONSISTENCY" in dataset.tags()
+
+
+def test_given_noise_is_not_put_back(tmp_path: Path, tiny: str) -> None:
+    noise = np.random.default_rng(0).normal(scale=5, size=(1, 40, 44))
+    source = rasters.write(tmp_path / "a.tif", (smooth(40, 44) + noise).astype(np.float32))
+    options: dict[str, Any] = {"scale": "3", "model": tiny, "steps": 0, "limits": "none"}
+    rms = {}
+    for told in (None, 0, 5):
+        out = tmp_path / f"{told}.tif"
+        plan = engine.plan(source, out, Options(**options, noise=told))
+        report = engine.run(plan)
+        rms[told] = report.residual.rms[0]
+        with rasters.opened(out) as dataset:
+            assert ("noise of 5" in dataset.tags()["SUPERRES_CONSISTENCY"]) is (told == 5)
+    assert rms[0] == rms[None] < 0.2
+    assert 0.3 < rms[5] <= 2 * 5

@@ -39,7 +39,7 @@ def project(
     projection = Projection(
         config, (along.rows, along.columns), (wide, wide), (source_pixels, source_pixels)
     )
-    out = projection(mirrored[:, part, part], mirrored_source, width=255.0)
+    out = projection(mirrored[:, part, part], mirrored_source, tolerance=255.0 * config.noise)
     return out[:, margin:-margin, margin:-margin]
 
 
