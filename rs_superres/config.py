@@ -221,13 +221,25 @@ def read_config(path: Path) -> ModelConfig:
         ModelError: the file is missing or is not TOML, or a key is unknown, missing or has a value
             of the wrong type.
     """
+    return from_table(ModelConfig, read_toml(path, "the model's config"), where=path.name)
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Args:
+        path: the file.
+        what: what the file holds, for the error message.
+
+    Raises:
+        ModelError: the file cannot be read or is not TOML.
+    """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    # TOML that is not UTF-8 or not TOML, or has a number of thousands of digits, is a ValueError.
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    # Text that is not UTF-8 or not TOML, or has a number of thousands of digits, is a ValueError.
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"cannot read the model's config {path}: {reason}") from error
-    return from_table(ModelConfig, table, where=path.name)
+        raise ModelError(f"cannot read {what} {path}: {reason}") from error
 
 
 def from_table(cls: type[T], table: Mapping[str, Any], *, where: str) -> T:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -20,6 +19,7 @@ from rs_superres.config import (
     UNetConfig,
     from_table,
     kernel_words,
+    read_toml,
 )
 from rs_superres.errors import InputError, ModelError
 
@@ -268,10 +268,4 @@ def read_train_config(path: Path) -> TrainConfig:
             type.
         InputError: a value is out of its range.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    # As in read_config.
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"cannot read the configuration {path}: {reason}") from error
-    return from_table(TrainConfig, table, where=path.name)
+    return from_table(TrainConfig, read_toml(path, "the configuration"), where=path.name)
