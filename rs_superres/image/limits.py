@@ -28,7 +28,6 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
@@ -36,6 +35,7 @@ from rs_superres.grid import AxisMapping, Zoom
 from rs_superres.grid.lattice import reflected
 from rs_superres.image.consistency import SUPPORT
 from rs_superres.image.degradation import kernel_values
+from rs_superres.image.radiometry import neighbour_range
 from rs_superres.types import Doubles, Indices, Valid
 
 Flow = TypeVar("Flow", np.float64, np.bool_)
@@ -43,8 +43,8 @@ Flow = TypeVar("Flow", np.float64, np.bool_)
 SHARE = 0.75
 """Share of the local range by which a result may leave it."""
 
-NEIGHBOURS = 3
-"""Side in source pixels of the square whose least and greatest value are the local range."""
+RADIUS = 1
+"""Source pixels on either side of a pixel whose least and greatest value are the local range."""
 
 REACH = 4.5
 """Distance in source pixels from an output pixel to the farthest one that its limit depends on."""
@@ -65,9 +65,8 @@ class Limits:
 
     def __str__(self) -> str:
         """Describe the limits in words, for tags."""
-        local = (
-            f"within the range of {NEIGHBOURS} x {NEIGHBOURS} source pixels plus {SHARE:.0%} of it"
-        )
+        side = 2 * RADIUS + 1
+        local = f"within the range of {side} x {side} source pixels plus {SHARE:.0%} of it"
         if self.bounds is None:
             return local
         low, high = self.bounds
@@ -104,12 +103,7 @@ def local_range(source: Doubles, valid: Valid) -> tuple[Doubles, Doubles]:
     Returns:
         Two arrays of the same shape.
     """
-    least = scipy.ndimage.minimum_filter(
-        np.where(valid, source, np.inf), NEIGHBOURS, mode="nearest"
-    )
-    greatest = scipy.ndimage.maximum_filter(
-        np.where(valid, source, -np.inf), NEIGHBOURS, mode="nearest"
-    )
+    least, greatest = neighbour_range(source, valid, RADIUS)
     unknown = least > greatest
     with np.errstate(over="ignore", invalid="ignore"):  # differences of the largest numbers
         margin = SHARE * (greatest - least)

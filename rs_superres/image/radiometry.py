@@ -247,6 +247,23 @@ def quantise(
     return rounded.astype(kind)
 
 
+def neighbour_range(values: Doubles, valid: Valid, radius: int) -> tuple[Doubles, Doubles]:
+    """Return the least and the greatest valid value in the square around each pixel.
+
+    Args:
+        values: (y, x) values.
+        valid: (y, x) validity.
+        radius: half the side of the square in pixels, without the centre.
+
+    Returns:
+        Two (y, x) arrays: infinity and minus infinity where no pixel of the square is valid.
+    """
+    side = 2 * radius + 1
+    least = scipy.ndimage.minimum_filter(np.where(valid, values, np.inf), side, mode="nearest")
+    greatest = scipy.ndimage.maximum_filter(np.where(valid, values, -np.inf), side, mode="nearest")
+    return least, greatest
+
+
 def eroded(valid: Valid, radius: int) -> Valid:
     """Return where all pixels of the surrounding square are valid.
 

@@ -13,11 +13,10 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
-from rs_superres.image.radiometry import eroded
+from rs_superres.image.radiometry import eroded, neighbour_range
 from rs_superres.image.statistics import Moments
-from rs_superres.types import Doubles, Indices, Valid
+from rs_superres.types import Doubles, Indices
 from rs_superres.verify.comparison import HOLE_REACH, ComparedBlock
 
 Kind = TypeVar("Kind", bound=np.generic)
@@ -47,7 +46,9 @@ class Rims:
         if valid.all() or not valid.any():
             return
         rows, columns, over_window = block.source_indices()
-        low, high = _local_range(block.source_values[band].astype(np.float64), valid)
+        low, high = neighbour_range(
+            block.source_values[band].astype(np.float64), valid, NEIGHBOURHOOD
+        )
         alpha = block.result_alpha[band]
         at_edge = ~eroded(~valid, 1) & ~eroded(valid, 1)
         away = eroded(valid, HOLE_REACH)
@@ -57,14 +58,6 @@ class Rims:
             excess = np.maximum(lowest - result[counted], result[counted] - highest).clip(min=0.0)
             # As seen on a background: the less opaque a foreign colour is, the less it counts.
             moments.add(excess * alpha[counted] / (alpha.max() or 1.0))
-
-
-def _local_range(values: Doubles, valid: Valid) -> tuple[Doubles, Doubles]:
-    """Return the least and the largest valid value around each pixel, (y, x) each."""
-    size = 2 * NEIGHBOURHOOD + 1
-    low = scipy.ndimage.minimum_filter(np.where(valid, values, np.inf), size)
-    high = scipy.ndimage.maximum_filter(np.where(valid, values, -np.inf), size)
-    return low, high
 
 
 def _at(image: npt.NDArray[Kind], rows: Indices, columns: Indices) -> npt.NDArray[Kind]:
