@@ -1,7 +1,7 @@
 """Where pixels lie: grids, windows, and the lattice of cells."""
 
 from rs_superres.grid.grid import SNAP, AxisMapping, Grid, Shape, Window, Zoom, exact_scale
-from rs_superres.grid.lattice import AxisSupport, CellPart, Cells, Lattice, axis_support
+from rs_superres.grid.lattice import AxisSupport, CellPart, Cells, Lattice, WindowAxis, axis_support
 
 __all__ = [
     "SNAP",
@@ -13,6 +13,7 @@ __all__ = [
     "Lattice",
     "Shape",
     "Window",
+    "WindowAxis",
     "Zoom",
     "axis_support",
     "exact_scale",

@@ -146,6 +146,17 @@ class AxisSupport:
     """(n,) centres of the output pixels, margins included, as positions in source pixels."""
 
 
+class WindowAxis(NamedTuple):
+    """One axis of a window of a result, and the source pixels that are read for it."""
+
+    mapping: AxisMapping
+    """The map from output pixels to source positions."""
+    pixels: range
+    """The window's output pixels, which may lie beyond the output."""
+    source: range
+    """The source pixels, which may lie beyond the source, where it is mirrored."""
+
+
 def axis_support(
     axis: AxisMapping, start: int, count: int, *, margin: int, halo: int
 ) -> AxisSupport:

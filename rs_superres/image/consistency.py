@@ -23,7 +23,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
-from rs_superres.grid import AxisMapping, Zoom
+from rs_superres.grid import AxisMapping, WindowAxis, Zoom
 from rs_superres.image.degradation import kernel_weights
 from rs_superres.types import Doubles, Valid
 
@@ -63,21 +63,12 @@ class Projection:
 
     Args:
         config: the kernel.
-        axes: the axis mappings of rows and columns.
-        pixels: the window's rows and columns, in output pixels.
-        source_pixels: the rows and columns of the source that :meth:`__call__` receives.
+        rows: the window's rows, and those of the source that :meth:`__call__` receives.
+        columns: the window's columns, and those of the source.
     """
 
-    def __init__(
-        self,
-        config: ConsistencyConfig,
-        axes: tuple[AxisMapping, AxisMapping],
-        pixels: tuple[range, range],
-        source_pixels: tuple[range, range],
-    ) -> None:
-        self._rows, self._columns = (
-            _operators(config, *axis) for axis in zip(axes, pixels, source_pixels, strict=True)
-        )
+    def __init__(self, config: ConsistencyConfig, rows: WindowAxis, columns: WindowAxis) -> None:
+        self._rows, self._columns = _operators(config, rows), _operators(config, columns)
 
     def __call__(self, result: Doubles, source: Doubles, tolerance: float) -> Doubles:
         """Correct a window of a result in place.
@@ -103,11 +94,9 @@ class Projection:
 
 
 @lru_cache(maxsize=64)  # the cells in a row or column of the lattice share an axis
-def _operators(
-    config: ConsistencyConfig, axis: AxisMapping, pixels: range, source_pixels: range
-) -> _AxisOperators:
+def _operators(config: ConsistencyConfig, axis: WindowAxis) -> _AxisOperators:
     """Return A and its right inverse along one axis."""
-    down = csr_array(footprints(config, axis, pixels, source_pixels))
+    down = csr_array(footprints(config, *axis))
     inverse = _near_inverse((down @ down.T).toarray())
     return _AxisOperators(down=down, up=csr_array(down.T @ csr_array(inverse)))
 

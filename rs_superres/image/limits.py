@@ -31,7 +31,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
-from rs_superres.grid import AxisMapping, Zoom
+from rs_superres.grid import AxisMapping, WindowAxis, Zoom
 from rs_superres.grid.lattice import reflected
 from rs_superres.image.consistency import SUPPORT
 from rs_superres.image.degradation import kernel_values
@@ -146,21 +146,12 @@ class Limiter:
 
     Args:
         kernel: the kernel that makes the source from the result.
-        axes: the axis mappings of rows and columns.
-        pixels: the window's rows and columns, in output pixels.
-        source_pixels: the rows and columns of the source that :meth:`__call__` receives.
+        rows: the window's rows, and those of the source that :meth:`__call__` receives.
+        columns: the window's columns, and those of the source.
     """
 
-    def __init__(
-        self,
-        kernel: ConsistencyConfig,
-        axes: tuple[AxisMapping, AxisMapping],
-        pixels: tuple[range, range],
-        source_pixels: tuple[range, range],
-    ) -> None:
-        self._rows, self._columns = (
-            _axis(kernel, *axis) for axis in zip(axes, pixels, source_pixels, strict=True)
-        )
+    def __init__(self, kernel: ConsistencyConfig, rows: WindowAxis, columns: WindowAxis) -> None:
+        self._rows, self._columns = _axis(kernel, rows), _axis(kernel, columns)
 
     def __call__(
         self,
@@ -310,10 +301,9 @@ def _shifted(flows: npt.NDArray[Flow], axis: int) -> npt.NDArray[Flow]:
 
 
 @lru_cache(maxsize=64)  # the cells in a row or column of the lattice share an axis
-def _axis(
-    kernel: ConsistencyConfig, axis: AxisMapping, pixels: range, source_pixels: range
-) -> _Axis:
+def _axis(kernel: ConsistencyConfig, along: WindowAxis) -> _Axis:
     """Return the sums and flows along one axis."""
+    axis, pixels, source_pixels = along
     # Sums of blocks at the window's border include the pixels beyond it.
     extra = math.ceil(EXTENT / axis.step)
     first_pixel, count = pixels.start - extra, len(pixels) + 2 * extra

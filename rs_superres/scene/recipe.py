@@ -63,14 +63,14 @@ class CellRecipe:
     """True if the result has a mask."""
     area: Area | None = None
     """The area of interest; pixels outside are invalid. None for the entire output."""
-    consistency: ConsistencyConfig | None = None
-    """The kernel with which the result must downsample to its source; None for no correction."""
+    consistency: bool = False
+    """True if the result is corrected so that it downsamples to its source by ``kernel``."""
     limits: Limits | None = None
     """How far the result may leave the range of its source; None for no limits."""
     noise: float | None = None
     """Standard deviation of the source's noise, digital numbers; None for that of the card."""
     kernel: ConsistencyConfig = field(default_factory=ConsistencyConfig)
-    """The kernel that makes a source from a result, whether or not results are corrected."""
+    """The kernel that makes a source from a result, whether or not the result is corrected."""
     samples: int = 1
     """Number of samples to draw and average."""
     uncertainty_factor: float | None = None
@@ -153,7 +153,7 @@ class ModelSettings:
         Raises:
             InputError: the model does not take this number of steps.
         """
-        config, network, kernel = self.model.config, self.model.network, self.kernel
+        config, network = self.model.config, self.model.network
         margin = consistency.reach(zoom) if self.consistency else 0
         if self.limits is not None:
             margin += limits.reach(zoom)
@@ -173,9 +173,9 @@ class ModelSettings:
             inference=prepare(config, network, zoom, compute),
             seed=self.seed,
             masked=False,
-            consistency=kernel if self.consistency else None,
+            consistency=self.consistency,
             noise=self.noise,
             limits=self.limits,
-            kernel=kernel,
+            kernel=self.kernel,
             samples=self.samples,
         )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rs_superres.grid import AxisMapping, AxisSupport, Window
+from rs_superres.grid import AxisSupport, Window, WindowAxis
 from rs_superres.image.consistency import Projection
 from rs_superres.image.limits import Limiter
 from rs_superres.image.noise import normal_field
@@ -23,7 +23,7 @@ from rs_superres.image.resampling import cubic
 from rs_superres.image.statistics import RunningStatistics
 from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.halo import HaloWindow
-from rs_superres.scene.inference import Noise
+from rs_superres.scene.inference import Inference, Noise
 from rs_superres.scene.recipe import UNCERTAINTY_REACH, UNCERTAINTY_WIDTH, CellRecipe
 from rs_superres.types import Doubles, Floats, Valid
 
@@ -34,9 +34,6 @@ WITHOUT_BORDER = np.s_[:, FILL_RADIUS:-FILL_RADIUS, FILL_RADIUS:-FILL_RADIUS]
 """Index that crops a halo to what the networks see: it drops the border that only fills holes."""
 
 
-_Spans = tuple[tuple[AxisMapping, AxisMapping], tuple[range, range], tuple[range, range]]
-
-
 class Samples(NamedTuple):
     """The samples of one band group before the consistency correction, in digital numbers."""
 
@@ -45,7 +42,7 @@ class Samples(NamedTuple):
     valid: Valid
     """(band, y, x), True where ``source`` holds a pixel of the source, False where it is filled."""
     samples: Iterator[Doubles]
-    """One (band, y, x) array for each sample: the cell and the margin that is kept."""
+    """One (band, y, x) array for each sample: the cell and its valid margin."""
 
 
 def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> RunningStatistics:
@@ -62,19 +59,19 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
         variance is averaged over :data:`rs_superres.scene.recipe.UNCERTAINTY_WIDTH`.
     """
     group, cell = recipe.groups[group_index], halo.cell
-    margin, beside = recipe.inference.valid_margin, recipe.averaged_margin
+    margin, averaged = recipe.inference.valid_margin, recipe.averaged_margin
     draw = _draw_in_double if recipe.dtype in DOUBLE else _draw_in_single
     source, valid, samples = draw(recipe, halo, group_index)
-    spans = _spans(recipe, halo)
-    project = None if recipe.consistency is None else Projection(recipe.consistency, *spans)
-    limit = None if recipe.limits is None else Limiter(recipe.kernel, *spans)
+    axes = _window_axes(recipe, halo)
+    project = Projection(recipe.kernel, *axes) if recipe.consistency else None
+    limit = None if recipe.limits is None else Limiter(recipe.kernel, *axes)
     tolerance = recipe.tolerance(group)
     limits_of_bands = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
     lowest, highest = np.array(limits_of_bands, dtype=np.float64).T[..., None, None]
-    rows = slice(margin - beside, margin + cell.height + beside)
-    columns = slice(margin - beside, margin + cell.width + beside)
+    rows = slice(margin - averaged, margin + cell.height + averaged)
+    columns = slice(margin - averaged, margin + cell.width + averaged)
     statistics = RunningStatistics()
-    exact = recipe.consistency is not None and not tolerance
+    exact = recipe.consistency and not tolerance
     for sample in samples:
         # The result is clipped to its dtype when it is rounded. A saturated sample is clipped here
         # too: otherwise the correction would rely on values that the dtype cannot hold, and the
@@ -86,29 +83,27 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
             for y, x, known, ends in zip(corrected, source, valid, limits_of_bands, strict=True):
                 limit(y, x, known, recipe.limits.within(*ends), consistent=exact)
         statistics.add(corrected[:, rows, columns])
-    if beside:
+    if averaged:
         steps = recipe.zoom.rows.step, recipe.zoom.columns.step
-        statistics.smooth([UNCERTAINTY_WIDTH / step for step in steps], UNCERTAINTY_REACH, beside)
+        statistics.smooth([UNCERTAINTY_WIDTH / step for step in steps], UNCERTAINTY_REACH, averaged)
     return statistics
 
 
-def _spans(recipe: CellRecipe, halo: HaloWindow) -> _Spans:
-    """Return the axis mappings, the pixels of a cell and its kept margin, and its source pixels.
-
-    The pixels and source pixels are ranges, for rows and columns each.
-    """
+def _window_axes(recipe: CellRecipe, halo: HaloWindow) -> tuple[WindowAxis, WindowAxis]:
+    """Return the rows and columns of a cell and its valid margin."""
     margin, cell, zoom = recipe.inference.valid_margin, halo.cell, recipe.zoom
-    return (
-        (zoom.rows, zoom.columns),
-        (
-            range(cell.row - margin, cell.row + cell.height + margin),
-            range(cell.column - margin, cell.column + cell.width + margin),
-        ),
-        (
-            range(halo.rows.start, halo.rows.start + halo.rows.count),
-            range(halo.columns.start, halo.columns.start + halo.columns.count),
-        ),
+    rows, columns = (
+        WindowAxis(
+            mapping,
+            range(start - margin, start + size + margin),
+            range(support.start, support.start + support.count),
+        )
+        for mapping, start, size, support in (
+            (zoom.rows, cell.row, cell.height, halo.rows),
+            (zoom.columns, cell.column, cell.width, halo.columns),
+        )
     )
+    return rows, columns
 
 
 def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Samples:
@@ -116,7 +111,7 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     group, inference = recipe.groups[group_index], recipe.inference
     value_range, index = group.value_range, list(group.bands)
     filled = fill_holes(value_range.to_network(halo.values[index]), halo.visible[index])
-    kept, noises = _kept(recipe), _noises(recipe, halo.cell, group_index)
+    kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
     outputs = inference(_network_input(filled), halo.rows, halo.columns, noises)
     valid = halo.visible[index][WITHOUT_BORDER]
     return Samples(
@@ -144,7 +139,7 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     exact = fill_holes(centred, halo.visible[index])
     # In float32, values far outside the range would become infinite. The cubic base keeps them.
     filled = (exact / value_range.half).clip(-LARGEST_INPUT, LARGEST_INPUT).astype(np.float32)
-    kept, noises = _kept(recipe), _noises(recipe, halo.cell, group_index)
+    kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
     rows, columns = (_bordered(axis, kept) for axis in (halo.rows, halo.columns))
     base = value_range.centre + cubic(exact, rows, columns)
     residuals = inference.residual(_network_input(filled), halo.rows, halo.columns, noises)
@@ -183,9 +178,9 @@ def _merge(group: BandGroup, output: Doubles) -> Doubles:
     return output if len(group.bands) == 3 else output.mean(axis=0, keepdims=True)
 
 
-def _kept(recipe: CellRecipe) -> slice:
-    """Return the rows (or columns) of a network's output that are kept: the cell, and a margin."""
-    dropped = recipe.inference.margin - recipe.inference.valid_margin
+def _kept(inference: Inference) -> slice:
+    """Return the rows (or columns) of a network's output in the cell and its valid margin."""
+    dropped = inference.margin - inference.valid_margin
     return slice(dropped, -dropped or None)
 
 

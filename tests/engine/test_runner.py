@@ -46,7 +46,7 @@ PLACES = {"north up": NORTH_UP, "south up": SOUTH_UP, "turned": TURNED, "sheared
 
 def with_inference(plan: Plan, inference: Inference) -> Plan:
     # Only a real network says how far outside a cell its output is valid.
-    consistency = plan.recipe.consistency if inference.valid_margin else None
+    consistency = plan.recipe.consistency and bool(inference.valid_margin)
     recipe = replace(plan.recipe, inference=inference, consistency=consistency)
     return replace(plan, pixels=replace(plan.pixels, recipe=recipe))
 

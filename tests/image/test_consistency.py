@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rs_superres.config import ConsistencyConfig, Kernel
-from rs_superres.grid import AxisMapping, Grid, Shape, Zoom
+from rs_superres.grid import AxisMapping, Grid, Shape, WindowAxis, Zoom
 from rs_superres.image.consistency import Projection, footprints, reach
 from rs_superres.image.degradation import kernel_matrix
 from tests.rasters import Array
@@ -36,9 +36,8 @@ def project(
     mirrored = np.pad(result, padding, mode="symmetric")
     mirrored_source = np.pad(source, ((0, 0), (12, 12), (12, 12)), mode="symmetric")
     part = np.s_[PADDING + wide.start : PADDING + wide.stop]
-    projection = Projection(
-        config, (along.rows, along.columns), (wide, wide), (source_pixels, source_pixels)
-    )
+    rows, columns = (WindowAxis(m, wide, source_pixels) for m in (along.rows, along.columns))
+    projection = Projection(config, rows, columns)
     out = projection(mirrored[:, part, part], mirrored_source, tolerance=255.0 * config.noise)
     return out[:, margin:-margin, margin:-margin]
 

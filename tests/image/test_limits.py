@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from rs_superres.config import ConsistencyConfig, Kernel
-from rs_superres.grid import AxisMapping, Grid, Shape, Zoom
+from rs_superres.grid import AxisMapping, Grid, Shape, WindowAxis, Zoom
 from rs_superres.image.consistency import Projection
 from rs_superres.image.limits import SHARE, Limiter, Limits, local_range, reach
 from tests.rasters import Array
@@ -34,8 +34,10 @@ def sharp(along: Zoom, source: Array, kernel: ConsistencyConfig) -> Array:
     """A result with much overshoot that downsamples to the source."""
     side = along.output.shape.height
     noise = np.random.default_rng(3).normal(scale=source.std(), size=(1, side, side))
-    rows = range(side), range(side)
-    project = Projection(kernel, (along.rows, along.columns), rows, (range(SIDE), range(SIDE)))
+    rows, columns = (
+        WindowAxis(mapping, range(side), range(SIDE)) for mapping in (along.rows, along.columns)
+    )
+    project = Projection(kernel, rows, columns)
     out: Array = project(noise, source[None], 1.0)[0]
     return out
 
@@ -57,9 +59,8 @@ def limited(  # noqa: PLR0913 (what the limiter takes)
     pixels = rows or range(side), columns or range(side)
     limiter = Limiter(
         kernel or ConsistencyConfig(),
-        (along.rows, along.columns),
-        pixels,
-        (range(SIDE), range(SIDE)),
+        WindowAxis(along.rows, pixels[0], range(SIDE)),
+        WindowAxis(along.columns, pixels[1], range(SIDE)),
     )
     out = result[pixels[0].start : pixels[0].stop, pixels[1].start : pixels[1].stop].copy()
     valid = np.ones(source.shape, dtype=np.bool_) if valid is None else valid

@@ -14,7 +14,7 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rs_superres.config import ConsistencyConfig, TileConfig
+from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
 from rs_superres.grid import Grid, Lattice, Shape, Window, Zoom
 from rs_superres.image.noise import normal_field
@@ -359,7 +359,7 @@ def test_colours_under_full_transparency_do_not_matter(dtype: str, scale: str) -
     values = np.concatenate((textured(5, 3, 50, 46), feathered(50, 46))).astype(dtype)
     bands = with_alpha(tuple(band(dtype, c) for c in ("red", "green", "blue", "alpha")))
     recipe = make_recipe(zoom, bands, network_inference(zoom, steps=1, margin=8))
-    recipe = replace(recipe, consistency=ConsistencyConfig())
+    recipe = replace(recipe, consistency=True)
     hidden = values[3] == 0
     results = []
     for colour in (0, 255, 77) + ((np.nan, 1e30) if dtype == "float32" else ()):
