@@ -7,7 +7,6 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from rs_superres import zoo
 from rs_superres.config import to_toml
 from rs_superres.training import losses, phase, run
 from tests import models
-from tests.training.data import config, images
+from tests.training.data import config, images, run_two_processes
 
 [entry] = entry_points(group="console_scripts", name="rs-sr")
 main: click.Group = entry.load()
@@ -172,29 +171,19 @@ def test_sigterm_leaves_a_model_and_a_run_to_resume(data: Path, tmp_path: Path) 
 
 def test_only_the_main_process_reports(data: Path, tmp_path: Path) -> None:
     """Two processes as torchrun starts them: the second has no scores and says nothing."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shared = {
-        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
     out = tmp_path / "run"
-    limited = ["-c", str(data.parent / "c.toml"), "--device", "cpu", "--max-time", "1s"]
-    processes = [
-        subprocess.Popen(
-            [*LAUNCH, "train", "--data", data, "-o", out, *limited],
-            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
+    limited: list[str | Path] = [
+        "-c",
+        data.parent / "c.toml",
+        "--device",
+        "cpu",
+        "--max-time",
+        "1s",
     ]
-    outputs = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    assert "iterations of the prior" in outputs[0][1]
-    assert outputs[1] == ("", "")
+    runs = run_two_processes([*LAUNCH, "train", "--data", data, "-o", out, *limited])
+    assert [process.returncode for process in runs] == [0, 0], runs
+    assert "iterations of the prior" in runs[0].stderr
+    assert (runs[1].stdout, runs[1].stderr) == ("", "")
     assert (out / "log.jsonl").exists()
     assert (out / "loss.png").exists()
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +13,7 @@ from torch import nn
 from rs_superres import zoo
 from rs_superres.config import to_toml
 from rs_superres.training.distributed import World, is_main_process, local_device, process_group
-from tests.training.data import config, images
+from tests.training.data import config, images, run_two_processes
 
 PARTS = """
 import hashlib, json, sys
@@ -91,29 +88,18 @@ def test_two_processes_train_one_model(tmp_path: Path, seconds: float) -> None:
     data, out = images(tmp_path / "data"), tmp_path / "run"
     (tmp_path / "c.toml").write_text(to_toml(config()))
     (tmp_path / "parts.py").write_text(PARTS)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shared = {
-        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }  # fmt: skip
-    command = [sys.executable, str(tmp_path / "parts.py"), str(data), str(out)]
-    processes = [
-        subprocess.Popen(
-            [*command, str(tmp_path / "c.toml"), str(seconds)],
-            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
+    parts: list[str | Path] = [
+        sys.executable,
+        tmp_path / "parts.py",
+        data,
+        out,
+        tmp_path / "c.toml",
+        str(seconds),
     ]
-    outputs = [process.communicate(timeout=300) for process in processes]
-    for process, (_, stderr) in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, stderr
-    first, second = (json.loads(stdout.splitlines()[-1]) for stdout, _ in outputs)
+    runs = run_two_processes(parts)
+    for process in runs:
+        assert process.returncode == 0, process.stderr
+    first, second = (json.loads(process.stdout.splitlines()[-1]) for process in runs)
     assert first["sums"] == second["sums"]
     averaged, maxima, _ = first["sums"]
     assert averaged == [2, 2]
