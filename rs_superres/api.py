@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rs_superres.engine import Progress, Report, plan, run
 from rs_superres.errors import CardWarning, ColourWarning, InputError
-from rs_superres.options import Classes, Format, Limits, Options, PixelOptions, Precision
+from rs_superres.options import Classes, Format, LimitsOption, Options, PixelOptions, Precision
 from rs_superres.raster import Paths
 from rs_superres.system.caller import warn_caller
 from rs_superres.zoo import Model
@@ -42,7 +42,7 @@ class PixelKeywords(TypedDict, total=False):
     consistency: bool
     mtf: float | None
     noise: float | None
-    limits: Limits
+    limits: LimitsOption
     bidx: int | Sequence[int]
     rgb: Sequence[int] | Sequence[str]
     nearest: int | Sequence[int] | Sequence[str]
@@ -93,7 +93,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     consistency: bool = True,
     mtf: float | None = None,
     noise: float | None = None,
-    limits: Limits = "local",
+    limits: LimitsOption = "local",
     bidx: int | Sequence[int] = (),
     rgb: Sequence[int] | Sequence[str] = (),
     nearest: int | Sequence[int] | Sequence[str] = (),

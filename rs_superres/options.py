@@ -32,7 +32,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Format = Literal["cog", "gtiff"]
 """The file format of a result."""
 
-Limits = Literal["none", "local"] | tuple[float, float]
+LimitsOption = Literal["none", "local"] | tuple[float, float]
 """How far a result may leave the range of its source; see :mod:`rs_superres.image.limits`."""
 
 LARGEST_SEED = 2**63 - 1
@@ -228,7 +228,7 @@ def _deviation(name: str, value: Any) -> float:
     return float(value)
 
 
-def _limits(name: str, value: Any) -> Limits:
+def _limits(name: str, value: Any) -> LimitsOption:
     """Accept none, local, or the least and greatest number."""
     if isinstance(value, str) and value in {"none", "local"}:
         return "none" if value == "none" else "local"
@@ -336,7 +336,7 @@ class PixelOptions:
         _deviation,
         unset="that of the model's card",
     )
-    limits: Limits = option(
+    limits: LimitsOption = option(
         "local",
         "Keep results near the range of the source pixels around them (local), and between two "
         "numbers (LO,HI); or do not (none).",

@@ -82,9 +82,11 @@ class PixelPlan:
             "steps": self.steps,
             "seed": recipe.seed,
             "samples": recipe.samples,
-            "consistency": None if recipe.consistency is None else asdict(recipe.consistency),
+            "consistency": asdict(recipe.kernel) if recipe.consistency else None,
             "noise": recipe.noise,
-            "limits": None if recipe.limits is None else asdict(recipe.limits),
+            "limits": None
+            if recipe.limits is None
+            else asdict(recipe.limits) | {"kernel": asdict(recipe.kernel)},
             "uncertainty factor": recipe.uncertainty_factor,
             "precision": self.precision,
             "device": self.device.split(":")[0],
@@ -98,7 +100,7 @@ class PixelPlan:
         method, messages = "neural-operator prior", self.warnings()
         if self.steps:
             method += " and diffusion; contains synthetic detail"
-        ranges, consistency = [g.value_range for g in self.recipe.groups], self.recipe.consistency
+        ranges = [g.value_range for g in self.recipe.groups]
         return {
             "SUPERRES_METHOD": f"rs-sr NeurOp-Diff: {method}",
             "SUPERRES_VERSION": __version__,
@@ -108,7 +110,7 @@ class PixelPlan:
             "SUPERRES_STEPS": str(self.steps),
             "SUPERRES_SEED": str(self.recipe.seed),
             "SUPERRES_SAMPLES": str(self.recipe.samples),
-            "SUPERRES_CONSISTENCY": "off" if consistency is None else self._consistency_tag(),
+            "SUPERRES_CONSISTENCY": self._consistency_tag(),
             "SUPERRES_LIMITS": "none" if self.recipe.limits is None else str(self.recipe.limits),
             "SUPERRES_PRECISION": self.precision,
             "SUPERRES_LATTICE": self._lattice_tag(),
@@ -120,6 +122,8 @@ class PixelPlan:
     def _consistency_tag(self) -> str:
         """Describe the kernel and the noise of the source."""
         recipe = self.recipe
+        if not recipe.consistency:
+            return "off"
         if recipe.noise is None:
             return recipe.kernel.words()
         return f"{replace(recipe.kernel, noise=0.0).words()}, noise of {recipe.noise:.6g}"
@@ -261,17 +265,17 @@ def _limits(options: PixelOptions, dtype: str) -> Limits | None:
     """Return the limits of a result.
 
     Raises:
-        InputError: no number of the dtype lies within the bounds.
+        InputError: fewer than two numbers of the dtype lie within the bounds.
     """
     if options.limits == "none":
         return None
     if options.limits == "local":
         return LOCAL
-    low, high = options.limits
     least, greatest = limits(dtype)
+    low, high = max(options.limits[0], least), min(options.limits[1], greatest)
     if np.dtype(dtype).kind != "f":  # rounding to a whole number must not leave the bounds
         low, high = math.ceil(low), math.floor(high)
-    if not max(low, least) < min(high, greatest):
+    if not low < high:
         raise InputError(
             f"limits={options.limits[0]:g},{options.limits[1]:g}, expected bounds with two or more "
             f"numbers of {dtype} ({least:g} to {greatest:g}) between them"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from rs_superres import engine
 from rs_superres._version import __version__
 from rs_superres.config import TileConfig
 from rs_superres.engine import Plan
+from rs_superres.image.limits import Limits
 from rs_superres.options import PixelOptions
 from rs_superres.scene.bands import band_groups
 from tests import models, rasters
@@ -142,7 +144,10 @@ SETTINGS = {
     "samples": 3,
     "consistency": {"kernel": "bicubic", "mtf": 0.25, "noise": 0.0},
     "noise": None,
-    "limits": {"bounds": None},
+    "limits": {
+        "bounds": None,
+        "kernel": {"kernel": "bicubic", "mtf": 0.25, "noise": 0.0},
+    },
     "uncertainty factor": 1.0,
     "precision": "fp32",
     "device": "cpu",
@@ -238,6 +243,22 @@ def test_every_option_that_decides_pixels_changes_the_settings(
         settings.append(plan.settings())
         assert plan.settings() == make(scene, **options).settings()
     assert settings[0] != settings[1]
+
+
+def test_the_mtf_changes_the_settings_where_only_the_limits_use_it(make: Make, scene: Path) -> None:
+    plans = [make(scene, scale="2", consistency=False, mtf=mtf) for mtf in (0.2, 0.3)]
+    assert plans[0].settings() != plans[1].settings()
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [((0, math.inf), (0, 255)), ((-math.inf, 200), (0, 200)), ((0.5, 1e300), (1, 255))],
+)
+def test_bounds_end_at_the_range_of_the_dtype(
+    make: Make, scene: Path, limits: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    plan = make(scene, scale="2", limits=limits)
+    assert plan.recipe.limits == Limits(expected)
 
 
 def test_the_kind_of_device_changes_the_settings_and_its_number_does_not(
