@@ -188,23 +188,22 @@ def check_raster_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -
         InputError: a file may not be replaced or deleted.
         RasterError: the output's folder cannot be read.
     """
-    beside = sidecars(out)
-    for file in beside:
+    found = sidecars(out)
+    for file in found:
         other = "the source" if _is_one_of(file, files) else owner(file, out)
         if other is not None:
             raise InputError(
                 f"{file} belongs to {other}, and GDAL would read it as part of the output {out} "
                 "too; choose another name"
             )
-    if beside and not overwrite and not _is_one_of(out, files):
-        names = ", ".join(file.name for file in beside)
-        them, those = ("it", "it") if len(beside) == 1 else ("them", "these files")
+    if found and not overwrite and not _is_one_of(out, files):
+        names = ", ".join(file.name for file in found)
         raise InputError(
-            f"{out} exists already, and so do files that belong to it: {names}; overwrite=True "
-            f"replaces it and deletes {them}"
+            f"{out} exists already, with sidecar files: {names}; overwrite=True replaces {out} and "
+            "deletes its sidecars"
             if out.exists()
-            else f"GDAL would read {names}, left of an earlier {out}, as part of the output; "
-            f"overwrite=True deletes {those}"
+            else f"GDAL would read {names}, left from an earlier {out}, as part of the output; "
+            "overwrite=True deletes such files"
         )
     check_replaced(out, files, overwrite=overwrite)
 

@@ -41,7 +41,7 @@ def test_files_of_an_earlier_result_fail_a_scene_unless_it_may_be_overwritten(
     old.write_text(PAM)
     outcome = run(overwrite=False)
     assert (outcome.status, outcome.transient) == ("failed", False)
-    assert "scene.tif.aux.xml, left of an earlier" in str(outcome.error)
+    assert "scene.tif.aux.xml, left from an earlier" in str(outcome.error)
     assert run(overwrite=True).status == "done"
     assert not old.exists()
 
@@ -55,7 +55,7 @@ def test_files_of_an_earlier_preview_need_permission_too(
     old.write_text(PAM)
     outcome = run(overwrite=False)
     assert outcome.status == "failed"
-    assert "scene.png.aux.xml, left of an earlier" in str(outcome.error)
+    assert "scene.png.aux.xml, left from an earlier" in str(outcome.error)
     assert run(overwrite=True).status == "skipped"
     assert preview.exists()
     assert not old.exists()
