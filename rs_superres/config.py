@@ -33,6 +33,13 @@ class EncoderConfig:
     """Number of convolutions in a dense block (RDN)."""
     growth: int = 64
     """Channels that each convolution of a dense block adds (RDN)."""
+    source_aware: bool = False
+    """True if the features also depend on the scale, and on the blur and noise of the source
+    (EDSR)."""
+
+    def __post_init__(self) -> None:
+        if self.source_aware and self.name == "rdn":
+            raise ModelError("encoder: source_aware = true needs an EDSR, this one is an RDN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +165,23 @@ def kernel_words(kernel: Kernel, mtf: str) -> str:
             return f"Gaussian with an MTF of {mtf}"
         case _:
             assert_never(kernel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceQuality:
+    """Blur and noise of a source, as far as they are known."""
+
+    mtf: float | None = None
+    """Modulation transfer from result to source at the source's Nyquist frequency: that of the
+    Gaussian which passes as much at half of this frequency. Above 1 for a sharpened source; None
+    if unknown."""
+    noise: float | None = None
+    """Standard deviation of what the source holds beside the scene, such as sensor noise and
+    compression, network values; None if unknown."""
+
+
+UNKNOWN = SourceQuality()
+"""The quality of a source of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

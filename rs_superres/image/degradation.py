@@ -113,6 +113,21 @@ def kernel_matrix(
     return kernel_weights(kernel, centres, step, np.arange(inputs) + 0.5, mtf=mtf)
 
 
+def effective_mtf(matrix: Doubles) -> float:
+    """Return the modulation transfer at Nyquist of the Gaussian that blurs like a kernel.
+
+    It passes as much as the kernel at half of the outputs' Nyquist frequency, so that kernels with
+    negative weights, which fall faster beyond, can be compared with it: about 0.63 for ``area`` and
+    0.78 for ``bicubic``.
+
+    Args:
+        matrix: (outputs, inputs) weights of the kernel, two or more outputs.
+    """
+    outputs, inputs = matrix.shape
+    wave = np.exp(-0.5j * np.pi * np.arange(inputs) * outputs / inputs)
+    return float(np.abs(matrix[outputs // 2] @ wave) ** 4)
+
+
 def kernel_weights(
     kernel: Kernel, centres: Positions, step: float, inputs: Positions, *, mtf: float = 0.25
 ) -> Doubles:

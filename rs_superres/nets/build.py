@@ -89,7 +89,12 @@ def encoder(config: EncoderConfig) -> Encoder:
         case "rdn":
             return Rdn(config.channels, config.blocks, config.layers, config.growth)
         case "edsr" | "edsr-baseline":
-            return Edsr(config.channels, config.blocks, config.residual_scale)
+            return Edsr(
+                config.channels,
+                config.blocks,
+                config.residual_scale,
+                source_aware=config.source_aware,
+            )
         case _:
             assert_never(config.name)
 

@@ -12,6 +12,7 @@ results. :func:`valid_features` applies it strip by strip.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import TypeAlias, cast
@@ -19,6 +20,9 @@ from typing import TypeAlias, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from rs_superres.config import SourceQuality
+from rs_superres.nets.source import Modulation, Qualities
 
 STRIP = 448
 """Largest number of feature rows computed at once by :func:`valid_features`. Each strip computes
@@ -50,10 +54,27 @@ class ResidualBlock(nn.Module):
         self.second = conv3x3(channels, channels)
         self.scale = scale
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (b, c, h, w) to (b, c, h, w)."""
-        branch: Tensor = self.second(torch.relu(self.first(x)))
+    def forward(self, x: Tensor, modulation: Tensor | None = None) -> Tensor:
+        """Map (b, c, h, w) to (b, c, h, w).
+
+        Args:
+            x: the features.
+            modulation: (b, 2, c) factor, less 1, and offset of each channel after the first
+                convolution; None leaves it as it is.
+        """
+        first: Tensor = self.first(x)
+        if modulation is not None:
+            factor, offset = modulation[..., None, None].to(first).unbind(1)
+            first = torch.addcmul(offset, first, factor + 1)
+        branch: Tensor = self.second(torch.relu(first))
         return torch.add(x, branch, alpha=self.scale)
+
+    def fold(self, modulation: Tensor) -> None:
+        """Change the weights so that the block computes what it did with a modulation, (2, c)."""
+        factor, offset = modulation
+        self.first.weight.mul_((1 + factor)[:, None, None, None])
+        assert self.first.bias is not None  # noqa: S101 (for type checkers)
+        self.first.bias.mul_(1 + factor).add_(offset)
 
     def valid(self, x: Tensor) -> Tensor:
         """Map (b, c, h, w) to (b, c, h - 4, w - 4) without padding."""
@@ -70,24 +91,70 @@ class Edsr(nn.Module):
         channels: feature channels (64 in ``edsr-baseline``, 256 in ``edsr``).
         blocks: residual blocks (16 and 32).
         residual_scale: factor on each block's branch (1 and 0.1).
+        source_aware: whether the features depend on the scale, and on blur and noise of the source.
     """
 
-    def __init__(self, channels: int = 64, blocks: int = 16, residual_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        channels: int = 64,
+        blocks: int = 16,
+        residual_scale: float = 1.0,
+        *,
+        source_aware: bool = False,
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.radius = 2 * blocks + 2
         self.head = conv3x3(3, channels)
         self.blocks = nn.ModuleList(ResidualBlock(channels, residual_scale) for _ in range(blocks))
         self.tail = conv3x3(channels, channels)
+        self.modulation = Modulation(blocks, channels) if source_aware else None
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map an image (b, 3, h, w) in network values to features (b, channels, h, w)."""
+    def forward(
+        self, image: Tensor, qualities: Qualities | None = None, scale: float = 1.0
+    ) -> Tensor:
+        """Map an image (b, 3, h, w) in network values to features (b, channels, h, w).
+
+        Args:
+            image: the image.
+            qualities: blur and noise of each image. None for an encoder that is not source-aware,
+                or to leave the modulation out.
+            scale: the factor between source and result pixels, for a source-aware encoder.
+        """
         head: Tensor = self.head(image)
         x = head
-        for block in self.blocks:
-            x = block(x)
+        if self.modulation is None or qualities is None:
+            for block in self.blocks:
+                x = block(x)
+        else:
+            modulation = self.modulation(qualities, scale)
+            for i, block in enumerate(self.blocks):
+                x = block(x, modulation[:, i])
         tail: Tensor = self.tail(x)
         return head + tail
+
+    @torch.no_grad()
+    def folded(self, quality: SourceQuality, scale: float) -> Edsr:
+        """Return the encoder for one quality and scale, without modulation.
+
+        Args:
+            quality: blur and noise of the source.
+            scale: the factor between source and result pixels.
+
+        Returns:
+            The encoder itself if it is not source-aware.
+        """
+        if self.modulation is None:
+            return self
+        qualities = Qualities.of(quality).to(self.head.weight.device)
+        modulation = self.modulation(qualities, scale)[0]
+        folded = copy.deepcopy(self)
+        folded.modulation = None
+        for block, row in zip(
+            cast("Iterable[ResidualBlock]", folded.blocks), modulation, strict=True
+        ):
+            block.fold(row)
+        return folded
 
     def valid(self, image: Tensor) -> Tensor:
         """Map (b, 3, h, w) to (b, channels, h - 2 radius, w - 2 radius) without padding."""

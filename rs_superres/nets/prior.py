@@ -12,13 +12,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rs_superres.nets.encoders import Encoder, valid_features
+from rs_superres.config import UNKNOWN, SourceQuality
+from rs_superres.nets.encoders import Edsr, Encoder, valid_features
 from rs_superres.nets.folded import FoldedOperator, fold
 from rs_superres.nets.galerkin import AxisSamples, NeuralOperator, paper_samples
+from rs_superres.nets.source import Estimator, Qualities
 
 
 def interpolate_scales(values: Tensor, scales: Sequence[float], scale: float) -> Tensor:
@@ -158,6 +161,17 @@ def _cubic_matrix(samples: AxisSamples, size: int) -> Tensor:
     return matrix.scatter_(1, samples.index[:, :1] + taps, cubic_weights(samples))
 
 
+class FoldedPrior(NamedTuple):
+    """The networks of a :class:`ScenePrior`, folded for one scale and one source."""
+
+    encoder: Encoder
+    operator: FoldedOperator
+
+    def to(self, dtype: torch.dtype) -> FoldedPrior:
+        """Return the same networks, with the operator computed in another dtype."""
+        return FoldedPrior(self.encoder, self.operator.to(dtype))
+
+
 class ScenePrior(nn.Module):
     """The prior of the shipped models: a local operator plus cubic interpolation.
 
@@ -179,12 +193,18 @@ class ScenePrior(nn.Module):
         self.encoder = encoder
         self.operator = operator
         self.scales = scales
+        self.estimator = Estimator() if self.source_aware else None
         heads, d = operator.heads, operator.head_dim
         self.register_buffer("contexts", torch.zeros(len(scales), 2, heads, d, d))
         self.register_buffer("context_scales", torch.tensor(scales))
         # The untrained prior is the cubic interpolation.
         nn.init.zeros_(operator.output.weight)
         nn.init.zeros_(operator.output.bias)
+
+    @property
+    def source_aware(self) -> bool:
+        """Whether the values depend on blur and noise of the source."""
+        return isinstance(self.encoder, Edsr) and self.encoder.modulation is not None
 
     @property
     def halo(self) -> int:
@@ -199,26 +219,53 @@ class ScenePrior(nn.Module):
         """
         return interpolate_scales(self.contexts, self.scales, scale)
 
-    def folded(self, scale: float, pixel_size: Tensor) -> FoldedOperator:
-        """Fold the operator for one scale, for use by :meth:`grid`.
+    def folded(
+        self, scale: float, pixel_size: Tensor, quality: SourceQuality = UNKNOWN
+    ) -> FoldedPrior:
+        """Fold the networks for one scale and one source, for use by :meth:`grid`.
 
         Args:
             scale: the factor between source and result pixels.
             pixel_size: (2,) size (row, column) of an output pixel in half source pixels.
+            quality: blur and noise of the source; only a source-aware prior uses them.
         """
-        return fold(self.operator, self.contexts_at(scale), pixel_size)
+        encoder = self.encoder
+        if isinstance(encoder, Edsr):
+            encoder = encoder.folded(quality, scale)
+        return FoldedPrior(encoder, fold(self.operator, self.contexts_at(scale), pixel_size))
+
+    def features(self, image: Tensor, scale: float, qualities: Qualities | None) -> Tensor:
+        """Compute the features of images for training, padded with zeros.
+
+        Args:
+            image: (b, 3, h, w) in network values.
+            scale: the factor between source and result pixels.
+            qualities: blur and noise of each image; only a source-aware prior uses them. None if
+                nothing is known of them.
+
+        Returns:
+            (b, channels, h, w).
+        """
+        if not isinstance(self.encoder, Edsr) or not self.source_aware:
+            plain: Tensor = self.encoder(image)
+            return plain
+        if qualities is None:
+            unknown = image.new_full((len(image),), math.nan)
+            qualities = Qualities(unknown, unknown)
+        aware: Tensor = self.encoder(image, qualities, scale)
+        return aware
 
     def grid(
-        self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedOperator
+        self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedPrior
     ) -> Tensor:
-        """Evaluate the prior on the grid rows x columns, with the folded operator.
+        """Evaluate the prior on the grid rows x columns, with the folded networks.
 
         Args:
             image: (b, 3, h, w) in network values.
             rows: the grid's rows. If they are at least :attr:`halo` from the image's border, the
                 values do not depend on where the image ends.
             columns: the grid's columns, likewise.
-            folded: the operator for the grid's scale.
+            folded: the networks for the grid's scale, and the source's quality.
 
         Returns:
             (b, 3, rows, columns) in network values.
@@ -226,7 +273,7 @@ class ScenePrior(nn.Module):
         return cubic(image, rows, columns) + self.detail(image, rows, columns, folded)
 
     def detail(
-        self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedOperator
+        self, image: Tensor, rows: AxisSamples, columns: AxisSamples, folded: FoldedPrior
     ) -> Tensor:
         """Compute the result of :meth:`grid` minus the cubic interpolation.
 
@@ -234,7 +281,7 @@ class ScenePrior(nn.Module):
             image: (b, 3, h, w) in network values.
             rows: the grid's rows; see :meth:`grid`.
             columns: the grid's columns, likewise.
-            folded: the operator for the grid's scale.
+            folded: the networks for the grid's scale, and the source's quality.
 
         Returns:
             (b, 3, rows, columns) in network values.
@@ -245,13 +292,13 @@ class ScenePrior(nn.Module):
             for samples, size in zip((rows, columns), image.shape[2:], strict=True)
         )
         if has_halo:
-            features = valid_features(self.encoder, image)
+            features = valid_features(folded.encoder, image)
             rows, columns = rows.shifted(-r), columns.shifted(-r)
         else:  # training crops are too small for a halo: pad them with zeros
-            features = self.encoder(image)
+            features = folded.encoder(image)
         with torch.autocast(image.device.type, enabled=False):
             return torch.stack(
-                [folded(f.permute(1, 2, 0).contiguous(), rows, columns) for f in features]
+                [folded.operator(f.permute(1, 2, 0).contiguous(), rows, columns) for f in features]
             )
 
     def residual(
@@ -261,6 +308,7 @@ class ScenePrior(nn.Module):
         columns: AxisSamples,
         pixel_size: Tensor,
         contexts: Tensor | None = None,
+        qualities: Qualities | None = None,
     ) -> Tensor:
         """Compute the prior minus the cubic interpolation, with gradients, for training.
 
@@ -270,11 +318,12 @@ class ScenePrior(nn.Module):
             columns: the grid's columns.
             pixel_size: (2,) size (row, column) of an output pixel in half source pixels.
             contexts: (2, heads, head_dim, head_dim); None takes them from the images.
+            qualities: blur and noise of each image; only a source-aware prior uses them.
 
         Returns:
             (b, 3, rows, columns) in network values.
         """
-        features = self.encoder(image)
+        features = self.features(image, 2 / float(pixel_size.prod().sqrt()), qualities)
         lifted = self.operator.lifted_by_products(features, rows, columns, pixel_size)
         values: Tensor = self.operator(lifted, contexts)
         shape = len(image), 3, len(rows.index), len(columns.index)

@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from rs_superres.config import Kernel
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
-from rs_superres.image.degradation import kernel_matrix
+from rs_superres.image.degradation import effective_mtf, kernel_matrix
 from rs_superres.image.radiometry import ValueRange
+from rs_superres.image.resampling import cubic_kernel
+from rs_superres.nets.source import Qualities
 from rs_superres.raster import SkippedFile
 from rs_superres.scene.bands import BandGroup
 from rs_superres.training.config import DataConfig, DegradationConfig
@@ -30,6 +32,15 @@ from rs_superres.training.scenes import TrainingScene
 from rs_superres.types import Doubles, Floats
 
 logger = logging.getLogger(__name__)
+
+ANISOTROPY = (0.85, 1.15)
+"""Range of the ratio of a sensor's modulation transfer along columns and along rows."""
+
+LARGEST_SHRINKING = 2.0
+"""Largest factor by which a crop is shrunk before it is degraded."""
+
+TOLD_ERRORS = (0.1, 0.2)
+"""Standard deviations of the errors with which a network is told blur and noise, as shares."""
 
 TRIES = 200
 """Windows that are tried for a crop before the batch is given up."""
@@ -39,15 +50,31 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Degradation:
-    """The degradation that makes the low resolution of a batch."""
+    """What makes the low resolution of a crop, apart from rounding and compression."""
 
-    kernel: Kernel
-    mtf: float = 0.25
-    """Modulation transfer of the Gaussian kernel at the Nyquist frequency."""
-    phase: tuple[float, float] = (0.0, 0.0)
-    """Shift of the low-resolution grid (rows, columns), in low-resolution pixels."""
+    rows: Doubles
+    """(h, p) the kernel along the rows' axis, without the second interpolation."""
+    columns: Doubles
+    """(h, p) the kernel along the columns' axis."""
+    warp: tuple[Doubles, Doubles] | None = None
+    """(h, h) the second interpolation, along both axes; None for none."""
     noise: float = 0.0
-    """Standard deviation of white noise, network values."""
+    """Standard deviation of noise, network values."""
+    dependence: float = 0.0
+    """Share of the noise's variance that is proportional to the signal."""
+    amount: float = 0.0
+    """Amount of the unsharp mask."""
+    radius: float = 1.0
+    """Standard deviation of the unsharp mask's Gaussian, low-resolution pixels."""
+
+    @property
+    def mtf(self) -> float:
+        """Modulation transfer of all linear parts; see :func:`effective_mtf`."""
+        rows, columns = self.rows, self.columns
+        if self.warp is not None:
+            rows, columns = self.warp[0] @ rows, self.warp[1] @ columns
+        sharper = 1 + self.amount * (1 - math.exp(-((math.pi * self.radius) ** 2) / 8))
+        return math.sqrt(effective_mtf(rows) * effective_mtf(columns)) * sharper**4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +97,10 @@ class Batch:
     """(b, 3, p, p) crops, or (b, 3, rows, columns) if ``subset`` is given."""
     phase: tuple[float, float] = (0.0, 0.0)
     """Shift of the low-resolution grid (rows, columns), in low-resolution pixels."""
+    qualities: Qualities | None = None
+    """The true blur and noise of ``low``; None if unknown."""
+    told: Qualities | None = None
+    """Blur and noise as a source-aware network is told them; None if it is told nothing."""
     subset: PixelSubset | None = None
     """The rows and columns that ``high`` holds; None if it holds the complete crops."""
     unreadable: tuple[SkippedFile, ...] = ()
@@ -109,11 +140,33 @@ class Batch:
         subset = PixelSubset(side=self.side, indices=(rows, columns))
         return replace(self, high=self.high[:, :, rows][:, :, :, columns], subset=subset)
 
+    def tell(self, chance: Random, share: float) -> Batch:
+        """Return a batch of which some blurs and noises are told, not exactly.
+
+        Args:
+            chance: draws what is told, and its error: 10 % of the MTF, 20 % of the noise.
+            share: share of the crops of which the blur, and of those of which the noise is told.
+        """
+        if self.qualities is None:
+            return self
+        told = []
+        for true, error in zip(self.qualities, TOLD_ERRORS, strict=True):
+            factor = np.exp(error * chance.standard_normal(len(true)))
+            factor[chance.random(len(true)) >= share] = np.nan
+            told.append(true * torch.from_numpy(factor).to(true))
+        return replace(self, told=Qualities(*told))
+
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device, with ``low`` in channels-last layout for convolutions."""
         non_blocking = device.type == "cuda"
         low = self.low.to(device, non_blocking=non_blocking, memory_format=torch.channels_last)
-        return replace(self, low=low, high=self.high.to(device, non_blocking=non_blocking))
+        return replace(
+            self,
+            low=low,
+            high=self.high.to(device, non_blocking=non_blocking),
+            qualities=None if self.qualities is None else self.qualities.to(device),
+            told=None if self.told is None else self.told.to(device),
+        )
 
     def pin_memory(self) -> Batch:
         """Return the batch in page-locked memory, from which a GPU copies asynchronously."""
@@ -170,64 +223,95 @@ class Crops:
         side = round(low_side * scale)
         unreadable: list[SkippedFile] = []
         crops = [self._crop(chance, side, unreadable) for _ in range(count)]
-        degradation = self._draw_degradation(chance)
-        rows, columns = (
-            torch.from_numpy(
-                kernel_matrix(degradation.kernel, low_side, side, phase=p, mtf=degradation.mtf)
-            ).float()
-            for p in degradation.phase
-        )
-        low = np.stack(
-            [self._downsample(chance, crop, (rows, columns), degradation.noise) for crop in crops]
-        )
-        high = np.stack([crop.values for crop in crops])
+        phase = self._draw_phase(chance)
+        low, mtf, noise = [], [], []
+        for crop in crops:
+            degradation = self._draw_degradation(chance, low_side, side, phase)
+            image, deviation = self._degrade(chance, crop, degradation)
+            low.append(image)
+            mtf.append(degradation.mtf)
+            noise.append(deviation)
         logger.debug(
             "drew batch %s: %d crops of %d pixels a side at x%.3g in %.3f s",
             key, count, side, scale, time.monotonic() - started,
         )  # fmt: skip
+        qualities = Qualities(torch.tensor(mtf), torch.tensor(noise))
         return Batch(
-            low=torch.from_numpy(low),
-            high=torch.from_numpy(high),
-            phase=degradation.phase,
+            low=torch.from_numpy(np.stack(low)),
+            high=torch.from_numpy(np.stack([crop.values for crop in crops])),
+            phase=phase,
+            qualities=qualities,
+            told=qualities,
             unreadable=tuple(unreadable),
         )
 
-    def _draw_degradation(self, chance: Random) -> Degradation:
-        """Draw a degradation with the configured probabilities."""
+    def _draw_phase(self, chance: Random) -> tuple[float, float]:
+        """Draw the shift of the low-resolution grid, which all crops of a batch share."""
+        config = self._degradation
+        if not config.gaussian or chance.random() >= config.shifted:
+            return 0.0, 0.0
+        return float(chance.uniform(-0.5, 0.5)), float(chance.uniform(-0.5, 0.5))
+
+    def _draw_degradation(
+        self, chance: Random, low_side: int, side: int, phase: tuple[float, float]
+    ) -> Degradation:
+        """Draw the degradation of a crop with the configured probabilities."""
         config = self._degradation
         kernels, shares = [*config.shares], np.cumsum([*config.shares.values()])
         drawn = int(np.searchsorted(shares, chance.random() * shares[-1], side="right"))
         kernel = kernels[min(drawn, len(kernels) - 1)]
-        noise = 2 * chance.uniform(0, config.noise) if chance.random() < config.noisy else 0.0
-        if kernel != "gaussian":
-            return Degradation(kernel=kernel, noise=noise)
-        phase = chance.uniform(-0.5, 0.5, 2)
+        mtf = chance.uniform(*config.mtf)
+        mtfs = mtf, min(mtf * chance.uniform(*ANISOTROPY), 0.99)
+        shift, warp = (0.0, 0.0), None
+        if chance.random() < config.resampled:
+            linear, shift = chance.random() < 0.5, tuple(chance.uniform(-0.5, 0.5, 2))
+            warp = (
+                _shifting(low_side, shift[0], linear=linear),
+                _shifting(low_side, shift[1], linear=linear),
+            )
+        # The second interpolation moves the grid back by the shift.
+        rows, columns = (
+            kernel_matrix(kernel, low_side, side, phase=p - moved, mtf=m)
+            for p, moved, m in zip(phase, shift, mtfs, strict=True)
+        )
+        noisy, sharpened = chance.random() < config.noisy, chance.random() < config.sharpened
         return Degradation(
-            kernel=kernel,
-            mtf=chance.uniform(*config.mtf),
-            phase=(float(phase[0]), float(phase[1])),
-            noise=noise,
+            rows=rows,
+            columns=columns,
+            warp=warp,
+            noise=2 * chance.uniform(0, config.noise) if noisy else 0.0,
+            dependence=chance.uniform(0, 1) if noisy else 0.0,
+            amount=chance.uniform(*config.sharpening) if sharpened else 0.0,
+            radius=chance.uniform(0.5, 1.5),
         )
 
-    def _downsample(
-        self, chance: Random, crop: _Crop, kernels: tuple[Tensor, Tensor], noise: float
-    ) -> Floats:
-        """Downsample a crop and round it as a file of its dtype would store it.
+    def _degrade(
+        self, chance: Random, crop: _Crop, degradation: Degradation
+    ) -> tuple[Floats, float]:
+        """Degrade a crop, and round it as a file of its dtype would store it.
 
         Args:
             chance: draws noise and compression.
             crop: (3, p, p) network values.
-            kernels: (h, p) matrices for the rows and for the columns.
-            noise: standard deviation of white noise, network values.
+            degradation: what makes the low resolution.
 
         Returns:
-            (3, h, h) network values.
+            (3, h, h) network values, and the standard deviation of what they hold beside the
+            linear parts of the degradation.
         """
-        rows, columns = kernels
-        # With torch, which keeps to one thread in a worker process; NumPy would use every core.
-        low: Floats = (rows @ torch.from_numpy(crop.values) @ columns.T).numpy()
-        if noise:
-            low = low + noise * chance.standard_normal(low.shape, dtype=np.float32)
+        pure = _product(degradation.rows, crop.values, degradation.columns)
+        low = pure
+        if degradation.noise:
+            level = np.sqrt(1 + degradation.dependence * np.clip(low, -1, 1))
+            white = chance.standard_normal(low.shape, dtype=np.float32)
+            low = low + np.float32(degradation.noise) * level * white
+        if degradation.warp is not None:
+            rows, columns = degradation.warp
+            pure, low = _product(rows, pure, columns), _product(rows, low, columns)
+        if degradation.amount:
+            pure, low = (
+                sharpened(image, degradation.amount, degradation.radius) for image in (pure, low)
+            )
         dtype = np.dtype(crop.dtype)
         if dtype.kind != "f":
             limits = np.iinfo(dtype)
@@ -235,7 +319,7 @@ class Crops:
             if dtype == np.uint8 and chance.random() < self._degradation.compressed:
                 numbers = _compress(numbers, chance.uniform(*self._degradation.quality))
             low = crop.value_range.to_network(numbers)
-        return low
+        return low, float(np.sqrt(np.square(low - pure).mean(dtype=np.float64)))
 
     def _crop(self, chance: Random, side: int, unreadable: list[SkippedFile]) -> _Crop:
         """Draw a crop and augment it.
@@ -248,6 +332,9 @@ class Crops:
         Raises:
             InputError: no window without nodata was found.
         """
+        wanted = side
+        if chance.random() < self._degradation.rescaled:
+            side = int(min(side * chance.uniform(1, LARGEST_SHRINKING), self.largest))
         areas = self._areas * (self._sides >= side)
         probabilities = areas / areas.sum()
         for _ in range(TRIES):
@@ -263,6 +350,9 @@ class Crops:
                 continue
             if valid.all():
                 crop = self._augment(chance, group.value_range.to_network(values))
+                if side > wanted:
+                    shrink = kernel_matrix("bicubic", wanted, side)
+                    crop = _product(shrink, crop, shrink)
                 return _Crop(values=crop, value_range=group.value_range, dtype=scene.dtype)
         raise InputError(
             f"no window of {side} x {side} pixels without nodata in {TRIES} tries; lower "
@@ -292,6 +382,42 @@ class Crops:
             band = chance.integers(3)
             crop = crop[chance.permutation(3)] if chance.random() < 0.5 else crop[[band] * 3]
         return np.ascontiguousarray(crop)
+
+
+def _product(rows: Doubles, image: Floats, columns: Doubles) -> Floats:
+    """Apply a separable linear map, (m, p) rows and (n, q) columns, to an image, (3, p, q)."""
+    # With torch, which keeps to one thread in a worker process; NumPy would use every core.
+    down, across = (torch.from_numpy(matrix).float() for matrix in (rows, columns))
+    product: Floats = (down @ torch.from_numpy(image) @ across.T).numpy()
+    return product
+
+
+def _shifting(count: int, shift: float, *, linear: bool) -> Doubles:
+    """Return the matrix that interpolates an axis of ``count`` pixels at its centres plus a shift.
+
+    Pixels beyond the ends are those at the ends.
+    """
+    matrix = np.zeros((count, count))
+    first = math.floor(shift)
+    for tap in range(-1, 3):
+        distance = abs(shift - (first + tap))
+        weight = max(0.0, 1 - distance) if linear else float(cubic_kernel(np.array(distance)))
+        index = (np.arange(count) + first + tap).clip(0, count - 1)
+        np.add.at(matrix, (np.arange(count), index), weight)
+    return matrix
+
+
+def sharpened(image: Floats, amount: float, radius: float) -> Floats:
+    """Sharpen an image by an unsharp mask: add ``amount`` times what a Gaussian blur removes.
+
+    Args:
+        image: (band, y, x).
+        amount: how much is added; 0.8 is 80 %.
+        radius: standard deviation of the Gaussian in pixels.
+    """
+    blurred = gaussian_filter(image, (0, radius, radius), mode="nearest")
+    result: Floats = image + np.float32(amount) * (image - blurred)
+    return result
 
 
 def _draw_group(groups: Sequence[BandGroup], chance: Random) -> BandGroup:

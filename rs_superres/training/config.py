@@ -50,27 +50,43 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DegradationConfig:
-    """How crops are downsampled: the share of the batches for each kernel, noise and compression.
+    """How crops become low resolution: by a kernel, and by what else happens to a source.
 
-    The shares of ``bicubic``, ``area`` and ``gaussian`` add up to 1.
+    The shares of ``bicubic``, ``area`` and ``gaussian`` add up to 1. All shares are shares of the
+    crops. What happens to a crop happens in the order of these fields.
     """
 
+    rescaled: float = 0.0
+    """Share of the crops that are cut larger, by a factor of 1 to 2, and shrunk before all else:
+    sharper, with less noise, and of other places in a scene."""
     bicubic: float = 1.0
     """Share of the antialiased bicubic kernel (Pillow's)."""
     area: float = 0.0
     """Share of the mean over the area of a low-resolution pixel."""
     gaussian: float = 0.0
-    """Share of the Gaussian kernel: a sensor's blur, at a random sub-pixel shift of the grid."""
+    """Share of the Gaussian kernel: a sensor's blur."""
     mtf: tuple[float, float] = (0.1, 0.4)
-    """Range of the Gaussian's modulation transfer at Nyquist; a value is drawn for each batch."""
+    """Range of the Gaussian's modulation transfer at Nyquist. That along columns is up to 15 %
+    smaller or larger than that along rows."""
+    shifted: float = 1.0
+    """Share of the batches of which the low-resolution grid has a random sub-pixel shift, if any
+    crop has a Gaussian kernel."""
     noise: float = 0.0
-    """Largest standard deviation of white noise, as a share of the value range."""
+    """Largest standard deviation of noise, as a share of the value range. A random part of its
+    variance is proportional to the signal, the rest is constant."""
     noisy: float = 0.0
-    """Share of the batches with noise."""
+    """Share of the crops with noise."""
+    resampled: float = 0.0
+    """Share of the crops that are interpolated, linearly or by cubic convolution, at a random
+    sub-pixel shift, as when an image is warped."""
+    sharpened: float = 0.0
+    """Share of the crops that are sharpened by an unsharp mask."""
+    sharpening: tuple[float, float] = (0.2, 1.2)
+    """Range of the unsharp mask's amount; its Gaussian has 0.5 to 1.5 pixels."""
     compressed: float = 0.0
     """Share of the 8-bit crops that are compressed as JPEG."""
     quality: tuple[float, float] = (70.0, 95.0)
-    """Range of the JPEG quality; a value is drawn for each crop."""
+    """Range of the JPEG quality."""
 
     def __post_init__(self) -> None:
         shares = self.shares.values()
@@ -82,7 +98,7 @@ class DegradationConfig:
 
     @property
     def shares(self) -> dict[Kernel, float]:
-        """Share of the batches for each kernel."""
+        """Share of the crops for each kernel."""
         return {"bicubic": self.bicubic, "area": self.area, "gaussian": self.gaussian}
 
     @property
@@ -103,8 +119,15 @@ class DegradationConfig:
         parts = [
             f"{kernel_words(k, mtf)} ({share:.0%})" for k, share in self.shares.items() if share
         ]
+        if self.rescaled:
+            parts.insert(0, f"truth shrunk by up to 2 ({self.rescaled:.0%})")
         if self.noisy:
             parts.append(f"noise up to {self.noise:.1%} of the range ({self.noisy:.0%})")
+        if self.resampled:
+            parts.append(f"interpolated again ({self.resampled:.0%})")
+        if self.sharpened:
+            low, high = self.sharpening
+            parts.append(f"unsharp mask of {low:.0%} to {high:.0%} ({self.sharpened:.0%})")
         if self.compressed:
             low, high = self.quality
             parts.append(f"JPEG of quality {low:g} to {high:g} ({self.compressed:.0%})")
@@ -139,6 +162,9 @@ class PriorPhase(Phase):
     """Rows and columns of each crop on which the loss is computed."""
     loss: Loss = "absolute"
     """Loss: ``absolute`` (mean absolute error) or ``psnr`` (mean PSNR of the crops)."""
+    told: float = 0.7
+    """Share of the crops of which a source-aware network is told the blur, and of those of which it
+    is told the noise. It learns to do without for the others."""
     contexts: Literal["crops", "stored"] = "crops"
     """Galerkin contexts: ``crops`` computes them for each batch, as in the paper, and measures the
     stored ones afterwards. ``stored`` trains with the stored contexts of the model that the run
@@ -232,6 +258,8 @@ class TrainConfig:
     def continued(self, model: ModelConfig) -> TrainConfig:
         """Return this configuration with the network sizes, sampler and tiles of a model.
 
+        A run may make a network source-aware that was not.
+
         Raises:
             ModelError: the model is an imported paper model.
         """
@@ -240,9 +268,10 @@ class TrainConfig:
                 "an imported paper model cannot be trained further; start from a model that "
                 "rs-sr trained"
             )
+        aware = self.encoder.source_aware or model.encoder.source_aware
         return replace(
             self,
-            encoder=model.encoder,
+            encoder=replace(model.encoder, source_aware=aware),
             operator=model.operator,
             denoiser=model.denoiser,
             sampler=model.sampler,

@@ -22,6 +22,12 @@ NEGLIGIBLE_ERROR = 1e-6
 """Squared error, network values, below which a crop counts as restored: an eighth of an 8-bit
 digital number."""
 
+ESTIMATOR_WEIGHT = 0.02
+"""Weight of the estimator's loss beside that of the prior."""
+
+ESTIMATOR_SIDE = 32
+"""Low-resolution pixels on a side of what the estimator sees of a crop."""
+
 CALIBRATION_CROPS = 64
 """Crops at each scale on which the stored contexts, or the deviations, are measured."""
 
@@ -88,7 +94,7 @@ def prior_loss(
         The loss, a scalar.
     """
     samples = _samples(batch)
-    detail = prior.residual(batch.low, *samples, _output_pixel(batch), contexts)
+    detail = prior.residual(batch.low, *samples, _output_pixel(batch), contexts, batch.told)
     result = cubic(batch.low, *samples) + detail
     error = result.float() - batch.high
     match kind:
@@ -98,6 +104,25 @@ def prior_loss(
             return error.abs().mean()
         case _:
             assert_never(kind)
+
+
+def estimator_loss(prior: ScenePrior, batch: Batch) -> Tensor:
+    """Compute the error of the blur and the noise that the prior estimates, weighted.
+
+    It has a small weight, so that it does not decide how far gradients are clipped. Adam's steps do
+    not depend on the weight, and the estimator shares no parameter with the rest.
+
+    Args:
+        prior: the network that is trained.
+        batch: on the prior's device.
+
+    Returns:
+        The loss, a scalar; 0 for a prior that is not source-aware.
+    """
+    if prior.estimator is None or batch.qualities is None:
+        return batch.low.new_zeros(())
+    low = batch.low[:, :, :ESTIMATOR_SIDE, :ESTIMATOR_SIDE]
+    return ESTIMATOR_WEIGHT * prior.estimator.loss(low, batch.qualities)
 
 
 def denoiser_loss(
@@ -134,11 +159,11 @@ def prior_residual(network: SceneNetwork, batch: Batch) -> tuple[Tensor, Tensor]
     """
     prior, low = network.prior, batch.low
     samples, output_pixel = _samples(batch), _output_pixel(batch)
-    if low.is_cpu:
+    if low.is_cpu and not prior.source_aware:
         result = prior.grid(low, *samples, prior.folded(batch.scale, output_pixel)).float()
-    else:  # all images at once: the folded operator evaluates them one after the other
+    else:  # all images at once: the folded networks evaluate them one after the other
         contexts = prior.contexts_at(batch.scale)
-        detail = prior.residual(low, *samples, output_pixel, contexts)
+        detail = prior.residual(low, *samples, output_pixel, contexts, batch.told)
         result = cubic(low, *samples) + detail.float()
     return batch.high - result, result
 
@@ -158,7 +183,7 @@ def calibrate(
     device = prior.contexts.device
     for i, scale in enumerate(prior.scales):
         batch = _calibration_batch(crops, [*key, i], scale, count).to(device)
-        features = prior.encoder(batch.low)
+        features = prior.features(batch.low, batch.scale, batch.told)
         x = prior.operator.lifted(features, *_samples(batch), _output_pixel(batch))
         for j, block in enumerate(prior.operator.blocks):
             prior.contexts[i, j] = block.context(x).mean(0)

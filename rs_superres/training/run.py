@@ -31,7 +31,7 @@ from rs_superres.training.limit import WRITING_SECONDS, TimeLimit
 from rs_superres.training.phase import Ended, fit_phase
 from rs_superres.training.scenes import NEAR, TrainingScene, count_seen, find_scenes, split
 from rs_superres.training.session import Listener, PhaseName, Session, SilentListener
-from rs_superres.zoo.checkpoint import load_weights
+from rs_superres.zoo.checkpoint import start_weights
 
 logger = logging.getLogger(__name__)
 
@@ -263,7 +263,7 @@ def _network(config: TrainConfig, start: str | None, device: torch.device) -> Sc
     torch.manual_seed(config.seed)
     network = scene_network(config.model(None))
     if start is not None:
-        load_weights(network, zoo.find(start) / "weights.safetensors")
+        start_weights(network, zoo.find(start) / "weights.safetensors")
     to_channels_last(network)
     network.to(device)
     return network

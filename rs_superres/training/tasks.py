@@ -85,18 +85,20 @@ class PriorTask:
         scale = draw_scale(key, settings.scales)
         batch = run.crops.batch([*key, run.world.rank], settings.batch, settings.cells, scale)
         chance = np.random.default_rng([*key, run.world.rank, 2])
-        return losses.sample_pixels(batch, chance, settings.points)
+        return losses.sample_pixels(batch.tell(chance, settings.told), chance, settings.points)
 
     def loss(self, batch: Batch, step: int) -> Tensor:
         """Compute the prior's error on a batch."""
         del step
         stored = self.settings.contexts == "stored"
-        return losses.prior_loss(
+        batch = batch.to(self._run.device)
+        loss = losses.prior_loss(
             self._prior,
-            batch.to(self._run.device),
+            batch,
             kind=self.settings.loss,
             contexts=self._prior.contexts_at(batch.scale) if stored else None,
         )
+        return loss + losses.estimator_loss(self._prior, batch)
 
     def measure_after(self, count: int) -> None:
         """Measure the stored contexts, unless the prior was trained with them."""

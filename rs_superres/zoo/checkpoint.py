@@ -28,6 +28,10 @@ CONFIG, WEIGHTS, CARD = "config.toml", "weights.safetensors", "card.md"
 """Names of the files in a model folder."""
 
 
+SOURCE_PARTS = ("prior.encoder.modulation.", "prior.estimator.")
+"""What the names of the tensors begin with that only a source-aware network has."""
+
+
 def save_weights(module: nn.Module, path: Path) -> None:
     """Write the parameters and buffers of a network, atomically.
 
@@ -57,6 +61,26 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     with _reading(path):
         tensors = load_file(path)
+    _check(module, tensors, path)
+    module.load_state_dict(tensors)
+
+
+def start_weights(module: nn.Module, path: Path) -> None:
+    """Read the weights of a model into a network that continues its training.
+
+    Args:
+        module: the network; unchanged if this raises. Its parts that make it aware of its source
+            keep their weights if the model does not have them.
+        path: a safetensors file.
+
+    Raises:
+        ModelError: as for :func:`load_weights`.
+    """
+    with _reading(path):
+        tensors = load_file(path)
+    own = {name: tensor.cpu() for name, tensor in module.state_dict().items()}
+    kept = {name: own[name] for name in own if name.startswith(SOURCE_PARTS)}
+    tensors = kept | tensors
     _check(module, tensors, path)
     module.load_state_dict(tensors)
 

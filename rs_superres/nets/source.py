@@ -1,0 +1,154 @@
+"""Networks that know their source: its blur and its noise change the features of the prior.
+
+:class:`Modulation` turns what is known about a source into a factor and an offset for each channel
+of the encoder's blocks. They are the same for all pixels of a scene, so the encoder is folded with
+them before it runs, and they cost nothing. :class:`Estimator` estimates blur and noise from an
+image.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rs_superres.config import SourceQuality
+
+LEAST_NOISE = 0.004
+"""Noise in network values below which networks hardly distinguish: half of an 8-bit number."""
+
+LEAST_POWER = 1e-6
+"""Added to the power of features before its logarithm: an image may be flat."""
+
+
+class Qualities(NamedTuple):
+    """Blur and noise of the images of a batch; NaN where they are unknown."""
+
+    mtf: Tensor
+    """(b,) modulation transfer at the Nyquist frequency; see :class:`SourceQuality`."""
+    noise: Tensor
+    """(b,) standard deviation in network values."""
+
+    @classmethod
+    def of(cls, quality: SourceQuality) -> Qualities:
+        """Return the quality of a single image."""
+        values = (quality.mtf, quality.noise)
+        mtf, noise = (torch.tensor([math.nan if v is None else v]) for v in values)
+        return cls(mtf, noise)
+
+    def to(self, device: torch.device) -> Qualities:
+        """Return the same qualities on a device."""
+        return Qualities(self.mtf.to(device), self.noise.to(device))
+
+    def coded(self) -> Tensor:
+        """Return (b, 2) blur and noise as networks take them: of about unit size, NaN if unknown.
+
+        ln(mtf) + 1, limited to -2 and 3, and ln(1 + noise / :data:`LEAST_NOISE`) - 1.
+        """
+        blur = (self.mtf.log() + 1).clamp(-2, 3)
+        return torch.stack((blur, (self.noise / LEAST_NOISE).log1p() - 1), dim=1)
+
+
+class Modulation(nn.Module):
+    """From scale, blur and noise to a factor and an offset for each channel of each block.
+
+    At first the factors are 1 and the offsets 0, whatever the source.
+
+    Args:
+        blocks: number of residual blocks.
+        channels: channels of each.
+        hidden: hidden channels.
+    """
+
+    def __init__(self, blocks: int, channels: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.shape = blocks, 2, channels
+        self.first = nn.Linear(5, hidden)
+        self.second = nn.Linear(hidden, math.prod(self.shape))
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, qualities: Qualities, scale: float) -> Tensor:
+        """Compute the factors, less 1, and the offsets.
+
+        Args:
+            qualities: blur and noise of b images.
+            scale: the factor between source and result pixels.
+
+        Returns:
+            (b, blocks, 2, channels).
+        """
+        coded = qualities.coded()
+        known = ~coded.isnan()
+        size = coded.new_full((len(coded), 1), math.log2(scale) - 1.5)
+        inputs = torch.cat((coded.where(known, coded.new_zeros(())), known.to(coded), size), dim=1)
+        with torch.autocast(coded.device.type, enabled=False):
+            out: Tensor = self.second(F.gelu(self.first(inputs)))
+        return out.reshape(-1, *self.shape)
+
+
+class Estimator(nn.Module):
+    """Estimate blur and noise from an image.
+
+    Convolutions without padding, the logarithm of the mean power of their features, and a small
+    network of that: blur is a ratio of powers, whatever the contrast.
+
+    Args:
+        channels: channels of the convolutions.
+    """
+
+    def __init__(self, channels: int = 32) -> None:
+        super().__init__()
+        self.filters = nn.ModuleList(
+            (
+                nn.Conv2d(3, channels, 5),
+                nn.Conv2d(channels, channels, 3),
+                nn.Conv2d(channels, channels, 3),
+            )
+        )
+        self.hidden = nn.Linear(3 * channels, 2 * channels)
+        self.output = nn.Linear(2 * channels, 4)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimate blur and noise as :meth:`Qualities.coded` gives them.
+
+        Args:
+            image: (b, 3, h, w) in network values, 16 pixels or more on each side.
+
+        Returns:
+            The estimates, (b, 2), and the logarithms of their variances, (b, 2).
+        """
+        x, powers = image, []
+        for layer in self.filters:
+            x = torch.relu(layer(x))
+            powers.append((x.float().square().mean((2, 3)) + LEAST_POWER).log())
+        with torch.autocast(image.device.type, enabled=False):
+            out = self.output(F.gelu(self.hidden(torch.cat(powers, dim=1))))
+        return out[:, :2], out[:, 2:].clamp(-8, 4)
+
+    def loss(self, image: Tensor, qualities: Qualities) -> Tensor:
+        """Return the negative log-likelihood of the true qualities, a scalar, for training."""
+        estimate, log_variance = self(image)
+        error = (estimate - qualities.coded()).square()
+        loss: Tensor = 0.5 * (error * (-log_variance).exp() + log_variance).mean()
+        return loss
+
+    @torch.no_grad()
+    def pooled(self, images: list[Tensor]) -> SourceQuality:
+        """Estimate the quality of a scene from several of its windows.
+
+        The estimates are weighted by their precision.
+
+        Args:
+            images: (1, 3, h, w) windows in network values, 16 pixels or more on each side.
+        """
+        results = [self(image) for image in images]
+        estimates, log_variances = (torch.cat(part).double() for part in zip(*results, strict=True))
+        weights = (-log_variances).exp()
+        blur, level = ((weights * estimates).sum(0) / weights.sum(0)).tolist()
+        return SourceQuality(
+            mtf=math.exp(blur - 1), noise=max(0.0, LEAST_NOISE * math.expm1(level + 1))
+        )
