@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import Rows, median
+from rs_superres.config import UNKNOWN, SourceQuality
 from rs_superres.demo.synthetic_scene import render_scene, scene_grid
 from rs_superres.engine import Options, Plan, plan, run
 from rs_superres.engine.compute import compute_here
@@ -50,19 +51,29 @@ class TimedInference:
         self.halo, self.margin, self.valid_margin = inner.halo, inner.margin, inner.valid_margin
 
     def __call__(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
         """Compute samples with the inner inference, and count the time."""
         start = time.perf_counter()
-        results = list(self.inner(image, rows, columns, noises))
+        results = list(self.inner(image, rows, columns, noises, quality))
         self.seconds += time.perf_counter() - start
         yield from results
 
     def residual(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
         """Return the residual of the inner inference; its time is not counted."""
-        return self.inner.residual(image, rows, columns, noises)
+        return self.inner.residual(image, rows, columns, noises, quality)
 
 
 class CubicInference:
@@ -71,17 +82,27 @@ class CubicInference:
     halo, margin, valid_margin = 2, 0, 0
 
     def __call__(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
     ) -> Iterator[Floats]:
         """Yield the cubic interpolation for each noise."""
         result = cubic(image, rows, columns).astype(np.float32)
         yield from (result for _ in noises)
 
     def residual(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
         """Yield zeros for each noise."""
-        yield from (result * 0 for result in self(image, rows, columns, noises))
+        yield from (result * 0 for result in self(image, rows, columns, noises, quality))
 
 
 def _with_inference(plan: Plan, inference: Inference) -> Plan:

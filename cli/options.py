@@ -123,6 +123,12 @@ def complete_models(ctx: click.Context, param: click.Parameter, text: str) -> li
     return [CompletionItem(text, type="dir"), *names]  # bash forgets what comes before "dir"
 
 
+def complete_sensors(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
+    """Complete a sensor for the shell."""
+    del ctx, param
+    return [CompletionItem(name) for name in zoo.sensors() if name.startswith(text)]
+
+
 def complete_devices(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
     """Complete a device for the shell."""
     del ctx, param
@@ -220,6 +226,7 @@ UPSCALING = [
     run_option("seed", type=click.IntRange(min=0)),
     run_option("samples", type=click.IntRange(min=1)),
     run_option("consistency", "--consistency/--no-consistency"),
+    run_option("sensor", metavar="NAME", shell_complete=complete_sensors),
     run_option("mtf", type=float, metavar="M"),
     run_option("noise", type=float, metavar="N"),
     run_option("limits", type=LimitsParam(), metavar="none|local|LO,HI"),

@@ -40,6 +40,7 @@ class PixelKeywords(TypedDict, total=False):
     seed: int
     samples: int
     consistency: bool
+    sensor: str | None
     mtf: float | None
     noise: float | None
     limits: LimitsOption
@@ -91,6 +92,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     seed: int = 0,
     samples: int = 1,
     consistency: bool = True,
+    sensor: str | None = None,
     mtf: float | None = None,
     noise: float | None = None,
     limits: LimitsOption = "local",
@@ -137,9 +139,12 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         seed: Random seed; the same seed gives the same pixels.
         samples: Number of random results to average (more = smoother, slower).
         consistency: Correct the result so that it downsamples to its source.
+        sensor: Sensor of the source, such as sentinel-2: its blur, band by band. The result then
+            looks as if the sensor had finer pixels.
         mtf: Blur of the source against the result: its MTF at the source's Nyquist frequency, such
-            as 0.3 for a satellite.
+            as 0.3 for a satellite. None estimates it, if the model can.
         noise: Noise of the source: its standard deviation, in source units. It is not put back.
+            None estimates it, if the model can.
         limits: Keep results near the range of the source pixels around them (local), and between
             two numbers (LO,HI); or do not (none).
         bidx: Bands of the source to write, in this order.

@@ -221,6 +221,13 @@ def _mtf(name: str, value: Any) -> float:
     return float(value)
 
 
+def _text(name: str, value: Any) -> str:
+    """Accept a text."""
+    if not isinstance(value, str):
+        raise refusal(name, value, "a text")
+    return value
+
+
 def _deviation(name: str, value: Any) -> float:
     """Accept a finite number, 0 or more."""
     if not _is_number(value) or not 0 <= value < math.inf:
@@ -323,18 +330,24 @@ class PixelOptions:
     consistency: bool = option(
         True, "Correct the result so that it downsamples to its source.", _flag
     )
+    sensor: str | None = option(
+        None,
+        "Sensor of the source, such as sentinel-2: its blur, band by band. The result then looks "
+        "as if the sensor had finer pixels.",
+        _text,
+    )
     mtf: float | None = option(
         None,
         "Blur of the source against the result: its MTF at the source's Nyquist frequency, such as "
         "0.3 for a satellite.",
         _mtf,
-        unset="the kernel of the model's card",
+        unset="estimated, if the model can",
     )
     noise: float | None = option(
         None,
         "Noise of the source: its standard deviation, in source units. It is not put back.",
         _deviation,
-        unset="that of the model's card",
+        unset="estimated, if the model can",
     )
     limits: LimitsOption = option(
         "local",
@@ -397,6 +410,8 @@ class PixelOptions:
             raise InputError("one of scale=, resolution= and like= is needed, and no more than one")
         if self.bounds is not None and self.aoi is not None:
             raise InputError("bounds= and aoi= were both given, expected one of them")
+        if self.sensor is not None and self.mtf is not None:
+            raise InputError("sensor= and mtf= were both given, expected one of them")
         check_samples(self.samples, self.steps)
 
 

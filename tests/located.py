@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rs_superres.config import UNKNOWN, SourceQuality
 from rs_superres.grid import AxisSupport, Zoom
 from rs_superres.image.resampling import cubic
 from rs_superres.scene.inference import Inference
@@ -41,6 +42,7 @@ class Bilinear:
         rows: AxisSupport,
         columns: AxisSupport,
         noises: Sequence[Draw],
+        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
     ) -> Iterator[Floats]:
         for _ in noises:
             yield self.exact(image, rows, columns).astype(np.float32)
@@ -51,6 +53,7 @@ class Bilinear:
         rows: AxisSupport,
         columns: AxisSupport,
         noises: Sequence[Draw],
+        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
     ) -> Iterator[Floats]:
         for _ in noises:
             residual = self.exact(image, rows, columns) - cubic(image, rows, columns)
@@ -80,7 +83,12 @@ class Noise:
     valid_margin: int = 0
 
     def __call__(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Draw]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Draw],
+        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
     ) -> Iterator[Floats]:
         for noise in noises:
             values = noise()
@@ -98,12 +106,17 @@ class Counted:
         self.halo, self.margin, self.valid_margin = inner.halo, inner.margin, inner.valid_margin
 
     def __call__(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Draw]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Draw],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
         if self.calls == self.limit:
             raise StoppedError
         self.calls += 1
-        return self.inner(image, rows, columns, noises)
+        return self.inner(image, rows, columns, noises, quality)
 
     residual = __call__
 

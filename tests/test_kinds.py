@@ -22,6 +22,7 @@ from rasterio.enums import MaskFlags
 from rasterio.io import MemoryFile
 
 from rs_superres import engine
+from rs_superres.config import UNKNOWN, SourceQuality
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import AxisSupport
@@ -97,9 +98,14 @@ class CubicAlone(Bilinear):
     """An inference that adds nothing to the cubic interpolation."""
 
     def residual(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
-        for residual in super().residual(image, rows, columns, noises):
+        for residual in super().residual(image, rows, columns, noises, quality):
             yield np.zeros_like(residual)
 
 

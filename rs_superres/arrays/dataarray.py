@@ -27,7 +27,7 @@ from rs_superres.engine.region import output_region
 from rs_superres.errors import CardWarning, InputError
 from rs_superres.options import PixelOptions
 from rs_superres.raster import sample_windows
-from rs_superres.scene.bands import band_groups, decide, needs_samples
+from rs_superres.scene.bands import decide, needs_samples
 from rs_superres.scene.cell import CellResult, compute_window
 from rs_superres.scene.reader import ArrayReader
 from rs_superres.system.caller import warn_caller
@@ -72,9 +72,12 @@ def upscale_array(
     roles = decide(description, options)
     # An array has no mask: if its alpha band is not chosen, it plays no part.
     description = replace(roles.selection.of(description), dataset_mask=False)
-    samples = None if needs_samples(description.bands, options.value_range) else ()
     region = output_region(description.grid, options)
-    plan = plan_pixels(description, roles, region, options, samples)
+    plan = plan_pixels(description, roles, region, options, None)
+    if not (
+        plan.recipe.quality.needs_samples or needs_samples(description.bands, options.value_range)
+    ):
+        plan = replace(plan, recipe=replace(plan.recipe, groups=plan.groups(())))
     if plan.recipe.masked and np.dtype(description.dtype).kind != "f":
         raise InputError(
             f"parts of the result lie outside {description.path}, and its dtype "
@@ -152,8 +155,7 @@ def _compute_scene(
     """Compute the result of one scene into ``out``, (band, y, x) of the plan's window."""
     recipe = plan.recipe
     reader = ArrayReader(values, nodata=recipe.nodata)
-    if not recipe.groups:
+    if plan.needs_groups:
         samples = [reader.read(window) for window in sample_windows(plan.description)]
-        groups = band_groups(plan.roles, recipe.bands, samples, None)
-        recipe = replace(recipe, groups=tuple(groups))
+        recipe = replace(recipe, groups=plan.groups(samples))
     compute_window(recipe, reader, plan.window, CellResult(out, None), finished)

@@ -24,8 +24,8 @@ from rs_superres.engine.pixels import PixelPlan
 from rs_superres.grid import Window
 from rs_superres.grid.lattice import covered
 from rs_superres.image.radiometry import valid_by_value
-from rs_superres.raster import Band, Sampled, sample_windows
-from rs_superres.scene.bands import BandGroup, BandRoles, band_groups
+from rs_superres.raster import Sampled, sample_windows
+from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.cell import blank_cell, compute_cell
 from rs_superres.scene.halo import source_window
 from rs_superres.scene.reader import ArrayReader
@@ -118,7 +118,7 @@ def lazy_result(source: dask.array.Array, plan: PixelPlan) -> dask.array.Array:
     Args:
         source: Digital numbers, (..., band, y, x), chunked in any way. Each (band, y, x) of it is
             a scene.
-        plan: The plan for one scene. If it lacks value ranges, the tasks of a scene depend on
+        plan: The plan for one scene. If it lacks band groups, the tasks of a scene depend on
             sampled windows of that scene.
 
     Returns:
@@ -132,10 +132,10 @@ def lazy_result(source: dask.array.Array, plan: PixelPlan) -> dask.array.Array:
     rows, columns = _cell_spans(plan)
     needed = None if plan.recipe.area is None else set(plan.cells)
     for scene in product(*(range(size) for size in source.shape[:-3])):
-        ranges = None
-        if plan.needs_ranges:
-            ranges = (f"superres-ranges-{token}", *scene)
-            graph |= _range_tasks(source, plan, scene, ranges)
+        groups = None
+        if plan.needs_groups:
+            groups = (f"superres-groups-{token}", *scene)
+            graph |= _group_tasks(source, plan, scene, groups)
         for (i, down), (j, across) in product(enumerate(rows), enumerate(columns)):
             window = Window(down.start, across.start, side.height, side.width)
             part = _CellPart(window, down.kept, across.kept, len(scene))
@@ -143,7 +143,7 @@ def lazy_result(source: dask.array.Array, plan: PixelPlan) -> dask.array.Array:
                 graph[name, *scene, 0, i, j] = (_blank_part, recipe, part)
                 continue
             read = Window(down.read_start, across.read_start, down.read_count, across.read_count)
-            task = (_compute_part, recipe, ranges, part, *_reader(source, scene, read))
+            task = (_compute_part, recipe, groups, part, *_reader(source, scene, read))
             graph[name, *scene, 0, i, j] = task
     logger.debug(
         "built a graph of %d tasks: %d x %d cells, source chunks %s",
@@ -259,23 +259,22 @@ def _network_slots() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(max(1, cores() // THREADS))
 
 
-def _range_tasks(
-    source: dask.array.Array, plan: PixelPlan, scene: tuple[int, ...], ranges: Key
+def _group_tasks(
+    source: dask.array.Array, plan: PixelPlan, scene: tuple[int, ...], groups: Key
 ) -> Graph:
-    """Return tasks that compute a scene's value ranges, from the same windows as for a file.
+    """Return tasks that find a scene's band groups, from the same windows as for a file.
 
     Args:
         source: Digital numbers, (..., band, y, x).
         plan: The plan for one scene.
         scene: Indices of the scene along the dimensions before the band.
-        ranges: The key of the task that returns the band groups with their value ranges.
+        groups: The key of the task that returns the band groups.
     """
     graph: Graph = {}
     for number, window in enumerate(sample_windows(plan.description)):
         task = (_sample, plan.recipe.nodata, *_reader(source, scene, window))
-        graph[f"sample-{ranges[0]}", *scene, number] = task
-    groups = functools.partial(_groups, plan.roles, plan.description.bands)
-    graph[ranges] = (groups, list(graph))
+        graph[f"sample-{groups[0]}", *scene, number] = task
+    graph[groups] = (plan.groups, list(graph))
     return graph
 
 
@@ -283,10 +282,3 @@ def _sample(nodata: float | None, reader: _ChunkReader, chunks: Chunks) -> Sampl
     """Return digital numbers and validity of one window; a task calls this."""
     values = reader.read(chunks)
     return values, valid_by_value(values, nodata)
-
-
-def _groups(
-    roles: BandRoles, bands: tuple[Band, ...], samples: Sequence[Sampled]
-) -> tuple[BandGroup, ...]:
-    """Return the band groups of a scene with their value ranges; a task calls this."""
-    return tuple(band_groups(roles, bands, samples, None))

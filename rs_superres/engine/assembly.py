@@ -118,7 +118,7 @@ def _finish(plan: Plan, target: Target, assembled: Path, path: Path) -> None:
 def _residual(plan: Plan, path: Path, source: Source) -> Residual:
     """Downsample an assembled result and subtract the source."""
     with open_source(path) as result:
-        return residual(source, result, plan.recipe, plan.window, plan.recipe.kernel)
+        return residual(source, result, plan.recipe, plan.window)
 
 
 def _blocks(plan: Plan, store: CellStore, layer: Layer) -> Iterator[tuple[OutputBlock, bool]]:

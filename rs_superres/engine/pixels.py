@@ -20,7 +20,7 @@ from rs_superres.image.radiometry import limits
 from rs_superres.options import PixelOptions, check_samples
 from rs_superres.raster import Description, Sampled
 from rs_superres.scene.advice import pixel_size_warning
-from rs_superres.scene.bands import BandRoles, band_groups
+from rs_superres.scene.bands import BandGroup, BandRoles, band_groups
 from rs_superres.scene.recipe import CellRecipe, ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 from rs_superres.system.memory import check_memory
@@ -47,6 +47,8 @@ class PixelPlan:
     """The number format of the networks, never "auto"."""
     device: str
     """The torch device that computes, never "auto"."""
+    value_range: tuple[float, float] | None = None
+    """The value range that the caller gives; None to find one for each band group."""
 
     @property
     def zoom(self) -> Zoom:
@@ -54,9 +56,19 @@ class PixelPlan:
         return self.recipe.zoom
 
     @property
-    def needs_ranges(self) -> bool:
-        """Whether the value ranges, and with them the band groups, must still be sampled."""
+    def needs_groups(self) -> bool:
+        """Whether the band groups must still be found from samples, with their value ranges."""
         return not self.recipe.groups and bool(self.roles.triplet or self.roles.single)
+
+    def groups(self, samples: Sequence[Sampled]) -> tuple[BandGroup, ...]:
+        """Return the band groups of a scene, with value ranges, blur and noise.
+
+        Args:
+            samples: values and validity of sampled windows of the scene.
+        """
+        bands = self.description.bands
+        groups = band_groups(self.roles, bands, samples, self.value_range)
+        return self.recipe.quality.apply(groups, bands, samples)
 
     def settings(self) -> dict[str, Any]:
         """Return, by name, everything that the pixels depend on apart from the source's pixels.
@@ -82,11 +94,15 @@ class PixelPlan:
             "steps": self.steps,
             "seed": recipe.seed,
             "samples": recipe.samples,
-            "consistency": asdict(recipe.kernel) if recipe.consistency else None,
-            "noise": recipe.noise,
-            "limits": None
-            if recipe.limits is None
-            else asdict(recipe.limits) | {"kernel": asdict(recipe.kernel)},
+            "consistency": recipe.consistency,
+            "kernel": asdict(recipe.card_kernel),
+            "quality": {
+                "mtf": recipe.quality.mtf,
+                "sensor": None if recipe.quality.sensor is None else recipe.quality.sensor.title,
+                "noise": recipe.quality.noise,
+                "bands": [[g.mtf, g.noise] for g in recipe.groups],
+            },
+            "limits": None if recipe.limits is None else asdict(recipe.limits),
             "uncertainty factor": recipe.uncertainty_factor,
             "precision": self.precision,
             "device": self.device.split(":")[0],
@@ -111,6 +127,7 @@ class PixelPlan:
             "SUPERRES_SEED": str(self.recipe.seed),
             "SUPERRES_SAMPLES": str(self.recipe.samples),
             "SUPERRES_CONSISTENCY": self._consistency_tag(),
+            "SUPERRES_SOURCE_QUALITY": self._quality_tag(),
             "SUPERRES_LIMITS": "none" if self.recipe.limits is None else str(self.recipe.limits),
             "SUPERRES_PRECISION": self.precision,
             "SUPERRES_LATTICE": self._lattice_tag(),
@@ -120,13 +137,32 @@ class PixelPlan:
         }
 
     def _consistency_tag(self) -> str:
-        """Describe the kernel and the noise of the source."""
-        recipe = self.recipe
-        if not recipe.consistency:
+        """Describe the kernels and the tolerances of the correction, of each band group."""
+        if not self.recipe.consistency:
             return "off"
-        if recipe.noise is None:
-            return recipe.kernel.words()
-        return f"{replace(recipe.kernel, noise=0.0).words()}, noise of {recipe.noise:.6g}"
+        words = [self._correction(group) for group in self.recipe.groups]
+        return "; ".join(words[:1] if len(set(words)) == 1 else words)
+
+    def _correction(self, group: BandGroup) -> str:
+        """Describe the kernel and the tolerance of the correction of one band group."""
+        kernel = self.recipe.kernel(group)
+        if group.noise is None:
+            return kernel.words()
+        return f"{replace(kernel, noise=0.0).words()}, noise of {group.noise:.6g}"
+
+    def _quality_tag(self) -> str:
+        """Describe blur and noise of the source, of each band group."""
+        words = []
+        for group in self.recipe.groups:
+            parts = [
+                f"{name} {value:g}{' (estimated)' if estimated else ''}"
+                for name, value, estimated in zip(
+                    ("MTF", "noise"), (group.mtf, group.noise), group.estimated, strict=True
+                )
+                if value is not None
+            ]
+            words.append(", ".join(parts) or "unknown")
+        return "; ".join(words[:1] if len(set(words)) == 1 else words)
 
     def _lattice_tag(self) -> str:
         """Describe the size of the cells, and the result's first column and row that start one."""
@@ -236,18 +272,16 @@ def plan_pixels(
         f"one cell of the {len(bands)} bands of {description.path}",
         "choose fewer with bidx=",
     )
-    groups = () if samples is None else band_groups(roles, bands, samples, options.value_range)
     # Without nodata, only a mask can mark the output pixels that no source pixel covers.
     covered = region.zoom.inside and region.area is None
     config = settings.model.config
-    return PixelPlan(
+    plan = PixelPlan(
         description=description,
         roles=roles,
         window=region.window,
         cells=region.cells(recipe.lattice),
         recipe=replace(
             recipe,
-            groups=tuple(groups),
             nearest_bands=roles.nearest,
             linear_bands=roles.alpha,
             masked=description.dataset_mask or (description.nodata is None and not covered),
@@ -258,7 +292,11 @@ def plan_pixels(
         steps=settings.steps,
         precision=settings.precision,
         device=str(settings.device),
+        value_range=options.value_range,
     )
+    if samples is None:
+        return plan
+    return replace(plan, recipe=replace(plan.recipe, groups=plan.groups(samples)))
 
 
 def _limits(options: PixelOptions, dtype: str) -> Limits | None:
@@ -305,6 +343,7 @@ def _model_settings(options: PixelOptions, dtype: str) -> ModelSettings:
         seed=options.seed,
         samples=options.samples,
         consistency=options.consistency,
+        sensor=None if options.sensor is None else zoo.sensor(options.sensor),
         mtf=options.mtf,
         noise=options.noise,
         limits=_limits(options, dtype),

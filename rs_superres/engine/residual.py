@@ -40,9 +40,7 @@ class Residual:
         return f"RMS {rms}, mean {bias}, over {self.pixels} source pixels"
 
 
-def residual(
-    source: Source, result: Source, recipe: CellRecipe, window: Window, config: ConsistencyConfig
-) -> Residual:
+def residual(source: Source, result: Source, recipe: CellRecipe, window: Window) -> Residual:
     """Downsample a result by a model's kernel and compare it with its source.
 
     Args:
@@ -50,7 +48,6 @@ def residual(
         result: the result.
         recipe: the recipe of the result's cells.
         window: the part of the output grid that ``result`` holds, output pixels.
-        config: the kernel.
 
     Raises:
         RasterError: one of the two cannot be read.
@@ -63,22 +60,23 @@ def residual(
         block = pair.read(place)
         # Pixels count from the first of the entire output: a window's border is not the scene's.
         row, column = window.row + block.pixels.row, window.column + block.pixels.column
-        down, full_rows = _downsampling(
-            config, zoom.rows, _span(row, block.pixels.height), _span(place.row, place.height)
-        )
-        across, full_columns = _downsampling(
-            config,
+        rows = zoom.rows, _span(row, block.pixels.height), _span(place.row, place.height)
+        columns = (
             zoom.columns,
             _span(column, block.pixels.width),
             _span(place.column, place.width),
         )
-        full = np.logical_and.outer(full_rows, full_columns)
-        for band, moments in statistics.items():
-            # Near the largest float64 the differences overflow; the figures then say "inf".
-            with np.errstate(over="ignore", invalid="ignore"):
-                downsampled = (across @ (down @ block.result(band)).T).T
-                difference = downsampled - block.source(band)
-                moments.add(difference[full & block.usable(band)])
+        for group in recipe.groups:
+            kernel = recipe.kernel(group)
+            down, full_rows = _downsampling(kernel, *rows)
+            across, full_columns = _downsampling(kernel, *columns)
+            full = np.logical_and.outer(full_rows, full_columns)
+            for band in group.bands:
+                # Near the largest float64 the differences overflow; the figures then say "inf".
+                with np.errstate(over="ignore", invalid="ignore"):
+                    downsampled = (across @ (down @ block.result(band)).T).T
+                    difference = downsampled - block.source(band)
+                    statistics[band].add(difference[full & block.usable(band)])
     return Residual(
         rms=tuple(m.rms for m in statistics.values()),
         bias=tuple(m.mean for m in statistics.values()),

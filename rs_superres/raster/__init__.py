@@ -32,7 +32,15 @@ from rs_superres.raster.search import (
 )
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.sidecars import check_alone, delete_sidecars, owner, sidecars
-from rs_superres.raster.source import SAMPLE, Paths, Sampled, Source, checksum, sample_windows
+from rs_superres.raster.source import (
+    SAMPLE,
+    Paths,
+    Sampled,
+    Source,
+    checksum,
+    sample_windows,
+    windows_over,
+)
 from rs_superres.raster.transparency import opacity, visible, with_alpha
 from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, check_written, creating
 
@@ -88,6 +96,7 @@ __all__ = [
     "sidecars",
     "unit_note",
     "visible",
+    "windows_over",
     "with_alpha",
     "without_name",
     "write_image",

@@ -13,7 +13,7 @@ import numpy as np
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
-from rs_superres.grid import Window
+from rs_superres.grid import Shape, Window
 from rs_superres.grid.lattice import evenly_spaced, read_mirrored
 from rs_superres.image.radiometry import valid_by_value
 from rs_superres.raster.gdal import Dataset, raster_errors, rasterio_window, read_mask, reading
@@ -189,15 +189,21 @@ def sample_windows(description: Description) -> list[Window]:
     Raises:
         InputError: Their pixels do not fit into memory.
     """
-    shape = description.grid.shape
-    rows, columns = (evenly_spaced(side, SAMPLE, SAMPLES) for side in (shape.height, shape.width))
+    windows = windows_over(description.grid.shape)
     check_memory(
-        len(rows) * len(columns) * SAMPLE**2 * description.pixel_bytes,
+        len(windows) * SAMPLE**2 * description.pixel_bytes,
         f"a sample of the {len(description.bands)} bands of {description.path}",
         "choose fewer bands (bidx=)",
     )
+    return windows
+
+
+def windows_over(shape: Shape) -> list[Window]:
+    """Return windows that represent a raster of a shape: at most 256, evenly spaced."""
+    rows, columns = (evenly_spaced(side, SAMPLE, SAMPLES) for side in (shape.height, shape.width))
     squares = (Window(row, column, SAMPLE, SAMPLE) for row in rows for column in columns)
-    clipped = (square.intersection(description.grid.window) for square in squares)
+    whole = Window(0, 0, shape.height, shape.width)
+    clipped = (square.intersection(whole) for square in squares)
     return [window for window in clipped if window is not None]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rs_superres.config import SourceQuality
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.options import PixelOptions
@@ -63,6 +64,18 @@ class BandGroup:
     """Indices of the bands in the result, from 0: three, or one."""
     value_range: ValueRange
     """The digital numbers that map to the network's -1 and 1."""
+    mtf: float | None = None
+    """Modulation transfer from result to source at Nyquist; None if unknown."""
+    noise: float | None = None
+    """Standard deviation of the source's noise, digital numbers; None if unknown."""
+    estimated: tuple[bool, bool] = (False, False)
+    """Whether ``mtf``, and whether ``noise``, were estimated."""
+
+    @property
+    def quality(self) -> SourceQuality:
+        """Blur and noise as networks take them."""
+        noise = None if self.noise is None else self.noise / self.value_range.half
+        return SourceQuality(mtf=self.mtf, noise=noise)
 
 
 def decide(source: Description, options: PixelOptions) -> BandRoles:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rs_superres.grid import Grid, Shape, Zoom
 from rs_superres.image.radiometry import ValueRange
-from rs_superres.raster import Band
+from rs_superres.raster import Band, windows_over
 from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.cell import compute_window
 from rs_superres.scene.reader import ArrayReader
@@ -53,8 +53,12 @@ def upscale_onto_grid(
     """
     # A factor of 1: evaluation measures the factor that the model's card should state.
     factor = 1.0 if settings.samples > 1 else None
-    recipe = replace(settings.recipe(zoom, low.bands), groups=low.groups, uncertainty_factor=factor)
+    recipe = settings.recipe(zoom, low.bands)
     reader = ArrayReader(low.values, low.valid)
+    windows = windows_over(zoom.source.shape) if recipe.quality.needs_samples else []
+    samples = [reader.read(window) for window in windows]
+    groups = recipe.quality.apply(low.groups, low.bands, samples)
+    recipe = replace(recipe, groups=groups, uncertainty_factor=factor)
     values, _, std = compute_window(recipe, reader, zoom.output.window)
     return values, std
 

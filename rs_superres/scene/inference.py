@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_superres.config import ModelConfig
+from rs_superres.config import UNKNOWN, ModelConfig, SourceQuality
 from rs_superres.diffusion.samplers import ddim, dpm_solver
 from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
 from rs_superres.errors import InputError
@@ -25,7 +25,7 @@ from rs_superres.nets.denoiser import detail_kept
 from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.paper_contexts import paper_grid
-from rs_superres.nets.prior import PaperPrior, linear, scene_samples
+from rs_superres.nets.prior import FoldedPrior, PaperPrior, linear, scene_samples
 from rs_superres.system.devices import ComputeSettings
 from rs_superres.types import Floats
 
@@ -44,7 +44,12 @@ class Inference(Protocol):
     """Innermost pixels of the margin whose values are as good as those of the cell."""
 
     def __call__(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
         """Compute a cell and its margin, one sample for each noise.
 
@@ -53,6 +58,7 @@ class Inference(Protocol):
             rows: the source rows of ``image``, and the output rows among them.
             columns: the source columns of ``image``, and the output columns among them.
             noises: draw the noise of each sample; not called if there are no steps.
+            quality: blur and noise of the source.
 
         Yields:
             (3, Y, X) network values of the cell and its margin.
@@ -60,7 +66,12 @@ class Inference(Protocol):
         ...
 
     def residual(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
         """Compute what the model adds to the cubic interpolation of its input.
 
@@ -69,6 +80,7 @@ class Inference(Protocol):
             rows: source rows and output rows, as for :meth:`__call__`.
             columns: source columns and output columns, as for :meth:`__call__`.
             noises: draw the noise of each sample, as for :meth:`__call__`.
+            quality: blur and noise of the source.
 
         Yields:
             (3, Y, X) network values: a sample minus the cubic interpolation of ``image``.
@@ -123,7 +135,8 @@ class _SceneInference:
         self, config: ModelConfig, network: SceneNetwork, zoom: Zoom, compute: ComputeSettings
     ) -> None:
         self._network, self._compute, self._scale = network, compute, zoom.scale
-        self._folded = network.prior.folded(zoom.scale, _pixel_size(zoom)).to(compute.dtype)
+        self._pixel_size = _pixel_size(zoom)
+        self._folded: dict[SourceQuality, FoldedPrior] = {}
         steps, sampler = compute.steps, config.sampler
         self._flat = sampler.flat
         self._sigmas = (
@@ -143,14 +156,30 @@ class _SceneInference:
         self.valid_margin = -(-compute.extra_margin // side) * side
         self.margin = self.valid_margin + (config.tiles.margin if steps else 0)
 
+    def _for(self, quality: SourceQuality) -> FoldedPrior:
+        """Return the networks folded for sources of a quality; each is folded once."""
+        prior = self._network.prior
+        if not prior.source_aware:
+            quality = UNKNOWN
+        folded = self._folded.get(quality)
+        if folded is None:
+            folded = prior.folded(self._scale, self._pixel_size, quality).to(self._compute.dtype)
+            self._folded[quality] = folded
+        return folded
+
     def __call__(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
         denoiser = self._network.denoiser
         with self._compute.computing():
             tensor = _to_batch(image, self._compute.device)
             axes = _axis_samples(rows, tensor.device), _axis_samples(columns, tensor.device)
-            prior = self._network.prior.grid(tensor, *axes, self._folded)
+            prior = self._network.prior.grid(tensor, *axes, self._for(quality))
             kept = linear(detail_kept(tensor, self._flat), *axes) if self._sigmas else prior
         for noise in noises:
             sample = prior
@@ -161,15 +190,22 @@ class _SceneInference:
             yield _to_array(sample)
 
     def residual(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
         if self._sigmas:
-            yield from _minus_cubic(self(image, rows, columns, noises), image, rows, columns)
+            yield from _minus_cubic(
+                self(image, rows, columns, noises, quality), image, rows, columns
+            )
             return
         with self._compute.computing():
             tensor = _to_batch(image, self._compute.device)
             axes = _axis_samples(rows, tensor.device), _axis_samples(columns, tensor.device)
-            detail = self._network.prior.detail(tensor, *axes, self._folded)
+            detail = self._network.prior.detail(tensor, *axes, self._for(quality))
         for _ in noises:
             yield _to_array(detail)
 
@@ -202,8 +238,14 @@ class _PaperInference:
         self.valid_margin = min(compute.extra_margin, self.margin)
 
     def __call__(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
+        del quality
         network, steps = self._network, self._compute.steps
         with self._compute.computing():
             tensor = _to_batch(image, self._compute.device)
@@ -219,9 +261,14 @@ class _PaperInference:
             yield _to_array(sample)
 
     def residual(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Noise]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Noise],
+        quality: SourceQuality = UNKNOWN,
     ) -> Iterator[Floats]:
-        yield from _minus_cubic(self(image, rows, columns, noises), image, rows, columns)
+        yield from _minus_cubic(self(image, rows, columns, noises, quality), image, rows, columns)
 
 
 def _predict_noise(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> Tensor:

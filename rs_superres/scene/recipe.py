@@ -11,16 +11,22 @@ from rs_superres.config import ConsistencyConfig
 from rs_superres.grid import Lattice, Zoom
 from rs_superres.image import consistency, limits
 from rs_superres.image.limits import LOCAL, Limits
+from rs_superres.nets.build import SceneNetwork
 from rs_superres.raster import Band
 from rs_superres.raster.metadata import nodata_of
 from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.inference import Inference, prepare
+from rs_superres.scene.quality import QualityRule
 from rs_superres.system.devices import ComputeSettings, Precision
 from rs_superres.vector import Area
-from rs_superres.zoo import Model
+from rs_superres.zoo import Model, Sensor
 
 TOLERANCE = 2.0
 """Difference between downsampled result and source that may remain, in deviations of the noise."""
+
+SHARPEST_GAUSSIAN = 0.5
+"""Modulation transfer above which a source was not made by a Gaussian, but by a kernel such as the
+card's, which passes as much without aliasing."""
 
 UNCERTAINTY_WIDTH = 0.5
 """Standard deviation, in source pixels, of the Gaussian over which variances are averaged.
@@ -67,10 +73,10 @@ class CellRecipe:
     """True if the result is corrected so that it downsamples to its source by ``kernel``."""
     limits: Limits | None = None
     """How far the result may leave the range of its source; None for no limits."""
-    noise: float | None = None
-    """Standard deviation of the source's noise, digital numbers; None for that of the card."""
-    kernel: ConsistencyConfig = field(default_factory=ConsistencyConfig)
-    """The kernel that makes a source from a result, whether or not the result is corrected."""
+    quality: QualityRule = field(default_factory=QualityRule)
+    """How blur and noise of the source are found; the groups hold them once they are."""
+    card_kernel: ConsistencyConfig = field(default_factory=ConsistencyConfig)
+    """The kernel that makes a source from a result where its blur is unknown."""
     samples: int = 1
     """Number of samples to draw and average."""
     uncertainty_factor: float | None = None
@@ -93,15 +99,25 @@ class CellRecipe:
         """Whether an alpha band says how opaque the pixels of others are."""
         return any(band.alpha is not None for band in self.bands)
 
+    def kernel(self, group: BandGroup) -> ConsistencyConfig:
+        """Return the kernel that makes a source from a result, whether or not it is corrected.
+
+        Args:
+            group: the bands of the source.
+        """
+        if group.mtf is None or group.mtf > SHARPEST_GAUSSIAN:
+            return self.card_kernel
+        return replace(self.card_kernel, kernel="gaussian", mtf=group.mtf)
+
     def tolerance(self, group: BandGroup) -> float:
         """Return the difference that the correction may leave, in digital numbers.
 
         Args:
             group: the bands that are corrected.
         """
-        if self.noise is not None:
-            return TOLERANCE * self.noise
-        return self.kernel.noise * 2 * group.value_range.half
+        if group.noise is not None:
+            return TOLERANCE * group.noise
+        return self.card_kernel.noise * 2 * group.value_range.half
 
     @property
     def nodata(self) -> float | None:
@@ -123,11 +139,14 @@ class ModelSettings:
     """Number of samples to draw and average."""
     consistency: bool = True
     """True if the result is corrected so that it downsamples to its source."""
+    sensor: Sensor | None = None
+    """The sensor of the source; None if the caller names none."""
     mtf: float | None = None
-    """Modulation transfer from result to source at the source's Nyquist frequency; None for the
-    kernel on the model's card."""
+    """Modulation transfer from result to source at the source's Nyquist frequency; None to estimate
+    it, or for the kernel on the model's card if the model cannot."""
     noise: float | None = None
-    """Standard deviation of the source's noise, digital numbers; None for that of the card."""
+    """Standard deviation of the source's noise, digital numbers; None to estimate it, or for that
+    of the card if the model cannot."""
     limits: Limits | None = LOCAL
     """How far the result may leave the range of its source; None for no limits."""
     precision: Precision
@@ -135,11 +154,17 @@ class ModelSettings:
     device: torch.device
     """The device that the networks compute on."""
 
-    @property
-    def kernel(self) -> ConsistencyConfig:
-        """The kernel that makes a source from a result."""
-        kernel = self.model.config.consistency
-        return kernel if self.mtf is None else replace(kernel, kernel="gaussian", mtf=self.mtf)
+    def quality(self, scale: float) -> QualityRule:
+        """Return how blur and noise of a source are found.
+
+        Args:
+            scale: the factor between source and result pixels.
+        """
+        network = self.model.network
+        estimator = network.prior.estimator if isinstance(network, SceneNetwork) else None
+        return QualityRule(
+            mtf=self.mtf, sensor=self.sensor, scale=scale, noise=self.noise, estimator=estimator
+        )
 
     def recipe(self, zoom: Zoom, bands: tuple[Band, ...]) -> CellRecipe:
         """Create the recipe for a scene, without band groups, mask and area.
@@ -174,8 +199,8 @@ class ModelSettings:
             seed=self.seed,
             masked=False,
             consistency=self.consistency,
-            noise=self.noise,
+            quality=self.quality(zoom.scale),
             limits=self.limits,
-            kernel=self.kernel,
+            card_kernel=config.consistency,
             samples=self.samples,
         )

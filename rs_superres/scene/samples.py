@@ -63,8 +63,9 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
     draw = _draw_in_double if recipe.dtype in DOUBLE else _draw_in_single
     source, valid, samples = draw(recipe, halo, group_index)
     axes = _window_axes(recipe, halo)
-    project = Projection(recipe.kernel, *axes) if recipe.consistency else None
-    limit = None if recipe.limits is None else Limiter(recipe.kernel, *axes)
+    kernel = recipe.kernel(group)
+    project = Projection(kernel, *axes) if recipe.consistency else None
+    limit = None if recipe.limits is None else Limiter(kernel, *axes)
     tolerance = recipe.tolerance(group)
     limits_of_bands = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
     lowest, highest = np.array(limits_of_bands, dtype=np.float64).T[..., None, None]
@@ -112,7 +113,7 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     value_range, index = group.value_range, list(group.bands)
     filled = fill_holes(value_range.to_network(halo.values[index]), halo.visible[index])
     kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
-    outputs = inference(_network_input(filled), halo.rows, halo.columns, noises)
+    outputs = inference(_network_input(filled), halo.rows, halo.columns, noises, group.quality)
     valid = halo.visible[index][WITHOUT_BORDER]
     return Samples(
         source=np.where(
@@ -142,7 +143,9 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
     rows, columns = (_bordered(axis, kept) for axis in (halo.rows, halo.columns))
     base = value_range.centre + cubic(exact, rows, columns)
-    residuals = inference.residual(_network_input(filled), halo.rows, halo.columns, noises)
+    residuals = inference.residual(
+        _network_input(filled), halo.rows, halo.columns, noises, group.quality
+    )
     return Samples(
         source=value_range.centre + exact[WITHOUT_BORDER],
         valid=halo.visible[index][WITHOUT_BORDER],

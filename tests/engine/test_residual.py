@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import rasterio
 from PIL import Image
 
 from rs_superres import engine
-from rs_superres.config import ConsistencyConfig
 from rs_superres.engine import Options, Plan
 from rs_superres.engine.residual import residual
 from rs_superres.raster import open_source, read_tags
@@ -79,9 +79,10 @@ def test_a_given_blur_is_the_one_that_results_downsample_by(
             source, tmp_path / "out.tif", Options(**options, mtf=told, overwrite=True)
         )
         engine.run(plan)
-        config = ConsistencyConfig(kernel="gaussian", mtf=mtf)
+        groups = tuple(replace(group, mtf=mtf) for group in plan.recipe.groups)
+        recipe = replace(plan.recipe, groups=groups)
         with open_source(source) as low, open_source(plan.out) as high:
-            residuals[told] = residual(low, high, plan.recipe, plan.window, config).rms[0]
+            residuals[told] = residual(low, high, recipe, plan.window).rms[0]
     assert residuals[mtf] < 0.2 * residuals[None]
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert "SUPERRES_CONSISTENCY" in dataset.tags()

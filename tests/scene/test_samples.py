@@ -13,6 +13,7 @@ import rasterio
 from scipy.ndimage import gaussian_filter
 
 from rs_superres import engine
+from rs_superres.config import UNKNOWN, SourceQuality
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError
 from rs_superres.grid import AxisSupport, Lattice, Shape
@@ -129,7 +130,12 @@ class Noisy(Bilinear):
     """An inference that adds noise, which overshoots where the source is saturated."""
 
     def __call__(
-        self, image: Floats, rows: AxisSupport, columns: AxisSupport, noises: Sequence[Draw]
+        self,
+        image: Floats,
+        rows: AxisSupport,
+        columns: AxisSupport,
+        noises: Sequence[Draw],
+        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
     ) -> Iterator[Floats]:
         for noise in noises:
             yield (self.exact(image, rows, columns) + 0.5 * noise()).astype(np.float32)

@@ -155,19 +155,70 @@ def test_positions_locate_the_low_resolution(folder: Path, kernel: Kernel, scale
 
 def test_degradations_are_drawn_with_the_configured_shares(textures: TrainingScene) -> None:
     source = crops(
-        textures, bicubic=0.5, area=0.2, gaussian=0.3, noisy=0.25, noise=0.02, mtf=(0.1, 0.4)
-    )
+        textures, bicubic=0.5, area=0.2, gaussian=0.3, noisy=0.25, noise=0.02, mtf=(0.1, 0.4),
+        resampled=0.1, sharpened=0.2, sharpening=(0.3, 0.9),
+    )  # fmt: skip
     chance = np.random.default_rng(1)
-    drawn = [source._draw_degradation(chance) for _ in range(2000)]
-    kernels: list[str] = [d.kernel for d in drawn]
-    for kernel, share in (("bicubic", 0.5), ("area", 0.2), ("gaussian", 0.3)):
-        assert kernels.count(kernel) / 2000 == pytest.approx(share, abs=0.04)
+    drawn = [source._draw_degradation(chance, 12, 60, (0.0, 0.0)) for _ in range(2000)]
+    assert sum(d.warp is not None for d in drawn) / 2000 == pytest.approx(0.1, abs=0.03)
+    amounts = np.array([d.amount for d in drawn])
+    assert (amounts > 0).mean() == pytest.approx(0.2, abs=0.04)
+    assert 0.3 <= amounts[amounts > 0].min() < 0.32
+    assert 0.88 < amounts.max() <= 0.9
+    plain = np.array([replace(d, warp=None, amount=0.0).mtf for d in drawn])
+    for lowest, highest, share in ((0.7, 0.85, 0.5), (0.5, 0.68, 0.2), (0.0, 0.45, 0.3)):
+        found = ((plain > lowest) & (plain < highest)).mean()
+        assert found == pytest.approx(share, abs=0.04)
     noise = np.array([d.noise for d in drawn])
     assert (noise > 0).mean() == pytest.approx(0.25, abs=0.04)
     assert 0.036 < noise.max() <= 0.04  # 2 % of a range of width 2
-    blurs = [d.mtf for d in drawn if d.kernel == "gaussian"]
-    assert 0.1 <= min(blurs) < 0.12
-    assert 0.38 < max(blurs) <= 0.4
+    blurs = plain[plain < 0.5]
+    assert 0.09 <= blurs.min() < 0.12  # the mean of both axes, which differ by up to 15 %
+    assert 0.38 < blurs.max() <= 0.43
+    sharper = [d for d in drawn if d.amount > 0.8 and d.warp is None and d.radius > 1.2]
+    assert min(d.mtf / replace(d, amount=0.0).mtf for d in sharper) > 1.7**4
+
+
+def test_a_second_interpolation_stays_in_place(textures: TrainingScene) -> None:
+    """The kernel moves the grid back, so ramps have the same values as without it."""
+    source = crops(textures, bicubic=0.0, gaussian=1.0, resampled=1.0)
+    ramp = np.tile(np.arange(60, dtype=np.float64), (60, 1))
+    chance = np.random.default_rng(3)
+    for _ in range(20):
+        drawn = source._draw_degradation(chance, 12, 60, (0.2, -0.3))
+        assert drawn.warp is not None
+        rows, columns = drawn.warp[0] @ drawn.rows, drawn.warp[1] @ drawn.columns
+        positions = (np.arange(12) + 0.5) * 5 - 0.5
+        across, down = (rows @ ramp @ columns.T)[6], (rows @ ramp.T @ columns.T)[:, 6]
+        np.testing.assert_allclose(across[3:-3], positions[3:-3] - 0.3 * 5, atol=0.02)
+        np.testing.assert_allclose(down[3:-3], positions[3:-3] + 0.2 * 5, atol=0.02)
+
+
+def test_qualities_say_what_happened(textures: TrainingScene) -> None:
+    batch = crops(textures, noise=0.03, noisy=1.0, compressed=0.5).batch((1,), 12, 30, 2.0)
+    clean = crops(textures).batch((1,), 12, 30, 2.0)
+    assert batch.qualities is not None
+    assert clean.qualities is not None
+    assert torch.all((clean.qualities.mtf - 0.78).abs() < 0.02)
+    assert torch.all(clean.qualities.noise < 0.4 / 127.5)  # of rounding
+    assert batch.qualities.noise.max() > 4 / 127.5
+    told = batch.tell(np.random.default_rng(0), 0.6).told
+    assert told is not None
+    for true, heard in zip(batch.qualities, told, strict=True):
+        known = ~heard.isnan()
+        assert 0 < known.sum() < 12
+        assert torch.all((heard / true).log()[known].abs() < 0.8)
+        assert not torch.equal(heard[known], true[known])
+
+
+def test_shrunk_crops_are_sharper(textures: TrainingScene) -> None:
+    plain, shrunk = (crops(textures, rescaled=share, largest=130) for share in (0.0, 1.0))
+    edges = [
+        np.abs(np.diff(source.batch((2,), 24, 20, 2.0).high.numpy())).mean()
+        for source in (plain, shrunk)
+    ]
+    assert shrunk.batch((2,), 3, 20, 2.0).high.shape == (3, 3, 40, 40)
+    assert edges[1] > 1.1 * edges[0]
 
 
 def test_noise_is_added_only_to_the_low_resolution(folder: Path) -> None:
