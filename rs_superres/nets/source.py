@@ -21,7 +21,7 @@ LEAST_NOISE = 0.004
 """Noise in network values below which networks hardly distinguish: half of an 8-bit number."""
 
 LEAST_POWER = 1e-6
-"""Added to the power of features before its logarithm: an image may be flat."""
+"""Added to the power of details before its logarithm: an image may be flat."""
 
 
 class Qualities(NamedTuple):
@@ -93,40 +93,44 @@ class Modulation(nn.Module):
 class Estimator(nn.Module):
     """Estimate blur and noise from an image.
 
-    Convolutions without padding, the logarithm of the mean power of their features, and a small
-    network of that: blur is a ratio of powers, whatever the contrast.
+    Linear filters without mean measure the local power of details. A pointwise network of its
+    logarithms then says at each pixel what can be read there (noise where the ground is flat, blur
+    at edges), and several weighted means over all pixels decide.
 
     Args:
-        channels: channels of the convolutions.
+        channels: number of filters.
+        width: channels of the pointwise network.
+        heads: number of weighted means.
     """
 
-    def __init__(self, channels: int = 32) -> None:
+    def __init__(self, channels: int = 32, width: int = 64, heads: int = 8) -> None:
         super().__init__()
-        self.filters = nn.ModuleList(
-            (
-                nn.Conv2d(3, channels, 5),
-                nn.Conv2d(channels, channels, 3),
-                nn.Conv2d(channels, channels, 3),
-            )
-        )
-        self.hidden = nn.Linear(3 * channels, 2 * channels)
-        self.output = nn.Linear(2 * channels, 4)
+        self.filters = nn.Conv2d(3, channels, 5, bias=False)
+        self.first = nn.Linear(channels, width)
+        self.second = nn.Linear(width, width)
+        self.score = nn.Linear(width, heads)
+        self.hidden = nn.Linear(heads * width, width)
+        self.output = nn.Linear(width, 4)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Estimate blur and noise as :meth:`Qualities.coded` gives them.
 
         Args:
-            image: (b, 3, h, w) in network values, 16 pixels or more on each side.
+            image: (b, 3, h, w) in network values, 8 pixels or more on each side.
 
         Returns:
             The estimates, (b, 2), and the logarithms of their variances, (b, 2).
         """
-        x, powers = image, []
-        for layer in self.filters:
-            x = torch.relu(layer(x))
-            powers.append((x.float().square().mean((2, 3)) + LEAST_POWER).log())
         with torch.autocast(image.device.type, enabled=False):
-            out = self.output(F.gelu(self.hidden(torch.cat(powers, dim=1))))
+            filters = self.filters.weight
+            details = F.conv2d(image, filters - filters.mean((2, 3), keepdim=True))
+            power = F.avg_pool2d(details.square(), 3, 1)
+            level = ((power + LEAST_POWER).log() + 8) / 3  # of about unit size
+            found = level.flatten(2).transpose(1, 2)
+            found = F.gelu(self.second(F.gelu(self.first(found))))
+            weights = self.score(found).softmax(1)
+            pooled = (weights.transpose(1, 2) @ found).flatten(1)
+            out = self.output(F.gelu(self.hidden(pooled)))
         return out[:, :2], out[:, 2:].clamp(-8, 4)
 
     def loss(self, image: Tensor, qualities: Qualities) -> Tensor:
@@ -143,7 +147,7 @@ class Estimator(nn.Module):
         The estimates are weighted by their precision.
 
         Args:
-            images: (1, 3, h, w) windows in network values, 16 pixels or more on each side.
+            images: (1, 3, h, w) windows in network values, 8 pixels or more on each side.
         """
         results = [self(image) for image in images]
         estimates, log_variances = (torch.cat(part).double() for part in zip(*results, strict=True))

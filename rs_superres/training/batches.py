@@ -303,7 +303,10 @@ class Crops:
         low = pure
         if degradation.noise:
             level = np.sqrt(1 + degradation.dependence * np.clip(low, -1, 1))
-            white = chance.standard_normal(low.shape, dtype=np.float32)
+            # One band is repeated three times, with its noise.
+            grey = bool((crop.values == crop.values[:1]).all())
+            shape = (1, *low.shape[1:]) if grey else low.shape
+            white = chance.standard_normal(shape, dtype=np.float32)
             low = low + np.float32(degradation.noise) * level * white
         if degradation.warp is not None:
             rows, columns = degradation.warp

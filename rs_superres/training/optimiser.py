@@ -20,9 +20,12 @@ from rs_superres.training.distributed import World
 CLIP = 1.0
 """Gradients with a larger norm are scaled down to this norm."""
 
-
 WARMUP_SHARE = 0.1
 """Largest share of a phase that the warm-up of the learning rate takes."""
+
+ESTIMATOR_FACTOR = 10.0
+"""Factor on the learning rate of a source-aware prior's estimator, which is small and learns from
+scratch beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,16 @@ class LossRecord:
         return loss, norm
 
 
+def _groups(module: nn.Module) -> list[dict[str, Any]]:
+    """Return the parameters in groups, each with the factor on its learning rate."""
+    small: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in module.named_parameters():
+        (small if name.startswith("estimator.") else others).append(parameter)
+    groups: list[dict[str, Any]] = [{"params": others, "factor": 1.0}]
+    return [*groups, {"params": small, "factor": ESTIMATOR_FACTOR}] if small else groups
+
+
 class Fitting:
     """A network trained by Adam, with an exponential moving average of its weights.
 
@@ -89,7 +102,7 @@ class Fitting:
         self.max_pending = int(self._on_gpu)
         """Iterations whose losses :meth:`advance` does not wait for."""
         self._optimizer = torch.optim.Adam(
-            module.parameters(), phase.learning_rate, betas=(0.9, 0.99), fused=self._on_gpu
+            _groups(module), phase.learning_rate, betas=(0.9, 0.99), fused=self._on_gpu
         )
         # References to the weights, not copies: replacing a weight tensor would break the average.
         self._weights = module.state_dict()
@@ -128,7 +141,7 @@ class Fitting:
             TrainingError: a loss, or a gradient in any process, is NaN or infinite.
         """
         for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate(progress)
+            group["lr"] = group.get("factor", 1) * self.learning_rate(progress)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         self._world.average_gradients(self.module)

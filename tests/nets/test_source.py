@@ -86,7 +86,7 @@ def test_an_estimator_learns_blur_and_noise() -> None:
         image = torch.where(kind[:, None, None, None], smooth, image * 0.1)
         return image, Qualities(kind * 0.5 + 0.2, torch.where(kind, 0.05, 0.005))
 
-    for _ in range(150):
+    for _ in range(250):
         loss = estimator.loss(*batch())
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -94,8 +94,8 @@ def test_an_estimator_learns_blur_and_noise() -> None:
     image, true = batch()
     for i in range(4):
         found = estimator.pooled([image[i : i + 1]])
-        assert found.mtf == pytest.approx(float(true.mtf[i]), rel=0.2)
-        assert found.noise == pytest.approx(float(true.noise[i]), rel=0.4)
+        assert found.mtf == pytest.approx(float(true.mtf[i]), abs=0.12)  # 0.2 or 0.7
+        assert found.noise == pytest.approx(float(true.noise[i]), rel=0.6)  # 0.005 or 0.05
 
 
 def test_windows_count_by_their_precision(monkeypatch: pytest.MonkeyPatch) -> None:

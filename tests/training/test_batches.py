@@ -194,6 +194,14 @@ def test_a_second_interpolation_stays_in_place(textures: TrainingScene) -> None:
         np.testing.assert_allclose(down[3:-3], positions[3:-3] + 0.2 * 5, atol=0.02)
 
 
+def test_a_grey_crop_has_the_same_noise_in_all_bands(folder: Path) -> None:
+    folder.mkdir()
+    grey = scene(folder / "grey.tif", textured(1, 1, 90, 90))
+    low = crops(grey, noise=0.03, noisy=1.0).batch((1,), 4, 30, 2.0).low
+    assert torch.equal(low[:, 0], low[:, 1])
+    assert torch.equal(low[:, 0], low[:, 2])
+
+
 def test_qualities_say_what_happened(textures: TrainingScene) -> None:
     batch = crops(textures, noise=0.03, noisy=1.0, compressed=0.5).batch((1,), 12, 30, 2.0)
     clean = crops(textures).batch((1,), 12, 30, 2.0)
