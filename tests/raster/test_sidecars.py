@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio._env import del_gdal_config
 
 from rs_superres.errors import RasterError
 from rs_superres.raster import check_alone, delete_sidecars, owner, sidecars
@@ -119,9 +120,11 @@ def test_other_files_are_none_of_a_raster(tmp_path: Path, file: str, text: str) 
 
 
 def test_the_environment_does_not_hide_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setenv("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR")
+    # rasterio turns the variable into a setting when it leaves an Env, which outlives the test.
+    request.addfinalizer(lambda: del_gdal_config("GDAL_DISABLE_READDIR_ON_OPEN"))
     (tmp_path / "out.tfw").write_text(WORLD)
     assert names(sidecars(tmp_path / "out.tif")) == ["out.tfw"]
 
