@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import Rows, median
-from rs_superres.config import UNKNOWN, SourceQuality
 from rs_superres.demo.synthetic_scene import render_scene, scene_grid
 from rs_superres.engine import Options, Plan, plan, run
 from rs_superres.engine.compute import compute_here
-from rs_superres.grid import AxisSupport
 from rs_superres.image.resampling import cubic
 from rs_superres.raster import write_image
-from rs_superres.scene.inference import Inference, Noise
+from rs_superres.scene.inference import CellInput, Inference
 from rs_superres.system.threads import THREADS
 from rs_superres.types import Floats
 
@@ -50,30 +48,16 @@ class TimedInference:
         self.inner, self.seconds = inner, 0.0
         self.halo, self.margin, self.valid_margin = inner.halo, inner.margin, inner.valid_margin
 
-    def __call__(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
+    def __call__(self, cell: CellInput) -> Iterator[Floats]:
         """Compute samples with the inner inference, and count the time."""
         start = time.perf_counter()
-        results = list(self.inner(image, rows, columns, noises, quality))
+        results = list(self.inner(cell))
         self.seconds += time.perf_counter() - start
         yield from results
 
-    def residual(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
+    def residual(self, cell: CellInput) -> Iterator[Floats]:
         """Return the residual of the inner inference; its time is not counted."""
-        return self.inner.residual(image, rows, columns, noises, quality)
+        return self.inner.residual(cell)
 
 
 class CubicInference:
@@ -81,28 +65,14 @@ class CubicInference:
 
     halo, margin, valid_margin = 2, 0, 0
 
-    def __call__(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
-    ) -> Iterator[Floats]:
+    def __call__(self, cell: CellInput) -> Iterator[Floats]:
         """Yield the cubic interpolation for each noise."""
-        result = cubic(image, rows, columns).astype(np.float32)
-        yield from (result for _ in noises)
+        result = cubic(*cell.image_on_axes).astype(np.float32)
+        yield from (result for _ in cell.noises)
 
-    def residual(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
+    def residual(self, cell: CellInput) -> Iterator[Floats]:
         """Yield zeros for each noise."""
-        yield from (result * 0 for result in self(image, rows, columns, noises, quality))
+        yield from (result * 0 for result in self(cell))
 
 
 def _with_inference(plan: Plan, inference: Inference) -> Plan:

@@ -37,7 +37,7 @@ from rs_superres.nets.build import (
 from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import cubic, scene_samples
-from rs_superres.scene.inference import Inference, prepare
+from rs_superres.scene.inference import CellInput, Inference, prepare
 from rs_superres.system.devices import ComputeSettings, Precision, resolve_precision
 from rs_superres.system.threads import fixed_threads
 
@@ -89,7 +89,7 @@ class Cell:
 
     def __call__(self) -> Tensor:
         """Compute one sample of the cell with its margins, (3, y, x) network values."""
-        (sample,) = self.inference(self.image, self.along, self.along, [self.noise])
+        (sample,) = self.inference(CellInput(self.image, self.along, self.along, [self.noise]))
         return torch.from_numpy(sample)
 
     @property

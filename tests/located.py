@@ -6,17 +6,15 @@ it was computed for, and any difference from its true coordinates is a shift.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.config import UNKNOWN, SourceQuality
-from rs_superres.grid import AxisSupport, Zoom
+from rs_superres.grid import Zoom
 from rs_superres.image.resampling import cubic
-from rs_superres.scene.inference import Inference
-from rs_superres.scene.inference import Noise as Draw
+from rs_superres.scene.inference import CellInput, Inference
 from rs_superres.types import Floats
 
 Array = npt.NDArray[np.float64]
@@ -36,31 +34,18 @@ class Bilinear:
     margin: int = 0
     valid_margin: int = 0
 
-    def __call__(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Draw],
-        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
-    ) -> Iterator[Floats]:
-        for _ in noises:
-            yield self.exact(image, rows, columns).astype(np.float32)
+    def __call__(self, cell: CellInput) -> Iterator[Floats]:
+        for _ in cell.noises:
+            yield self.exact(cell).astype(np.float32)
 
-    def residual(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Draw],
-        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
-    ) -> Iterator[Floats]:
-        for _ in noises:
-            residual = self.exact(image, rows, columns) - cubic(image, rows, columns)
+    def residual(self, cell: CellInput) -> Iterator[Floats]:
+        for _ in cell.noises:
+            residual = self.exact(cell) - cubic(*cell.image_on_axes)
             yield residual.astype(np.float32)
 
-    def exact(self, image: Floats, rows: AxisSupport, columns: AxisSupport) -> Array:
+    def exact(self, cell: CellInput) -> Array:
         """Interpolate in double precision: (3, rows, columns)."""
+        image, rows, columns = cell.image_on_axes
         assert image.dtype == np.float32
         assert image.shape == (3, rows.count, columns.count)
         out = image.astype(np.float64)
@@ -82,17 +67,11 @@ class Noise:
     margin: int = 0
     valid_margin: int = 0
 
-    def __call__(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Draw],
-        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
-    ) -> Iterator[Floats]:
-        for noise in noises:
+    def __call__(self, cell: CellInput) -> Iterator[Floats]:
+        for noise in cell.noises:
             values = noise()
-            assert values.shape == (len(image), len(rows.positions), len(columns.positions))
+            shape = len(cell.image), len(cell.rows.positions), len(cell.columns.positions)
+            assert values.shape == shape
             yield values
 
     residual = __call__
@@ -105,18 +84,11 @@ class Counted:
         self.inner, self.limit, self.calls = inner, limit, 0
         self.halo, self.margin, self.valid_margin = inner.halo, inner.margin, inner.valid_margin
 
-    def __call__(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Draw],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
+    def __call__(self, cell: CellInput) -> Iterator[Floats]:
         if self.calls == self.limit:
             raise StoppedError
         self.calls += 1
-        return self.inner(image, rows, columns, noises, quality)
+        return self.inner(cell)
 
     residual = __call__
 

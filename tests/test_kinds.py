@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +22,12 @@ from rasterio.enums import MaskFlags
 from rasterio.io import MemoryFile
 
 from rs_superres import engine
-from rs_superres.config import UNKNOWN, SourceQuality
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError, RasterError
-from rs_superres.grid import AxisSupport
 from rs_superres.image import consistency, limits
 from rs_superres.image.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
-from rs_superres.scene.inference import Noise
+from rs_superres.scene.inference import CellInput
 from rs_superres.scene.survey import survey
 from rs_superres.types import Floats
 from rs_superres.verify import verify
@@ -97,15 +95,8 @@ def test_every_dtype_is_kept(tmp_path: Path, run: Run, dtype: str) -> None:
 class CubicAlone(Bilinear):
     """An inference that adds nothing to the cubic interpolation."""
 
-    def residual(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
-        for residual in super().residual(image, rows, columns, noises, quality):
+    def residual(self, cell: CellInput) -> Iterator[Floats]:
+        for residual in super().residual(cell):
             yield np.zeros_like(residual)
 
 

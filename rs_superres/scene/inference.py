@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -33,6 +33,26 @@ Noise = Callable[[], Floats]
 """Draws the standard normal noise of one sample: (3, y, x) of a cell and its margin."""
 
 
+class CellInput(NamedTuple):
+    """What a network computes a cell and its margin from."""
+
+    image: Floats
+    """(3, y, x) network values of the source pixels of ``rows`` and ``columns``."""
+    rows: AxisSupport
+    """The source rows of ``image``, and the output rows among them."""
+    columns: AxisSupport
+    """The source columns of ``image``, and the output columns among them."""
+    noises: Sequence[Noise]
+    """Draw the noise of each sample; not called if there are no steps."""
+    quality: SourceQuality = UNKNOWN
+    """Blur and noise of the source."""
+
+    @property
+    def image_on_axes(self) -> tuple[Floats, AxisSupport, AxisSupport]:
+        """The image, its rows and its columns."""
+        return self.image, self.rows, self.columns
+
+
 class Inference(Protocol):
     """A network, prepared for one scale."""
 
@@ -43,47 +63,20 @@ class Inference(Protocol):
     valid_margin: int
     """Innermost pixels of the margin whose values are as good as those of the cell."""
 
-    def __call__(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
-        """Compute a cell and its margin, one sample for each noise.
-
-        Args:
-            image: (3, y, x) network values of the source pixels of ``rows`` and ``columns``.
-            rows: the source rows of ``image``, and the output rows among them.
-            columns: the source columns of ``image``, and the output columns among them.
-            noises: draw the noise of each sample; not called if there are no steps.
-            quality: blur and noise of the source.
+    def __call__(self, cell: CellInput) -> Iterator[Floats]:
+        """Compute a cell and its margin.
 
         Yields:
-            (3, Y, X) network values of the cell and its margin.
+            (3, Y, X) network values of the cell and its margin, one sample for each noise.
         """
         ...
 
-    def residual(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
+    def residual(self, cell: CellInput) -> Iterator[Floats]:
         """Compute what the model adds to the cubic interpolation of its input.
 
-        Args:
-            image: (3, y, x) network values, as for :meth:`__call__`.
-            rows: source rows and output rows, as for :meth:`__call__`.
-            columns: source columns and output columns, as for :meth:`__call__`.
-            noises: draw the noise of each sample, as for :meth:`__call__`.
-            quality: blur and noise of the source.
-
         Yields:
-            (3, Y, X) network values: a sample minus the cubic interpolation of ``image``.
+            (3, Y, X) network values, one for each noise: a sample minus the cubic interpolation of
+            the image.
         """
         ...
 
@@ -121,6 +114,15 @@ def prepare(
 def _pixel_size(zoom: Zoom) -> Tensor:
     """The size of an output pixel, (row, column), in halves of a source pixel."""
     return torch.tensor([2 * zoom.rows.step, 2 * zoom.columns.step], dtype=torch.float64)
+
+
+def _on_device(cell: CellInput, device: torch.device) -> tuple[Tensor, AxisSamples, AxisSamples]:
+    """Return the image as a batch, and the output rows and columns, on a device."""
+    return (
+        _to_batch(cell.image, device),
+        _axis_samples(cell.rows, device),
+        _axis_samples(cell.columns, device),
+    )
 
 
 def _axis_samples(support: AxisSupport, device: torch.device) -> AxisSamples:
@@ -167,21 +169,13 @@ class _SceneInference:
             self._folded[quality] = folded
         return folded
 
-    def __call__(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
-        denoiser = self._network.denoiser
+    def __call__(self, cell: CellInput) -> Iterator[Floats]:
+        denoiser, folded = self._network.denoiser, self._for(cell.quality)
         with self._compute.computing():
-            tensor = _to_batch(image, self._compute.device)
-            axes = _axis_samples(rows, tensor.device), _axis_samples(columns, tensor.device)
-            prior = self._network.prior.grid(tensor, *axes, self._for(quality))
-            kept = linear(detail_kept(tensor, self._flat), *axes) if self._sigmas else prior
-        for noise in noises:
+            tensor, rows, columns = _on_device(cell, self._compute.device)
+            prior = self._network.prior.grid(tensor, rows, columns, folded)
+            kept = linear(detail_kept(tensor, self._flat), rows, columns) if self._sigmas else prior
+        for noise in cell.noises:
             sample = prior
             if self._sigmas and denoiser is not None:
                 with self._compute.computing():
@@ -189,24 +183,15 @@ class _SceneInference:
                     sample = denoiser.sample(prior, start, self._sigmas, self._scale, kept)
             yield _to_array(sample)
 
-    def residual(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
+    def residual(self, cell: CellInput) -> Iterator[Floats]:
         if self._sigmas:
-            yield from _minus_cubic(
-                self(image, rows, columns, noises, quality), image, rows, columns
-            )
+            yield from _minus_cubic(self(cell), cell)
             return
+        folded = self._for(cell.quality)
         with self._compute.computing():
-            tensor = _to_batch(image, self._compute.device)
-            axes = _axis_samples(rows, tensor.device), _axis_samples(columns, tensor.device)
-            detail = self._network.prior.detail(tensor, *axes, self._for(quality))
-        for _ in noises:
+            tensor, rows, columns = _on_device(cell, self._compute.device)
+            detail = self._network.prior.detail(tensor, rows, columns, folded)
+        for _ in cell.noises:
             yield _to_array(detail)
 
 
@@ -237,21 +222,14 @@ class _PaperInference:
         self.margin = config.tiles.margin
         self.valid_margin = min(compute.extra_margin, self.margin)
 
-    def __call__(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
-        del quality
+    def __call__(self, cell: CellInput) -> Iterator[Floats]:
         network, steps = self._network, self._compute.steps
         with self._compute.computing():
-            tensor = _to_batch(image, self._compute.device)
-            axes = _axis_samples(rows, tensor.device), _axis_samples(columns, tensor.device)
-            prior = paper_grid(self._prior, tensor, *axes, self._pixel_size, self._compute.dtype)
-        for noise in noises:
+            tensor, rows, columns = _on_device(cell, self._compute.device)
+            prior = paper_grid(
+                self._prior, tensor, rows, columns, self._pixel_size, self._compute.dtype
+            )
+        for noise in cell.noises:
             sample = prior
             if steps and isinstance(network, NeurOpDiff):
                 with self._compute.computing():
@@ -260,15 +238,8 @@ class _PaperInference:
                     sample = self._sample(predict, start, self._schedule, steps)
             yield _to_array(sample)
 
-    def residual(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Noise],
-        quality: SourceQuality = UNKNOWN,
-    ) -> Iterator[Floats]:
-        yield from _minus_cubic(self(image, rows, columns, noises, quality), image, rows, columns)
+    def residual(self, cell: CellInput) -> Iterator[Floats]:
+        yield from _minus_cubic(self(cell), cell)
 
 
 def _predict_noise(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> Tensor:
@@ -276,11 +247,9 @@ def _predict_noise(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor)
     return network.predict_noise(x, prior, level)
 
 
-def _minus_cubic(
-    samples: Iterator[Floats], image: Floats, rows: AxisSupport, columns: AxisSupport
-) -> Iterator[Floats]:
-    """Subtract the cubic interpolation of ``image`` from each sample."""
-    base = cubic(image, rows, columns)
+def _minus_cubic(samples: Iterator[Floats], cell: CellInput) -> Iterator[Floats]:
+    """Subtract the cubic interpolation of the image from each sample."""
+    base = cubic(*cell.image_on_axes)
     for sample in samples:
         yield (sample - base).astype(np.float32)
 

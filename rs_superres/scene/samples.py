@@ -23,7 +23,7 @@ from rs_superres.image.resampling import cubic
 from rs_superres.image.statistics import RunningStatistics
 from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.halo import HaloWindow
-from rs_superres.scene.inference import Inference, Noise
+from rs_superres.scene.inference import CellInput, Inference, Noise
 from rs_superres.scene.recipe import UNCERTAINTY_REACH, UNCERTAINTY_WIDTH, CellRecipe
 from rs_superres.types import Doubles, Floats, Valid
 
@@ -113,7 +113,8 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     value_range, index = group.value_range, list(group.bands)
     filled = fill_holes(value_range.to_network(halo.values[index]), halo.visible[index])
     kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
-    outputs = inference(_network_input(filled), halo.rows, halo.columns, noises, group.quality)
+    cell = CellInput(_network_input(filled), halo.rows, halo.columns, noises, group.quality)
+    outputs = inference(cell)
     valid = halo.visible[index][WITHOUT_BORDER]
     return Samples(
         source=np.where(
@@ -143,9 +144,8 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
     rows, columns = (_bordered(axis, kept) for axis in (halo.rows, halo.columns))
     base = value_range.centre + cubic(exact, rows, columns)
-    residuals = inference.residual(
-        _network_input(filled), halo.rows, halo.columns, noises, group.quality
-    )
+    cell = CellInput(_network_input(filled), halo.rows, halo.columns, noises, group.quality)
+    residuals = inference.residual(cell)
     return Samples(
         source=value_range.centre + exact[WITHOUT_BORDER],
         valid=halo.visible[index][WITHOUT_BORDER],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from torch import nn
 
 from rs_superres.config import TileConfig
 from rs_superres.errors import InputError
-from rs_superres.grid import AxisSupport, Grid, Shape, Zoom, axis_support
+from rs_superres.grid import Grid, Shape, Zoom, axis_support
 from rs_superres.image.noise import normal_field
 from rs_superres.image.resampling import cubic
 from rs_superres.nets.build import SceneNetwork, paper_network, scene_network
-from rs_superres.scene.inference import Inference, prepare
+from rs_superres.scene.inference import CellInput, Inference, prepare
 from rs_superres.system.devices import ComputeSettings
 from rs_superres.types import Floats
 from tests import models
@@ -40,19 +40,18 @@ def prepared(kind: str, *, steps: int, denoiser: bool = True, **more: Any) -> In
     )
 
 
-def arguments(
-    inference: Inference,
-) -> tuple[Floats, AxisSupport, AxisSupport, list[Callable[[], Floats]]]:
-    """The arguments of an inference for one cell and one sample."""
+def cell_input(inference: Inference) -> CellInput:
+    """What an inference computes one cell and one sample from."""
     axis = axis_support(ZOOM.rows, 16, 32, margin=inference.margin, halo=inference.halo)
     image = (2 * textured(1, 3, axis.count, axis.count, dtype="float32", high=1) - 1).astype("f4")
     shape = 3, axis.positions.size, axis.positions.size
-    return image, axis, axis, [lambda: normal_field((1,), row=0, column=0, shape=shape)]
+    noise = partial(normal_field, (1,), row=0, column=0, shape=shape)
+    return CellInput(image, axis, axis, [noise])
 
 
 def compute(inference: Inference) -> Floats:
     side = 32 + 2 * inference.margin
-    (out,) = inference(*arguments(inference))
+    (out,) = inference(cell_input(inference))
     assert out.shape == (3, side, side)
     assert out.dtype == np.float32
     assert np.isfinite(out).all()
@@ -76,10 +75,10 @@ def test_bf16_differs_little_from_fp32() -> None:
 @pytest.mark.parametrize("steps", [0, 1])
 def test_the_residual_is_the_output_minus_cubic_interpolation(kind: str, steps: int) -> None:
     inference = prepared(kind, steps=steps)
-    args = arguments(inference)
-    (residual,), (sample,) = inference.residual(*args), inference(*args)
+    cell = cell_input(inference)
+    (residual,), (sample,) = inference.residual(cell), inference(cell)
     assert np.abs(residual).max() > 1e-3
-    np.testing.assert_allclose(cubic(*args[:3]) + residual, sample, atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(cubic(*cell.image_on_axes) + residual, sample, atol=1e-6, rtol=1e-6)
 
 
 def test_steps_that_a_model_cannot_take_are_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,15 @@ import rasterio
 from scipy.ndimage import gaussian_filter
 
 from rs_superres import engine
-from rs_superres.config import UNKNOWN, SourceQuality
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError
-from rs_superres.grid import AxisSupport, Lattice, Shape
+from rs_superres.grid import Lattice, Shape
 from rs_superres.image.consistency import reach
 from rs_superres.image.degradation import bicubic
 from rs_superres.image.noise import normal_field
 from rs_superres.scene import samples
 from rs_superres.scene.cell import CellResult, compute_window
-from rs_superres.scene.inference import Noise as Draw
+from rs_superres.scene.inference import CellInput
 from rs_superres.scene.reader import ArrayReader
 from rs_superres.types import Floats
 from tests import rasters
@@ -129,16 +128,9 @@ def test_options_that_do_not_go_together_are_refused(
 class Noisy(Bilinear):
     """An inference that adds noise, which overshoots where the source is saturated."""
 
-    def __call__(
-        self,
-        image: Floats,
-        rows: AxisSupport,
-        columns: AxisSupport,
-        noises: Sequence[Draw],
-        quality: SourceQuality = UNKNOWN,  # noqa: ARG002
-    ) -> Iterator[Floats]:
-        for noise in noises:
-            yield (self.exact(image, rows, columns) + 0.5 * noise()).astype(np.float32)
+    def __call__(self, cell: CellInput) -> Iterator[Floats]:
+        for noise in cell.noises:
+            yield (self.exact(cell) + 0.5 * noise()).astype(np.float32)
 
 
 def test_saturated_samples_downsample_more_closely_to_their_source(
