@@ -27,7 +27,7 @@ from rs_superres.engine.region import output_region
 from rs_superres.errors import CardWarning, InputError
 from rs_superres.options import PixelOptions
 from rs_superres.raster import sample_windows
-from rs_superres.scene.bands import decide, needs_samples
+from rs_superres.scene.bands import decide
 from rs_superres.scene.cell import CellResult, compute_window
 from rs_superres.scene.reader import ArrayReader
 from rs_superres.system.caller import warn_caller
@@ -74,10 +74,6 @@ def upscale_array(
     description = replace(roles.selection.of(description), dataset_mask=False)
     region = output_region(description.grid, options)
     plan = plan_pixels(description, roles, region, options, None)
-    if not (
-        plan.recipe.quality.needs_samples or needs_samples(description.bands, options.value_range)
-    ):
-        plan = replace(plan, recipe=replace(plan.recipe, groups=plan.groups(())))
     if plan.recipe.masked and np.dtype(description.dtype).kind != "f":
         raise InputError(
             f"parts of the result lie outside {description.path}, and its dtype "
@@ -157,5 +153,5 @@ def _compute_scene(
     reader = ArrayReader(values, nodata=recipe.nodata)
     if plan.needs_groups:
         samples = [reader.read(window) for window in sample_windows(plan.description)]
-        recipe = replace(recipe, groups=plan.groups(samples))
+        recipe = replace(recipe, groups=recipe.find_groups(plan.roles, samples))
     compute_window(recipe, reader, plan.window, CellResult(out, None), finished)

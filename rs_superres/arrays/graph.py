@@ -25,7 +25,7 @@ from rs_superres.grid import Window
 from rs_superres.grid.lattice import covered
 from rs_superres.image.radiometry import valid_by_value
 from rs_superres.raster import Sampled, sample_windows
-from rs_superres.scene.bands import BandGroup
+from rs_superres.scene.bands import BandGroup, BandRoles
 from rs_superres.scene.cell import blank_cell, compute_cell
 from rs_superres.scene.halo import source_window
 from rs_superres.scene.reader import ArrayReader
@@ -135,7 +135,7 @@ def lazy_result(source: dask.array.Array, plan: PixelPlan) -> dask.array.Array:
         groups = None
         if plan.needs_groups:
             groups = (f"superres-groups-{token}", *scene)
-            graph |= _group_tasks(source, plan, scene, groups)
+            graph |= _group_tasks(source, plan, scene, recipe, groups)
         for (i, down), (j, across) in product(enumerate(rows), enumerate(columns)):
             window = Window(down.start, across.start, side.height, side.width)
             part = _CellPart(window, down.kept, across.kept, len(scene))
@@ -260,7 +260,7 @@ def _network_slots() -> threading.BoundedSemaphore:
 
 
 def _group_tasks(
-    source: dask.array.Array, plan: PixelPlan, scene: tuple[int, ...], groups: Key
+    source: dask.array.Array, plan: PixelPlan, scene: tuple[int, ...], recipe: str, groups: Key
 ) -> Graph:
     """Return tasks that find a scene's band groups, from the same windows as for a file.
 
@@ -268,14 +268,22 @@ def _group_tasks(
         source: Digital numbers, (..., band, y, x).
         plan: The plan for one scene.
         scene: Indices of the scene along the dimensions before the band.
+        recipe: The key of the recipe, which is large: it holds the networks.
         groups: The key of the task that returns the band groups.
     """
     graph: Graph = {}
     for number, window in enumerate(sample_windows(plan.description)):
         task = (_sample, plan.recipe.nodata, *_reader(source, scene, window))
         graph[f"sample-{groups[0]}", *scene, number] = task
-    graph[groups] = (plan.groups, list(graph))
+    graph[groups] = (_find_groups, recipe, plan.roles, list(graph))
     return graph
+
+
+def _find_groups(
+    recipe: CellRecipe, roles: BandRoles, samples: Sequence[Sampled]
+) -> tuple[BandGroup, ...]:
+    """Return the band groups of a scene; a task calls this."""
+    return recipe.find_groups(roles, samples)
 
 
 def _sample(nodata: float | None, reader: _ChunkReader, chunks: Chunks) -> Sampled:

@@ -20,7 +20,7 @@ from rs_superres.image.radiometry import limits
 from rs_superres.options import PixelOptions, check_samples
 from rs_superres.raster import Description, Sampled
 from rs_superres.scene.advice import pixel_size_warning
-from rs_superres.scene.bands import BandGroup, BandRoles, band_groups
+from rs_superres.scene.bands import BandGroup, BandRoles
 from rs_superres.scene.recipe import CellRecipe, ModelSettings
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
 from rs_superres.system.memory import check_memory
@@ -47,8 +47,6 @@ class PixelPlan:
     """The number format of the networks, never "auto"."""
     device: str
     """The torch device that computes, never "auto"."""
-    value_range: tuple[float, float] | None = None
-    """The value range that the caller gives; None to find one for each band group."""
 
     @property
     def zoom(self) -> Zoom:
@@ -59,16 +57,6 @@ class PixelPlan:
     def needs_groups(self) -> bool:
         """Whether the band groups must still be found from samples, with their value ranges."""
         return not self.recipe.groups and bool(self.roles.triplet or self.roles.single)
-
-    def groups(self, samples: Sequence[Sampled]) -> tuple[BandGroup, ...]:
-        """Return the band groups of a scene, with value ranges, blur and noise.
-
-        Args:
-            samples: values and validity of sampled windows of the scene.
-        """
-        bands = self.description.bands
-        groups = band_groups(self.roles, bands, samples, self.value_range)
-        return self.recipe.quality.apply(groups, bands, samples)
 
     def settings(self) -> dict[str, Any]:
         """Return, by name, everything that the pixels depend on apart from the source's pixels.
@@ -107,7 +95,8 @@ class PixelPlan:
             "precision": self.precision,
             "device": self.device.split(":")[0],
             "band roles": _band_settings(self.roles),
-            "value range": [[g.value_range.low, g.value_range.high] for g in recipe.groups],
+            "value range": [[g.value_range.low, g.value_range.high] for g in recipe.groups]
+            or list(recipe.value_range or ()),
             "version": __version__,
         }
 
@@ -140,8 +129,7 @@ class PixelPlan:
         """Describe the kernels and the tolerances of the correction, of each band group."""
         if not self.recipe.consistency:
             return "off"
-        words = [self._correction(group) for group in self.recipe.groups]
-        return "; ".join(words[:1] if len(set(words)) == 1 else words)
+        return _for_groups([self._correction(group) for group in self.recipe.groups])
 
     def _correction(self, group: BandGroup) -> str:
         """Describe the kernel and the tolerance of the correction of one band group."""
@@ -162,7 +150,7 @@ class PixelPlan:
                 if value is not None
             ]
             words.append(", ".join(parts) or "unknown")
-        return "; ".join(words[:1] if len(set(words)) == 1 else words)
+        return _for_groups(words)
 
     def _lattice_tag(self) -> str:
         """Describe the size of the cells, and the result's first column and row that start one."""
@@ -191,6 +179,11 @@ class PixelPlan:
                     "value_range= sets another"
                 )
         return messages
+
+
+def _for_groups(words: Sequence[str]) -> str:
+    """Join what a tag says of each band group; once, if it is the same for all."""
+    return "; ".join(words[:1] if len(set(words)) == 1 else words)
 
 
 def _axis_settings(axis: AxisMapping) -> dict[str, Any]:
@@ -256,8 +249,8 @@ def plan_pixels(
         roles: what each of its bands is used for.
         region: where the result lies.
         options: the options of the run.
-        samples: values and validity of sampled windows of the source, for the value ranges. None
-            leaves the recipe without band groups, for callers that sample later.
+        samples: values and validity of sampled windows of the source. None leaves the recipe
+            without band groups if they depend on samples, for callers that sample later.
         uncertainty: whether cells return the standard deviation of the samples too.
 
     Raises:
@@ -275,7 +268,10 @@ def plan_pixels(
     # Without nodata, only a mask can mark the output pixels that no source pixel covers.
     covered = region.zoom.inside and region.area is None
     config = settings.model.config
-    plan = PixelPlan(
+    recipe = replace(recipe, value_range=options.value_range)
+    if samples is not None or not recipe.needs_samples:
+        recipe = replace(recipe, groups=recipe.find_groups(roles, samples or ()))
+    return PixelPlan(
         description=description,
         roles=roles,
         window=region.window,
@@ -292,11 +288,7 @@ def plan_pixels(
         steps=settings.steps,
         precision=settings.precision,
         device=str(settings.device),
-        value_range=options.value_range,
     )
-    if samples is None:
-        return plan
-    return replace(plan, recipe=replace(plan.recipe, groups=plan.groups(samples)))
 
 
 def _limits(options: PixelOptions, dtype: str) -> Limits | None:

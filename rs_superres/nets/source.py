@@ -141,18 +141,20 @@ class Estimator(nn.Module):
         return loss
 
     @torch.no_grad()
-    def pooled(self, images: list[Tensor]) -> SourceQuality:
-        """Estimate the quality of a scene from several of its windows.
+    def pooled(self, images: list[Tensor]) -> tuple[float, float]:
+        """Estimate blur and noise of a scene from several of its windows.
 
         The estimates are weighted by their precision.
 
         Args:
             images: (1, 3, h, w) windows in network values, 8 pixels or more on each side.
+
+        Returns:
+            The modulation transfer, and the standard deviation of the noise in network values; see
+            :class:`SourceQuality`.
         """
         results = [self(image) for image in images]
         estimates, log_variances = (torch.cat(part).double() for part in zip(*results, strict=True))
         weights = (-log_variances).exp()
         blur, level = ((weights * estimates).sum(0) / weights.sum(0)).tolist()
-        return SourceQuality(
-            mtf=math.exp(blur - 1), noise=max(0.0, LEAST_NOISE * math.expm1(level + 1))
-        )
+        return math.exp(blur - 1), max(0.0, LEAST_NOISE * math.expm1(level + 1))

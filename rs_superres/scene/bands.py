@@ -16,7 +16,7 @@ from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, Selection, visible
-from rs_superres.types import Valid, Values
+from rs_superres.types import Floats, Valid, Values
 
 MOST_BANDS = 4096
 """Largest number of bands of a result, ten times that of a hyperspectral image.
@@ -76,6 +76,11 @@ class BandGroup:
         """Blur and noise as networks take them."""
         noise = None if self.noise is None else self.noise / self.value_range.half
         return SourceQuality(mtf=self.mtf, noise=noise)
+
+
+def as_triplet(image: Floats) -> Floats:
+    """Return an image of one band or three as the networks take it, (3, y, x): grey is repeated."""
+    return np.broadcast_to(image, (3, *image.shape[1:]))
 
 
 def decide(source: Description, options: PixelOptions) -> BandRoles:

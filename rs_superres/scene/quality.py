@@ -1,4 +1,4 @@
-"""Blur and noise of a source: as the caller says, or as the model estimates them.
+"""Blur and noise of a source: given by the caller, known of its sensor, or estimated by the model.
 
 They are decided once for a scene, from sampled windows of it, so that all cells use the same.
 """
@@ -9,13 +9,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
-from rs_superres.image.radiometry import ValueRange
 from rs_superres.nets.source import Estimator
 from rs_superres.raster import Band, Sampled, visible
-from rs_superres.scene.bands import BandGroup
+from rs_superres.scene.bands import BandGroup, as_triplet
 from rs_superres.types import Floats
 from rs_superres.zoo.sensors import Sensor, blur_between
 
@@ -66,32 +64,24 @@ class QualityRule:
     def _described(
         self, group: BandGroup, bands: Sequence[Band], samples: Sequence[Sampled]
     ) -> BandGroup:
-        """Return a group with what the caller says, and estimates of what the caller omits."""
-        mtf = self.mtf
+        """Return a group with what the caller gives, and estimates of what the caller omits."""
+        mtf, noise = self.mtf, self.noise
         if self.sensor is not None:
             members = [bands[i] for i in group.bands]
             found = [self.sensor.mtf(band.description, band.interpretation) for band in members]
             mtf = _rounded(blur_between(sum(found) / len(found), self.scale))
-        known = replace(group, mtf=mtf, noise=self.noise)
-        windows = _windows(group, samples) if self.needs_samples else []
+        estimated = mtf is None, noise is None
+        windows = _windows(group, samples) if any(estimated) else []
         if not windows or self.estimator is None:
-            return known
+            return replace(group, mtf=mtf, noise=noise)
         device = next(self.estimator.parameters()).device
-        quality = self.estimator.pooled(
-            [torch.from_numpy(window)[None].to(device) for window in windows]
-        )
-        assert quality.mtf is not None  # noqa: S101 (for type checkers)
-        assert quality.noise is not None  # noqa: S101
-        return replace(
-            known,
-            mtf=_rounded(quality.mtf) if mtf is None else mtf,
-            noise=(
-                _rounded(quality.noise * group.value_range.half)
-                if self.noise is None
-                else self.noise
-            ),
-            estimated=(mtf is None, self.noise is None),
-        )
+        images = [torch.tensor(window, device=device)[None] for window in windows]
+        found_mtf, found_noise = self.estimator.pooled(images)
+        if mtf is None:
+            mtf = _rounded(found_mtf)
+        if noise is None:
+            noise = _rounded(found_noise * group.value_range.half)
+        return replace(group, mtf=mtf, noise=noise, estimated=estimated)
 
 
 def _windows(group: BandGroup, samples: Sequence[Sampled]) -> list[Floats]:
@@ -103,13 +93,7 @@ def _windows(group: BandGroup, samples: Sequence[Sampled]) -> list[Floats]:
         if min(values.shape[1:]) >= SMALLEST and valid[index].all()
     ]
     stride = max(1, -(-len(complete) // MOST_WINDOWS))
-    return [_network_input(values, group.value_range) for values in complete[::stride]]
-
-
-def _network_input(values: np.ndarray, value_range: ValueRange) -> Floats:
-    """Return (3, y, x) network values of one band or three."""
-    image = value_range.to_network(values)
-    return np.ascontiguousarray(image if len(image) == 3 else image[[0, 0, 0]])
+    return [as_triplet(group.value_range.to_network(v)) for v in complete[::stride]]
 
 
 def _rounded(value: float) -> float:

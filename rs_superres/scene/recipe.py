@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -12,9 +13,9 @@ from rs_superres.grid import Lattice, Zoom
 from rs_superres.image import consistency, limits
 from rs_superres.image.limits import LOCAL, Limits
 from rs_superres.nets.build import SceneNetwork
-from rs_superres.raster import Band
+from rs_superres.raster import Band, Sampled
 from rs_superres.raster.metadata import nodata_of
-from rs_superres.scene.bands import BandGroup
+from rs_superres.scene.bands import BandGroup, BandRoles, band_groups, needs_samples
 from rs_superres.scene.inference import Inference, prepare
 from rs_superres.scene.quality import QualityRule
 from rs_superres.system.devices import ComputeSettings, Precision
@@ -73,6 +74,8 @@ class CellRecipe:
     """True if the result is corrected so that it downsamples to its source by ``kernel``."""
     limits: Limits | None = None
     """How far the result may leave the range of its source; None for no limits."""
+    value_range: tuple[float, float] | None = None
+    """The value range that the caller gives; None to find one for each band group."""
     quality: QualityRule = field(default_factory=QualityRule)
     """How blur and noise of the source are found; the groups hold them once they are."""
     card_kernel: ConsistencyConfig = field(default_factory=ConsistencyConfig)
@@ -98,6 +101,25 @@ class CellRecipe:
     def has_alpha(self) -> bool:
         """Whether an alpha band says how opaque the pixels of others are."""
         return any(band.alpha is not None for band in self.bands)
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether the band groups depend on samples of the source."""
+        return self.quality.needs_samples or needs_samples(self.bands, self.value_range)
+
+    def find_groups(self, roles: BandRoles, samples: Sequence[Sampled]) -> tuple[BandGroup, ...]:
+        """Find the band groups of a scene, with value ranges, blur and noise.
+
+        Args:
+            roles: the roles of the bands.
+            samples: digital numbers and validity, (band, y, x) each, of windows of the source; used
+                only if :attr:`needs_samples`.
+
+        Raises:
+            InputError: the low end of the given value range is not below its high end.
+        """
+        groups = band_groups(roles, self.bands, samples, self.value_range)
+        return self.quality.apply(groups, self.bands, samples)
 
     def kernel(self, group: BandGroup) -> ConsistencyConfig:
         """Return the kernel that makes a source from a result, whether or not it is corrected.

@@ -21,11 +21,11 @@ from rs_superres.image.noise import normal_field
 from rs_superres.image.radiometry import DOUBLE, FILL_RADIUS, fill_holes, limits
 from rs_superres.image.resampling import cubic
 from rs_superres.image.statistics import RunningStatistics
-from rs_superres.scene.bands import BandGroup
+from rs_superres.scene.bands import BandGroup, as_triplet
 from rs_superres.scene.halo import HaloWindow
 from rs_superres.scene.inference import CellInput, Inference, Noise
 from rs_superres.scene.recipe import UNCERTAINTY_REACH, UNCERTAINTY_WIDTH, CellRecipe
-from rs_superres.types import Doubles, Floats, Valid
+from rs_superres.types import Doubles, Valid
 
 LARGEST_INPUT = 1e6
 """Largest network value that networks receive, for rasters that need double precision."""
@@ -113,7 +113,9 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     value_range, index = group.value_range, list(group.bands)
     filled = fill_holes(value_range.to_network(halo.values[index]), halo.visible[index])
     kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
-    cell = CellInput(_network_input(filled), halo.rows, halo.columns, noises, group.quality)
+    cell = CellInput(
+        as_triplet(filled)[WITHOUT_BORDER], halo.rows, halo.columns, noises, group.quality
+    )
     outputs = inference(cell)
     valid = halo.visible[index][WITHOUT_BORDER]
     return Samples(
@@ -144,7 +146,9 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
     rows, columns = (_bordered(axis, kept) for axis in (halo.rows, halo.columns))
     base = value_range.centre + cubic(exact, rows, columns)
-    cell = CellInput(_network_input(filled), halo.rows, halo.columns, noises, group.quality)
+    cell = CellInput(
+        as_triplet(filled)[WITHOUT_BORDER], halo.rows, halo.columns, noises, group.quality
+    )
     residuals = inference.residual(cell)
     return Samples(
         source=value_range.centre + exact[WITHOUT_BORDER],
@@ -154,11 +158,6 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
             for residual in residuals
         ),
     )
-
-
-def _network_input(filled: Floats) -> Floats:
-    """Return the network's input, (3, y, x): a single band is repeated three times."""
-    return np.broadcast_to(filled, (3, *filled.shape[1:]))[WITHOUT_BORDER]
 
 
 def _noises(recipe: CellRecipe, cell: Window, group_index: int) -> list[Noise]:
