@@ -121,15 +121,13 @@ class Edsr(nn.Module):
                 or to leave the modulation out.
             scale: the factor between source and result pixels, for a source-aware encoder.
         """
+        rows: Iterable[Tensor | None] = [None] * len(self.blocks)
+        if self.modulation is not None and qualities is not None:
+            rows = self.modulation(qualities, scale).unbind(1)
         head: Tensor = self.head(image)
         x = head
-        if self.modulation is None or qualities is None:
-            for block in self.blocks:
-                x = block(x)
-        else:
-            modulation = self.modulation(qualities, scale)
-            for i, block in enumerate(self.blocks):
-                x = block(x, modulation[:, i])
+        for block, row in zip(self.blocks, rows, strict=True):
+            x = block(x, row)
         tail: Tensor = self.tail(x)
         return head + tail
 

@@ -249,9 +249,7 @@ class ScenePrior(nn.Module):
         if not isinstance(self.encoder, Edsr) or not self.source_aware:
             plain: Tensor = self.encoder(image)
             return plain
-        if qualities is None:
-            unknown = image.new_full((len(image),), math.nan)
-            qualities = Qualities(unknown, unknown)
+        qualities = qualities or Qualities.of(UNKNOWN).to(image.device)
         aware: Tensor = self.encoder(image, qualities, scale)
         return aware
 

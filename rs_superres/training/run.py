@@ -31,7 +31,7 @@ from rs_superres.training.limit import WRITING_SECONDS, TimeLimit
 from rs_superres.training.phase import Ended, fit_phase
 from rs_superres.training.scenes import NEAR, TrainingScene, count_seen, find_scenes, split
 from rs_superres.training.session import Listener, PhaseName, Session, SilentListener
-from rs_superres.zoo.checkpoint import start_weights
+from rs_superres.zoo.checkpoint import SOURCE_AWARE, load_weights
 
 logger = logging.getLogger(__name__)
 
@@ -263,7 +263,8 @@ def _network(config: TrainConfig, start: str | None, device: torch.device) -> Sc
     torch.manual_seed(config.seed)
     network = scene_network(config.model(None))
     if start is not None:
-        start_weights(network, zoo.find(start) / "weights.safetensors")
+        weights = zoo.find(start) / "weights.safetensors"
+        load_weights(network, weights, may_lack=SOURCE_AWARE)
     to_channels_last(network)
     network.to(device)
     return network

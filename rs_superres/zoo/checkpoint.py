@@ -28,8 +28,8 @@ CONFIG, WEIGHTS, CARD = "config.toml", "weights.safetensors", "card.md"
 """Names of the files in a model folder."""
 
 
-SOURCE_PARTS = ("prior.encoder.modulation.", "prior.estimator.")
-"""What the names of the tensors begin with that only a source-aware network has."""
+SOURCE_AWARE = ("prior.encoder.modulation.", "prior.estimator.")
+"""Beginnings of the names of the tensors that only a source-aware network has."""
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
@@ -48,12 +48,14 @@ def save_weights(module: nn.Module, path: Path) -> None:
         temporary.write_bytes(save(tensors))
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
+def load_weights(module: nn.Module, path: Path, *, may_lack: tuple[str, ...] = ()) -> None:
     """Read weights into a network.
 
     Args:
         module: the network; unchanged if this raises.
         path: a safetensors file with exactly the network's tensors.
+        may_lack: beginnings of the names of tensors that the file may lack; the network then keeps
+            its own.
 
     Raises:
         ModelError: the file does not exist or is damaged, a tensor is missing, unknown or of
@@ -61,26 +63,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     with _reading(path):
         tensors = load_file(path)
-    _check(module, tensors, path)
-    module.load_state_dict(tensors)
-
-
-def start_weights(module: nn.Module, path: Path) -> None:
-    """Read the weights of a model into a network that continues its training.
-
-    Args:
-        module: the network; unchanged if this raises. Its parts that make it aware of its source
-            keep their weights if the model does not have them.
-        path: a safetensors file.
-
-    Raises:
-        ModelError: as for :func:`load_weights`.
-    """
-    with _reading(path):
-        tensors = load_file(path)
-    own = {name: tensor.cpu() for name, tensor in module.state_dict().items()}
-    kept = {name: own[name] for name in own if name.startswith(SOURCE_PARTS)}
-    tensors = kept | tensors
+    own = {n: t.cpu() for n, t in module.state_dict().items() if n.startswith(may_lack)}
+    tensors = own | tensors
     _check(module, tensors, path)
     module.load_state_dict(tensors)
 
