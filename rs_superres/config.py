@@ -176,8 +176,8 @@ class SourceQuality:
     Gaussian which passes as much at half of this frequency. Above 1 for a sharpened source; None
     if unknown."""
     noise: float | None = None
-    """Standard deviation of what the source holds beside the scene, such as sensor noise and
-    compression, network values; None if unknown."""
+    """Standard deviation of the errors in the source's values, such as sensor noise and compression
+    artefacts, network values; None if unknown."""
 
 
 UNKNOWN = SourceQuality()

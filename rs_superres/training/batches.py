@@ -19,11 +19,11 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from rs_superres.config import Kernel
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.image.degradation import effective_mtf, kernel_matrix
 from rs_superres.image.radiometry import ValueRange
-from rs_superres.image.resampling import cubic_kernel
 from rs_superres.nets.source import Qualities
 from rs_superres.raster import SkippedFile
 from rs_superres.scene.bands import BandGroup
@@ -39,8 +39,8 @@ ANISOTROPY = (0.85, 1.15)
 LARGEST_SHRINKING = 2.0
 """Largest factor by which a crop is shrunk before it is degraded."""
 
-TOLD_ERRORS = (0.1, 0.2)
-"""Standard deviations of the errors with which a network is told blur and noise, as shares."""
+GIVEN_ERRORS = (0.1, 0.2)
+"""Relative standard errors of the blur and the noise that a network is given in training."""
 
 TRIES = 200
 """Windows that are tried for a crop before the batch is given up."""
@@ -99,8 +99,8 @@ class Batch:
     """Shift of the low-resolution grid (rows, columns), in low-resolution pixels."""
     qualities: Qualities | None = None
     """The true blur and noise of ``low``; None if unknown."""
-    told: Qualities | None = None
-    """Blur and noise as a source-aware network is told them; None if it is told nothing."""
+    given: Qualities | None = None
+    """The blur and noise that a source-aware network is given as inputs; None for none of them."""
     subset: PixelSubset | None = None
     """The rows and columns that ``high`` holds; None if it holds the complete crops."""
     unreadable: tuple[SkippedFile, ...] = ()
@@ -140,21 +140,21 @@ class Batch:
         subset = PixelSubset(side=self.side, indices=(rows, columns))
         return replace(self, high=self.high[:, :, rows][:, :, :, columns], subset=subset)
 
-    def tell(self, chance: Random, share: float) -> Batch:
-        """Return a batch of which some blurs and noises are told, not exactly.
+    def with_given(self, chance: Random, share: float) -> Batch:
+        """Return the batch with estimates of some blurs and noises as the network's inputs.
 
         Args:
-            chance: draws what is told, and its error: 10 % of the MTF, 20 % of the noise.
-            share: share of the crops of which the blur, and of those of which the noise is told.
+            chance: draws the crops, and the errors of the estimates; see :data:`GIVEN_ERRORS`.
+            share: share of the crops for which the blur is given, and for which the noise is given.
         """
         if self.qualities is None:
             return self
-        told = []
-        for true, error in zip(self.qualities, TOLD_ERRORS, strict=True):
+        given = []
+        for true, error in zip(self.qualities, GIVEN_ERRORS, strict=True):
             factor = np.exp(error * chance.standard_normal(len(true)))
             factor[chance.random(len(true)) >= share] = np.nan
-            told.append(true * torch.from_numpy(factor).to(true))
-        return replace(self, told=Qualities(*told))
+            given.append(true * torch.from_numpy(factor).to(true))
+        return replace(self, given=Qualities(*given))
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device, with ``low`` in channels-last layout for convolutions."""
@@ -165,7 +165,7 @@ class Batch:
             low=low,
             high=self.high.to(device, non_blocking=non_blocking),
             qualities=None if self.qualities is None else self.qualities.to(device),
-            told=None if self.told is None else self.told.to(device),
+            given=None if self.given is None else self.given.to(device),
         )
 
     def pin_memory(self) -> Batch:
@@ -241,7 +241,7 @@ class Crops:
             high=torch.from_numpy(np.stack([crop.values for crop in crops])),
             phase=phase,
             qualities=qualities,
-            told=qualities,
+            given=qualities,
             unreadable=tuple(unreadable),
         )
 
@@ -264,24 +264,26 @@ class Crops:
         mtfs = mtf, min(mtf * chance.uniform(*ANISOTROPY), 0.99)
         shift, warp = (0.0, 0.0), None
         if chance.random() < config.resampled:
-            linear, shift = chance.random() < 0.5, tuple(chance.uniform(-0.5, 0.5, 2))
+            # On a grid of the same pixels, the area mean interpolates linearly.
+            again: Kernel = "area" if chance.random() < 0.5 else "bicubic"
+            shift = float(chance.uniform(-0.5, 0.5)), float(chance.uniform(-0.5, 0.5))
             warp = (
-                _shifting(low_side, shift[0], linear=linear),
-                _shifting(low_side, shift[1], linear=linear),
+                kernel_matrix(again, low_side, low_side, phase=shift[0]),
+                kernel_matrix(again, low_side, low_side, phase=shift[1]),
             )
         # The second interpolation moves the grid back by the shift.
         rows, columns = (
             kernel_matrix(kernel, low_side, side, phase=p - moved, mtf=m)
             for p, moved, m in zip(phase, shift, mtfs, strict=True)
         )
-        noisy, sharpened = chance.random() < config.noisy, chance.random() < config.sharpened
+        noisy, sharper = chance.random() < config.noisy, chance.random() < config.sharpened
         return Degradation(
             rows=rows,
             columns=columns,
             warp=warp,
             noise=2 * chance.uniform(0, config.noise) if noisy else 0.0,
             dependence=chance.uniform(0, 1) if noisy else 0.0,
-            amount=chance.uniform(*config.sharpening) if sharpened else 0.0,
+            amount=chance.uniform(*config.sharpening) if sharper else 0.0,
             radius=chance.uniform(0.5, 1.5),
         )
 
@@ -296,25 +298,18 @@ class Crops:
             degradation: what makes the low resolution.
 
         Returns:
-            (3, h, h) network values, and the standard deviation of what they hold beside the
-            linear parts of the degradation.
+            (3, h, h) network values, and the RMS error of these values: what noise, rounding and
+            compression added.
         """
-        pure = _product(degradation.rows, crop.values, degradation.columns)
-        low = pure
+        images = [_product(degradation.rows, crop.values, degradation.columns)]
         if degradation.noise:
-            level = np.sqrt(1 + degradation.dependence * np.clip(low, -1, 1))
-            # One band is repeated three times, with its noise.
-            grey = bool((crop.values == crop.values[:1]).all())
-            shape = (1, *low.shape[1:]) if grey else low.shape
-            white = chance.standard_normal(shape, dtype=np.float32)
-            low = low + np.float32(degradation.noise) * level * white
+            images.append(images[0] + _noise(chance, images[0], degradation))
         if degradation.warp is not None:
             rows, columns = degradation.warp
-            pure, low = _product(rows, pure, columns), _product(rows, low, columns)
+            images = [_product(rows, image, columns) for image in images]
         if degradation.amount:
-            pure, low = (
-                sharpened(image, degradation.amount, degradation.radius) for image in (pure, low)
-            )
+            images = [_sharpened(i, degradation.amount, degradation.radius) for i in images]
+        pure, low = images[0], images[-1]
         dtype = np.dtype(crop.dtype)
         if dtype.kind != "f":
             limits = np.iinfo(dtype)
@@ -387,6 +382,18 @@ class Crops:
         return np.ascontiguousarray(crop)
 
 
+def _noise(chance: Random, image: Floats, degradation: Degradation) -> Floats:
+    """Draw the noise of an image, (3, y, x) network values.
+
+    Grey, one band repeated three times, has the same noise in all three.
+    """
+    grey = bool((image == image[:1]).all())
+    white = chance.standard_normal((1 if grey else 3, *image.shape[1:]), dtype=np.float32)
+    level = np.sqrt(1 + degradation.dependence * np.clip(image, -1, 1))
+    noise: Floats = np.float32(degradation.noise) * level * white
+    return noise
+
+
 def _product(rows: Doubles, image: Floats, columns: Doubles) -> Floats:
     """Apply a separable linear map, (m, p) rows and (n, q) columns, to an image, (3, p, q)."""
     # With torch, which keeps to one thread in a worker process; NumPy would use every core.
@@ -395,22 +402,7 @@ def _product(rows: Doubles, image: Floats, columns: Doubles) -> Floats:
     return product
 
 
-def _shifting(count: int, shift: float, *, linear: bool) -> Doubles:
-    """Return the matrix that interpolates an axis of ``count`` pixels at its centres plus a shift.
-
-    Pixels beyond the ends are those at the ends.
-    """
-    matrix = np.zeros((count, count))
-    first = math.floor(shift)
-    for tap in range(-1, 3):
-        distance = abs(shift - (first + tap))
-        weight = max(0.0, 1 - distance) if linear else float(cubic_kernel(np.array(distance)))
-        index = (np.arange(count) + first + tap).clip(0, count - 1)
-        np.add.at(matrix, (np.arange(count), index), weight)
-    return matrix
-
-
-def sharpened(image: Floats, amount: float, radius: float) -> Floats:
+def _sharpened(image: Floats, amount: float, radius: float) -> Floats:
     """Sharpen an image by an unsharp mask: add ``amount`` times what a Gaussian blur removes.
 
     Args:

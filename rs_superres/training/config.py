@@ -162,9 +162,9 @@ class PriorPhase(Phase):
     """Rows and columns of each crop on which the loss is computed."""
     loss: Loss = "absolute"
     """Loss: ``absolute`` (mean absolute error) or ``psnr`` (mean PSNR of the crops)."""
-    told: float = 0.7
-    """Share of the crops of which a source-aware network is told the blur, and of those of which it
-    is told the noise. It learns to do without for the others."""
+    known: float = 0.7
+    """Share of the crops for which a source-aware network is given the blur, and for which it is
+    given the noise. On the others it learns to do without."""
     contexts: Literal["crops", "stored"] = "crops"
     """Galerkin contexts: ``crops`` computes them for each batch, as in the paper, and measures the
     stored ones afterwards. ``stored`` trains with the stored contexts of the model that the run

@@ -94,7 +94,7 @@ def prior_loss(
         The loss, a scalar.
     """
     samples = _samples(batch)
-    detail = prior.residual(batch.low, *samples, _output_pixel(batch), contexts, batch.told)
+    detail = prior.residual(batch.low, *samples, _output_pixel(batch), contexts, batch.given)
     result = cubic(batch.low, *samples) + detail
     error = result.float() - batch.high
     match kind:
@@ -163,7 +163,7 @@ def prior_residual(network: SceneNetwork, batch: Batch) -> tuple[Tensor, Tensor]
         result = prior.grid(low, *samples, prior.folded(batch.scale, output_pixel)).float()
     else:  # all images at once: the folded networks evaluate them one after the other
         contexts = prior.contexts_at(batch.scale)
-        detail = prior.residual(low, *samples, output_pixel, contexts, batch.told)
+        detail = prior.residual(low, *samples, output_pixel, contexts, batch.given)
         result = cubic(low, *samples) + detail.float()
     return batch.high - result, result
 
@@ -183,7 +183,7 @@ def calibrate(
     device = prior.contexts.device
     for i, scale in enumerate(prior.scales):
         batch = _calibration_batch(crops, [*key, i], scale, count).to(device)
-        features = prior.features(batch.low, batch.scale, batch.told)
+        features = prior.features(batch.low, batch.scale, batch.given)
         x = prior.operator.lifted(features, *_samples(batch), _output_pixel(batch))
         for j, block in enumerate(prior.operator.blocks):
             prior.contexts[i, j] = block.context(x).mean(0)

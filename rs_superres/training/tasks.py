@@ -85,7 +85,9 @@ class PriorTask:
         scale = draw_scale(key, settings.scales)
         batch = run.crops.batch([*key, run.world.rank], settings.batch, settings.cells, scale)
         chance = np.random.default_rng([*key, run.world.rank, 2])
-        return losses.sample_pixels(batch.tell(chance, settings.told), chance, settings.points)
+        return losses.sample_pixels(
+            batch.with_given(chance, settings.known), chance, settings.points
+        )
 
     def loss(self, batch: Batch, step: int) -> Tensor:
         """Compute the prior's error on a batch."""

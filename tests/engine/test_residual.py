@@ -74,15 +74,15 @@ def test_a_given_blur_is_the_one_that_results_downsample_by(
     source = rasters.write(tmp_path / "a.tif", smooth(40, 44))
     options: dict[str, Any] = {"scale": "3", "model": tiny, "steps": 0, "limits": "none"}
     residuals = {}
-    for told in (mtf, None):
+    for given in (mtf, None):
         plan = engine.plan(
-            source, tmp_path / "out.tif", Options(**options, mtf=told, overwrite=True)
+            source, tmp_path / "out.tif", Options(**options, mtf=given, overwrite=True)
         )
         engine.run(plan)
         groups = tuple(replace(group, mtf=mtf) for group in plan.recipe.groups)
         recipe = replace(plan.recipe, groups=groups)
         with open_source(source) as low, open_source(plan.out) as high:
-            residuals[told] = residual(low, high, recipe, plan.window).rms[0]
+            residuals[given] = residual(low, high, recipe, plan.window).rms[0]
     assert residuals[mtf] < 0.2 * residuals[None]
     with rasters.opened(tmp_path / "out.tif") as dataset:
         assert "SUPERRES_CONSISTENCY" in dataset.tags()
@@ -93,12 +93,12 @@ def test_given_noise_is_not_put_back(tmp_path: Path, tiny: str) -> None:
     source = rasters.write(tmp_path / "a.tif", (smooth(40, 44) + noise).astype(np.float32))
     options: dict[str, Any] = {"scale": "3", "model": tiny, "steps": 0, "limits": "none"}
     rms = {}
-    for told in (None, 0, 5):
-        out = tmp_path / f"{told}.tif"
-        plan = engine.plan(source, out, Options(**options, noise=told))
+    for given in (None, 0, 5):
+        out = tmp_path / f"{given}.tif"
+        plan = engine.plan(source, out, Options(**options, noise=given))
         report = engine.run(plan)
-        rms[told] = report.residual.rms[0]
+        rms[given] = report.residual.rms[0]
         with rasters.opened(out) as dataset:
-            assert ("noise of 5" in dataset.tags()["SUPERRES_CONSISTENCY"]) is (told == 5)
+            assert ("noise of 5" in dataset.tags()["SUPERRES_CONSISTENCY"]) is (given == 5)
     assert rms[0] == rms[None] < 0.2
     assert 0.3 < rms[5] <= 2 * 5

@@ -1,4 +1,4 @@
-"""Source-aware networks: what they are told changes their features, and folding changes nothing."""
+"""Source-aware networks: blur and noise change their features; folding changes nothing."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_an_untrained_modulation_changes_nothing() -> None:
     last = prior.get_submodule("encoder.modulation.second")
     for parameter in last.parameters():
         torch.nn.init.zeros_(parameter)
-    told = Qualities(torch.tensor([0.2, math.nan]), torch.tensor([0.01, 0.03]))
-    torch.testing.assert_close(prior.features(images(), 2.0, told), prior.encoder(images()))
+    given = Qualities(torch.tensor([0.2, math.nan]), torch.tensor([0.01, 0.03]))
+    torch.testing.assert_close(prior.features(images(), 2.0, given), prior.encoder(images()))
 
 
 @pytest.mark.parametrize("padded", [True, False])
@@ -59,8 +59,8 @@ def test_each_image_has_its_own_quality() -> None:
     models.scramble(network, 3)
     prior, image = network.prior, images(1)
     both = image.expand(2, -1, -1, -1)
-    told = Qualities(torch.tensor([0.2, 0.4]), torch.tensor([0.01, 0.01]))
-    first, second = prior.features(both, 3.0, told)
+    given = Qualities(torch.tensor([0.2, 0.4]), torch.tensor([0.01, 0.01]))
+    first, second = prior.features(both, 3.0, given)
     alone = Qualities(torch.tensor([0.4]), torch.tensor([0.01]))
     torch.testing.assert_close(second, prior.features(image, 3.0, alone)[0])
     assert not torch.allclose(first, second)

@@ -1,4 +1,4 @@
-"""Blur and noise of a source: told, known of a sensor, or estimated from samples of a scene."""
+"""Blur and noise of a source: given, known of a sensor, or estimated from samples of a scene."""
 
 from __future__ import annotations
 
