@@ -332,8 +332,8 @@ class PixelOptions:
     )
     sensor: str | None = option(
         None,
-        "Sensor of the source, such as sentinel-2: its blur, band by band. The result then looks "
-        "as if the sensor had finer pixels.",
+        "Sensor of the source, such as sentinel-2, which sets the blur. The result should look as "
+        "if the sensor had finer pixels.",
         _text,
     )
     mtf: float | None = option(
