@@ -308,6 +308,19 @@ def test_cyclic_virtual_rasters(tmp_path: Path, upscale: Call, out: Path) -> Non
     refused(upscale(itself), out, str(itself))
 
 
+def test_nested_virtual_rasters(tmp_path: Path, scene: Path, upscale: Call, out: Path) -> None:
+    """They are read; afterwards GDAL would read zeros in place of sources that are missing."""
+    inner = virtual(tmp_path / "inner.vrt", scene.name)
+    middle = virtual(tmp_path / "middle.vrt", inner.name)
+    outer = virtual(tmp_path / "outer.vrt", middle.name)
+    assert upscale(outer).exit_code == 0
+    out.unlink()
+    missing = virtual(tmp_path / "missing.vrt", "nowhere.tif")
+    refused(upscale(missing), out, str(missing), "nowhere.tif")
+    scene.unlink()
+    refused(upscale(outer), out, str(outer), scene.name)
+
+
 def test_virtual_rasters_without_their_source(
     tmp_path: Path, scene: Path, upscale: Call, out: Path
 ) -> None:

@@ -245,7 +245,29 @@ def names_host(name: str) -> bool:
         name: A path, a URL, or anything else that GDAL opens. An existing file is none, whatever
             its folders are called.
     """
-    return _HOST.search(name) is not None and not os.path.lexists(name)
+    return refers_to_host(name) and not os.path.lexists(name)
+
+
+def refers_to_host(name: str) -> bool:
+    """Return whether a name in a file leads GDAL to another host."""
+    return _HOST.search(name) is not None
+
+
+def allows_hosts(*names: str) -> bool:
+    """Return whether files may refer to hosts: the user named one, or :data:`NETWORK` is 1.
+
+    Args:
+        names: What the user named.
+    """
+    return os.environ.get(NETWORK) == "1" or any(map(names_host, names))
+
+
+def host_refusal(*names: str) -> RasterError:
+    """Return the error that refuses rasters which refer to a host that the user has not named."""
+    return RasterError(
+        f"{', '.join(names)} refers to another host, and rs-sr connects only to hosts that you "
+        f"name; copy what it refers to, or set {NETWORK}=1 if you trust it"
+    )
 
 
 @contextmanager
@@ -264,7 +286,7 @@ def reading(*names: str) -> Iterator[None]:
     """
     options = {k: v for k, v in _NETWORK.items() if k not in os.environ}
     options["GDAL_VRT_ENABLE_PYTHON"] = "NO"
-    if os.environ.get(NETWORK) == "1" or any(map(names_host, names)):
+    if allows_hosts(*names):
         with rasterio.Env(**options, **_usual_proxies()):
             yield
         return
@@ -273,12 +295,9 @@ def reading(*names: str) -> Iterator[None]:
         try:
             yield
         except FAILURES as error:
-            if not any(_BLOCKED in text or _HOST.search(text) for text in _texts(error)):
+            if not any(_BLOCKED in text or refers_to_host(text) for text in _texts(error)):
                 raise
-            raise RasterError(
-                f"{', '.join(names)} refers to another host, and rs-sr connects only to hosts that "
-                f"you name; copy what it refers to, or set {NETWORK}=1 if you trust it"
-            ) from error
+            raise host_refusal(*names) from error
 
 
 def _usual_proxies() -> dict[str, str]:

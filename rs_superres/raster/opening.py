@@ -19,6 +19,7 @@ from rs_superres.raster.metadata import Description
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import Paths, Source
 from rs_superres.raster.stack import stacked
+from rs_superres.raster.virtual import check_sources
 from rs_superres.system.memory import check_memory
 from rs_superres.types import Values
 
@@ -143,6 +144,12 @@ def _open(path: str) -> Dataset:
         raise RasterError(
             f"{error}; a raster in an archive opens as /vsizip/ARCHIVE.zip/NAME.tif"
         ) from error
+    if dataset.driver == "VRT":
+        try:
+            check_sources(path)
+        except RasterError:
+            dataset.close()
+            raise
     logger.debug(
         "opened %s: driver %s, %d x %d pixels, %d bands, blocks %s",
         path,
