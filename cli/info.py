@@ -113,6 +113,8 @@ def _network(facts: dict[str, Any]) -> Iterator[str]:
         numbers = ", ".join(str(band) for band in group["bands"])
         how = "together, as RGB" if len(group["bands"]) > 1 else "alone, as grey"
         yield f"{numbers:>8}  {how}: {low:.6g} to {high:.6g}, {group['rule']}"
+        if group["mtf"] is not None:
+            yield f"          estimated: MTF of {group['mtf']:g}, noise of {group['noise']:g}"
     for band in facts["bands"]:
         if band["network"] == "alpha":
             yield f"{band['band']:>8}  alpha: interpolated, not through the network"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from rs_superres.nets.build import SceneNetwork
 from rs_superres.nets.source import Estimator
 from rs_superres.raster import Band, Sampled, visible
 from rs_superres.scene.bands import BandGroup, as_triplet
@@ -82,6 +83,11 @@ class QualityRule:
         if noise is None:
             noise = _rounded(found_noise * group.value_range.half)
         return replace(group, mtf=mtf, noise=noise, estimated=estimated)
+
+
+def estimator_of(network: torch.nn.Module) -> Estimator | None:
+    """Return the part of a network that estimates blur and noise; None if it has none."""
+    return network.prior.estimator if isinstance(network, SceneNetwork) else None
 
 
 def _windows(group: BandGroup, samples: Sequence[Sampled]) -> list[Floats]:

@@ -12,12 +12,11 @@ from rs_superres.config import ConsistencyConfig
 from rs_superres.grid import Lattice, Zoom
 from rs_superres.image import consistency, limits
 from rs_superres.image.limits import LOCAL, Limits
-from rs_superres.nets.build import SceneNetwork
 from rs_superres.raster import Band, Sampled
 from rs_superres.raster.metadata import nodata_of
 from rs_superres.scene.bands import BandGroup, BandRoles, band_groups, needs_samples
 from rs_superres.scene.inference import Inference, prepare
-from rs_superres.scene.quality import QualityRule
+from rs_superres.scene.quality import QualityRule, estimator_of
 from rs_superres.system.devices import ComputeSettings, Precision
 from rs_superres.vector import Area
 from rs_superres.zoo import Model, Sensor
@@ -182,10 +181,12 @@ class ModelSettings:
         Args:
             scale: the factor between source and result pixels.
         """
-        network = self.model.network
-        estimator = network.prior.estimator if isinstance(network, SceneNetwork) else None
         return QualityRule(
-            mtf=self.mtf, sensor=self.sensor, scale=scale, noise=self.noise, estimator=estimator
+            mtf=self.mtf,
+            sensor=self.sensor,
+            scale=scale,
+            noise=self.noise,
+            estimator=estimator_of(self.model.network),
         )
 
     def recipe(self, zoom: Zoom, bands: tuple[Band, ...]) -> CellRecipe:

@@ -18,6 +18,7 @@ from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, inspect, open_source
 from rs_superres.scene.advice import colour_hint, pixel_size_warning
 from rs_superres.scene.bands import BandGroup, band_groups, decide
+from rs_superres.scene.quality import QualityRule, estimator_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class RasterReport:
                     "network": "jointly" if len(group.bands) > 1 else "singly",
                     "value_range": [group.value_range.low, group.value_range.high],
                     "rule": range_rule(description.bands[group.bands[0]], group.value_range),
+                    "mtf": group.mtf,
+                    "noise": group.noise,
                 }
                 for group in self.groups
             ],
@@ -108,7 +111,10 @@ def survey(path: str) -> RasterReport:
             with open_source(path) as source:
                 roles = decide(description, PixelOptions())
                 hint = colour_hint(description.bands, roles)
-                groups = tuple(band_groups(roles, description.bands, list(source.samples()), None))
+                samples = list(source.samples())
+                groups = _quality().apply(
+                    band_groups(roles, description.bands, samples, None), description.bands, samples
+                )
         except (InputError, RasterError) as error:
             refusal = str(error)
     return RasterReport(description=description, groups=groups, refusal=refusal, hint=hint)
@@ -189,6 +195,13 @@ def _options(grid: Grid) -> list[str]:
     if grid.transform is not None and grid.crs is not None:
         options += ["resolution=", "like=", "aoi="]
     return options
+
+
+def _quality() -> QualityRule:
+    """How the default model estimates the blur and noise of a source, if it can."""
+    if not zoo.config_of(zoo.DEFAULT).encoder.source_aware:
+        return QualityRule()
+    return QualityRule(estimator=estimator_of(zoo.load(zoo.DEFAULT).network))
 
 
 def _model() -> dict[str, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from click.testing import CliRunner, Result
 
+from rs_superres import upscale, zoo
 from rs_superres.scene import survey
-from tests import rasters
+from tests import models, rasters
 from tests.cli.calls import main
 from tests.rasters import NORTH_UP, RGB, textured
 
@@ -101,8 +104,25 @@ def test_json(scene: Path) -> None:
         "band", "dtype", "description", "unit", "interpretation", "nodata", "scale", "offset",
         "mask", "network",
     ]  # fmt: skip
-    assert list(facts["groups"][0]) == ["bands", "network", "value_range", "rule"]
+    assert list(facts["groups"][0]) == ["bands", "network", "value_range", "rule", "mtf", "noise"]
     assert facts["grid"]["transform"] == list(NORTH_UP[:6])
+
+
+def test_what_the_default_model_estimates_is_what_a_run_records(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = models.config(denoiser=False)
+    aware = replace(config, encoder=replace(config.encoder, source_aware=True))
+    monkeypatch.setattr(zoo, "DEFAULT", str(models.write(tmp_path / "aware", aware)))
+    group = json.loads(info(scene, "--json").stdout)["groups"][0]
+    assert group["mtf"] > 0
+    line = f"estimated: MTF of {group['mtf']:g}, noise of {group['noise']:g}"
+    assert line in info(scene).stdout
+    out = tmp_path / "out.tif"
+    upscale(scene, out, scale=2, model=zoo.DEFAULT)
+    with rasterio.open(out) as result:
+        recorded = result.tags()["SUPERRES_SOURCE_QUALITY"]
+    assert f"MTF {group['mtf']:g} (estimated)" in recorded, recorded
 
 
 def test_keywords_become_the_flags_of_upscale(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
