@@ -1,18 +1,53 @@
-"""``rs-sr verify``: audit an upscaled raster, from any tool, against its source."""
+"""``rs-sr verify``: audit an upscaled raster against its source, or measure a model on a scene."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
+from click.core import ParameterSource
+
+from rs_superres.options import Classes
 
 from . import messages, options, process
 from .progress import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rs_superres.evaluation.wald import WaldReport
+    from rs_superres.options import Options
     from rs_superres.verify import Audit, Finding
+
+
+EQUAL = 0.005
+"""A gain that prints as 0.00 dB."""
+
+WALD = (
+    options.run_option("scale", "-s", "--scale", metavar="S"),
+    options.model,
+    options.steps,
+    options.run_option("sensor", metavar="NAME", shell_complete=options.complete_sensors),
+    options.run_option("mtf", type=float, metavar="M"),
+    options.run_option("noise", type=float, metavar="N"),
+    options.run_option("rgb", type=options.BandsParam(), metavar="R,G,B"),
+    options.run_option("nearest", type=options.BandsParam(), metavar="N,N..."),
+    options.run_option("classes", type=click.Choice(get_args(Classes))),
+    options.run_option("nodata", type=float, metavar="V"),
+    options.value_range,
+    options.device,
+    options.precision,
+)
+"""The options of ``rs-sr upscale`` that go with ``--wald``."""
+
+
+def wald_options(command: options.F) -> options.F:
+    """Give a command all of :data:`WALD`."""
+    for option in reversed(WALD):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -27,8 +62,15 @@ if TYPE_CHECKING:
     type=options.BandsParam(),
     metavar="N,N...",
     default=(),
-    help="Bands of SOURCE that OUT holds, in the order of OUT.",
+    help="Bands of SOURCE that OUT holds, in the order of OUT; with --wald, bands to compare.",
 )
+@click.option(
+    "--wald",
+    is_flag=True,
+    help="Instead, measure the gain over cubic on a scene: shrink it by --scale and the sensor's "
+    "blur, and upscale it again. The options from --scale to --precision need --wald.",
+)
+@wald_options
 @options.as_json
 @options.quiet
 @process.own_stderr
@@ -37,22 +79,35 @@ def command(
     source: tuple[str, ...],
     sources: tuple[str, ...],
     bidx: tuple[int, ...],
+    wald: bool,
     as_json: bool,
     quiet: bool,
+    **chosen: Any,
 ) -> None:
     """Audit OUT, any upscaled raster, against the SOURCE that it was made from.
 
     Give several SOURCEs if their bands were stacked. The exit status is 1 if a check fails; every
     failed check says what the failure means and what to do.
 
+    With --wald, give one scene: it is the truth, and no SOURCE is needed.
+
     \b
     rs-sr verify out.tif scene.tif
+    rs-sr verify --wald scene.tif --scale 2 --sensor sentinel-2
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
     if source and sources:
         raise click.UsageError(
             "SOURCE was given twice: as an argument and as --source; use one of them"
         )
     source = source or sources
+    if wald:
+        if source:
+            raise click.UsageError("--wald takes one scene, which is the truth: leave out SOURCE")
+        if chosen["scale"] is None:
+            raise click.UsageError("--wald needs --scale, such as that of the run to judge")
+        _measure(out, options.of_run(bidx=bidx, **chosen), as_json=as_json, quiet=quiet)
+        return
+    _check_audit(chosen)
     if not source:
         raise click.UsageError("Missing argument 'SOURCE', the raster that OUT was made from.")
     # Not at the top: these import rasterio and scipy, and --help must not wait for them.
@@ -75,6 +130,77 @@ def command(
         raise InputError(
             f"{out} fails {len(audit.failed)} of {len(audit.findings)} checks: {_names(audit)}"
         )
+
+
+def _check_audit(chosen: Mapping[str, Any]) -> None:
+    """Refuse options on the command line that only ``--wald`` uses.
+
+    Raises:
+        click.UsageError: one of them is given.
+    """
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if option.name in chosen and given:
+            raise click.UsageError(f"{max(option.opts, key=len)} needs --wald")
+
+
+def _measure(scene: str, requested: Options, *, as_json: bool, quiet: bool) -> None:
+    """Measure what a run would gain on a scene, and print it."""
+    # Not at the top, as in the command; this imports torch too.
+    with process.heavy_imports():
+        from rs_superres.evaluation.wald import wald
+        from rs_superres.raster import read_grid
+
+    shape = read_grid(scene).shape
+    megapixels = shape.height * shape.width / 1e6
+    with shown(Path(scene).name, megapixels=megapixels, quiet=quiet or as_json) as progress:
+        report = wald(scene, requested, progress)
+    if as_json:
+        click.echo(json.dumps(report.facts(), indent=2))
+    else:
+        _print_gain(report)
+
+
+def _print_gain(report: WaldReport) -> None:
+    """Print the gain in each band and in all of them, and in words."""
+    mode = f"{report.steps} steps" if report.steps > 1 else "1 step"
+    tiles = f"{report.tiles} tiles" if report.tiles > 1 else "1 tile"
+    noise = "" if report.noise is None else f", with noise of {report.noise:g}"
+    messages.echo(
+        f"{report.scene}: shrunk by {report.scale:g}{noise}, upscaled again by {report.model} "
+        f"({mode if report.steps else 'the operator alone'})",
+        f"{report.pixels} pixels of each band compared, in {tiles}",
+    )
+    names = [f"{band.number} {band.description}".strip() for band in report.bands] + ["all"]
+    width = max(map(len, names))
+    heads = ("cubic dB", "model dB", "gain dB", "cubic RMSE", "model RMSE")
+    messages.echo(f"{'band':{width}}  {'  '.join(f'{head:>10}' for head in heads)}  kernel")
+    kernels = [band.kernel_words for band in report.bands] + [""]
+    accuracies = [band.accuracy for band in report.bands] + [report.overall]
+    for name, accuracy, kernel in zip(names, accuracies, kernels, strict=True):
+        numbers = (
+            f"{accuracy.psnr_cubic:.2f}",
+            f"{accuracy.psnr:.2f}",
+            f"{accuracy.gain:+.2f}",
+            f"{accuracy.rmse_cubic:.4g}",
+            f"{accuracy.rmse:.4g}",
+        )
+        cells = "  ".join(f"{number:>10}" for number in numbers)
+        messages.echo(f"{name:{width}}  {cells}  {kernel}".rstrip())
+    messages.echo(_gain_in_words(report))
+
+
+def _gain_in_words(report: WaldReport) -> str:
+    """Return whether the model is better than cubic here, and in which bands it is not."""
+    gain = report.overall.gain
+    if abs(gain) < EQUAL:
+        return f"{report.model} is as close to the scene as cubic here"
+    if gain < 0:
+        return f"{report.model} is worse than cubic here, by {-gain:.2f} dB"
+    worse = [str(band.number) for band in report.bands if band.accuracy.gain <= -EQUAL]
+    but = f", but worse in band {', '.join(worse)}" if worse else ""
+    return f"{report.model} is better than cubic here, by {gain:.2f} dB{but}"
 
 
 def _print(audit: Audit) -> None:

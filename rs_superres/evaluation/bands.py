@@ -10,7 +10,7 @@ from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Source, visible
-from rs_superres.scene.bands import BandGroup, band_groups, decide, needs_samples
+from rs_superres.scene.bands import BandGroup, BandRoles, band_groups, decide, needs_samples
 from rs_superres.types import Doubles, Valid, Values
 
 
@@ -52,18 +52,24 @@ class Bands:
         return middles
 
     @classmethod
-    def of(cls, source: Source, value_range: tuple[float, float] | None) -> Bands:
+    def of(
+        cls,
+        source: Source,
+        value_range: tuple[float, float] | None,
+        roles: BandRoles | None = None,
+    ) -> Bands:
         """Choose the bands of an open raster, as ``rs-sr upscale`` does.
 
         Args:
             source: the raster.
             value_range: digital numbers that map to -1 and 1; None to derive them.
+            roles: the roles of the bands; None to decide them by the colour interpretation.
 
         Raises:
             InputError: the raster has no band that goes through the network.
         """
         description = source.description
-        roles = decide(description, PixelOptions())
+        roles = roles or decide(description, PixelOptions())
         sampled = needs_samples(description.bands, value_range)
         samples = list(source.samples()) if sampled else []
         groups = list(band_groups(roles, description.bands, samples, value_range))
@@ -75,6 +81,15 @@ class Bands:
             index=index,
             bands=tuple(replace(description.bands[i], alpha=None) for i in index),
             groups=tuple(replace(g, bands=tuple(index.index(i) for i in g.bands)) for g in groups),
+        )
+
+    def only(self, band: int) -> Bands:
+        """Return one of the bands, with the value range that it has among the others."""
+        [group] = [group for group in self.groups if band in group.bands]
+        return Bands(
+            index=(self.index[band],),
+            bands=(self.bands[band],),
+            groups=(replace(group, bands=(0,)),),
         )
 
     def read(self, source: Source, window: Window) -> tuple[Values, Valid]:

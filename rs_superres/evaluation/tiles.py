@@ -12,7 +12,7 @@ from rs_superres.errors import InputError, SuperResError
 from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.protocol import Case, make_case
 from rs_superres.grid import Shape, Window
-from rs_superres.raster import SkippedFile, open_source, rasters_below
+from rs_superres.raster import SkippedFile, Source, open_source, rasters_below
 
 LARGEST_TILE_SIDE = 1024
 """Pixels on a side of a tile, at most."""
@@ -156,25 +156,39 @@ def _tiles_of(name: str, path: Path, value_range: tuple[float, float] | None) ->
     """
     with open_source(path) as source:
         bands = Bands.of(source, value_range)
-        for halvings in range(MOST_HALVINGS + 1):
-            windows = tile_windows(source.description.grid.shape, halvings)
-            valid = {w: bands.read(source, w)[1].all(axis=0).mean() for w in windows}
-            best = sorted(windows, key=lambda w: -valid[w])[: TILES_PER_AXIS**2]
-            usable = [w for w in windows if w in best and valid[w] >= LEAST_VALID]
-            if usable:
-                break
-    if not usable:
-        raise InputError(f"{path} has no tile of which {LEAST_VALID:.0%} are valid")
+        shape, windows = source.description.grid.shape, best_windows(source, bands)
+    full = Window(0, 0, shape.height, shape.width)
     return [
         Tile(
-            name=name + (f" @{window.column},{window.row}" if len(windows) > 1 else ""),
+            name=name + (f" @{window.column},{window.row}" if window != full else ""),
             image=name,
             path=path,
             window=window,
             bands=bands,
         )
-        for window in usable
+        for window in windows
     ]
+
+
+def best_windows(source: Source, bands: Bands) -> list[Window]:
+    """Return windows of a raster with enough valid pixels: all of a small one, up to four tiles.
+
+    Args:
+        source: the raster.
+        bands: its bands that are compared.
+
+    Raises:
+        InputError: no window has enough valid pixels.
+        RasterError: the raster cannot be read.
+    """
+    for halvings in range(MOST_HALVINGS + 1):
+        windows = tile_windows(source.description.grid.shape, halvings)
+        valid = {w: bands.read(source, w)[1].all(axis=0).mean() for w in windows}
+        best = sorted(windows, key=lambda w: -valid[w])[: TILES_PER_AXIS**2]
+        usable = [w for w in windows if w in best and valid[w] >= LEAST_VALID]
+        if usable:
+            return usable
+    raise InputError(f"{source.description.path} has no tile of which {LEAST_VALID:.0%} are valid")
 
 
 def tile_windows(shape: Shape, halvings: int = 0) -> list[Window]:

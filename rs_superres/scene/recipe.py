@@ -45,6 +45,18 @@ def _averaged(zoom: Zoom) -> int:
     return math.ceil(UNCERTAINTY_REACH * UNCERTAINTY_WIDTH / finest)
 
 
+def source_kernel(card_kernel: ConsistencyConfig, mtf: float | None) -> ConsistencyConfig:
+    """Return the kernel that makes a source from a result.
+
+    Args:
+        card_kernel: the kernel on the model's card.
+        mtf: modulation transfer from result to source at Nyquist; None if unknown.
+    """
+    if mtf is None or mtf > SHARPEST_GAUSSIAN:
+        return card_kernel
+    return replace(card_kernel, kernel="gaussian", mtf=mtf)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRecipe:
     """Everything that determines the pixels of a cell, except the source's values."""
@@ -126,9 +138,7 @@ class CellRecipe:
         Args:
             group: the bands of the source.
         """
-        if group.mtf is None or group.mtf > SHARPEST_GAUSSIAN:
-            return self.card_kernel
-        return replace(self.card_kernel, kernel="gaussian", mtf=group.mtf)
+        return source_kernel(self.card_kernel, group.mtf)
 
     def tolerance(self, group: BandGroup) -> float:
         """Return the difference that the correction may leave, in digital numbers.
