@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from rs_superres.config import Kernel
+from rs_superres.errors import InputError
 from rs_superres.evaluation.metrics import METRICS
+from rs_superres.evaluation.sources import SpoiledSource, parse_sources
 
 from . import messages, options, process
 from .progress import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rs_superres.evaluation.metrics import Metric
     from rs_superres.evaluation.results import Evaluation
@@ -65,6 +68,23 @@ class DegradationParam(click.ParamType[tuple[str, float]]):
         return kernel, mtf
 
 
+class SpoiledSources(click.ParamType[tuple[SpoiledSource, ...]]):
+    """Spoiled sources separated by commas."""
+
+    name = "sources"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[SpoiledSource, ...]:
+        """Parse the sources."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return parse_sources(str(value))
+        except InputError as error:
+            self.fail(str(error).removeprefix("spoil="), param, ctx)
+
+
 @click.command()
 @click.option(
     "--data",
@@ -104,6 +124,19 @@ class DegradationParam(click.ParamType[tuple[str, float]]):
     type=DegradationParam(),
     help="Kernel that makes the low resolution: bicubic, area, gaussian[:MTF].  [default: the "
     "model card's]",
+)
+@click.option(
+    "--spoil",
+    type=SpoiledSources(),
+    default=(),
+    metavar="SOURCE[,SOURCE]",
+    help="Also evaluate spoiled sources: noise=N, jpeg=Q, sharpen=A, mtf=M, or several with + in "
+    "between, as in noise=8,mtf=0.25+noise=3.",
+)
+@click.option(
+    "--given",
+    is_flag=True,
+    help="Give the models the true blur and noise of each source, as by --mtf and --noise.",
 )
 @options.steps
 @click.option(
@@ -166,10 +199,16 @@ def command(
 
     \b
     rs-sr eval --data images/ --scales 2,4 -o report
+    rs-sr eval --data images/ --scales 2,4 --spoil noise=8,jpeg=75 -o report
     rs-sr eval --pairs sentinel/ aerial/ -o report
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
     if bool(data) == (pairs is not None):
         raise click.UsageError("one of --data and --pairs is needed, and no more than one")
+    for name in ("spoil", "given"):
+        if pairs is not None and chosen[name]:
+            raise click.UsageError(
+                f"--{name} has no effect on --pairs, which come as they are: leave it out"
+            )
     for name in ("seeds", "samples"):
         if chosen["steps"] == 0 and chosen[name] > 1:
             raise click.UsageError(f"--{name} has no effect with --steps 0: leave it out")
@@ -219,23 +258,26 @@ def _download_lpips() -> Path:
 
 
 def _print(evaluation: Evaluation) -> None:
-    """Print the mean of each metric by scale and method, then the ratings of uncertainty."""
+    """Print the means by scale, source and method, then the ratings of uncertainty."""
     messages.echo(_head(evaluation))
     metrics = [
         metric
         for name, metric in METRICS.items()
         if any(not isnan(row.scores[name]) for row in evaluation.rows)
     ]
-    width = max(len(method) for method in evaluation.methods)
-    heads = " ".join(f"{metric.short:>7}" for metric in metrics)
-    messages.echo(f"scale {'method':{width}} {heads}  sd dB  gain dB (95 %)")
-    for scale in evaluation.scales:
-        for method in evaluation.methods:
-            messages.echo(_row(evaluation, method, scale, metrics, width).rstrip())
-    for (method, scale), rating in sorted(evaluation.reliability.items()):
+    accuracy = [metric for metric in metrics if not metric.detail]
+    for line in _table(evaluation, accuracy, "  sd dB  gain dB (95 %)", _psnr):
+        messages.echo(line)
+    detail = [metric for metric in metrics if metric.detail]
+    if detail:
+        messages.echo("detail and texture; the truth has 1 in power, colour and flat")
+        for line in _table(evaluation, detail):
+            messages.echo(line)
+    for (method, scale, source), rating in sorted(evaluation.reliability.items()):
+        about = f" from {source}" if len(evaluation.sources) > 1 else ""
         messages.echo(
-            f"x{scale:g} {method}: rank correlation with the error {rating.spearman:.3f} for the "
-            f"uncertainty, {rating.spearman_gradient:.3f} for the prior's gradient; factor "
+            f"x{scale:g} {method}{about}: rank correlation with the error {rating.spearman:.3f} "
+            f"for the uncertainty, {rating.spearman_gradient:.3f} for the prior's gradient; factor "
             f"{rating.factor:.3f}"
         )
 
@@ -247,24 +289,52 @@ def _head(evaluation: Evaluation) -> str:
     count = f"{evaluation.images} {noun}{'' if evaluation.images == 1 else 's'}"
     if pairs:
         return f"{count}; differences to the low resolution by {kernel}"
-    return f"{count}, low resolution by {kernel}"
+    given = "; blur and noise are given" if evaluation.settings["given"] else ""
+    return f"{count}, low resolution by {kernel}{given}"
 
 
-def _row(
-    evaluation: Evaluation, method: str, scale: float, metrics: Sequence[Metric], width: int
-) -> str:
-    """Return a row of the table.
+def _table(
+    evaluation: Evaluation,
+    metrics: Sequence[Metric],
+    last_heads: str = "",
+    last_cells: Callable[[Evaluation, str, float, str], str] | None = None,
+) -> Iterator[str]:
+    """Yield the lines of a table of means by scale, source and method.
 
-    It holds the means; for PSNR also the standard deviation between images, the gain over bicubic
-    with its 95 % interval, and the standard deviation between seeds.
+    Args:
+        evaluation: the scores.
+        metrics: the columns.
+        last_heads: the headings of further columns.
+        last_cells: returns the further columns for a method, a scale and a source.
     """
-    means = [evaluation.summary(method, scale, metric.name) for metric in metrics]
-    cells = " ".join(
-        f"{'-':>7}" if mean is None else f"{mean.mean:7.{metric.digits}f}"
-        for metric, mean in zip(metrics, means, strict=True)
-    )
-    psnr, gain = (of(method, scale, "psnr") for of in (evaluation.summary, evaluation.gain))
-    line = f"{scale:5g} {method:{width}} {cells}"
+    methods, sources = evaluation.methods, evaluation.sources
+    width = max(map(len, methods))
+    source_width = max(map(len, ("source", *sources))) if len(sources) > 1 else 0
+
+    def line(scale: str, source: str, method: str, cells: str) -> str:
+        named = f"{source:{source_width}} " if source_width else ""
+        return f"{scale:>5} {named}{method:{width}} {cells}".rstrip()
+
+    heads = " ".join(f"{metric.short:>6}" for metric in metrics)
+    yield line("scale", "source", "method", heads + last_heads)
+    for scale, source, method in product(evaluation.scales, sources, methods):
+        means = [evaluation.summary(method, scale, metric.name, source) for metric in metrics]
+        cells = " ".join(
+            f"{'-':>6}" if mean is None else f"{mean.mean:6.{metric.digits}f}"
+            for metric, mean in zip(metrics, means, strict=True)
+        )
+        last = "" if last_cells is None else last_cells(evaluation, method, scale, source)
+        yield line(f"{scale:g}", source, method, cells + last)
+
+
+def _psnr(evaluation: Evaluation, method: str, scale: float, source: str) -> str:
+    """Return what a row says of PSNR in addition to its mean.
+
+    That is the standard deviation between images, the gain over bicubic with its 95 % interval, and
+    the standard deviation between seeds.
+    """
+    psnr, gain = (of(method, scale, "psnr", source) for of in (evaluation.summary, evaluation.gain))
+    line = ""
     if psnr is not None:
         line += f"  {psnr.deviation:5.2f}"
     if gain is not None and method != evaluation.methods[0]:

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,11 @@ def _write_table(evaluation: Evaluation, path: Path) -> None:
     metrics = list(dict.fromkeys(name for row in evaluation.rows for name in row.scores))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["image", "tile", "scale", "method", "seed", *metrics])
+        writer.writerow(["image", "tile", "scale", "source", "method", "seed", *metrics])
         for row in evaluation.rows:
             scores = [row.scores.get(name, math.nan) for name in metrics]
             writer.writerow(
-                [row.image, row.tile, f"{row.scale:g}", row.method, row.seed]
+                [row.image, row.tile, f"{row.scale:g}", row.source, row.method, row.seed]
                 + ["" if math.isnan(score) else f"{score:.7g}" for score in scores]
             )
 
@@ -83,25 +84,23 @@ def _write_table(evaluation: Evaluation, path: Path) -> None:
 def facts(evaluation: Evaluation) -> dict[str, Any]:
     """Return the report as plain values for JSON; None for NaN and infinity."""
     summaries = []
-    for scale in evaluation.scales:
-        for method in evaluation.methods:
-            metrics: dict[str, Any] = {}
-            for metric in _metrics(evaluation):
-                summary = evaluation.summary(method, scale, metric)
-                if summary is None:
-                    metrics[metric] = None
-                    continue
-                gain = None if method == BICUBIC else evaluation.gain(method, scale, metric)
-                metrics[metric] = summary.as_dict() | {
-                    "gain": None if gain is None else gain.as_dict()
-                }
-            summaries.append({"scale": scale, "method": method, "metrics": metrics})
+    for scale, source, method in product(evaluation.scales, evaluation.sources, evaluation.methods):
+        metrics: dict[str, Any] = {}
+        for metric in _metrics(evaluation):
+            summary = evaluation.summary(method, scale, metric, source)
+            if summary is None:
+                metrics[metric] = None
+                continue
+            gain = None if method == BICUBIC else evaluation.gain(method, scale, metric, source)
+            metrics[metric] = summary.as_dict() | {"gain": None if gain is None else gain.as_dict()}
+        summaries.append({"scale": scale, "source": source, "method": method, "metrics": metrics})
     return {
         "settings": evaluation.settings,
         "summary": summaries,
         "reliability": [
-            {"method": method, "scale": scale} | _finite_or_none(reliability.as_dict())
-            for (method, scale), reliability in evaluation.reliability.items()
+            {"method": method, "scale": scale, "source": source}
+            | _finite_or_none(reliability.as_dict())
+            for (method, scale, source), reliability in evaluation.reliability.items()
         ],
         "skipped": [{"file": str(s.path), "reason": s.reason} for s in evaluation.skipped],
         "images": [
@@ -109,6 +108,7 @@ def facts(evaluation: Evaluation) -> dict[str, Any]:
                 "image": row.image,
                 "tile": row.tile,
                 "scale": row.scale,
+                "source": row.source,
                 "method": row.method,
                 "seed": row.seed,
                 **_finite_or_none(row.scores),

@@ -19,18 +19,29 @@ class Metric:
     head: str
     """Heading of its column in the report."""
     short: str
-    """Heading of its column on the terminal, at most seven characters."""
+    """Heading of its column on the terminal, at most six characters."""
     unit: str = ""
     """Unit in the report."""
     digits: int
     """Decimal places."""
     rising: bool = False
     """True if larger values are better."""
+    target: float | None = None
+    """The best value, if neither large nor small values are better."""
     judged: bool = True
     """True if the best value is shown in bold.
 
     Omission and hallucination mean nothing alone: bicubic omits all detail and hallucinates none.
     """
+    detail: bool = False
+    """True if the terminal shows it in its second table, of detail and texture."""
+
+    @property
+    def direction(self) -> str:
+        """An arrow that shows which values are better."""
+        if self.target is not None:
+            return f"→ {self.target:g}"
+        return "↑" if self.rising else "↓"
 
 
 METRICS = {
@@ -80,6 +91,7 @@ METRICS = {
             unit="%",
             digits=1,
             rising=True,
+            detail=True,
         ),
         Metric(
             name="omission",
@@ -89,6 +101,7 @@ METRICS = {
             unit="%",
             digits=1,
             judged=False,
+            detail=True,
         ),
         Metric(
             name="hallucination",
@@ -98,6 +111,55 @@ METRICS = {
             unit="%",
             digits=1,
             judged=False,
+            detail=True,
+        ),
+        Metric(
+            name="power",
+            title="power above 1/4 cycle per pixel, share of the truth's",
+            head="power",
+            short="power",
+            digits=3,
+            target=1.0,
+            judged=False,
+            detail=True,
+        ),
+        Metric(
+            name="colour",
+            title="fine colour differences, share of the truth's",
+            head="colour",
+            short="colour",
+            digits=3,
+            target=1.0,
+            judged=False,
+            detail=True,
+        ),
+        Metric(
+            name="flat",
+            title="fine differences on flat ground, share of the truth's",
+            head="flat ground",
+            short="flat",
+            digits=3,
+            target=1.0,
+            judged=False,
+            detail=True,
+        ),
+        Metric(
+            name="overshoot",
+            title="overshoot of the truth's local range, % of range",
+            head="overshoot",
+            short="over.%",
+            unit="% of range",
+            digits=3,
+            detail=True,
+        ),
+        Metric(
+            name="correlation",
+            title="correlation above the source's Nyquist frequency",
+            head="correlation",
+            short="corr.",
+            digits=3,
+            rising=True,
+            detail=True,
         ),
     )
 }

@@ -40,6 +40,8 @@ class Example:
     """The name of the tile or pair."""
     scale: float
     """The scale of the results."""
+    source: str
+    """The source's name."""
     psnr: Mapping[str, float]
     """PSNR by method, dB."""
     pictures: Mapping[str, str]
@@ -53,13 +55,14 @@ class Example:
 
 
 def make_example(
-    kind: str, case: Case, images: Mapping[str, Values], psnr: Mapping[str, float]
+    kind: str, case: Case, source: str, images: Mapping[str, Values], psnr: Mapping[str, float]
 ) -> Example:
     """Draw the pictures of a case.
 
     Args:
         kind: why the case was chosen: ``best``, ``median`` or ``worst``.
         case: the truth and its low resolution.
+        source: the source's name.
         images: results by method, (band, y, x) digital numbers each.
         psnr: PSNR by method, dB.
     """
@@ -85,6 +88,7 @@ def make_example(
         kind=kind,
         name=case.name,
         scale=case.scale,
+        source=source,
         psnr=dict(psnr),
         pictures={name: encode_png(picture) for name, picture in pictures.items()},
         differences={name: encode_png(heat_map(d / most)) for name, d in differences.items()},

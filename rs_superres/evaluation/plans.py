@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from rs_superres.errors import InputError
 from rs_superres.evaluation.lpips import Lpips
 from rs_superres.evaluation.pairs import SensorPair, find_pairs
 from rs_superres.evaluation.results import BICUBIC
+from rs_superres.evaluation.sources import SpoiledSource
+from rs_superres.evaluation.spoiling import check_bands
 from rs_superres.evaluation.tiles import LEAST_LOW_SIDE, Tile, find_files, find_tiles
 from rs_superres.raster import SkippedFile
 from rs_superres.scene.recipe import ModelSettings
@@ -39,6 +42,10 @@ class EvaluationOptions:
     """Factors between low resolution and truth, above 1; no effect with ``pairs``."""
     degradation: ConsistencyConfig | None = None
     """The kernel that makes the low resolution; None for that of the first model's card."""
+    spoil: tuple[SpoiledSource, ...] = ()
+    """Sources that are evaluated in addition to the clean one; not with ``pairs``."""
+    given: bool = False
+    """Whether the models are given the true blur and noise of each source; not with ``pairs``."""
     steps: int | None = None
     """Diffusion steps; 0 for the operator alone, None for each model's own number."""
     seeds: int = 1
@@ -79,6 +86,11 @@ class EvaluationPlan:
     """The network of LPIPS, if its backbone is given."""
 
     @property
+    def sources(self) -> list[SpoiledSource]:
+        """The clean source, then those that are spoiled."""
+        return list(dict.fromkeys((SpoiledSource(), *self.options.spoil)))
+
+    @property
     def example_scales(self) -> list[float]:
         """The scales that the report shows examples of."""
         scales = sorted({s for t in self.subjects for s in t.scales(self.options.scales)})
@@ -92,9 +104,15 @@ class EvaluationPlan:
             self.seeds(settings) * settings.samples + (settings.samples > 1)
             for settings in self.models.values()
         )
-        return runs * sum(
-            subject.window.height * subject.window.width * len(subject.scales(self.options.scales))
-            for subject in self.subjects
+        return (
+            runs
+            * len(self.sources)
+            * sum(
+                subject.window.height
+                * subject.window.width
+                * len(subject.scales(self.options.scales))
+                for subject in self.subjects
+            )
         )
 
     def seeds(self, settings: ModelSettings) -> int:
@@ -109,6 +127,8 @@ class EvaluationPlan:
             "data": [str(path) for path in options.pairs or options.data],
             "protocol": "pairs" if options.pairs else "shrunk",
             "degradation": self.kernel.words(),
+            "sources": [source.name for source in self.sources],
+            "given": options.given,
             "models": {
                 name: {
                     "sha256": settings.model.checksum,
@@ -146,6 +166,8 @@ def plan(options: EvaluationOptions) -> EvaluationPlan:
                 f"every image is too small for {_scales(options)}, expected at least "
                 f"{LEAST_LOW_SIDE} low-resolution pixels on each side"
             )
+        for tile, source in product(tiles, options.spoil):
+            check_bands(source, tile.path, tile.bands)
     else:
         subjects, skipped = find_pairs(*options.pairs, options.limit, options.value_range)
     device = resolve_device(options.device)
@@ -185,6 +207,11 @@ def _check(options: EvaluationOptions) -> None:
         raise InputError("neither data= nor pairs= is given, expected one of them")
     if options.data and options.pairs is not None:
         raise InputError("both data= and pairs= are given, expected one of them")
+    for name in ("spoil", "given"):
+        if getattr(options, name) and options.pairs is not None:
+            raise InputError(
+                f"{name}= has no effect on pairs=, which come as they are; leave it out"
+            )
     if not options.models or len({*options.models}) < len(options.models):
         raise InputError(f"models={','.join(options.models)}, expected each model once")
     if BICUBIC in options.models:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from html import escape
 from importlib import resources
+from itertools import product
 from string import Template
 from typing import Any
 
@@ -53,6 +54,8 @@ def _settings(evaluation: Evaluation) -> str:
         "low resolution": "as measured" if is_pairs else f"made by {settings['degradation']}",
         "models": "; ".join(models),
         "samples": "" if settings["samples"] == 1 else f"mean of {settings['samples']}",
+        "sources": ", ".join(settings["sources"]) if len(settings["sources"]) > 1 else "",
+        "blur and noise": "given to the models" if settings["given"] else "",
         "consistency": "on" if settings["consistency"] else "off",
         "rs-sr": settings["version"],
     }
@@ -70,19 +73,25 @@ def _legend(evaluation: Evaluation) -> str:
 def _cards(evaluation: Evaluation) -> str:
     """Return each model's gain in PSNR at each scale, in large type."""
     cards = []
-    for scale in evaluation.scales:
+    for scale, source in product(evaluation.scales, evaluation.sources):
         for number, method in enumerate(evaluation.methods[1:], start=1):
-            gain = evaluation.gain(method, scale, "psnr")
+            gain = evaluation.gain(method, scale, "psnr", source)
             if gain is None:
                 continue
             interval = gain.interval("+.2f")
             note = f"95 %: {interval}, {gain.count} images" if interval else "one image"
             cards.append(
                 f'<div class="card" style="--c:{charts.colour(number)}"><b>{gain.mean:+.2f} dB</b>'
-                f"<span>x{scale:g} · {escape(method)} over bicubic</span>"
+                f"<span>x{scale:g}{_about(evaluation, source)} · {escape(method)} over bicubic"
+                "</span>"
                 f"<small>{note}</small></div>"
             )
     return "".join(cards)
+
+
+def _about(evaluation: Evaluation, source: str) -> str:
+    """Return the name of a source as an addition to a title; empty if there is only one."""
+    return f" · {escape(source)}" if len(evaluation.sources) > 1 else ""
 
 
 def _bands(evaluation: Evaluation) -> str:
@@ -94,30 +103,47 @@ def _bands(evaluation: Evaluation) -> str:
 
 
 def _curves(evaluation: Evaluation) -> str:
-    """Return a chart over scale for each metric."""
+    """Return a chart over scale for each metric; those of spoiled sources are folded."""
+    parts = []
+    for number, source in enumerate(evaluation.sources):
+        curves = f'<div class="charts">{_curves_of(evaluation, source)}</div>'
+        if number:
+            curves = f"<details><summary>{escape(source)}</summary>{curves}</details>"
+        parts.append(curves)
+    return "".join(parts)
+
+
+def _curves_of(evaluation: Evaluation, source: str) -> str:
+    """Return a chart over scale for each metric, of one source."""
     parts = []
     for name, metric in METRICS.items():
         lines = {}
         for method in evaluation.methods:
-            summaries = {s: evaluation.summary(method, s, name) for s in evaluation.scales}
+            summaries = {s: evaluation.summary(method, s, name, source) for s in evaluation.scales}
             lines[method] = {s: summary for s, summary in summaries.items() if summary is not None}
         parts.append(charts.curves(metric.title, lines))
     return "".join(parts)
 
 
 def _distribution(evaluation: Evaluation) -> str:
-    """Return a chart of the gain in PSNR by image."""
-    gains = {
-        method: {
-            scale: {
-                name: float(np.mean(values))
-                for name, values in evaluation.gains(method, scale, "psnr").items()
+    """Return a chart of the gain in PSNR by image for each source."""
+    parts = []
+    for source in evaluation.sources:
+        gains = {
+            method: {
+                scale: {
+                    name: float(np.mean(values))
+                    for name, values in evaluation.gains(method, scale, "psnr", source).items()
+                }
+                for scale in evaluation.scales
             }
-            for scale in evaluation.scales
+            for method in evaluation.methods[1:]
         }
-        for method in evaluation.methods[1:]
-    }
-    return charts.distribution("PSNR over bicubic by image, dB", gains, evaluation.scales)
+        title = "PSNR over bicubic by image, dB"
+        if len(evaluation.sources) > 1:
+            title += f"; {source}"
+        parts.append(charts.distribution(title, gains, evaluation.scales))
+    return "".join(parts)
 
 
 def _reliability(evaluation: Evaluation) -> str:
@@ -125,14 +151,16 @@ def _reliability(evaluation: Evaluation) -> str:
     if not evaluation.reliability:
         return ""
     parts = []
-    for method in evaluation.methods[1:]:
+    for method, source in product(evaluation.methods[1:], evaluation.sources):
         by_scale = {
             scale: reliability
-            for (name, scale), reliability in sorted(evaluation.reliability.items())
-            if name == method
+            for (name, scale, of), reliability in sorted(evaluation.reliability.items())
+            if (name, of) == (method, source)
         }
         if by_scale:
             title = f"{method}: error against standard deviation, % of range"
+            if len(evaluation.sources) > 1:
+                title += f"; {source}"
             parts.append(charts.reliability(title, by_scale))
     return (
         '<section id="reliability"><h2>Is the uncertainty reliable?</h2><p>RMS error of the '
@@ -158,7 +186,8 @@ def _examples(evaluation: Evaluation) -> str:
         )
         parts.append(
             f'<article class="example" data-number="{number}" data-scale="{example.scale:g}">'
-            f"<h3>x{example.scale:g}, {example.kind} gain: {escape(example.name)}</h3>"
+            f"<h3>x{example.scale:g}{_about(evaluation, example.source)}, {example.kind} gain: "
+            f"{escape(example.name)}</h3>"
             f"<p>{psnr}</p><div class='pair'>"
             f'<div class="compare" style="aspect-ratio:{example.size[0]}/{example.size[1]}" '
             'tabindex="0" role="slider" aria-label="before and after" aria-valuemin="0" '

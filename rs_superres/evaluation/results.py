@@ -10,6 +10,7 @@ import numpy as np
 
 from rs_superres.evaluation.pictures import Example
 from rs_superres.evaluation.reliability import Reliability
+from rs_superres.evaluation.sources import CLEAN
 from rs_superres.raster import SkippedFile
 from rs_superres.types import Doubles
 
@@ -30,6 +31,8 @@ class Row:
     """The file's name, followed by the tile's position if there are several tiles."""
     scale: float
     """The scale of the result."""
+    source: str = CLEAN
+    """How the low resolution was spoiled."""
     method: str
     """The model's name, or ``bicubic``."""
     seed: int
@@ -44,6 +47,8 @@ class Summary:
 
     mean: float
     """Mean over the images."""
+    median: float
+    """Median over the images."""
     deviation: float
     """Standard deviation between images."""
     low: float | None
@@ -85,8 +90,8 @@ class Evaluation:
     """The options and the values derived from them, as plain values for JSON."""
     rows: list[Row]
     """The scores of all results."""
-    reliability: dict[tuple[str, float], Reliability]
-    """The reliability of the uncertainty by method and scale; empty without samples."""
+    reliability: dict[tuple[str, float, str], Reliability]
+    """The reliability of the uncertainty by method, scale and source; empty without samples."""
     examples: list[Example]
     """The tiles that the report shows."""
     skipped: list[SkippedFile]
@@ -104,8 +109,13 @@ class Evaluation:
         """The scales that have scores, in rising order."""
         return sorted({row.scale for row in self.rows})
 
+    @property
+    def sources(self) -> list[str]:
+        """The names of the sources: the clean one, then those that are spoiled."""
+        return list(dict.fromkeys(row.source for row in self.rows))
+
     def values_by_image(
-        self, method: str, scale: float, metric: str, *, tiles: bool = False
+        self, method: str, scale: float, metric: str, source: str = CLEAN, *, tiles: bool = False
     ) -> dict[str, list[float]]:
         """Return a metric's values by image, one value for each seed.
 
@@ -113,6 +123,7 @@ class Evaluation:
             method: the method.
             scale: the scale.
             metric: the metric's name.
+            source: the source's name.
             tiles: return it by tile instead.
 
         Returns:
@@ -120,7 +131,7 @@ class Evaluation:
         """
         by_name: dict[str, dict[int, list[float]]] = {}
         for row in self.rows:
-            if row.method == method and row.scale == scale:
+            if (row.method, row.scale, row.source) == (method, scale, source):
                 by_seed = by_name.setdefault(row.tile if tiles else row.image, {})
                 by_seed.setdefault(row.seed, []).append(row.scores.get(metric, np.nan))
         return {
@@ -128,13 +139,15 @@ class Evaluation:
             for name, by_seed in by_name.items()
         }
 
-    def summary(self, method: str, scale: float, metric: str) -> Summary | None:
+    def summary(
+        self, method: str, scale: float, metric: str, source: str = CLEAN
+    ) -> Summary | None:
         """Summarise a metric over the images; None if no image has it."""
-        values = list(self.values_by_image(method, scale, metric).values())
+        values = list(self.values_by_image(method, scale, metric, source).values())
         return summarise(np.array(values)) if values else None
 
     def gains(
-        self, method: str, scale: float, metric: str, *, tiles: bool = False
+        self, method: str, scale: float, metric: str, source: str = CLEAN, *, tiles: bool = False
     ) -> dict[str, list[float]]:
         """Return a method's differences from bicubic by image, one value for each seed.
 
@@ -142,17 +155,20 @@ class Evaluation:
             method: the method.
             scale: the scale.
             metric: the metric's name.
+            source: the source's name; bicubic has the same source.
             tiles: return it by tile instead.
         """
-        bicubic = self.values_by_image(BICUBIC, scale, metric, tiles=tiles)
+        bicubic = self.values_by_image(BICUBIC, scale, metric, source, tiles=tiles)
         return {
             name: [value - bicubic[name][0] for value in values]
-            for name, values in self.values_by_image(method, scale, metric, tiles=tiles).items()
+            for name, values in self.values_by_image(
+                method, scale, metric, source, tiles=tiles
+            ).items()
         }
 
-    def gain(self, method: str, scale: float, metric: str) -> Summary | None:
+    def gain(self, method: str, scale: float, metric: str, source: str = CLEAN) -> Summary | None:
         """Summarise a method's differences from bicubic; None if no image has the metric."""
-        gains = list(self.gains(method, scale, metric).values())
+        gains = list(self.gains(method, scale, metric, source).values())
         return summarise(np.array(gains)) if gains else None
 
 
@@ -184,6 +200,7 @@ def summarise(values: Doubles) -> Summary | None:
     per_seed = values[finite].mean(axis=0)
     return Summary(
         mean=float(means.mean()),
+        median=float(np.median(means)),
         deviation=float(means.std(ddof=1)) if len(means) > 1 else 0.0,
         low=float(low) if len(means) > 1 else None,
         high=float(high) if len(means) > 1 else None,

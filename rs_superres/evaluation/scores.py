@@ -21,6 +21,7 @@ from rs_superres.evaluation.measures import (
     ssim,
 )
 from rs_superres.evaluation.protocol import Case
+from rs_superres.evaluation.texture import texture
 from rs_superres.grid import AxisMapping
 from rs_superres.image.consistency import footprints
 from rs_superres.image.statistics import psnr
@@ -60,6 +61,7 @@ def scores(case: Case, image: Values, bicubic: Values, lpips: Lpips | None) -> d
         "shift_right": right,
         "shift_down": down,
         **{name: 100 * share for name, share in detail._asdict().items()},
+        **texture(result, truth, case.valid, case.triplet, case.scale),
     }
     for band in range(len(truth)):
         metrics[f"psnr_{band + 1}"] = _psnr(result[band], truth[band], case.valid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from itertools import product
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from rs_superres.evaluation.metrics import METRICS, metric_of
 from rs_superres.evaluation.reliability import Reliability
 from rs_superres.evaluation.results import Evaluation, Summary
 
+SOURCE_HEAD = "<th>source</th>"
+"""The heading of the column of sources, which tables have if there are several."""
+
 
 def score_table(evaluation: Evaluation) -> str:
-    """Return a table of every metric by scale and method; the best of a scale is bold."""
+    """Return a table of every metric by scale, source and method; the best method is bold."""
     heads = {
-        name: f"{metric.head}<small>{metric.unit} {'↑' if metric.rising else '↓'}</small>"
+        name: f"{metric.head}<small>{metric.unit} {metric.direction}</small>"
         for name, metric in METRICS.items()
         if any(np.isfinite(row.scores[name]) for row in evaluation.rows)
     }
@@ -37,31 +41,35 @@ def band_table(evaluation: Evaluation) -> str:
     )
 
 
-def reliability_table(reliability: Mapping[tuple[str, float], Reliability]) -> str:
-    """Return a table of the uncertainty's reliability by method and scale."""
+def reliability_table(reliability: Mapping[tuple[str, float, str], Reliability]) -> str:
+    """Return a table of the uncertainty's reliability by method, scale and source."""
+    several = len({source for _, _, source in reliability}) > 1
     rows = "".join(
-        f"<tr><td class='method'>{escape(method)}</td><td>x{scale:g}</td><td>{r.spearman:.3f}</td>"
+        f"<tr><td class='method'>{escape(method)}</td><td>x{scale:g}</td>"
+        f"{_source_cell(source) if several else ''}<td>{r.spearman:.3f}</td>"
         f"<td>{r.spearman_gradient:.3f}</td><td>{r.factor:.3f}</td><td>{r.pixels}</td></tr>"
-        for (method, scale), r in sorted(reliability.items())
+        for (method, scale, source), r in sorted(reliability.items())
     )
     return (
-        "<table><thead><tr><th>method</th><th>scale</th><th>Spearman</th>"
-        "<th>Spearman of the gradient</th><th>factor</th><th>values</th></tr></thead>"
+        f"<table><thead><tr><th>method</th><th>scale</th>{SOURCE_HEAD if several else ''}"
+        "<th>Spearman</th><th>Spearman of the gradient</th><th>factor</th><th>values</th></tr>"
+        "</thead>"
         f"<tbody>{rows}</tbody></table>"
     )
 
 
 def _table(evaluation: Evaluation, heads: Mapping[str, str]) -> str:
-    """Return a table of some metrics by scale and method.
+    """Return a table of some metrics by scale, source and method.
 
     Args:
         evaluation: the scores.
         heads: the headings of the columns as HTML, by the metrics' names.
     """
     body = []
-    for scale in evaluation.scales:
+    sources = evaluation.sources
+    for scale, source in product(evaluation.scales, sources):
         rows = {
-            method: {name: evaluation.summary(method, scale, name) for name in heads}
+            method: {name: evaluation.summary(method, scale, name, source) for name in heads}
             for method in evaluation.methods
         }
         for number, (method, summaries) in enumerate(rows.items()):
@@ -69,15 +77,23 @@ def _table(evaluation: Evaluation, heads: Mapping[str, str]) -> str:
                 _cell(name, summaries[name], [row[name] for row in rows.values()]) for name in heads
             )
             first = f'<th rowspan="{len(rows)}">x{scale:g}</th>' if number == 0 else ""
+            if len(sources) > 1:
+                first += _source_cell(source)
             body.append(
                 f'<tr class="{"first" if number == 0 else ""}">{first}<td class="method"><i '
                 f'style="background:{charts.colour(number)}"></i>{escape(method)}</td>{cells}</tr>'
             )
     head = "".join(f"<th>{cell}</th>" for cell in heads.values())
     return (
-        f"<table><thead><tr><th>scale</th><th>method</th>{head}</tr></thead>"
+        f"<table><thead><tr><th>scale</th>{SOURCE_HEAD if len(sources) > 1 else ''}"
+        f"<th>method</th>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table>"
     )
+
+
+def _source_cell(source: str) -> str:
+    """Return the cell that names the source of a row."""
+    return f'<td class="method">{escape(source)}</td>'
 
 
 def _cell(name: str, summary: Summary | None, column: list[Summary | None]) -> str:

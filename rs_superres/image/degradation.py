@@ -1,4 +1,4 @@
-"""Downsampling: how low-resolution images are made from high-resolution ones.
+"""Downsampling: how low-resolution images are made from high-resolution ones, and spoiled.
 
 All kernels are separable and linear. Along each axis, a matrix holds the weight of every
 high-resolution pixel in every low-resolution pixel.
@@ -6,6 +6,7 @@ high-resolution pixel in every low-resolution pixel.
 
 from __future__ import annotations
 
+import io
 import math
 from fractions import Fraction
 from typing import TypeVar, assert_never
@@ -13,6 +14,7 @@ from typing import TypeVar, assert_never
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from rs_superres.config import Kernel
 from rs_superres.image.radiometry import quantise
@@ -24,6 +26,7 @@ ByteImage = npt.NDArray[np.uint8]
 
 Positions = npt.NDArray[np.floating]
 Number = TypeVar("Number", bound=np.generic)
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 def low_resolution_side(side: int, scale: float) -> int:
@@ -209,3 +212,31 @@ def bicubic(image: ByteImage, shape: tuple[int, int]) -> ByteImage:
             for band in image
         ]
     )
+
+
+def sharpened(image: npt.NDArray[Real], amount: float, radius: float) -> npt.NDArray[Real]:
+    """Sharpen an image by an unsharp mask: add ``amount`` times what a Gaussian blur removes.
+
+    Args:
+        image: (band, y, x).
+        amount: how much is added; 0.8 is 80 %.
+        radius: standard deviation of the Gaussian in pixels.
+    """
+    blurred = gaussian_filter(image, (0, radius, radius), mode="nearest")
+    result: npt.NDArray[Real] = image + amount * (image - blurred)
+    return result
+
+
+def jpeg(numbers: Doubles, quality: float) -> Doubles:
+    """Compress an 8-bit image as JPEG by Pillow's defaults, and decompress it.
+
+    Args:
+        numbers: (3, y, x) RGB or (1, y, x) grey whole numbers, 0 to 255.
+        quality: Pillow's quality, 1 to 100; it is rounded.
+    """
+    image = numbers.astype(np.uint8)
+    picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+    file = io.BytesIO()
+    picture.save(file, format="JPEG", quality=round(quality))
+    with Image.open(file) as opened:
+        return np.atleast_3d(np.asarray(opened)).transpose(2, 0, 1).astype(np.float64)

@@ -6,7 +6,6 @@ and always gets the same one.
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import time
@@ -15,14 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from PIL import Image
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from rs_superres.config import Kernel
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
-from rs_superres.image.degradation import effective_mtf, kernel_matrix
+from rs_superres.image.degradation import effective_mtf, jpeg, kernel_matrix, sharpened
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.nets.source import Qualities
 from rs_superres.raster import SkippedFile
@@ -308,14 +305,14 @@ class Crops:
             rows, columns = degradation.warp
             images = [_product(rows, image, columns) for image in images]
         if degradation.amount:
-            images = [_sharpened(i, degradation.amount, degradation.radius) for i in images]
+            images = [sharpened(i, degradation.amount, degradation.radius) for i in images]
         pure, low = images[0], images[-1]
         dtype = np.dtype(crop.dtype)
         if dtype.kind != "f":
             limits = np.iinfo(dtype)
             numbers = np.rint(crop.value_range.from_network(low)).clip(limits.min, limits.max)
             if dtype == np.uint8 and chance.random() < self._degradation.compressed:
-                numbers = _compress(numbers, chance.uniform(*self._degradation.quality))
+                numbers = jpeg(numbers, chance.uniform(*self._degradation.quality))
             low = crop.value_range.to_network(numbers)
         return low, float(np.sqrt(np.square(low - pure).mean(dtype=np.float64)))
 
@@ -402,32 +399,10 @@ def _product(rows: Doubles, image: Floats, columns: Doubles) -> Floats:
     return product
 
 
-def _sharpened(image: Floats, amount: float, radius: float) -> Floats:
-    """Sharpen an image by an unsharp mask: add ``amount`` times what a Gaussian blur removes.
-
-    Args:
-        image: (band, y, x).
-        amount: how much is added; 0.8 is 80 %.
-        radius: standard deviation of the Gaussian in pixels.
-    """
-    blurred = gaussian_filter(image, (0, radius, radius), mode="nearest")
-    result: Floats = image + np.float32(amount) * (image - blurred)
-    return result
-
-
 def _draw_group(groups: Sequence[BandGroup], chance: Random) -> BandGroup:
     """Draw a band group with a probability proportional to its number of bands."""
     weights = np.array([len(g.bands) for g in groups], dtype=np.float64)
     return groups[chance.choice(len(groups), p=weights / weights.sum())]
-
-
-def _compress(numbers: Doubles, quality: float) -> Doubles:
-    """Compress an 8-bit image as JPEG and decompress it: (3, y, x) digital numbers."""
-    picture = Image.fromarray(numbers.astype(np.uint8).transpose(1, 2, 0))
-    file = io.BytesIO()
-    picture.save(file, format="JPEG", quality=round(quality))
-    with Image.open(file) as opened:
-        return np.asarray(opened).transpose(2, 0, 1).astype(np.float64)
 
 
 def draw_scale(key: Sequence[int], scales: tuple[float, float]) -> float:

@@ -41,7 +41,13 @@ def test_a_table_and_a_report(data: Path, tmp_path: Path, tiny: str) -> None:
     assert [line.split()[:2] for line in lines[2:6]] == [
         ["2", "bicubic"], ["2", tiny], ["3.5", "bicubic"], ["3.5", tiny]
     ]  # fmt: skip
-    assert lines[6] == f"report: {out / 'report.html'}"
+    assert lines[6].startswith("detail and texture; ")
+    assert lines[7].split()[2:] == [
+        "impr.%", "omit.%", "hall.%", "power", "colour", "flat", "over.%", "corr."
+    ]  # fmt: skip
+    assert [line.split()[:2] for line in lines[8:12]] == [line.split()[:2] for line in lines[2:6]]
+    assert max(map(len, lines[:12])) - len(tiny) < 95
+    assert lines[12] == f"report: {out / 'report.html'}"
     scores = json.loads((out / "scores.json").read_text("utf-8"))
     mean = scores["summary"][1]["metrics"]["psnr"]["mean"]
     assert float(lines[3].split()[2]) == pytest.approx(mean, abs=0.006)
@@ -66,6 +72,24 @@ def test_json_samples_and_seeds(data: Path, tmp_path: Path, tiny: str) -> None:
     assert scores["reliability"][0]["factor"] > 0
 
 
+def test_spoiled_sources(data: Path, tmp_path: Path, tiny: str) -> None:
+    result = evaluate(
+        "--data", data, "-m", tiny, "--scales", 2, "--steps", 0, "--given",
+        "--spoil", "noise=8,jpeg=75+mtf=0.3", "-q", "-o", tmp_path / "r",
+    )  # fmt: skip
+    lines = result.stdout.splitlines()
+    assert lines[0] == "3 images, low resolution by antialiased bicubic; blur and noise are given"
+    assert lines[1].split()[:4] == ["scale", "source", "method", "PSNR"]
+    rows = [["2", s, m] for s in ("clean", "noise=8", "mtf=0.3+jpeg=75") for m in ("bicubic", tiny)]
+    assert [line.split()[:3] for line in lines[2:8]] == rows
+    assert [line.split()[:3] for line in lines[10:16]] == rows
+    scores = json.loads((tmp_path / "r" / "scores.json").read_text("utf-8"))
+    for line, summary in zip(lines[2:8], scores["summary"], strict=True):
+        assert float(line.split()[3]) == pytest.approx(
+            summary["metrics"]["psnr"]["mean"], abs=0.006
+        )
+
+
 def test_pairs(data: Path, tmp_path: Path, tiny: str) -> None:
     transform = NORTH_UP @ Affine.translation(3.2, 5.1) @ Affine.scale(0.5)
     rasters.write(tmp_path / "0.tif", textured(7, 3, 70, 66), colours=RGB, transform=transform)
@@ -84,6 +108,8 @@ def test_pairs(data: Path, tmp_path: Path, tiny: str) -> None:
         (["--scales", "x"], "expected numbers above 1"),
         (["--degradation", "blur"], "'blur', expected bicubic, area, gaussian"),
         (["--degradation", "area:0.3"], "expected bicubic, area, gaussian"),
+        (["--spoil", "blur=3"], "'--spoil': 'blur=3', expected noise=N above 0, jpeg=Q"),
+        (["--spoil", "noise=8,jpeg=0"], "'jpeg=0', expected noise=N"),
         (["--seeds", "0"], "0 is not in the range"),
     ],
 )
@@ -112,6 +138,8 @@ def test_failures_are_one_line(data: Path, tmp_path: Path, tiny: str) -> None:
         out,
         ["--data", data, "--pairs", data, data, *out],
         ["--data", data, *out, "--device", "tpu"],
+        ["--pairs", data, data, *out, "--spoil", "noise=8"],
+        ["--pairs", data, data, *out, "--given"],
         ["--data", data, *out, "--steps", 0, "--samples", 2],
         ["--data", data, *out, "--steps", 0, "--seeds", 2],
         ["--data", data, *out, "--value-range", "2,1"],

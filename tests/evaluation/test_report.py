@@ -23,6 +23,7 @@ from rs_superres.evaluation.plans import EvaluationOptions, plan
 from rs_superres.evaluation.report import page
 from rs_superres.evaluation.results import BICUBIC, Evaluation
 from rs_superres.evaluation.run import run
+from rs_superres.evaluation.sources import parse_sources
 from tests import rasters
 from tests.evaluation.browser import Tab, browse
 from tests.pages import EVIL, Elements
@@ -146,8 +147,8 @@ def test_the_page_needs_no_other_file(evaluation: Evaluation) -> None:
     )
     assert "<1>.tif" not in text.partition("<script")[0]
     assert "&lt;1&gt;.tif" in text
-    for metric in ("PSNR, dB", "SSIM", "ERGAS", "detail hallucinated, %"):
-        assert f"<figcaption>{metric}</figcaption>" in text
+    for metric in ("PSNR, dB", "SSIM", "ERGAS", "detail hallucinated, %", "overshoot of the"):
+        assert f"<figcaption>{metric}" in text
     assert "LPIPS" not in text
     assert text.count("<circle") > 50
     gain = evaluation.summary(evaluation.methods[1], 3.0, "psnr")
@@ -175,6 +176,59 @@ def test_pictures_have_the_same_contrast_stretch(tmp_path: Path, tiny: str) -> N
     assert pictures["truth"].min() == 0
     assert pictures["truth"].max() == 255
     assert list(example.differences) == [BICUBIC, tiny]
+
+
+def test_sources_are_in_all_files(tmp_path: Path, tiny: str) -> None:
+    for i in range(3):
+        rasters.write(tmp_path / f"{i}.tif", textured(i, 3, 48, 48), colours=RGB)
+    options = EvaluationOptions(
+        data=(tmp_path,),
+        models=(tiny,),
+        scales=(2.0, 3.0),
+        steps=1,
+        samples=2,
+        spoil=parse_sources("noise=8,sharpen=1+jpeg=60"),
+    )
+    spoiled = run(plan(options))
+    names = ["clean", "noise=8", "sharpen=1+jpeg=60"]
+    files.write(spoiled, tmp_path / "report")
+    with (tmp_path / "report" / "scores.csv").open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["source"] for line in lines[:6:2]] == names
+    facts = json.loads((tmp_path / "report" / "scores.json").read_text("utf-8"))
+    assert facts["settings"]["sources"] == names
+    assert [(s["scale"], s["source"], s["method"]) for s in facts["summary"]] == [
+        (scale, name, method)
+        for scale in (2.0, 3.0)
+        for name in names
+        for method in (BICUBIC, tiny)
+    ]
+    noisy = facts["summary"][3]["metrics"]["psnr"]
+    values = [
+        float(line["psnr"])
+        for line in lines
+        if (line["scale"], line["source"], line["method"]) == ("2", "noise=8", tiny)
+    ]
+    assert (noisy["mean"], noisy["median"]) == pytest.approx((np.mean(values), np.median(values)))
+    assert {(r["scale"], r["source"]) for r in facts["reliability"]} == {
+        (scale, name) for scale in (2.0, 3.0) for name in names
+    }
+    assert {image["source"] for image in facts["images"]} == set(names)
+    text = page(spoiled)
+    assert text.count("<th>source</th>") == 3  # of the scores, the bands and the reliability
+    assert text.count('<td class="method">noise=8</td>') == 2 * 2 * 2 + 2
+    assert f"x2 · noise=8 · {tiny} over bicubic" in text
+    assert "<h3>x3 · sharpen=1+jpeg=60, median gain: " in text
+    assert "<details><summary>noise=8</summary>" in text
+    assert "<figcaption>PSNR over bicubic by image, dB; noise=8</figcaption>" in text
+    assert "<dt>sources</dt><dd>clean, noise=8, sharpen=1+jpeg=60</dd>" in text
+
+
+def test_a_single_source_needs_no_name(evaluation: Evaluation) -> None:
+    text = page(evaluation)
+    assert "<th>source</th>" not in text
+    assert "clean" not in text
+    assert "<dt>sources</dt>" not in text
 
 
 def test_the_page_works_in_a_browser(evaluation: Evaluation, tmp_path: Path) -> None:

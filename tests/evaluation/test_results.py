@@ -45,6 +45,7 @@ def test_an_image_counts_once_whatever_its_tiles() -> None:
     bicubic = evaluation.summary(BICUBIC, 2.0, "psnr")
     gain = evaluation.gain("m", 2.0, "psnr")
     assert bicubic is not None
+    assert bicubic.median == 26
     assert bicubic.count == 3
     assert bicubic.mean == pytest.approx((21 + 30 + 26) / 3)
     assert bicubic.deviation == pytest.approx(np.std([21, 30, 26], ddof=1))
