@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import commands, gpu, networks
+from benchmarks import commands, gpu, networks, training
 from benchmarks.timing import Rows, machine, table
 
 NAMES = (
@@ -25,6 +25,7 @@ NAMES = (
     "growth",
     "accuracy",
     "arithmetic",
+    "training",
     "gpu",
 )
 
@@ -55,6 +56,8 @@ def tables(names: list[str], folder: Path, quick: bool, large: bool) -> Iterator
         yield "Fast paths against plain modules in float32", networks.accuracy()
     if "arithmetic" in names:
         yield "Operations and bytes of the shipped model", networks.arithmetic()
+    if "training" in names:
+        yield "An iteration of training", training.iteration(quick)
     if "gpu" in names:
         yield from gpu.on_gpu(folder)
 

@@ -171,15 +171,18 @@ class GalerkinBlock(nn.Module):
 
         Args:
             x: (b, n, width) queries.
-            context: (b or 1, heads, head_dim, head_dim); None takes it from ``x``.
+            context: (heads, head_dim, head_dim); None takes one from each image of ``x``.
 
         Returns:
             (b, n, width).
         """
+        if context is not None:  # without keys and values, which would not be used
+            with torch.autocast(x.device.type, enabled=False):
+                weight, bias = self.folded(context)
+            return self.finish(x, F.linear(x, weight, bias))
         b, n, width = x.shape
         q, k, v = self._split(x)
-        if context is None:
-            context = self.key_norm(k).transpose(-1, -2) @ self.value_norm(v) / n
+        context = self.key_norm(k).transpose(-1, -2) @ self.value_norm(v) / n
         attended = (q @ context).transpose(1, 2).reshape(b, n, width)
         return self.finish(x, attended)
 
