@@ -31,7 +31,7 @@ from rs_superres.diffusion.schedule import karras_sigmas
 from rs_superres.engine import Options, upscale
 from rs_superres.image.consistency import reach
 from rs_superres.nets.build import SceneNetwork
-from rs_superres.nets.denoiser import detail_kept
+from rs_superres.nets.denoiser import ResidualDenoiser, detail_kept
 from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.prior import linear
 from rs_superres.scene.inference import prepare
@@ -140,7 +140,7 @@ def network_alone(model: zoo.Model, settings: ComputeSettings, cell: Cell) -> Ca
     """Return a function that computes a cell, (1, 3, y, x), from and to the device's memory."""
     network = with_fast_unet(deepcopy(model.network).to(settings.device))
     sampler = model.config.sampler
-    if not isinstance(network, SceneNetwork) or network.denoiser is None:
+    if not isinstance(network, SceneNetwork) or not isinstance(network.denoiser, ResidualDenoiser):
         raise TypeError("the benchmark needs a prior and a denoiser")
     prior, denoiser = network.prior, network.denoiser
     size = torch.tensor((2 / SCALE, 2 / SCALE), dtype=torch.float64)
@@ -196,7 +196,11 @@ def _operations(model: zoo.Model, cell: Cell, steps: int) -> float:
     """Return the operations of a cell. The denoiser's are counted on a small cell and scaled."""
     network, small = model.network, 64
     operations, _ = prior_work(model.config, cell)
-    if steps and isinstance(network, SceneNetwork) and network.denoiser is not None:
+    if (
+        steps
+        and isinstance(network, SceneNetwork)
+        and isinstance(network.denoiser, ResidualDenoiser)
+    ):
         per_step, _ = denoiser_work(with_fast_unet(network.denoiser.unet), small)
         operations += steps * per_step * (len(cell.along.positions) / small) ** 2
     return operations

@@ -34,6 +34,7 @@ from rs_superres.nets.build import (
     scene_network,
     to_channels_last,
 )
+from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import cubic, scene_samples
@@ -245,7 +246,7 @@ def accuracy() -> Rows:
     """Compare fast paths with the plain modules in float32, in digital numbers of 8 bits."""
     model = zoo.load("aerial")
     network = model.network
-    if not isinstance(network, SceneNetwork) or network.denoiser is None:
+    if not isinstance(network, SceneNetwork) or not isinstance(network.denoiser, ResidualDenoiser):
         raise TypeError("the benchmark needs a prior and a denoiser")
     rows: Rows = [("path", "largest difference, DN", "root mean square, DN")]
     for scale in (2, 4, 8):
@@ -285,7 +286,7 @@ def arithmetic() -> Rows:
     """Count operations and bytes per output pixel, and compare the speed with the ceiling."""
     model, limits = zoo.load("aerial"), ceilings()
     network = model.network
-    if not isinstance(network, SceneNetwork) or network.denoiser is None:
+    if not isinstance(network, SceneNetwork) or not isinstance(network.denoiser, ResidualDenoiser):
         raise TypeError("the benchmark needs a prior and a denoiser")
     rows: Rows = [("x4, cell without halo", "MFLOP/px", "kB/px", "GFLOP/s", "of the ceiling")]
     zoom, side = zoom_by(SCALE), model.config.tiles.size

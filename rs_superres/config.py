@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, assert_never, get_args, get_origin, get_type_hints
@@ -81,6 +81,22 @@ class UNetConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextureConfig:
+    """Sizes of the texture's networks; see :mod:`rs_superres.nets.texture`."""
+
+    channels: int = 128
+    """Number of channels of the network that turns noise into detail."""
+    blocks: int = 6
+    """Number of its residual blocks."""
+    spread_channels: int = 64
+    """Number of channels of the network that predicts how much detail is missing."""
+    spread_blocks: int = 4
+    """Number of its residual blocks."""
+    patch: int = 4
+    """Side in pixels of the squares that become sub-bands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerConfig:
     """Defaults of the diffusion sampler; see :mod:`rs_superres.diffusion`."""
 
@@ -93,6 +109,9 @@ class SamplerConfig:
     rho: float = 7.0
     """Exponent of the noise levels (kind ``scene``; Karras et al. 2022, eq. 5): larger values put
     more levels near ``sigma_min``."""
+    texture: float = 1.0
+    """Factor on the drawn texture: 1 for a complete sample, 0 for the operator alone (kind
+    ``scene`` with ``[texture]``)."""
     flat: float = 0.016
     """Contrast of the source at which half of the drawn detail is kept, in network values (kind
     ``scene``). The default is 2 of 255 grey levels."""
@@ -194,16 +213,31 @@ class ModelConfig:
     encoder: EncoderConfig
     operator: OperatorConfig
     denoiser: UNetConfig | None
-    """The denoising U-Net; None for a model that is a prior alone."""
+    """The denoising U-Net; None for a model with :attr:`texture`, or that is a prior alone."""
     sampler: SamplerConfig
     tiles: TileConfig
     trained: TrainedConfig
+    texture: TextureConfig | None = None
+    """The networks that draw texture (kind ``scene``), in place of a denoising U-Net."""
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
+
+    def __post_init__(self) -> None:
+        if self.texture is not None and (self.denoiser is not None or self.kind != "scene"):
+            raise ModelError('[texture] needs kind = "scene", and no [denoiser] beside it')
+
+    @property
+    def is_prior_alone(self) -> bool:
+        """Whether the model has no network for diffusion."""
+        return self.denoiser is None and self.texture is None
 
     @property
     def steps(self) -> int:
         """Default number of evaluations of the denoiser; 0 if the model has none."""
-        return 0 if self.denoiser is None else self.sampler.steps
+        return 0 if self.is_prior_alone else self.sampler.steps
+
+    def prior_alone(self) -> ModelConfig:
+        """Return the configuration of the model's prior, without diffusion."""
+        return replace(self, denoiser=None, texture=None)
 
 
 T = TypeVar("T")
@@ -215,6 +249,7 @@ _BOUNDED = (
     EncoderConfig,
     OperatorConfig,
     UNetConfig,
+    TextureConfig,
     SamplerConfig,
     TileConfig,
     TrainedConfig,
@@ -224,6 +259,8 @@ _BOUNDED = (
 
 _BOUNDS: dict[str, tuple[float, float]] = {
     "blocks": (0, DEEPEST),
+    "spread_blocks": (0, DEEPEST),
+    "texture": (0, 1),
     "layers": (0, DEEPEST),
     "size": (1, 2**16),
     "margin": (0, 2**12),

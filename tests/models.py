@@ -14,6 +14,7 @@ from rs_superres.config import (
     ModelConfig,
     OperatorConfig,
     SamplerConfig,
+    TextureConfig,
     TileConfig,
     TrainedConfig,
     UNetConfig,
@@ -21,6 +22,9 @@ from rs_superres.config import (
 )
 from rs_superres.nets.build import SceneNetwork, paper_network, scene_network
 from rs_superres.zoo.checkpoint import save_weights
+
+TEXTURE = TextureConfig(channels=6, blocks=1, spread_channels=4, spread_blocks=1)
+"""A tiny network for texture."""
 
 
 class Intruder:
@@ -34,7 +38,11 @@ class Intruder:
 
 
 def config(
-    kind: str = "scene", *, denoiser: bool = True, tiles: TileConfig | None = None
+    kind: str = "scene",
+    *,
+    denoiser: bool = True,
+    texture: bool = False,
+    tiles: TileConfig | None = None,
 ) -> ModelConfig:
     """Configure a tiny model of a kind; its prior depends on 8 source pixels around a query."""
     scene = kind == "scene"
@@ -54,6 +62,8 @@ def config(
         tiles=tiles or TileConfig(),
         trained=TrainedConfig(scales=(1.0, 8.0)),
     )
+    if texture:
+        return replace(complete, denoiser=None, texture=TEXTURE)
     return complete if denoiser else replace(complete, denoiser=None)
 
 

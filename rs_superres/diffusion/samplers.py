@@ -1,6 +1,7 @@
 """Samplers: solve the probability-flow ODE from noise to an image, with the network as a function.
 
-:func:`ddim` and :func:`dpm_solver` serve the published NeurOp-Diff, :func:`euler` our own models.
+:func:`ddim` and :func:`dpm_solver` serve the published NeurOp-Diff, :func:`euler` and
+:func:`rotate` our own models.
 All are deterministic: the only random input is the noise that they start from.
 """
 
@@ -45,6 +46,22 @@ class Denoiser(Protocol):
 
         Returns:
             (b, c, h, w) estimate of the clean image.
+        """
+        ...
+
+
+class Velocity(Protocol):
+    """A network that predicts the velocity cos(t) z - sin(t) x of a mixture of data and noise."""
+
+    def __call__(self, x: Tensor, angle: float) -> Tensor:
+        """Predict the velocity.
+
+        Args:
+            x: (b, c, h, w) mixture cos(t) x + sin(t) z of data x and noise z.
+            angle: the angle t, 0 to pi/2.
+
+        Returns:
+            (b, c, h, w) velocity.
         """
         ...
 
@@ -132,4 +149,23 @@ def euler(denoise: Denoiser, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     for sigma, following in pairwise(sigmas):
         clean = denoise(x, sigma)
         x = clean + (following / sigma) * (x - clean)
+    return x
+
+
+def rotate(velocity: Velocity, x: Tensor, angles: Sequence[float]) -> Tensor:
+    """Sample by rotating from noise to data (TrigFlow: Lu and Song 2024, arXiv 2410.11081).
+
+    It solves dx/dt = v(x, t), with v constant during each step. So data and noise of unit variance
+    keep it in any number of steps if the network knows nothing and v is 0; DDIM would shrink them.
+
+    Args:
+        velocity: the network, evaluated at each angle but the last.
+        x: (b, c, h, w) standard normal noise.
+        angles: decreasing angles, from pi/2 for pure noise to 0 for data.
+
+    Returns:
+        (b, c, h, w) data.
+    """
+    for angle, following in pairwise(angles):
+        x = x + (following - angle) * velocity(x, angle)
     return x

@@ -226,6 +226,7 @@ def _model_identity(model: zoo.Model) -> dict[str, Any]:
         "encoder": asdict(config.encoder),
         "operator": asdict(config.operator),
         "denoiser": None if config.denoiser is None else asdict(config.denoiser),
+        "texture": None if config.texture is None else asdict(config.texture),
         "sampler": sampler,
         "tiles": asdict(config.tiles),
     }

@@ -175,7 +175,7 @@ def plan(options: EvaluationOptions) -> EvaluationPlan:
     for name in options.models:
         model = zoo.load(name, str(device))
         steps = model.config.steps if options.steps is None else options.steps
-        if steps and model.config.denoiser is None:
+        if steps and model.config.is_prior_alone:
             raise InputError(f"steps={steps}, but the model {name} has no denoiser; use steps=0")
         models[name] = ModelSettings(
             model=model,

@@ -17,6 +17,7 @@ from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.encoders import Edsr, Encoder, Rdn
 from rs_superres.nets.galerkin import NeuralOperator
 from rs_superres.nets.prior import PaperPrior, ScenePrior
+from rs_superres.nets.texture import TextureDenoiser
 from rs_superres.nets.unet import UNet
 
 
@@ -25,10 +26,12 @@ class SceneNetwork(nn.Module):
 
     Args:
         prior: the neural operator with stored contexts.
-        denoiser: the residual denoiser; None for a model that is a prior alone.
+        denoiser: what draws detail by diffusion; None for a model that is a prior alone.
     """
 
-    def __init__(self, prior: ScenePrior, denoiser: ResidualDenoiser | None) -> None:
+    def __init__(
+        self, prior: ScenePrior, denoiser: ResidualDenoiser | TextureDenoiser | None
+    ) -> None:
         super().__init__()
         self.prior = prior
         self.denoiser = denoiser
@@ -67,6 +70,8 @@ def scene_network(config: ModelConfig) -> SceneNetwork:
     features = config.encoder.channels
     scales = config.operator.scales
     prior = ScenePrior(encoder(config.encoder), operator(config.operator, features), scales)
+    if config.texture is not None:
+        return SceneNetwork(prior, TextureDenoiser(config.texture, scales))
     if config.denoiser is None:
         return SceneNetwork(prior, None)
     return SceneNetwork(prior, ResidualDenoiser(unet(config.denoiser), scales))

@@ -41,6 +41,11 @@ class ResidualDenoiser(nn.Module):
         self.register_buffer("deviations", torch.full((len(scales),), 0.15))
         self.register_buffer("deviation_scales", torch.tensor(self.scales))
 
+    @property
+    def multiple(self) -> int:
+        """Images must be multiples of it in size."""
+        return self.unet.multiple
+
     def deviation(self, scale: float) -> Tensor:
         """Return the standard deviation of truth - prior at a scale: a scalar, network values."""
         return interpolate_scales(self.deviations, self.scales, scale)

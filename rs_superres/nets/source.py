@@ -61,22 +61,24 @@ class Modulation(nn.Module):
         blocks: number of residual blocks.
         channels: channels of each.
         hidden: hidden channels.
+        extra: how many further numbers factors and offsets depend on.
     """
 
-    def __init__(self, blocks: int, channels: int, hidden: int = 64) -> None:
+    def __init__(self, blocks: int, channels: int, hidden: int = 64, *, extra: int = 0) -> None:
         super().__init__()
         self.shape = blocks, 2, channels
-        self.first = nn.Linear(5, hidden)
+        self.first = nn.Linear(5 + extra, hidden)
         self.second = nn.Linear(hidden, math.prod(self.shape))
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
 
-    def forward(self, qualities: Qualities, scale: float) -> Tensor:
+    def forward(self, qualities: Qualities, scale: float, extra: Tensor | None = None) -> Tensor:
         """Compute the factors, less 1, and the offsets.
 
         Args:
             qualities: blur and noise of b images.
             scale: the factor between source and result pixels.
+            extra: (b, extra) further numbers, of about unit size; None if there are none.
 
         Returns:
             (b, blocks, 2, channels).
@@ -85,6 +87,8 @@ class Modulation(nn.Module):
         known = ~coded.isnan()
         size = coded.new_full((len(coded), 1), math.log2(scale) - 1.5)
         inputs = torch.cat((coded.where(known, coded.new_zeros(())), known.to(coded), size), dim=1)
+        if extra is not None:
+            inputs = torch.cat((inputs.expand(len(extra), -1), extra), dim=1)
         with torch.autocast(coded.device.type, enabled=False):
             out: Tensor = self.second(F.gelu(self.first(inputs)))
         return out.reshape(-1, *self.shape)

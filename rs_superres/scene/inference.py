@@ -21,11 +21,12 @@ from rs_superres.errors import InputError
 from rs_superres.grid import AxisSupport, Zoom
 from rs_superres.image.resampling import cubic
 from rs_superres.nets.build import NeurOpDiff, SceneNetwork
-from rs_superres.nets.denoiser import detail_kept
+from rs_superres.nets.denoiser import ResidualDenoiser, detail_kept
 from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.paper_contexts import paper_grid
 from rs_superres.nets.prior import FoldedPrior, PaperPrior, linear, scene_samples
+from rs_superres.nets.texture import Sampler, TextureDenoiser
 from rs_superres.system.devices import ComputeSettings
 from rs_superres.types import Floats
 
@@ -99,7 +100,7 @@ def prepare(
     steps = compute.steps
     if steps < 0:
         raise InputError(f"{steps} steps, expected 0 or more")
-    if steps and config.denoiser is None:
+    if steps and config.is_prior_alone:
         raise InputError(f"{steps} steps, but this model is a prior alone; use steps=0")
     network = network.to(compute.device)
     if steps:  # the neural operator alone needs no U-Net
@@ -140,7 +141,8 @@ class _SceneInference:
         self._pixel_size = _pixel_size(zoom)
         self._folded: dict[SourceQuality, FoldedPrior] = {}
         steps, sampler = compute.steps, config.sampler
-        self._flat = sampler.flat
+        self._flat, self._texture = sampler.flat, sampler.texture
+        self._samplers: dict[SourceQuality, Sampler] = {}
         self._sigmas = (
             karras_sigmas(
                 steps,
@@ -152,9 +154,9 @@ class _SceneInference:
             else []
         )
         self.halo = network.prior.halo
-        # The U-Net's coarsest level takes squares of this side for one pixel. A margin that is a
+        # The denoiser takes squares of this side for one pixel. A margin that is a
         # multiple of it keeps the squares at the same output pixels in all cells.
-        side = network.denoiser.unet.multiple if steps and network.denoiser else 1
+        side = network.denoiser.multiple if steps and network.denoiser else 1
         self.valid_margin = -(-compute.extra_margin // side) * side
         self.margin = self.valid_margin + (config.tiles.margin if steps else 0)
 
@@ -170,18 +172,36 @@ class _SceneInference:
         return folded
 
     def __call__(self, cell: CellInput) -> Iterator[Floats]:
-        denoiser, folded = self._network.denoiser, self._for(cell.quality)
+        folded = self._for(cell.quality)
         with self._compute.computing():
             tensor, rows, columns = _on_device(cell, self._compute.device)
             prior = self._network.prior.grid(tensor, rows, columns, folded)
-            kept = linear(detail_kept(tensor, self._flat), rows, columns) if self._sigmas else prior
+            draw = self._sampler(cell.quality, tensor, rows, columns)
         for noise in cell.noises:
             sample = prior
-            if self._sigmas and denoiser is not None:
+            if draw is not None:
                 with self._compute.computing():
                     start = _channels_last(_to_batch(noise(), self._compute.device))
-                    sample = denoiser.sample(prior, start, self._sigmas, self._scale, kept)
+                    sample = draw(prior, start)
             yield _to_array(sample)
+
+    def _sampler(
+        self, quality: SourceQuality, image: Tensor, rows: AxisSamples, columns: AxisSamples
+    ) -> Sampler | None:
+        """Return what draws a sample from the prior and noise; None if there are no steps."""
+        denoiser = self._network.denoiser
+        if not self._sigmas or denoiser is None:
+            return None
+        if isinstance(denoiser, TextureDenoiser):
+            if not self._network.prior.source_aware:
+                quality = UNKNOWN
+            found = self._samplers.get(quality)
+            if found is None:
+                found = denoiser.sampler(self._scale, self._compute.steps, self._texture, quality)
+                self._samplers[quality] = found
+            return found
+        kept = linear(detail_kept(image, self._flat), rows, columns)
+        return partial(_draw, denoiser, self._sigmas, self._scale, kept)
 
     def residual(self, cell: CellInput) -> Iterator[Floats]:
         if self._sigmas:
@@ -240,6 +260,18 @@ class _PaperInference:
 
     def residual(self, cell: CellInput) -> Iterator[Floats]:
         yield from _minus_cubic(self(cell), cell)
+
+
+def _draw(
+    denoiser: ResidualDenoiser,
+    sigmas: Sequence[float],
+    scale: float,
+    kept: Tensor,
+    prior: Tensor,
+    noise: Tensor,
+) -> Tensor:
+    """Draw a sample; arguments in the order that the callers have them."""
+    return denoiser.sample(prior, noise, sigmas, scale, kept)
 
 
 def _predict_noise(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> Tensor:

@@ -81,6 +81,13 @@ def card(facts: CardFacts, network: SceneNetwork) -> str:
 
 def _denoiser_line(facts: CardFacts, network: SceneNetwork) -> str:
     """Describe the denoiser."""
+    texture = facts.config.texture
+    if network.denoiser is not None and texture is not None:
+        return (
+            f"- **Texture**: squares of {texture.patch} pixels, {texture.blocks} blocks of "
+            f"{texture.channels} channels, {texture.spread_blocks} of {texture.spread_channels} "
+            f"for the deviations, {_parameters(network.denoiser)}; {facts.steps[1]} iterations."
+        )
     if network.denoiser is None or facts.config.denoiser is None:
         return "- **Denoiser**: none; the model adds no detail by diffusion."
     levels = " / ".join(

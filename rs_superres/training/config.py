@@ -14,6 +14,7 @@ from rs_superres.config import (
     ModelConfig,
     OperatorConfig,
     SamplerConfig,
+    TextureConfig,
     TileConfig,
     TrainedConfig,
     UNetConfig,
@@ -164,7 +165,7 @@ class PriorPhase(Phase):
     """Loss: ``absolute`` (mean absolute error) or ``psnr`` (mean PSNR of the crops)."""
     known: float = 0.7
     """Share of the crops for which a source-aware network is given the blur, and for which it is
-    given the noise. On the others it learns to do without."""
+    given the noise, in both phases. On the others it learns to do without."""
     contexts: Literal["crops", "stored"] = "crops"
     """Galerkin contexts: ``crops`` computes them for each batch, as in the paper, and measures the
     stored ones afterwards. ``stored`` trains with the stored contexts of the model that the run
@@ -211,9 +212,11 @@ class TrainConfig:
     operator: OperatorConfig = field(
         default_factory=lambda: OperatorConfig(width=64, heads=8, hidden=64, scales=SCALES)
     )
-    denoiser: UNetConfig | None = field(
-        default_factory=lambda: UNetConfig(channels=48, multipliers=(1, 2), conditions=2, patch=2)
-    )
+    texture: TextureConfig | None = None
+    """Networks that draw texture. None for those of the model that the run starts from, or for the
+    default ones in a new model."""
+    denoiser: UNetConfig | None = None
+    """The denoising U-Net of older models, in place of texture."""
     sampler: SamplerConfig = field(
         default_factory=lambda: SamplerConfig(steps=2, sigma_max=2.5, sigma_min=0.5)
     )
@@ -233,7 +236,7 @@ class TrainConfig:
     def least_crop(self) -> int:
         """Smallest usable side of a crop in pixels: some of it must lie away from the border."""
         least = (2 * BORDER + 2) * max(self.operator.scales)
-        if self.denoiser is not None and self.denoiser_phase.steps:
+        if self.denoiser_phase.steps:
             phase = self.denoiser_phase
             least = max(least, phase.pixels + 2 * BORDER * phase.scales[1])
         return math.ceil(least)
@@ -258,7 +261,7 @@ class TrainConfig:
     def continued(self, model: ModelConfig) -> TrainConfig:
         """Return this configuration with the network sizes, sampler and tiles of a model.
 
-        A run may make a network source-aware that was not.
+        A run may make a network source-aware that was not, and may replace its denoiser by texture.
 
         Raises:
             ModelError: the model is an imported paper model.
@@ -273,7 +276,8 @@ class TrainConfig:
             self,
             encoder=replace(model.encoder, source_aware=aware),
             operator=model.operator,
-            denoiser=model.denoiser,
+            texture=self.texture or model.texture,
+            denoiser=None if self.texture else model.denoiser,
             sampler=model.sampler,
             tiles=model.tiles,
         )

@@ -6,10 +6,8 @@ import io
 import json
 import logging
 import time
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +79,7 @@ class RunFolder:
             raise InputError(
                 f"{self.path} holds no run to resume; leave out resume=True to begin a new one"
             )
-        config = read_train_config(self.path / CONFIG)
-        # The file is complete: without a [denoiser] table the run has none, not the default one.
-        written = tomllib.loads((self.path / CONFIG).read_text(encoding="utf-8"))
-        return config if "denoiser" in written else replace(config, denoiser=None)
+        return read_train_config(self.path / CONFIG)
 
     def load_state(self) -> dict[str, Any]:
         """Read the last checkpoint.

@@ -10,11 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rs_superres.config import UNKNOWN
 from rs_superres.diffusion.preconditioning import Preconditioning, training_sigmas
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import ScenePrior, cubic, scene_samples
+from rs_superres.nets.source import Qualities
+from rs_superres.nets.texture import Conditions, TextureDenoiser
 from rs_superres.training.batches import Batch, Crops
 from rs_superres.training.config import BORDER, Loss
 
@@ -190,6 +193,15 @@ def calibrate(
             x = block(x, prior.contexts[i, j])
 
 
+def conditions(network: SceneNetwork, batch: Batch) -> Conditions:
+    """Return what the texture's networks are given of a batch beside images.
+
+    Only a source-aware prior has the blur and noise of its sources.
+    """
+    qualities = batch.given if network.prior.source_aware else None
+    return Conditions(qualities or Qualities.of(UNKNOWN).to(batch.low.device), batch.scale)
+
+
 def measure_residual(
     network: SceneNetwork, crops: Crops, *, key: Sequence[int], count: int = CALIBRATION_CROPS
 ) -> None:
@@ -201,13 +213,19 @@ def measure_residual(
         key: random key of the crops.
         count: crops at each scale.
     """
-    if network.denoiser is None:
+    denoiser = network.denoiser
+    if denoiser is None:
         return
-    deviations = network.denoiser.deviations
-    for i, scale in enumerate(network.denoiser.scales):
-        batch = _calibration_batch(crops, [*key, i], scale, count)
-        error, _ = prior_residual(network, batch.to(deviations.device))
-        deviations[i] = error.square().mean().sqrt()
+    deviations = denoiser.deviations
+    for i, scale in enumerate(denoiser.scales):
+        if isinstance(denoiser, TextureDenoiser):
+            batch = _middle(crops.batch([*key, i], count, 40, scale), denoiser.multiple)
+            error, _ = prior_residual(network, batch.to(deviations.device))
+            deviations[i] = denoiser.bands(error).square().mean((0, 2, 3)).sqrt()
+        else:
+            batch = _calibration_batch(crops, [*key, i], scale, count)
+            error, _ = prior_residual(network, batch.to(deviations.device))
+            deviations[i] = error.square().mean().sqrt()
 
 
 def calibration_seconds(network: SceneNetwork, crops: Crops, *, key: Sequence[int]) -> float:
@@ -228,6 +246,15 @@ def calibration_seconds(network: SceneNetwork, crops: Crops, *, key: Sequence[in
         error, _ = prior_residual(network, batch.to(network.prior.contexts.device))
         error.mean().item()  # waits for a GPU
     return (time.monotonic() - started) * len(scales) / len(probed)
+
+
+def _middle(batch: Batch, multiple: int) -> Batch:
+    """Keep about 32 consecutive rows and columns of a batch, a multiple of a number of pixels."""
+    inner = inner_indices(batch, 0)
+    side = max(multiple, min(32, len(inner)) // multiple * multiple)
+    first = -(-int(inner[0] + (len(inner) - side) // 2) // multiple) * multiple
+    kept = torch.arange(first, first + side)
+    return batch.select(kept, kept)
 
 
 def _calibration_batch(crops: Crops, key: Sequence[int], scale: float, count: int) -> Batch:

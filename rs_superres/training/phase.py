@@ -101,7 +101,7 @@ def _phase_seconds(run: Session, current: Task, fitting: Fitting) -> float | Non
     if isinstance(current, PriorTask):
         crops = run.calibration_crops(required=True) * (current.settings.contexts == "crops")
         if run.trains_denoiser:
-            crops += run.calibration_crops(required=run.start is None)
+            crops += run.calibration_crops(required=not run.draws_from_start)
             share = run.config.run.prior_share
         kept += crops * limit.crop_seconds
     return share * (max(0.0, limit.seconds - elapsed - kept) + fitting.seconds)
@@ -278,6 +278,7 @@ def _checkpoint(run: Session, current: Task, fitting: Fitting) -> None:
                 "fitting": fitting.state(),
                 "steps": dict(run.steps),
                 "start": run.start,
+                "draws_from_start": run.draws_from_start,
                 "elapsed": run.limit.elapsed(),
             }
         )

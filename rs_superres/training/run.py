@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from rs_superres import zoo
+from rs_superres.config import TextureConfig
 from rs_superres.errors import InputError
 from rs_superres.image.pictures import save
 from rs_superres.nets.build import SceneNetwork, scene_network, to_channels_last
@@ -192,6 +193,7 @@ def _begin(
         folder=folder,
         config=config,
         start=options.start,
+        draws_from_start=_has_denoiser(config, options.start),
         world=World(),
         device=device,
         precision=options.precision,
@@ -238,7 +240,11 @@ def _adapt(config: TrainConfig, start: str | None) -> TrainConfig:
             'contexts is "stored", but a new model has no stored contexts; use "crops", or give a '
             "model to start from with start="
         )
-    return replace(config, denoiser=None) if config.denoiser_phase.steps == 0 else config
+    if config.denoiser_phase.steps == 0:
+        return replace(config, texture=None, denoiser=None)
+    if config.texture is None and config.denoiser is None:
+        return replace(config, texture=TextureConfig())
+    return config
 
 
 def _find_scenes(
@@ -264,10 +270,19 @@ def _network(config: TrainConfig, start: str | None, device: torch.device) -> Sc
     network = scene_network(config.model(None))
     if start is not None:
         weights = zoo.find(start) / "weights.safetensors"
-        load_weights(network, weights, may_lack=SOURCE_AWARE)
+        part = "" if _has_denoiser(config, start) else "prior."
+        load_weights(network, weights, part=part, may_lack=SOURCE_AWARE)
     to_channels_last(network)
     network.to(device)
     return network
+
+
+def _has_denoiser(config: TrainConfig, start: str | None) -> bool:
+    """Return whether the model that a run starts from has the denoiser of the run."""
+    if start is None:
+        return False
+    model = zoo.config_of(start)
+    return (model.texture, model.denoiser) == (config.texture, config.denoiser)
 
 
 def _phases(run: Session, *, resume: bool) -> Ended:
@@ -302,6 +317,7 @@ def _restore(run: Session, state: dict[str, Any]) -> PhaseName:
             f"not from {run.start}; leave out start=, or begin a new run"
         )
     run.start = state["start"]
+    run.draws_from_start = state.get("draws_from_start", run.start is not None)
     run.limit.add_elapsed(state.get("elapsed", state["fitting"]["seconds"]))
     phase: PhaseName = state["phase"]
     if run.world.is_main:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import torch
@@ -73,6 +73,8 @@ class Session:
     config: TrainConfig
     start: str | None
     """The model that the run started from; None for random weights."""
+    draws_from_start: bool
+    """Whether the model that the run started from has the denoiser of the run."""
     world: World
     device: torch.device
     precision: Precision
@@ -105,7 +107,7 @@ class Session:
     @property
     def uses_denoiser(self) -> bool:
         """Whether the denoiser has been trained; before that it would only add noise."""
-        trained = self.steps["denoiser"] > 0 or self.start is not None
+        trained = self.steps["denoiser"] > 0 or self.draws_from_start
         return trained and self.network.denoiser is not None
 
     @property
@@ -130,7 +132,7 @@ class Session:
         network = self.network.eval()
         if self.uses_denoiser:
             return config, network
-        return replace(config, denoiser=None), SceneNetwork(network.prior, None)
+        return config.prior_alone(), SceneNetwork(network.prior, None)
 
     def loaded_model(self) -> zoo.Model:
         """Return the model so far as :func:`rs_superres.zoo.load` would."""

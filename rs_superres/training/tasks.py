@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_superres.errors import InputError
+from rs_superres.nets.texture import TextureDenoiser
 from rs_superres.training import losses
 from rs_superres.training.batches import Batch, draw_scale
 from rs_superres.training.config import Phase
@@ -136,7 +137,7 @@ class DenoiserTask:
         If the time limit is short, those of the model that the run started from are kept.
         """
         run = self._run
-        count = run.calibration_crops(required=run.start is None)
+        count = run.calibration_crops(required=not run.draws_from_start)
         if count:
             key = run.config.seed, DEVIATIONS_KEY
             losses.measure_residual(run.network, run.crops, key=key, count=count)
@@ -148,9 +149,13 @@ class DenoiserTask:
         scale = draw_scale(key, settings.scales)
         low_side = math.ceil(settings.pixels / scale) + 2 * FEATURE_HALO
         batch = run.crops.batch([*key, run.world.rank], settings.batch, low_side, scale)
-        first = (batch.side - settings.pixels) // 2
-        middle = torch.arange(first, first + settings.pixels)
-        return batch.select(middle, middle)
+        # The squares that the denoiser takes for a pixel begin at a multiple of their side.
+        multiple = self._denoiser.multiple
+        pixels = settings.pixels // multiple * multiple
+        first = (batch.side - pixels) // (2 * multiple) * multiple
+        middle = torch.arange(first, first + pixels)
+        chance = np.random.default_rng([*key, run.world.rank, 3])
+        return batch.with_given(chance, run.config.prior_phase.known).select(middle, middle)
 
     def loss(self, batch: Batch, step: int) -> Tensor:
         """Compute the denoiser's error on a batch, with random noise."""
@@ -159,6 +164,9 @@ class DenoiserTask:
         chance = np.random.default_rng([run.config.seed, 1, step, run.world.rank, 2])
         error, prior = losses.prior_residual(run.network, batch)
         noise = torch.Generator(run.device).manual_seed(int(chance.integers(2**62)))
+        if isinstance(self._denoiser, TextureDenoiser):
+            conditions = losses.conditions(run.network, batch)
+            return self._denoiser.losses(error, prior, conditions, noise)
         torch.manual_seed(int(chance.integers(2**62)))  # for dropout
         clean = error / self._denoiser.deviation(batch.scale)
         return losses.denoiser_loss(self._denoiser, clean, prior, batch.scale, noise)

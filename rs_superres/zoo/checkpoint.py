@@ -48,12 +48,15 @@ def save_weights(module: nn.Module, path: Path) -> None:
         temporary.write_bytes(save(tensors))
 
 
-def load_weights(module: nn.Module, path: Path, *, may_lack: tuple[str, ...] = ()) -> None:
+def load_weights(
+    module: nn.Module, path: Path, *, part: str = "", may_lack: tuple[str, ...] = ()
+) -> None:
     """Read weights into a network.
 
     Args:
         module: the network; unchanged if this raises.
         path: a safetensors file with exactly the network's tensors.
+        part: the beginning of the names of the tensors to read; the network keeps its others.
         may_lack: beginnings of the names of tensors that the file may lack; the network then keeps
             its own.
 
@@ -63,8 +66,12 @@ def load_weights(module: nn.Module, path: Path, *, may_lack: tuple[str, ...] = (
     """
     with _reading(path):
         tensors = load_file(path)
-    own = {n: t.cpu() for n, t in module.state_dict().items() if n.startswith(may_lack)}
-    tensors = own | tensors
+    own = {
+        n: t.cpu()
+        for n, t in module.state_dict().items()
+        if n.startswith(may_lack) or not n.startswith(part)
+    }
+    tensors = own | {n: t for n, t in tensors.items() if n.startswith(part)}
     _check(module, tensors, path)
     module.load_state_dict(tensors)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from rs_superres.nets.build import NeurOpDiff, paper_network, scene_network
+from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.fast_unet import with_fast_unet
 from tests import models
 from tests.nets.priors import random_image
@@ -16,7 +17,7 @@ def test_fast_unet_gives_the_same_result() -> None:
         if kind == "scene":
             scene = scene_network(models.config()).eval()
             models.scramble(scene, seed=3)
-            assert scene.denoiser is not None
+            assert isinstance(scene.denoiser, ResidualDenoiser)
             unet = scene.denoiser.unet
         else:
             paper = paper_network(models.config("paper")).eval()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rs_superres.nets.build import SceneNetwork, scene_network
+from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.prior import cubic, scene_samples
 from rs_superres.training import losses
 from rs_superres.training.batches import Batch, Crops
@@ -134,7 +135,7 @@ def test_prior_loss_reaches_every_weight(network: SceneNetwork, crops: Crops, sc
 
 def test_denoiser_loss_reaches_every_weight(network: SceneNetwork) -> None:
     models.scramble(network, 2)
-    assert network.denoiser is not None
+    assert isinstance(network.denoiser, ResidualDenoiser)
     torch.manual_seed(2)
     truth, prior = torch.randn(2, 4, 3, 16, 16) * 0.3
     noise = torch.Generator().manual_seed(3)

@@ -25,7 +25,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from rs_superres import engine, zoo
-from rs_superres.config import TileConfig, TrainedConfig, to_toml
+from rs_superres.config import TextureConfig, TileConfig, TrainedConfig, to_toml
 from rs_superres.errors import InputError, ModelError, TrainingError, UnknownModelError, WriteError
 from rs_superres.system import files
 from rs_superres.training import batches, losses, phase, run, tasks, validation
@@ -498,6 +498,44 @@ def test_tuning_starts_from_the_weights_of_the_model(
     assert (new.encoder, new.operator, new.denoiser) == (old.encoder, old.operator, old.denoiser)
     assert new.trained.scales == (1.5, 2.5)
     assert f"**Started from**: {shipped}" in (out / "card.md").read_text()
+
+
+def test_texture_replaces_the_denoiser_of_the_model(
+    data: Path, tmp_path: Path, shipped: str
+) -> None:
+    """Until it has learnt, the model is the prior alone; a resumed run ends at the same weights."""
+    texture = config(
+        texture=models.TEXTURE,
+        prior_phase=replace(config().prior_phase, steps=2, learning_rate=0.0),
+    )
+    straight, out = tmp_path / "straight", tmp_path / "run"
+    go(data, straight, config=texture, start=shipped)
+    model = zoo.load(str(straight)).config
+    assert (model.texture, model.denoiser) == (models.TEXTURE, None)
+    assert "**Texture**: squares of 4 pixels" in (straight / "card.md").read_text()
+    before, after = (load_file(Path(p) / "weights.safetensors") for p in (shipped, straight))
+    for name in (name for name in before if name.startswith("prior.encoder")):
+        np.testing.assert_allclose(after[name], before[name], atol=1e-6, err_msg=name)
+    assert after["denoiser.deviations"].shape == (2, 48)
+    assert after["denoiser.deviations"].min() > 0
+    assert after["denoiser.body.tail.weight"].any()
+    with stopped_after(1):
+        go(data, out, config=texture, start=shipped)
+    assert zoo.load(str(out)).config.is_prior_alone
+    go(data, out, resume=True)
+    assert weights(out) == weights(straight)
+    source = rasters.write(tmp_path / "a.tif", textured(1, 3, 20, 20), colours=RGB)
+    for steps in (0, 2):
+        options = engine.Options(scale="2.3", model=str(out), steps=steps)
+        engine.upscale(source, tmp_path / f"{steps}.tif", options)
+    plain, drawn = (rasters.read(tmp_path / f"{steps}.tif") for steps in (0, 2))
+    assert np.abs(plain.astype(int) - drawn).mean() > 0.1
+
+
+def test_a_new_model_has_texture(data: Path, tmp_path: Path) -> None:
+    go(data, tmp_path / "run", config=config(denoiser=None), max_steps=1)
+    model = zoo.load(str(tmp_path / "run")).config
+    assert (model.texture, model.denoiser) == (TextureConfig(), None)
 
 
 def test_tuning_with_stored_contexts_keeps_them(data: Path, tmp_path: Path, shipped: str) -> None:
