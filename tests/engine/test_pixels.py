@@ -128,10 +128,12 @@ SETTINGS = {
             "dropout": 0.5,
             "patch": 1,
         },
+        "texture": None,
         "sampler": {
             "sigma_max": 8.0,
             "sigma_min": 0.02,
             "rho": 7.0,
+            "texture": 1.0,
             "flat": 0.016,
             "method": "ddim",
             "timesteps": 2000,
