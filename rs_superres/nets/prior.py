@@ -295,9 +295,7 @@ class ScenePrior(nn.Module):
         else:  # training crops are too small for a halo: pad them with zeros
             features = folded.encoder(image)
         with torch.autocast(image.device.type, enabled=False):
-            return torch.stack(
-                [folded.operator(f.permute(1, 2, 0).contiguous(), rows, columns) for f in features]
-            )
+            return folded.operator.images(features, rows, columns)
 
     def residual(
         self,

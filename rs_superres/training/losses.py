@@ -14,6 +14,7 @@ from rs_superres.config import UNKNOWN
 from rs_superres.diffusion.preconditioning import Preconditioning, training_sigmas
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.nets.denoiser import ResidualDenoiser
+from rs_superres.nets.folded import fold
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import ScenePrior, cubic, scene_samples
 from rs_superres.nets.source import Qualities
@@ -162,12 +163,15 @@ def prior_residual(network: SceneNetwork, batch: Batch) -> tuple[Tensor, Tensor]
     """
     prior, low = network.prior, batch.low
     samples, output_pixel = _samples(batch), _output_pixel(batch)
-    if low.is_cpu and not prior.source_aware:
-        result = prior.grid(low, *samples, prior.folded(batch.scale, output_pixel)).float()
-    else:  # all images at once: the folded networks evaluate them one after the other
-        contexts = prior.contexts_at(batch.scale)
+    contexts = prior.contexts_at(batch.scale)
+    if low.is_cpu:
+        features = prior.features(low, batch.scale, batch.given)
+        operator = fold(prior.operator, contexts, output_pixel).to(features.dtype)
+        with torch.autocast("cpu", enabled=False):
+            detail = operator.images(features, *samples)
+    else:  # products of matrices, which a GPU prefers to gathering
         detail = prior.residual(low, *samples, output_pixel, contexts, batch.given)
-        result = cubic(low, *samples) + detail.float()
+    result = cubic(low, *samples) + detail.float()
     return batch.high - result, result
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rs_superres.nets.folded import FoldedLayers
+from rs_superres.nets.folded import FoldedLayers, fold
 from rs_superres.nets.paper_contexts import contexts_of
 from rs_superres.nets.prior import cubic, scene_samples
 from tests.nets.priors import positions, random_image, random_prior
@@ -78,3 +78,14 @@ def test_contexts_from_ranges_equal_those_from_strips(monkeypatch: pytest.Monkey
     monkeypatch.setattr(FoldedLayers, "visit_strips", FoldedLayers.visit_ranges)
     for context, expected in zip(contexts_of(*arguments), from_strips, strict=True):
         torch.testing.assert_close(context, expected)
+
+
+def test_several_images_give_what_each_gives_alone() -> None:
+    prior, features = random_prior(4), random_image(5, 3, 6, 7, 8)
+    folded = fold(prior.operator, prior.contexts_at(2.0), torch.tensor((0.9, 1.1)))
+    rows = scene_samples(positions(0.3, 0.45, 11))
+    columns = scene_samples(positions(0.2, 0.5, 13))
+    together = folded.images(features, rows, columns)
+    for image, found in zip(features, together, strict=True):
+        alone = folded(image.permute(1, 2, 0).contiguous(), rows, columns)
+        torch.testing.assert_close(found, alone, rtol=0, atol=1e-6)
