@@ -222,8 +222,15 @@ class ModelConfig:
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
 
     def __post_init__(self) -> None:
-        if self.texture is not None and (self.denoiser is not None or self.kind != "scene"):
-            raise ModelError('[texture] needs kind = "scene", and no [denoiser] beside it')
+        if self.texture is not None and self.kind != "scene":
+            raise ModelError(
+                f'a model of the kind "{self.kind}" cannot have [texture]; remove this table'
+            )
+        if self.texture is not None and self.denoiser is not None:
+            raise ModelError(
+                "the configuration has [texture] and [denoiser]; a model has only one of them: "
+                "remove the other"
+            )
 
     @property
     def is_prior_alone(self) -> bool:

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from rs_superres import zoo
 from rs_superres.config import ConsistencyConfig, kernel_words
 from rs_superres.errors import InputError
 from rs_superres.evaluation.bands import Bands
@@ -31,7 +30,7 @@ from rs_superres.raster import open_source
 from rs_superres.scene.bands import decide
 from rs_superres.scene.image import LowResolution, upscale_onto_grid
 from rs_superres.scene.recipe import ModelSettings, source_kernel
-from rs_superres.system.devices import resolve_device, resolve_precision
+from rs_superres.scene.settings import model_settings
 from rs_superres.types import Doubles, Valid, Values
 from rs_superres.zoo.sensors import blur_between
 
@@ -156,9 +155,10 @@ def wald(scene: str | Path, options: PixelOptions, progress: Progress | None = N
         ModelError: the model cannot be used.
     """
     _check(options)
-    scale, settings = float(Fraction(str(options.scale))), _settings(options)
+    scale = float(Fraction(str(options.scale)))
     with open_source(scene) as source:
         roles = decide(source.description, options)
+        settings = model_settings(options, source.description.dtype)
     with open_source(scene, roles.selection) as source:
         bands = Bands.of(source, options.value_range, roles)
         windows = best_windows(source, bands)
@@ -226,32 +226,6 @@ def _check(options: PixelOptions) -> None:
                 f"{', '.join(ACCEPTED)}"
             )
     options.check()
-
-
-def _settings(options: PixelOptions) -> ModelSettings:
-    """Load the model, and resolve the options that it has defaults for.
-
-    Raises:
-        InputError: the device, the sensor or the number of steps cannot be used.
-        ModelError: the model cannot be used.
-    """
-    device = resolve_device(options.device)
-    model = options.model
-    if isinstance(model, str):
-        model = zoo.load(model, str(device))
-    steps = model.config.steps if options.steps is None else options.steps
-    return ModelSettings(
-        model=model,
-        steps=steps,
-        seed=options.seed,
-        samples=options.samples if steps else 1,
-        consistency=options.consistency,
-        sensor=None if options.sensor is None else zoo.sensor(options.sensor),
-        mtf=options.mtf,
-        noise=options.noise,
-        precision=resolve_precision(options.precision, device),
-        device=device,
-    )
 
 
 def _kernels(bands: Bands, scale: float, settings: ModelSettings) -> list[ConsistencyConfig]:

@@ -46,6 +46,11 @@ class ResidualDenoiser(nn.Module):
         """Images must be multiples of it in size."""
         return self.unet.multiple
 
+    @staticmethod
+    def measured(error: Tensor) -> Tensor:
+        """Return the standard deviation to store for truth minus prior, (b, 3, h, w): a scalar."""
+        return error.square().mean().sqrt()
+
     def deviation(self, scale: float) -> Tensor:
         """Return the standard deviation of truth - prior at a scale: a scalar, network values."""
         return interpolate_scales(self.deviations, self.scales, scale)

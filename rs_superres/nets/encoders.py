@@ -84,6 +84,45 @@ class ResidualBlock(nn.Module):
         return branch.add_(_cropped(x, 2))
 
 
+class ResidualBlocks(nn.ModuleList):
+    """Residual blocks in a row, with a modulation for each if they depend on their source.
+
+    Args:
+        channels: feature channels.
+        count: number of blocks.
+        scale: factor on each block's branch.
+    """
+
+    def __init__(self, channels: int, count: int, scale: float = 1.0) -> None:
+        super().__init__(ResidualBlock(channels, scale) for _ in range(count))
+
+    @property
+    def each(self) -> Iterable[ResidualBlock]:
+        """The blocks, in order."""
+        return cast("Iterable[ResidualBlock]", self)
+
+    def forward(self, x: Tensor, modulation: Tensor | None = None) -> Tensor:
+        """Map (b, c, h, w) to (b, c, h, w).
+
+        Args:
+            x: the features.
+            modulation: (b, blocks, 2, c); see :class:`ResidualBlock`.
+        """
+        rows = [None] * len(self) if modulation is None else modulation.unbind(1)
+        for block, row in zip(self.each, rows, strict=True):
+            x = block(x, row)
+        return x
+
+    def fold(self, modulation: Tensor) -> None:
+        """Change the weights so that the blocks compute what they did with a modulation.
+
+        Args:
+            modulation: (blocks, 2, c).
+        """
+        for block, row in zip(self.each, modulation, strict=True):
+            block.fold(row)
+
+
 class Edsr(nn.Module):
     """EDSR (Lim et al. 2017, arXiv 1707.02921) without mean shift and upsampling tail.
 
@@ -106,7 +145,7 @@ class Edsr(nn.Module):
         self.channels = channels
         self.radius = 2 * blocks + 2
         self.head = conv3x3(3, channels)
-        self.blocks = nn.ModuleList(ResidualBlock(channels, residual_scale) for _ in range(blocks))
+        self.blocks = ResidualBlocks(channels, blocks, residual_scale)
         self.tail = conv3x3(channels, channels)
         self.modulation = Modulation(blocks, channels) if source_aware else None
 
@@ -121,14 +160,11 @@ class Edsr(nn.Module):
                 or to leave the modulation out.
             scale: the factor between source and result pixels, for a source-aware encoder.
         """
-        rows: Iterable[Tensor | None] = [None] * len(self.blocks)
+        modulation = None
         if self.modulation is not None and qualities is not None:
-            rows = self.modulation(qualities, scale).unbind(1)
+            modulation = self.modulation(qualities, scale)
         head: Tensor = self.head(image)
-        x = head
-        for block, row in zip(self.blocks, rows, strict=True):
-            x = block(x, row)
-        tail: Tensor = self.tail(x)
+        tail: Tensor = self.tail(self.blocks(head, modulation))
         return head + tail
 
     @torch.no_grad()
@@ -148,17 +184,14 @@ class Edsr(nn.Module):
         modulation = self.modulation(qualities, scale)[0]
         folded = copy.deepcopy(self)
         folded.modulation = None
-        for block, row in zip(
-            cast("Iterable[ResidualBlock]", folded.blocks), modulation, strict=True
-        ):
-            block.fold(row)
+        folded.blocks.fold(modulation)
         return folded
 
     def valid(self, image: Tensor) -> Tensor:
         """Map (b, 3, h, w) to (b, channels, h - 2 radius, w - 2 radius) without padding."""
         head = _valid(self.head, image)
         x = head
-        for block in cast("Iterable[ResidualBlock]", self.blocks):
+        for block in self.blocks.each:
             x = block.valid(x)
         tail = _valid(self.tail, x)
         return tail.add_(_cropped(head, self.radius - 1))

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from rs_superres.config import UNKNOWN, SourceQuality, TextureConfig
 from rs_superres.diffusion.samplers import rotate
-from rs_superres.nets.encoders import ResidualBlock, conv3x3
+from rs_superres.nets.encoders import ResidualBlocks, conv3x3
 from rs_superres.nets.prior import interpolate_scales
 from rs_superres.nets.source import Modulation, Qualities
 
@@ -41,7 +41,7 @@ LARGEST_DETAIL = 12.0
 """Largest detail in training, in standard deviations that the network itself predicts."""
 
 SPREAD_WEIGHT = 0.1
-"""Weight of the standard deviations' loss beside that of the diffusion."""
+"""Weight of the loss of the predicted standard deviations, relative to the diffusion loss."""
 
 LEAST_ANGLE = 0.07
 """Smallest angle in training; below it hardly any noise is left."""
@@ -121,7 +121,7 @@ def _cosines(side: int) -> Tensor:
 
 
 class Conditions(NamedTuple):
-    """What the networks of the texture know beside images."""
+    """The inputs of the texture networks other than images."""
 
     qualities: Qualities
     """Blur and noise of the sources; see :class:`rs_superres.nets.source.Qualities`."""
@@ -147,21 +147,16 @@ class Body(nn.Module):
         self, inputs: int, outputs: int, channels: int, blocks: int, *, angle: bool
     ) -> None:
         super().__init__()
-        self.radius = 2 * blocks + 2
         self.head = conv3x3(inputs, channels)
-        self.blocks = nn.ModuleList(ResidualBlock(channels, 1.0) for _ in range(blocks))
+        self.blocks = ResidualBlocks(channels, blocks)
         self.tail = conv3x3(channels, outputs)
         self.modulation: Modulation | None = Modulation(blocks, channels, extra=int(angle))
         # At first, the output is 0 and the blocks change little.
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(cast("Tensor", self.tail.bias))
         with torch.no_grad():
-            for block in self._blocks:
+            for block in self.blocks.each:
                 block.second.weight.mul_(0.1)
-
-    @property
-    def _blocks(self) -> Iterable[ResidualBlock]:
-        return cast("Iterable[ResidualBlock]", self.blocks)
 
     def forward(
         self, x: Tensor, conditions: Conditions | None = None, angle: Tensor | None = None
@@ -173,13 +168,10 @@ class Body(nn.Module):
             conditions: what the network knows of the images; None for a folded network.
             angle: (b, 1) in about unit size; None for a network that depends on none.
         """
-        rows: Iterable[Tensor | None] = [None] * len(self.blocks)
+        modulation = None
         if self.modulation is not None and conditions is not None:
-            rows = self.modulation(*conditions, angle).unbind(1)
-        x = self.head(x)
-        for block, row in zip(self._blocks, rows, strict=True):
-            x = block(x, row)
-        out: Tensor = self.tail(x)
+            modulation = self.modulation(*conditions, angle)
+        out: Tensor = self.tail(self.blocks(self.head(x), modulation))
         return out.float()
 
     @torch.no_grad()
@@ -189,8 +181,7 @@ class Body(nn.Module):
         modulation = self.modulation(*conditions, angle)[0]
         folded = copy.deepcopy(self)
         folded.modulation = None
-        for block, row in zip(folded._blocks, modulation, strict=True):  # noqa: SLF001 - own class
-            block.fold(row)
+        folded.blocks.fold(modulation)
         return folded
 
 
@@ -206,8 +197,11 @@ class Guide(NamedTuple):
     """(b, count, h, w): the predicted standard deviations, network values."""
 
 
-Sampler = Callable[[Tensor, Tensor], Tensor]
-"""Draws a sample: from a prior and standard normal noise, (b, 3, h, w) each, to (b, 3, h, w)."""
+Draw = Callable[[Tensor], Tensor]
+"""Draws a sample, (b, 3, h, w), from standard normal noise of the same shape."""
+
+Sampler = Callable[[Tensor], Draw]
+"""Prepares to draw samples around a prior, (b, 3, h, w)."""
 
 
 class TextureDenoiser(nn.Module):
@@ -242,6 +236,11 @@ class TextureDenoiser(nn.Module):
     def multiple(self) -> int:
         """Images must be multiples of it in size; it is the side of the squares."""
         return self.bands.side
+
+    def measured(self, error: Tensor) -> Tensor:
+        """Return the standard deviations to store for truth minus prior, (b, 3, h, w): (count,)."""
+        bands: Tensor = self.bands(error)
+        return bands.square().mean((0, 2, 3)).sqrt()
 
     def stored(self, scale: float) -> Tensor:
         """Return the stored standard deviations at a scale, (sub-bands, 1, 1), network values."""
@@ -315,17 +314,20 @@ class TextureDenoiser(nn.Module):
             for t in angles[:-1]
         }
 
-        def sample(prior: Tensor, noise: Tensor) -> Tensor:
+        def around(prior: Tensor) -> Draw:
             guide = self.guide(prior, conditions, spread)
 
             def velocity(x: Tensor, angle: float) -> Tensor:
                 out: Tensor = bodies[angle](torch.cat((x, guide.inputs, guide.spread), dim=1))
                 return out
 
-            detail = rotate(velocity, self.bands(noise), angles)
-            return prior + texture * self.bands.image(guide.deviations * detail)
+            def draw(noise: Tensor) -> Tensor:
+                detail = rotate(velocity, self.bands(noise), angles)
+                return prior + texture * self.bands.image(guide.deviations * detail)
 
-        return sample
+            return draw
+
+        return around
 
 
 def _coded(angles: Tensor) -> Tensor:

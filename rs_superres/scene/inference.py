@@ -131,6 +131,14 @@ def _axis_samples(support: AxisSupport, device: torch.device) -> AxisSamples:
     return scene_samples(torch.from_numpy(support.positions), support.start).to(device)
 
 
+class _Folded(NamedTuple):
+    """The networks of the kind ``scene``, folded for sources of one quality."""
+
+    prior: FoldedPrior
+    texture: Sampler | None
+    """What draws texture; None without steps, or for a model with a U-Net."""
+
+
 class _SceneInference:
     """The inference of the kind ``scene``: local networks with stored contexts."""
 
@@ -139,78 +147,73 @@ class _SceneInference:
     ) -> None:
         self._network, self._compute, self._scale = network, compute, zoom.scale
         self._pixel_size = _pixel_size(zoom)
-        self._folded: dict[SourceQuality, FoldedPrior] = {}
-        steps, sampler = compute.steps, config.sampler
-        self._flat, self._texture = sampler.flat, sampler.texture
-        self._samplers: dict[SourceQuality, Sampler] = {}
-        self._sigmas = (
-            karras_sigmas(
-                steps,
-                sigma_min=sampler.sigma_min,
-                sigma_max=sampler.sigma_max,
-                rho=sampler.rho,
-            )
-            if steps
-            else []
-        )
+        self._folded: dict[SourceQuality, _Folded] = {}
+        self._sampler = config.sampler
+        self._denoiser = network.denoiser if compute.steps else None
         self.halo = network.prior.halo
-        # The denoiser takes squares of this side for one pixel. A margin that is a
-        # multiple of it keeps the squares at the same output pixels in all cells.
-        side = network.denoiser.multiple if steps and network.denoiser else 1
+        # The denoiser takes squares of this side for one pixel. A margin that is a multiple of it
+        # keeps the squares at the same output pixels in all cells.
+        side = 1 if self._denoiser is None else self._denoiser.multiple
         self.valid_margin = -(-compute.extra_margin // side) * side
-        self.margin = self.valid_margin + (config.tiles.margin if steps else 0)
+        self.margin = self.valid_margin + (config.tiles.margin if compute.steps else 0)
 
-    def _for(self, quality: SourceQuality) -> FoldedPrior:
+    def _for(self, quality: SourceQuality) -> _Folded:
         """Return the networks folded for sources of a quality; each is folded once."""
-        prior = self._network.prior
+        prior, compute = self._network.prior, self._compute
         if not prior.source_aware:
             quality = UNKNOWN
         folded = self._folded.get(quality)
         if folded is None:
-            folded = prior.folded(self._scale, self._pixel_size, quality).to(self._compute.dtype)
-            self._folded[quality] = folded
+            texture = None
+            if isinstance(self._denoiser, TextureDenoiser):
+                texture = self._denoiser.sampler(
+                    self._scale, compute.steps, self._sampler.texture, quality
+                )
+            own = prior.folded(self._scale, self._pixel_size, quality).to(compute.dtype)
+            folded = self._folded[quality] = _Folded(own, texture)
         return folded
 
     def __call__(self, cell: CellInput) -> Iterator[Floats]:
         folded = self._for(cell.quality)
         with self._compute.computing():
             tensor, rows, columns = _on_device(cell, self._compute.device)
-            prior = self._network.prior.grid(tensor, rows, columns, folded)
-            draw = self._sampler(cell.quality, tensor, rows, columns)
+            prior = self._network.prior.grid(tensor, rows, columns, folded.prior)
+            draw = None if folded.texture is None else folded.texture(prior)
+            if isinstance(self._denoiser, ResidualDenoiser):
+                kept = linear(detail_kept(tensor, self._sampler.flat), rows, columns)
+                draw = partial(
+                    self._denoiser.sample,
+                    prior,
+                    sigmas=self._sigmas(),
+                    scale=self._scale,
+                    kept=kept,
+                )
         for noise in cell.noises:
             sample = prior
             if draw is not None:
                 with self._compute.computing():
                     start = _channels_last(_to_batch(noise(), self._compute.device))
-                    sample = draw(prior, start)
+                    sample = draw(start)
             yield _to_array(sample)
 
-    def _sampler(
-        self, quality: SourceQuality, image: Tensor, rows: AxisSamples, columns: AxisSamples
-    ) -> Sampler | None:
-        """Return what draws a sample from the prior and noise; None if there are no steps."""
-        denoiser = self._network.denoiser
-        if not self._sigmas or denoiser is None:
-            return None
-        if isinstance(denoiser, TextureDenoiser):
-            if not self._network.prior.source_aware:
-                quality = UNKNOWN
-            found = self._samplers.get(quality)
-            if found is None:
-                found = denoiser.sampler(self._scale, self._compute.steps, self._texture, quality)
-                self._samplers[quality] = found
-            return found
-        kept = linear(detail_kept(image, self._flat), rows, columns)
-        return partial(_draw, denoiser, self._sigmas, self._scale, kept)
+    def _sigmas(self) -> list[float]:
+        """Return the noise levels of a U-Net's steps."""
+        sampler = self._sampler
+        return karras_sigmas(
+            self._compute.steps,
+            sigma_min=sampler.sigma_min,
+            sigma_max=sampler.sigma_max,
+            rho=sampler.rho,
+        )
 
     def residual(self, cell: CellInput) -> Iterator[Floats]:
-        if self._sigmas:
+        if self._denoiser is not None:
             yield from _minus_cubic(self(cell), cell)
             return
         folded = self._for(cell.quality)
         with self._compute.computing():
             tensor, rows, columns = _on_device(cell, self._compute.device)
-            detail = self._network.prior.detail(tensor, rows, columns, folded)
+            detail = self._network.prior.detail(tensor, rows, columns, folded.prior)
         for _ in cell.noises:
             yield _to_array(detail)
 
@@ -260,18 +263,6 @@ class _PaperInference:
 
     def residual(self, cell: CellInput) -> Iterator[Floats]:
         yield from _minus_cubic(self(cell), cell)
-
-
-def _draw(
-    denoiser: ResidualDenoiser,
-    sigmas: Sequence[float],
-    scale: float,
-    kept: Tensor,
-    prior: Tensor,
-    noise: Tensor,
-) -> Tensor:
-    """Draw a sample; arguments in the order that the callers have them."""
-    return denoiser.sample(prior, noise, sigmas, scale, kept)
 
 
 def _predict_noise(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> Tensor:

@@ -198,9 +198,9 @@ def calibrate(
 
 
 def conditions(network: SceneNetwork, batch: Batch) -> Conditions:
-    """Return what the texture's networks are given of a batch beside images.
+    """Return the inputs of the texture networks for a batch, other than images.
 
-    Only a source-aware prior has the blur and noise of its sources.
+    Unless the prior is source-aware, blur and noise are unknown.
     """
     qualities = batch.given if network.prior.source_aware else None
     return Conditions(qualities or Qualities.of(UNKNOWN).to(batch.low.device), batch.scale)
@@ -224,12 +224,10 @@ def measure_residual(
     for i, scale in enumerate(denoiser.scales):
         if isinstance(denoiser, TextureDenoiser):
             batch = _middle(crops.batch([*key, i], count, 40, scale), denoiser.multiple)
-            error, _ = prior_residual(network, batch.to(deviations.device))
-            deviations[i] = denoiser.bands(error).square().mean((0, 2, 3)).sqrt()
         else:
             batch = _calibration_batch(crops, [*key, i], scale, count)
-            error, _ = prior_residual(network, batch.to(deviations.device))
-            deviations[i] = error.square().mean().sqrt()
+        error, _ = prior_residual(network, batch.to(deviations.device))
+        deviations[i] = denoiser.measured(error)
 
 
 def calibration_seconds(network: SceneNetwork, crops: Crops, *, key: Sequence[int]) -> float:
