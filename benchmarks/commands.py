@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,8 @@ from rs_superres.engine import Options, Plan, plan, run
 from rs_superres.engine.compute import compute_here
 from rs_superres.image.resampling import cubic
 from rs_superres.raster import write_image
-from rs_superres.scene.inference import CellInput, Inference
+from rs_superres.scene.inference import CellInput, Drawn, Inference
 from rs_superres.system.threads import THREADS
-from rs_superres.types import Floats
 
 SCALE = 4
 """Scale of all runs."""
@@ -48,14 +47,15 @@ class TimedInference:
         self.inner, self.seconds = inner, 0.0
         self.halo, self.margin, self.valid_margin = inner.halo, inner.margin, inner.valid_margin
 
-    def __call__(self, cell: CellInput) -> Iterator[Floats]:
+    def __call__(self, cell: CellInput) -> Drawn:
         """Compute samples with the inner inference, and count the time."""
         start = time.perf_counter()
-        results = list(self.inner(cell))
+        drawn = self.inner(cell)
+        results = list(drawn.samples)
         self.seconds += time.perf_counter() - start
-        yield from results
+        return drawn._replace(samples=iter(results))
 
-    def residual(self, cell: CellInput) -> Iterator[Floats]:
+    def residual(self, cell: CellInput) -> Drawn:
         """Return the residual of the inner inference; its time is not counted."""
         return self.inner.residual(cell)
 
@@ -65,14 +65,14 @@ class CubicInference:
 
     halo, margin, valid_margin = 2, 0, 0
 
-    def __call__(self, cell: CellInput) -> Iterator[Floats]:
-        """Yield the cubic interpolation for each noise."""
+    def __call__(self, cell: CellInput) -> Drawn:
+        """Return the cubic interpolation for each noise."""
         result = cubic(*cell.image_on_axes).astype(np.float32)
-        yield from (result for _ in cell.noises)
+        return Drawn(result for _ in cell.noises)
 
-    def residual(self, cell: CellInput) -> Iterator[Floats]:
-        """Yield zeros for each noise."""
-        yield from (result * 0 for result in self(cell))
+    def residual(self, cell: CellInput) -> Drawn:
+        """Return zeros for each noise."""
+        return Drawn(result * 0 for result in self(cell).samples)
 
 
 def _with_inference(plan: Plan, inference: Inference) -> Plan:

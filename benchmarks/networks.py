@@ -90,7 +90,8 @@ class Cell:
 
     def __call__(self) -> Tensor:
         """Compute one sample of the cell with its margins, (3, y, x) network values."""
-        (sample,) = self.inference(CellInput(self.image, self.along, self.along, [self.noise]))
+        drawn = self.inference(CellInput(self.image, self.along, self.along, [self.noise]))
+        (sample,) = drawn.samples
         return torch.from_numpy(sample)
 
     @property

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--uncertainty",
     type=options.FILE,
     metavar="DIR",
-    help="Also write the samples' standard deviations, into this folder.",
+    help="Also write the expected errors, into this folder.",
 )
 @click.option(
     "--preview",

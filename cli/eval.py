@@ -151,7 +151,8 @@ class SpoiledSources(click.ParamType[tuple[SpoiledSource, ...]]):
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Random results to average; with 2 or more, also rate their uncertainty.",
+    help="Random results to average; with 2 or more, also rate their uncertainty if the model "
+    "predicts none.",
 )
 @click.option(
     "--consistency/--no-consistency",

@@ -175,6 +175,7 @@ model_start = click.option(
     help="Start from a shipped model, or from a model folder.",
 )
 steps = run_option("steps", type=click.IntRange(min=0))
+texture = run_option("texture", type=float, metavar="T")
 device = run_option("device", shell_complete=complete_devices)
 precision = run_option("precision", type=click.Choice(get_args(Precision)))
 value_range = run_option("value_range", type=Numbers(2), metavar="LO,HI")
@@ -223,6 +224,7 @@ UPSCALING = [
     run_option("aoi", type=FILE, metavar="FILE[|layer=NAME]"),
     model,
     steps,
+    texture,
     run_option("seed", type=click.IntRange(min=0)),
     run_option("samples", type=click.IntRange(min=1)),
     run_option("consistency", "--consistency/--no-consistency"),

@@ -29,6 +29,7 @@ WALD = (
     options.run_option("scale", "-s", "--scale", metavar="S"),
     options.model,
     options.steps,
+    options.texture,
     options.run_option("sensor", metavar="NAME", shell_complete=options.complete_sensors),
     options.run_option("mtf", type=float, metavar="M"),
     options.run_option("noise", type=float, metavar="N"),

@@ -37,6 +37,7 @@ class PixelKeywords(TypedDict, total=False):
     aoi: str | Path | None
     model: str | Path | Model
     steps: int | None
+    texture: float | None
     seed: int
     samples: int
     consistency: bool
@@ -89,6 +90,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     aoi: str | Path | None = None,
     model: str | Path | Model = "aerial",
     steps: int | None = None,
+    texture: float | None = None,
     seed: int = 0,
     samples: int = 1,
     consistency: bool = True,
@@ -136,6 +138,8 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             A model that :func:`rs_superres.load_model` returned is accepted too.
         steps: Diffusion steps; 0 is the neural operator alone.
             None for the model's default.
+        texture: Strength of the drawn texture, from 0 (the neural operator alone) to 1 (as strong
+            as on the ground). None for the model's default.
         seed: Random seed; the same seed gives the same pixels.
         samples: Number of random results to average (more = smoother, slower).
         consistency: Correct the result so that it downsamples to its source.
@@ -162,8 +166,8 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         device: Device to compute on: auto, cpu, cuda, cuda:1 or mps.
         precision: Number format of the networks; auto is bf16 where the device computes in it.
             "auto", "fp32", "bf16" or "fp16".
-        uncertainty: Write the standard deviation of the samples, per band and in source units, to
-            this file. This keyword and those below, except ``progress``, are for files only.
+        uncertainty: Write the expected error, per band and in source units, to this file.
+            This keyword and those below, except ``progress``, are for files only.
         preview: Write the middle of source and result, side by side, to a PNG file.
         memory: Memory that a process may use, as in 2GB; it does not change the pixels.
             Bytes, or a text such as "2GB"; None for half of the machine's memory.

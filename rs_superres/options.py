@@ -214,6 +214,13 @@ def _path(name: str, value: Any) -> Path:
     return Path(value)
 
 
+def _share(name: str, value: Any) -> float:
+    """Accept a number from 0 to 1."""
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise refusal(name, value, "a number from 0 to 1")
+    return float(value)
+
+
 def _mtf(name: str, value: Any) -> float:
     """Accept a number between 0 and 1."""
     if not _is_number(value) or not 0 < value < 1:
@@ -321,6 +328,13 @@ class PixelOptions:
         _whole(0),
         unset="the model's",
     )
+    texture: float | None = option(
+        None,
+        "Strength of the drawn texture, from 0 (the neural operator alone) to 1 (as strong as on "
+        "the ground).",
+        _share,
+        unset="the model's",
+    )
     seed: int = option(
         0, "Random seed; the same seed gives the same pixels.", _whole(0, LARGEST_SEED)
     )
@@ -425,7 +439,7 @@ class Options(PixelOptions):
 
     uncertainty: Path | None = option(
         None,
-        "Write the standard deviation of the samples, per band and in source units, to this file.",
+        "Write the expected error, per band and in source units, to this file.",
         _path,
     )
     preview: Path | None = option(
@@ -452,5 +466,3 @@ class Options(PixelOptions):
             InputError: they set no output grid or more than one, or contradict each other.
         """
         PixelOptions.check(self)  # in a dataclass with slots, super() fails before Python 3.14
-        if self.uncertainty is not None and self.samples == 1:
-            raise InputError("uncertainty= needs samples=2 or more; samples=8 works well")

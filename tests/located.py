@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rs_superres.grid import Zoom
 from rs_superres.image.resampling import cubic
-from rs_superres.scene.inference import CellInput, Inference
+from rs_superres.scene.inference import CellInput, Drawn, Inference
 from rs_superres.types import Floats
 
 Array = npt.NDArray[np.float64]
@@ -34,14 +34,12 @@ class Bilinear:
     margin: int = 0
     valid_margin: int = 0
 
-    def __call__(self, cell: CellInput) -> Iterator[Floats]:
-        for _ in cell.noises:
-            yield self.exact(cell).astype(np.float32)
+    def __call__(self, cell: CellInput) -> Drawn:
+        return Drawn(self.exact(cell).astype(np.float32) for _ in cell.noises)
 
-    def residual(self, cell: CellInput) -> Iterator[Floats]:
-        for _ in cell.noises:
-            residual = self.exact(cell) - cubic(*cell.image_on_axes)
-            yield residual.astype(np.float32)
+    def residual(self, cell: CellInput) -> Drawn:
+        residual = self.exact(cell) - cubic(*cell.image_on_axes)
+        return Drawn(residual.astype(np.float32) for _ in cell.noises)
 
     def exact(self, cell: CellInput) -> Array:
         """Interpolate in double precision: (3, rows, columns)."""
@@ -67,7 +65,10 @@ class Noise:
     margin: int = 0
     valid_margin: int = 0
 
-    def __call__(self, cell: CellInput) -> Iterator[Floats]:
+    def __call__(self, cell: CellInput) -> Drawn:
+        return Drawn(self.samples(cell))
+
+    def samples(self, cell: CellInput) -> Iterator[Floats]:
         for noise in cell.noises:
             values = noise()
             shape = len(cell.image), len(cell.rows.positions), len(cell.columns.positions)
@@ -84,7 +85,7 @@ class Counted:
         self.inner, self.limit, self.calls = inner, limit, 0
         self.halo, self.margin, self.valid_margin = inner.halo, inner.margin, inner.valid_margin
 
-    def __call__(self, cell: CellInput) -> Iterator[Floats]:
+    def __call__(self, cell: CellInput) -> Drawn:
         if self.calls == self.limit:
             raise StoppedError
         self.calls += 1

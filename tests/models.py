@@ -41,10 +41,17 @@ def config(
     kind: str = "scene",
     *,
     denoiser: bool = True,
-    texture: bool = False,
+    unet: bool = False,
     tiles: TileConfig | None = None,
 ) -> ModelConfig:
-    """Configure a tiny model of a kind; its prior depends on 8 source pixels around a query."""
+    """Configure a tiny model of a kind; its prior depends on 8 source pixels around a query.
+
+    Args:
+        kind: ``scene`` or ``paper``.
+        denoiser: False for a prior alone.
+        unet: True for a scene model with a U-Net in place of texture.
+        tiles: the sizes of cells; the default ones otherwise.
+    """
     scene = kind == "scene"
     complete = ModelConfig(
         kind="scene" if scene else "paper",
@@ -62,9 +69,11 @@ def config(
         tiles=tiles or TileConfig(),
         trained=TrainedConfig(scales=(1.0, 8.0)),
     )
-    if texture:
+    if not denoiser:
+        return replace(complete, denoiser=None)
+    if scene and not unet:
         return replace(complete, denoiser=None, texture=TEXTURE)
-    return complete if denoiser else replace(complete, denoiser=None)
+    return complete
 
 
 def scramble(network: SceneNetwork, seed: int) -> None:

@@ -27,9 +27,8 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.image import consistency, limits
 from rs_superres.image.radiometry import DOUBLE, DTYPES
 from rs_superres.raster import open_source
-from rs_superres.scene.inference import CellInput
+from rs_superres.scene.inference import CellInput, Drawn
 from rs_superres.scene.survey import survey
-from rs_superres.types import Floats
 from rs_superres.verify import verify
 from tests import rasters
 from tests.located import Bilinear, coordinates
@@ -95,9 +94,8 @@ def test_every_dtype_is_kept(tmp_path: Path, run: Run, dtype: str) -> None:
 class CubicAlone(Bilinear):
     """An inference that adds nothing to the cubic interpolation."""
 
-    def residual(self, cell: CellInput) -> Iterator[Floats]:
-        for residual in super().residual(cell):
-            yield np.zeros_like(residual)
+    def residual(self, cell: CellInput) -> Drawn:
+        return Drawn(np.zeros_like(residual) for residual in super().residual(cell).samples)
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,6 @@ def test_amounts_that_are_none(text: str) -> None:
             Options(scale=2, bounds=(1, 2, 3, 4), aoi=Path("a.json")),
             "bounds= and aoi= were both given",
         ),
-        (Options(scale=2, uncertainty=Path("std.tif")), "uncertainty= needs samples=2 or more"),
         (Options(scale=2, samples=2, steps=0), "samples=2 of the neural operator alone"),
     ],
 )

@@ -108,6 +108,7 @@ class PixelPlan:
             "SUPERRES_MODEL_SHA256": self.model.checksum,
             "SUPERRES_SCALE": f"{self.zoom.scale:.12g}",
             "SUPERRES_STEPS": str(self.steps),
+            **self._texture_tag(),
             "SUPERRES_SEED": str(self.recipe.seed),
             "SUPERRES_SAMPLES": str(self.recipe.samples),
             "SUPERRES_CONSISTENCY": self._consistency_tag(),
@@ -119,6 +120,13 @@ class PixelPlan:
             "SUPERRES_BANDS": str(self.roles),
             "SUPERRES_VALUE_RANGE": "; ".join(f"{r.low:.10g},{r.high:.10g}" for r in ranges),
         }
+
+    def _texture_tag(self) -> dict[str, str]:
+        """Return the strength of the drawn texture, for a model that draws some."""
+        config = self.model.config
+        if config.texture is None:
+            return {}
+        return {"SUPERRES_TEXTURE": f"{config.sampler.texture if self.steps else 0:g}"}
 
     def _consistency_tag(self) -> str:
         """Describe the kernels and the tolerances of the correction, of each band group."""
@@ -247,13 +255,13 @@ def plan_pixels(
         options: the options of the run.
         samples: values and validity of sampled windows of the source. None leaves the recipe
             without band groups if they depend on samples, for callers that sample later.
-        uncertainty: whether cells return the standard deviation of the samples too.
+        uncertainty: whether cells return the expected error too.
 
     Raises:
         InputError: an option that cannot be used.
         ModelError: the model cannot be used.
     """
-    settings = model_settings(options, description.dtype)
+    settings = model_settings(options, description.dtype, uncertainty=uncertainty)
     recipe = settings.recipe(region.zoom, description.bands)
     cell, bands = recipe.lattice.cell, description.bands
     check_memory(
@@ -263,7 +271,6 @@ def plan_pixels(
     )
     # Without nodata, only a mask can mark the output pixels that no source pixel covers.
     covered = region.zoom.inside and region.area is None
-    config = settings.model.config
     recipe = replace(recipe, value_range=options.value_range)
     if samples is not None or not recipe.needs_samples:
         recipe = replace(recipe, groups=recipe.find_groups(roles, samples or ()))
@@ -278,7 +285,6 @@ def plan_pixels(
             linear_bands=roles.alpha,
             masked=description.dataset_mask or (description.nodata is None and not covered),
             area=region.area,
-            uncertainty_factor=config.sampler.uncertainty_factor if uncertainty else None,
         ),
         model=settings.model,
         steps=settings.steps,

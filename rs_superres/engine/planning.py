@@ -229,10 +229,14 @@ class Plan:
         )
 
     def std_target(self) -> Target:
-        """Return what the file of the samples' standard deviation declares."""
-        factor = self.pixels.model.config.sampler.uncertainty_factor
+        """Return what the file of the expected error declares."""
+        config = self.pixels.model.config
+        factor = config.sampler.uncertainty_factor
+        content = f"standard deviation of {self.options.samples} samples"
+        if config.texture is not None:
+            content = "predicted standard deviation of the neural operator's error"
         tags = {
-            "SUPERRES_CONTENT": f"standard deviation of {self.options.samples} samples",
+            "SUPERRES_CONTENT": content,
             "SUPERRES_UNCERTAINTY_FACTOR": f"{factor:g}",
         }
         return replace(

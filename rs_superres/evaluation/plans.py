@@ -101,7 +101,7 @@ class EvaluationPlan:
     def pixels(self) -> int:
         """Output pixels that the models compute, without the examples."""
         runs = sum(
-            self.seeds(settings) * settings.samples + (settings.samples > 1)
+            self.seeds(settings) * settings.samples + (settings.uncertainty and settings.steps > 0)
             for settings in self.models.values()
         )
         return (
@@ -181,6 +181,7 @@ def plan(options: EvaluationOptions) -> EvaluationPlan:
             model=model,
             steps=steps,
             samples=options.samples if steps else 1,
+            uncertainty=model.config.texture is not None or (steps > 0 and options.samples > 1),
             consistency=options.consistency,
             precision=resolve_precision(options.precision, device),
             device=device,

@@ -147,7 +147,7 @@ def _distribution(evaluation: Evaluation) -> str:
 
 
 def _reliability(evaluation: Evaluation) -> str:
-    """Return the section on the reliability of the uncertainty; empty without samples."""
+    """Return the section on the reliability of the uncertainty; empty if none was rated."""
     if not evaluation.reliability:
         return ""
     parts = []
@@ -164,11 +164,11 @@ def _reliability(evaluation: Evaluation) -> str:
             parts.append(charts.reliability(title, by_scale))
     return (
         '<section id="reliability"><h2>Is the uncertainty reliable?</h2><p>RMS error of the '
-        "pixels, sorted by the standard deviation of their samples. On the dashed line the two "
-        "are equal. Spearman: rank correlation of the standard deviation with the absolute error, "
-        "and that of the prior's gradient, which costs nothing. Factor: the multiplier that makes "
-        "the mean square of the standard deviation equal to that of the error "
-        "(<code>sampler.uncertainty_factor</code> in config.toml).</p>"
+        "pixels, sorted by the predicted standard deviation, or by that of their samples. On the "
+        "dashed line the two are equal. Spearman: rank correlation of the standard deviation with "
+        "the absolute error, and that of the prior's gradient, which costs nothing. Factor: the "
+        "multiplier that makes the mean square of the standard deviation equal to that of the "
+        "error (<code>sampler.uncertainty_factor</code> in config.toml).</p>"
         f"<div class='charts'>{''.join(parts)}{reliability_table(evaluation.reliability)}</div>"
         "</section>"
     )

@@ -91,7 +91,8 @@ class Evaluation:
     rows: list[Row]
     """The scores of all results."""
     reliability: dict[tuple[str, float, str], Reliability]
-    """The reliability of the uncertainty by method, scale and source; empty without samples."""
+    """The reliability of the uncertainty by method, scale and source; empty for models that
+    predict no error, without samples."""
     examples: list[Example]
     """The tiles that the report shows."""
     skipped: list[SkippedFile]

@@ -152,12 +152,15 @@ def _results(
             image, std = upscale_onto_grid(case.low, case.zoom, replace(settings, seed=seed))
             work.add(case.pixels * settings.samples)
             if std is not None and seed == 0:
-                prior, _ = upscale_onto_grid(
-                    case.low, case.zoom, replace(settings, steps=0, samples=1)
-                )
-                work.add(case.pixels)
+                prior = image
+                if settings.steps:
+                    alone = replace(settings, steps=0, samples=1, uncertainty=False)
+                    prior, _ = upscale_onto_grid(case.low, case.zoom, alone)
+                    work.add(case.pixels)
                 pool = pools.setdefault((name, case.scale, source.name), PixelPool())
-                pool.add(case, image, std.astype(np.float64), prior)
+                # What a model predicts is the error of its prior.
+                predicted = settings.model.config.texture is not None
+                pool.add(case, prior if predicted else image, std.astype(np.float64), prior)
             yield name, seed, image
 
 

@@ -40,8 +40,8 @@ Progress = Callable[[int, int], None]
 """A callback that takes the number of finished output pixels and the number of all."""
 
 ACCEPTED = (
-    "scale", "model", "steps", "seed", "samples", "consistency", "sensor", "mtf", "noise", "bidx",
-    "rgb", "nearest", "classes", "nodata", "value_range", "device", "precision",
+    "scale", "model", "steps", "texture", "seed", "samples", "consistency", "sensor", "mtf",
+    "noise", "bidx", "rgb", "nearest", "classes", "nodata", "value_range", "device", "precision",
 )  # fmt: skip
 """The options of a run that apply to the protocol."""
 

@@ -52,7 +52,7 @@ class Moments:
 
 
 class RunningStatistics:
-    """Mean and standard deviation of arrays, element by element, as they come (Welford 1962)."""
+    """Mean and variance of arrays, element by element, as they come (Welford 1962)."""
 
     mean: Doubles
     """Mean of the arrays so far; undefined before the first :meth:`add`."""
@@ -70,22 +70,22 @@ class RunningStatistics:
         self.mean += apart / self.count
         self._squares += apart * (sample - self.mean)
 
-    def smooth(self, widths: Sequence[float], reach: float, border: int) -> None:
-        """Average the variances over their neighbours, and drop a border of all arrays.
-
-        Args:
-            widths: standard deviations of a Gaussian along y and x, in pixels.
-            reach: where the Gaussian ends, in its standard deviations.
-            border: pixels to drop on each side of y and x.
-        """
-        inside = np.s_[:, border:-border, border:-border]
-        smoothed = gaussian_filter(self._squares, (0, *widths), mode="nearest", truncate=reach)
-        self.mean, self._squares = self.mean[inside], smoothed[inside]
-
-    def deviation(self) -> Doubles:
-        """Return the standard deviation of the arrays so far (divisor n - 1); 0 for one array."""
-        out: Doubles = np.sqrt(self._squares / max(self.count - 1, 1))
+    def variance(self) -> Doubles:
+        """Return the variance of the arrays so far (divisor n - 1); 0 for one array."""
+        out: Doubles = self._squares / max(self.count - 1, 1)
         return out
+
+
+def smoothed(values: Doubles, widths: Sequence[float], reach: float) -> Doubles:
+    """Average values over their neighbours by a Gaussian.
+
+    Args:
+        values: (band, y, x).
+        widths: standard deviations of the Gaussian along y and x, in pixels.
+        reach: where the Gaussian ends, in its standard deviations.
+    """
+    out: Doubles = gaussian_filter(values, (0, *widths), mode="nearest", truncate=reach)
+    return out
 
 
 def psnr(image: Values, truth: Values, peak: float = 255.0) -> float:

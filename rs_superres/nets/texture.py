@@ -200,8 +200,9 @@ class Guide(NamedTuple):
 Draw = Callable[[Tensor], Tensor]
 """Draws a sample, (b, 3, h, w), from standard normal noise of the same shape."""
 
-Sampler = Callable[[Tensor], Draw]
-"""Prepares to draw samples around a prior, (b, 3, h, w)."""
+Sampler = Callable[[Tensor], tuple[Draw, Tensor]]
+"""Prepares to draw samples around a prior, (b, 3, h, w), and predicts the standard deviation of its
+error, in the same shape and unit."""
 
 
 class TextureDenoiser(nn.Module):
@@ -300,21 +301,21 @@ class TextureDenoiser(nn.Module):
 
         Args:
             scale: the factor between source and result pixels.
-            steps: evaluations of the diffusion's network, 1 or more.
+            steps: evaluations of the diffusion's network; 0 for the predicted deviations alone.
             texture: factor on the drawn detail: 1 for a complete sample, 0 for the prior. A smaller
                 factor on the noise instead would let the network remove most of the detail.
             quality: blur and noise of the source.
         """
         device = self.deviations.device
         conditions = Conditions(Qualities.of(quality).to(device), scale)
-        angles = [START_ANGLE * (1 - i / steps) for i in range(steps + 1)]
+        angles = [START_ANGLE * (1 - i / steps) for i in range(steps)] + [0.0]
         spread = self.spread.folded(conditions)
         bodies = {
             t: self.body.folded(conditions, _coded(torch.tensor([[t]], device=device)))
             for t in angles[:-1]
         }
 
-        def around(prior: Tensor) -> Draw:
+        def around(prior: Tensor) -> tuple[Draw, Tensor]:
             guide = self.guide(prior, conditions, spread)
 
             def velocity(x: Tensor, angle: float) -> Tensor:
@@ -325,7 +326,7 @@ class TextureDenoiser(nn.Module):
                 detail = rotate(velocity, self.bands(noise), angles)
                 return prior + texture * self.bands.image(guide.deviations * detail)
 
-            return draw
+            return draw, self.bands.deviation(guide.deviations)
 
         return around
 

@@ -38,7 +38,7 @@ class CellResult(NamedTuple):
     mask: Valid | None
     """(y, x), True where the pixel is valid; None if the result has no mask."""
     std: Floats | None = None
-    """(band, y, x) standard deviation of the samples, digital numbers; NaN where invalid."""
+    """(band, y, x) expected error, digital numbers; NaN where invalid."""
 
 
 def compute_cell(recipe: CellRecipe, reader: Reader, cell: Window) -> CellResult:
@@ -222,7 +222,7 @@ def _draw_group(
     for mean, i in zip(samples.mean, group.bands, strict=True):
         values[i] = quantise(mean, recipe.dtype, recipe.nodata, recipe.bands[i].bits)
     if std is not None and recipe.uncertainty_factor is not None:
-        std[list(group.bands)] = samples.deviation() * recipe.uncertainty_factor
+        std[list(group.bands)] = samples.deviation * recipe.uncertainty_factor
 
 
 def _interpolate(recipe: CellRecipe, halo: HaloWindow, band: int) -> Doubles:

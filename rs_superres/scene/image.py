@@ -45,14 +45,15 @@ def upscale_onto_grid(
         settings: the model, and how it upscales.
 
     Returns:
-        (band, Y, X) digital numbers in the dtype of ``low``, and the standard deviation of the
-        samples in the same shape and unit; None instead if there is only one sample.
+        (band, Y, X) digital numbers in the dtype of ``low``, and the expected error in the same
+        shape and unit, without the factor on the model's card; None instead if the settings do not
+        ask for it.
 
     Raises:
         InputError: the model does not take the number of steps.
     """
     # A factor of 1: evaluation measures the factor that the model's card should state.
-    factor = 1.0 if settings.samples > 1 else None
+    factor = 1.0 if settings.uncertainty else None
     recipe = settings.recipe(zoom, low.bands)
     reader = ArrayReader(low.values, low.valid)
     windows = windows_over(zoom.source.shape) if recipe.quality.needs_samples else []

@@ -26,7 +26,7 @@ from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.paper_contexts import paper_grid
 from rs_superres.nets.prior import FoldedPrior, PaperPrior, linear, scene_samples
-from rs_superres.nets.texture import Sampler, TextureDenoiser
+from rs_superres.nets.texture import Draw, Sampler, TextureDenoiser
 from rs_superres.system.devices import ComputeSettings
 from rs_superres.types import Floats
 
@@ -54,6 +54,16 @@ class CellInput(NamedTuple):
         return self.image, self.rows, self.columns
 
 
+class Drawn(NamedTuple):
+    """What a network computes for a cell and its margin."""
+
+    samples: Iterator[Floats]
+    """(3, Y, X) network values of each sample, one for each noise."""
+    deviation: Floats | None = None
+    """(3, Y, X) the predicted standard deviation of the prior's error, network values; None if the
+    network predicts none, or is not asked to."""
+
+
 class Inference(Protocol):
     """A network, prepared for one scale."""
 
@@ -64,20 +74,14 @@ class Inference(Protocol):
     valid_margin: int
     """Innermost pixels of the margin whose values are as good as those of the cell."""
 
-    def __call__(self, cell: CellInput) -> Iterator[Floats]:
-        """Compute a cell and its margin.
-
-        Yields:
-            (3, Y, X) network values of the cell and its margin, one sample for each noise.
-        """
+    def __call__(self, cell: CellInput) -> Drawn:
+        """Compute a cell and its margin."""
         ...
 
-    def residual(self, cell: CellInput) -> Iterator[Floats]:
+    def residual(self, cell: CellInput) -> Drawn:
         """Compute what the model adds to the cubic interpolation of its input.
 
-        Yields:
-            (3, Y, X) network values, one for each noise: a sample minus the cubic interpolation of
-            the image.
+        The samples are those of :meth:`__call__` minus the cubic interpolation of the image.
         """
         ...
 
@@ -136,7 +140,8 @@ class _Folded(NamedTuple):
 
     prior: FoldedPrior
     texture: Sampler | None
-    """What draws texture; None without steps, or for a model with a U-Net."""
+    """What draws texture and predicts the error; None if neither is wanted, or for a model with a
+    U-Net."""
 
 
 class _SceneInference:
@@ -149,13 +154,14 @@ class _SceneInference:
         self._pixel_size = _pixel_size(zoom)
         self._folded: dict[SourceQuality, _Folded] = {}
         self._sampler = config.sampler
-        self._denoiser = network.denoiser if compute.steps else None
+        predicts = compute.uncertainty and isinstance(network.denoiser, TextureDenoiser)
+        self._denoiser = network.denoiser if compute.steps or predicts else None
         self.halo = network.prior.halo
         # The denoiser takes squares of this side for one pixel. A margin that is a multiple of it
         # keeps the squares at the same output pixels in all cells.
         side = 1 if self._denoiser is None else self._denoiser.multiple
         self.valid_margin = -(-compute.extra_margin // side) * side
-        self.margin = self.valid_margin + (config.tiles.margin if compute.steps else 0)
+        self.margin = self.valid_margin + (config.tiles.margin if self._denoiser else 0)
 
     def _for(self, quality: SourceQuality) -> _Folded:
         """Return the networks folded for sources of a quality; each is folded once."""
@@ -173,13 +179,18 @@ class _SceneInference:
             folded = self._folded[quality] = _Folded(own, texture)
         return folded
 
-    def __call__(self, cell: CellInput) -> Iterator[Floats]:
+    def __call__(self, cell: CellInput) -> Drawn:
         folded = self._for(cell.quality)
+        draw: Draw | None = None
+        deviation: Floats | None = None
         with self._compute.computing():
             tensor, rows, columns = _on_device(cell, self._compute.device)
             prior = self._network.prior.grid(tensor, rows, columns, folded.prior)
-            draw = None if folded.texture is None else folded.texture(prior)
-            if isinstance(self._denoiser, ResidualDenoiser):
+            if folded.texture is not None:
+                draw, predicted = folded.texture(prior)
+                if self._compute.uncertainty:
+                    deviation = _to_array(predicted)
+            elif isinstance(self._denoiser, ResidualDenoiser):
                 kept = linear(detail_kept(tensor, self._sampler.flat), rows, columns)
                 draw = partial(
                     self._denoiser.sample,
@@ -188,12 +199,17 @@ class _SceneInference:
                     scale=self._scale,
                     kept=kept,
                 )
-        for noise in cell.noises:
+        return Drawn(self._samples(prior, draw, cell.noises), deviation)
+
+    def _samples(
+        self, prior: Tensor, draw: Draw | None, noises: Sequence[Noise]
+    ) -> Iterator[Floats]:
+        """Yield a sample around the prior for each noise; the prior itself without steps."""
+        for noise in noises:
             sample = prior
-            if draw is not None:
+            if draw is not None and self._compute.steps:
                 with self._compute.computing():
-                    start = _channels_last(_to_batch(noise(), self._compute.device))
-                    sample = draw(start)
+                    sample = draw(_channels_last(_to_batch(noise(), self._compute.device)))
             yield _to_array(sample)
 
     def _sigmas(self) -> list[float]:
@@ -206,16 +222,14 @@ class _SceneInference:
             rho=sampler.rho,
         )
 
-    def residual(self, cell: CellInput) -> Iterator[Floats]:
+    def residual(self, cell: CellInput) -> Drawn:
         if self._denoiser is not None:
-            yield from _minus_cubic(self(cell), cell)
-            return
+            return _minus_cubic(self(cell), cell)
         folded = self._for(cell.quality)
         with self._compute.computing():
             tensor, rows, columns = _on_device(cell, self._compute.device)
             detail = self._network.prior.detail(tensor, rows, columns, folded.prior)
-        for _ in cell.noises:
-            yield _to_array(detail)
+        return Drawn(_to_array(detail) for _ in cell.noises)
 
 
 class _PaperInference:
@@ -245,14 +259,18 @@ class _PaperInference:
         self.margin = config.tiles.margin
         self.valid_margin = min(compute.extra_margin, self.margin)
 
-    def __call__(self, cell: CellInput) -> Iterator[Floats]:
-        network, steps = self._network, self._compute.steps
+    def __call__(self, cell: CellInput) -> Drawn:
         with self._compute.computing():
             tensor, rows, columns = _on_device(cell, self._compute.device)
             prior = paper_grid(
                 self._prior, tensor, rows, columns, self._pixel_size, self._compute.dtype
             )
-        for noise in cell.noises:
+        return Drawn(self._samples(prior, cell.noises))
+
+    def _samples(self, prior: Tensor, noises: Sequence[Noise]) -> Iterator[Floats]:
+        """Yield a sample around the prior for each noise; the prior itself without steps."""
+        network, steps = self._network, self._compute.steps
+        for noise in noises:
             sample = prior
             if steps and isinstance(network, NeurOpDiff):
                 with self._compute.computing():
@@ -261,8 +279,8 @@ class _PaperInference:
                     sample = self._sample(predict, start, self._schedule, steps)
             yield _to_array(sample)
 
-    def residual(self, cell: CellInput) -> Iterator[Floats]:
-        yield from _minus_cubic(self(cell), cell)
+    def residual(self, cell: CellInput) -> Drawn:
+        return _minus_cubic(self(cell), cell)
 
 
 def _predict_noise(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor) -> Tensor:
@@ -270,11 +288,10 @@ def _predict_noise(network: NeurOpDiff, prior: Tensor, x: Tensor, level: Tensor)
     return network.predict_noise(x, prior, level)
 
 
-def _minus_cubic(samples: Iterator[Floats], cell: CellInput) -> Iterator[Floats]:
+def _minus_cubic(drawn: Drawn, cell: CellInput) -> Drawn:
     """Subtract the cubic interpolation of the image from each sample."""
     base = cubic(*cell.image_on_axes)
-    for sample in samples:
-        yield (sample - base).astype(np.float32)
+    return drawn._replace(samples=((s - base).astype(np.float32) for s in drawn.samples))
 
 
 def _to_array(batch: Tensor) -> Floats:

@@ -94,7 +94,7 @@ class CellRecipe:
     samples: int = 1
     """Number of samples to draw and average."""
     uncertainty_factor: float | None = None
-    """Factor on the standard deviation of the samples; None if no uncertainty is written."""
+    """Factor on the standard deviation of the result; None if no uncertainty is written."""
 
     @property
     def dtype(self) -> str:
@@ -168,6 +168,8 @@ class ModelSettings:
     """Random seed of the diffusion noise."""
     samples: int = 1
     """Number of samples to draw and average."""
+    uncertainty: bool = False
+    """True if the expected error is computed too."""
     consistency: bool = True
     """True if the result is corrected so that it downsamples to its source."""
     sensor: Sensor | None = None
@@ -215,10 +217,11 @@ class ModelSettings:
         margin = consistency.reach(zoom) if self.consistency else 0
         if self.limits is not None:
             margin += limits.reach(zoom)
-        if self.samples > 1:
+        if self.samples > 1 or self.uncertainty:
             margin += _averaged(zoom)
         compute = ComputeSettings(
             steps=self.steps,
+            uncertainty=self.uncertainty,
             device=self.device,
             precision=self.precision,
             extra_margin=margin,
@@ -236,4 +239,5 @@ class ModelSettings:
             limits=self.limits,
             card_kernel=config.consistency,
             samples=self.samples,
+            uncertainty_factor=config.sampler.uncertainty_factor if self.uncertainty else None,
         )

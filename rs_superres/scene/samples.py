@@ -2,8 +2,8 @@
 
 Each sample takes the same steps: convert digital numbers to network values, fill holes, run the
 network, convert back to digital numbers, correct the sample so that it downsamples to the source,
-and keep it within its limits. :func:`draw_samples` returns mean and standard deviation of the
-samples.
+and keep it within its limits. :func:`draw_samples` returns the mean of the samples and the expected
+error.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from rs_superres.image.limits import Limiter
 from rs_superres.image.noise import normal_field
 from rs_superres.image.radiometry import DOUBLE, FILL_RADIUS, fill_holes, limits
 from rs_superres.image.resampling import cubic
-from rs_superres.image.statistics import RunningStatistics
+from rs_superres.image.statistics import RunningStatistics, smoothed
 from rs_superres.scene.bands import BandGroup, as_triplet
 from rs_superres.scene.halo import HaloWindow
-from rs_superres.scene.inference import CellInput, Inference, Noise
+from rs_superres.scene.inference import CellInput, Drawn, Inference, Noise
 from rs_superres.scene.recipe import UNCERTAINTY_REACH, UNCERTAINTY_WIDTH, CellRecipe
 from rs_superres.types import Doubles, Valid
 
@@ -43,9 +43,21 @@ class Samples(NamedTuple):
     """(band, y, x), True where ``source`` holds a pixel of the source, False where it is filled."""
     samples: Iterator[Doubles]
     """One (band, y, x) array for each sample: the cell and its valid margin."""
+    variance: Doubles | None
+    """(band, y, x) the predicted variance of the prior's error there; None if none is predicted."""
 
 
-def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> RunningStatistics:
+class Statistics(NamedTuple):
+    """The result of one band group in a cell, in digital numbers that are not rounded."""
+
+    mean: Doubles
+    """(band, y, x) mean of the samples."""
+    deviation: Doubles
+    """(band, y, x) standard deviation of the prior's error, as the model predicts it; that of the
+    samples if it predicts none."""
+
+
+def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Statistics:
     """Draw all samples of one band group for a cell.
 
     Args:
@@ -54,14 +66,13 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
         group_index: index of the group in ``recipe.groups``. The noise depends on it.
 
     Returns:
-        Mean and standard deviation over the samples: (band, y, x) arrays of the cell and the bands
-        of the group, in digital numbers that are not rounded. If the uncertainty is written, the
-        variance is averaged over :data:`rs_superres.scene.recipe.UNCERTAINTY_WIDTH`.
+        Mean and standard deviation of the cell. If the uncertainty is written, the variance is
+        averaged over :data:`rs_superres.scene.recipe.UNCERTAINTY_WIDTH`.
     """
     group, cell = recipe.groups[group_index], halo.cell
     margin, averaged = recipe.inference.valid_margin, recipe.averaged_margin
     draw = _draw_in_double if recipe.dtype in DOUBLE else _draw_in_single
-    source, valid, samples = draw(recipe, halo, group_index)
+    source, valid, samples, variance = draw(recipe, halo, group_index)
     axes = _window_axes(recipe, halo)
     kernel = recipe.kernel(group)
     project = Projection(kernel, *axes) if recipe.consistency else None
@@ -84,10 +95,15 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Runn
             for y, x, known, ends in zip(corrected, source, valid, limits_of_bands, strict=True):
                 limit(y, x, known, recipe.limits.within(*ends), consistent=exact)
         statistics.add(corrected[:, rows, columns])
+    mean = statistics.mean
+    variance = statistics.variance() if variance is None else variance[:, rows, columns]
     if averaged:
-        steps = recipe.zoom.rows.step, recipe.zoom.columns.step
-        statistics.smooth([UNCERTAINTY_WIDTH / step for step in steps], UNCERTAINTY_REACH, averaged)
-    return statistics
+        inside = np.s_[:, averaged:-averaged, averaged:-averaged]
+        widths = [
+            UNCERTAINTY_WIDTH / step for step in (recipe.zoom.rows.step, recipe.zoom.columns.step)
+        ]
+        mean, variance = mean[inside], smoothed(variance, widths, UNCERTAINTY_REACH)[inside]
+    return Statistics(mean, np.sqrt(variance))
 
 
 def _window_axes(recipe: CellRecipe, halo: HaloWindow) -> tuple[WindowAxis, WindowAxis]:
@@ -116,7 +132,7 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     cell = CellInput(
         as_triplet(filled)[WITHOUT_BORDER], halo.rows, halo.columns, noises, group.quality
     )
-    outputs = inference(cell)
+    drawn = inference(cell)
     valid = halo.visible[index][WITHOUT_BORDER]
     return Samples(
         source=np.where(
@@ -126,8 +142,10 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
         ),
         valid=valid,
         samples=(
-            _merge(group, value_range.from_network(output[:, kept, kept])) for output in outputs
+            _merge(group, value_range.from_network(output[:, kept, kept]))
+            for output in drawn.samples
         ),
+        variance=_variance(group, drawn, kept),
     )
 
 
@@ -149,14 +167,15 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     cell = CellInput(
         as_triplet(filled)[WITHOUT_BORDER], halo.rows, halo.columns, noises, group.quality
     )
-    residuals = inference.residual(cell)
+    drawn = inference.residual(cell)
     return Samples(
         source=value_range.centre + exact[WITHOUT_BORDER],
         valid=halo.visible[index][WITHOUT_BORDER],
         samples=(
             base + value_range.half * _merge(group, residual[:, kept, kept].astype(np.float64))
-            for residual in residuals
+            for residual in drawn.samples
         ),
+        variance=_variance(group, drawn, kept),
     )
 
 
@@ -178,6 +197,18 @@ def _noises(recipe: CellRecipe, cell: Window, group_index: int) -> list[Noise]:
 def _merge(group: BandGroup, output: Doubles) -> Doubles:
     """Turn a network's output, (3, y, x), into a group's bands; a single band is the mean."""
     return output if len(group.bands) == 3 else output.mean(axis=0, keepdims=True)
+
+
+def _variance(group: BandGroup, drawn: Drawn, kept: slice) -> Doubles | None:
+    """Return the predicted variance of a group's bands in digital numbers; None if there is none.
+
+    Bands of a single one are three equal ones for the network; their variances are averaged.
+    """
+    if drawn.deviation is None:
+        return None
+    return _merge(
+        group, (group.value_range.half * drawn.deviation[:, kept, kept].astype(np.float64)) ** 2
+    )
 
 
 def _kept(inference: Inference) -> slice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,25 +16,37 @@ from rs_superres.scene.recipe import ModelSettings
 from rs_superres.system.devices import resolve_device, resolve_precision
 
 
-def model_settings(options: PixelOptions, dtype: str) -> ModelSettings:
+def model_settings(
+    options: PixelOptions, dtype: str, *, uncertainty: bool = False
+) -> ModelSettings:
     """Load the model and resolve the options that it has defaults for.
 
     Args:
         options: the options of the run.
         dtype: NumPy's name of the result's dtype.
+        uncertainty: whether the expected error is computed too.
 
     Raises:
-        InputError: the device does not exist, several samples of the operator alone, or limits
-            that the dtype does not reach.
+        InputError: the device does not exist, the model cannot do what is asked of it, several
+            samples of the operator alone, or limits that the dtype does not reach.
         ModelError: the model cannot be used.
     """
     model = zoo.load(options.model) if isinstance(options.model, str) else options.model
     steps = model.config.steps if options.steps is None else options.steps
+    if options.texture is not None:
+        model = _with_texture(model, options.texture)
+        steps = steps if options.texture else 0
     device = resolve_device(options.device)
     check_samples(options.samples, steps)
+    if uncertainty and options.samples == 1 and model.config.texture is None:
+        raise InputError(
+            f"uncertainty= with the model {model.name} needs samples=2 or more; samples=8 works "
+            "well"
+        )
     return ModelSettings(
         model=model,
         steps=steps,
+        uncertainty=uncertainty,
         seed=options.seed,
         samples=options.samples,
         consistency=options.consistency,
@@ -44,6 +57,21 @@ def model_settings(options: PixelOptions, dtype: str) -> ModelSettings:
         precision=resolve_precision(options.precision, device),
         device=device,
     )
+
+
+def _with_texture(model: zoo.Model, texture: float) -> zoo.Model:
+    """Return a model that draws texture of another strength.
+
+    Raises:
+        InputError: the model draws no texture.
+    """
+    config = model.config
+    if config.texture is None:
+        raise InputError(
+            f"texture={texture:g}, but the model {model.name} draws no texture of a chosen "
+            "strength; leave it out"
+        )
+    return replace(model, config=replace(config, sampler=replace(config.sampler, texture=texture)))
 
 
 def _limits(options: PixelOptions, dtype: str) -> Limits | None:

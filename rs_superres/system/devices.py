@@ -84,6 +84,8 @@ class ComputeSettings:
     """Number of evaluations of the denoiser; 0 uses the operator alone."""
     device: torch.device
     """The device that the networks are on."""
+    uncertainty: bool = False
+    """True if a network that can predicts the expected error too."""
     precision: Precision = "auto"
     """The precision of convolutions and matrix products."""
     extra_margin: int = 0

@@ -347,7 +347,6 @@ def test_refused_in_one_line(
             ("--scale", "2", "--samples", "2", "--steps", "0"),
             "--samples 2 of the neural operator alone",
         ),
-        (("--scale", "2", "--uncertainty", "s.tif"), "--uncertainty needs --samples 2"),
         (("--scale", "2", "--bounds", "1", "2", "3", "4", "--aoi", "a.json"), "--bounds and --aoi"),
         (("--scale", "2", "--steps", "-1"), "-1 is not in the range x>=0"),
         (("--scale", "2", "--steps", "1.5"), "is not a valid integer"),

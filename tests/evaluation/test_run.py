@@ -62,7 +62,7 @@ def test_means_agree_with_scores_by_hand(data: Path, tiny: str) -> None:
     assert {(e.scale, e.kind) for e in evaluation.examples} == {
         (s, k) for s in (2.0, 4.0) for k in ("best", "median", "worst")
     }
-    assert not evaluation.reliability
+    assert {scale for _, scale, _ in evaluation.reliability} == {2.0, 4.0}
 
 
 def test_seeds_differ_and_samples_have_a_reliability(data: Path, tiny: str) -> None:

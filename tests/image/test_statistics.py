@@ -37,15 +37,15 @@ def test_running_statistics_of_arrays() -> None:
     for sample in samples:
         running.add(sample)
     np.testing.assert_allclose(running.mean, samples.mean(axis=0), rtol=1e-15)
-    np.testing.assert_allclose(running.deviation(), samples.std(axis=0, ddof=1), rtol=1e-6)
+    np.testing.assert_allclose(running.variance(), samples.var(axis=0, ddof=1), rtol=1e-6)
 
 
-def test_a_single_array_has_a_standard_deviation_of_zero() -> None:
+def test_a_single_array_has_a_variance_of_zero() -> None:
     running, sample = RunningStatistics(), np.ones((1, 2, 2))
     running.add(sample)
     sample[:] = 5
     assert (running.mean == 1).all()
-    assert (running.deviation() == 0).all()
+    assert (running.variance() == 0).all()
 
 
 @given(seed=st.integers(0, 99), std=st.floats(1, 80))

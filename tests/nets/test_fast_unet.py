@@ -15,7 +15,7 @@ def test_fast_unet_gives_the_same_result() -> None:
     for kind in ("scene", "paper"):
         torch.manual_seed(2)
         if kind == "scene":
-            scene = scene_network(models.config()).eval()
+            scene = scene_network(models.config(unet=True)).eval()
             models.scramble(scene, seed=3)
             assert isinstance(scene.denoiser, ResidualDenoiser)
             unet = scene.denoiser.unet

@@ -13,7 +13,7 @@ from rs_superres.config import UNKNOWN, SourceQuality, TextureConfig
 from rs_superres.diffusion.samplers import rotate
 from rs_superres.errors import ModelError
 from rs_superres.nets.source import Qualities
-from rs_superres.nets.texture import Conditions, SubBands, TextureDenoiser
+from rs_superres.nets.texture import Conditions, Sampler, SubBands, TextureDenoiser
 from tests import models
 from tests.models import TEXTURE
 
@@ -28,6 +28,12 @@ def conditions(count: int = 1, scale: float = 4.0) -> Conditions:
     return Conditions(
         Qualities(torch.linspace(0.2, 0.8, count), torch.linspace(0.01, 0.03, count)), scale
     )
+
+
+def drawn(sampler: Sampler, prior: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    """A sample around a prior."""
+    draw, _ = sampler(prior)
+    return draw(start)
 
 
 def denoiser(seed: int = 3) -> TextureDenoiser:
@@ -81,17 +87,19 @@ def test_an_untrained_network_draws_noise_of_the_stored_deviations() -> None:
     network.deviations.copy_(torch.linspace(0.01, 0.2, 48).expand(3, -1))
     prior = noise(1, 3, 400, 400) / 4
     for steps in (1, 3):
-        sample = network.sampler(4.0, steps, 1.0)(prior)(noise(1, 3, 400, 400, seed=2))
+        start = noise(1, 3, 400, 400, seed=2)
+        sample = drawn(network.sampler(4.0, steps, 1.0), prior, start)
         found = network.bands(sample - prior).std((0, 2, 3))
         torch.testing.assert_close(found, network.deviations[0], rtol=0.05, atol=0)
-        half = network.sampler(4.0, steps, 0.5)(prior)(noise(1, 3, 400, 400, seed=2))
+        half = drawn(network.sampler(4.0, steps, 0.5), prior, start)
         torch.testing.assert_close(half - prior, (sample - prior) / 2)
 
 
 def test_no_texture_is_the_prior_if_nothing_is_learnt() -> None:
     prior = noise(1, 3, 16, 16)
     network = TextureDenoiser(TEXTURE, SCALES)
-    torch.testing.assert_close(network.sampler(4.0, 2, 0.0)(prior)(noise(1, 3, 16, 16)), prior)
+    sample = drawn(network.sampler(4.0, 2, 0.0), prior, noise(1, 3, 16, 16))
+    torch.testing.assert_close(sample, prior)
 
 
 @pytest.mark.parametrize("quality", [UNKNOWN, SourceQuality(mtf=0.3, noise=0.02)])
@@ -109,7 +117,15 @@ def test_the_sampler_equals_the_complete_networks(quality: SourceQuality) -> Non
 
     detail = rotate(velocity, network.bands(start), [1.2, 0.6, 0.0])
     expected = prior + 0.7 * network.bands.image(guide.deviations * detail)
-    torch.testing.assert_close(network.sampler(3.0, 2, 0.7, quality)(prior)(start), expected)
+    torch.testing.assert_close(drawn(network.sampler(3.0, 2, 0.7, quality), prior, start), expected)
+
+
+def test_the_predicted_error_does_not_depend_on_the_steps() -> None:
+    network, prior = denoiser(), noise(1, 3, 24, 16) / 4
+    guide = network.guide(prior, Conditions(Qualities.of(UNKNOWN), 3.0))
+    for steps in (0, 2):
+        _, deviation = network.sampler(3.0, steps, 0.7)(prior)
+        torch.testing.assert_close(deviation, network.bands.deviation(guide.deviations))
 
 
 def test_rotation_reaches_known_data() -> None:
@@ -155,7 +171,7 @@ def test_the_deviations_learn_where_detail_is_missing() -> None:
 
 
 def test_texture_excludes_a_u_net_and_the_papers_model() -> None:
-    config = models.config(texture=True)
+    config = models.config()
     assert not config.is_prior_alone
     assert config.steps == 4
     assert config.prior_alone().is_prior_alone
@@ -163,6 +179,6 @@ def test_texture_excludes_a_u_net_and_the_papers_model() -> None:
         ("scene", r"has \[texture\] and \[denoiser\]; a model has only one of them"),
         ("paper", r'kind "paper" cannot have \[texture\]; remove'),
     ):
-        wrong = models.config(kind)
+        wrong = models.config(kind, unet=True)
         with pytest.raises(ModelError, match=message):
             replace(wrong, texture=TEXTURE)

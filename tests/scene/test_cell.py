@@ -163,7 +163,7 @@ def network_inference(
     zoom: Zoom, *, steps: int = 0, margin: int = 64, texture: bool = False
 ) -> Inference:
     """A small scene network with random weights, prepared."""
-    config = models.config(texture=texture, tiles=TileConfig(size=64, margin=margin))
+    config = models.config(unet=not texture, tiles=TileConfig(size=64, margin=margin))
     torch.manual_seed(0)
     network = scene_network(config).eval().requires_grad_(False)
     models.scramble(network, seed=3)

@@ -51,7 +51,7 @@ def cell_input(inference: Inference) -> CellInput:
 
 def compute(inference: Inference) -> Floats:
     side = 32 + 2 * inference.margin
-    (out,) = inference(cell_input(inference))
+    (out,) = inference(cell_input(inference)).samples
     assert out.shape == (3, side, side)
     assert out.dtype == np.float32
     assert np.isfinite(out).all()
@@ -76,7 +76,7 @@ def test_bf16_differs_little_from_fp32() -> None:
 def test_the_residual_is_the_output_minus_cubic_interpolation(kind: str, steps: int) -> None:
     inference = prepared(kind, steps=steps)
     cell = cell_input(inference)
-    (residual,), (sample,) = inference.residual(cell), inference(cell)
+    (residual,), (sample,) = inference.residual(cell).samples, inference(cell).samples
     assert np.abs(residual).max() > 1e-3
     np.testing.assert_allclose(cubic(*cell.image_on_axes) + residual, sample, atol=1e-6, rtol=1e-6)
 

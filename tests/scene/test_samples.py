@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import rasterio
 from scipy.ndimage import gaussian_filter
 
 from rs_superres import engine
+from rs_superres.config import TileConfig
 from rs_superres.engine import Options, Plan
 from rs_superres.errors import InputError
 from rs_superres.grid import Lattice, Shape
@@ -21,10 +21,9 @@ from rs_superres.image.degradation import bicubic
 from rs_superres.image.noise import normal_field
 from rs_superres.scene import samples
 from rs_superres.scene.cell import CellResult, compute_window
-from rs_superres.scene.inference import CellInput
+from rs_superres.scene.inference import CellInput, Drawn
 from rs_superres.scene.reader import ArrayReader
-from rs_superres.types import Floats
-from tests import rasters
+from tests import models, rasters
 from tests.located import Bilinear, Noise
 from tests.rasters import RGB, Array, textured
 
@@ -75,7 +74,18 @@ def test_one_sample_is_the_first_of_several(tmp_path: Path, tiny: str, scene: Pa
     np.testing.assert_allclose(rasters.read(plan.out), 2 * fields(0, 1)[0], atol=1e-6)
 
 
-def test_the_std_file_has_the_grid_and_units_of_the_result(tmp_path: Path, tiny: str) -> None:
+@pytest.mark.parametrize(
+    ("unet", "options", "content"),
+    [
+        (True, {"steps": 1, "samples": 2}, "standard deviation of 2 samples"),
+        (False, {"steps": 0}, "predicted standard deviation of the neural operator's error"),
+    ],
+)
+def test_the_std_file_has_the_grid_and_units_of_the_result(
+    tmp_path: Path, unet: bool, options: dict[str, Any], content: str
+) -> None:
+    config = models.config(unet=unet, tiles=TileConfig(size=64, margin=8))
+    model = str(models.write(tmp_path / "model", config))
     values = textured(1, 5, 40, 36, dtype="uint16", high=3000) + 10
     values[:, 10:20, 5:9] = 0
     colours = (*RGB, "undefined", "undefined")
@@ -87,11 +97,10 @@ def test_the_std_file_has_the_grid_and_units_of_the_result(tmp_path: Path, tiny:
     plan = make_plan(
         tmp_path,
         source,
-        tiny,
-        steps=1,
-        samples=2,
+        model,
         uncertainty=uncertainty,
         nearest=(5,),
+        **options,
     )
     engine.run(plan)
     with rasterio.open(plan.out) as out, rasterio.open(uncertainty) as std:
@@ -100,7 +109,7 @@ def test_the_std_file_has_the_grid_and_units_of_the_result(tmp_path: Path, tiny:
         assert std.scales == (0.0001,) * 5
         assert std.offsets == (0.0,) * 5
         assert std.units[0] == "reflectance"
-        assert std.tags()["SUPERRES_CONTENT"] == "standard deviation of 2 samples"
+        assert std.tags()["SUPERRES_CONTENT"] == content
         pixels, valid = std.read(), out.read(1) != 0
     assert np.isnan(pixels[:, ~valid]).all()
     assert (pixels[:4, valid] > 0).mean() > 0.9
@@ -113,7 +122,6 @@ def test_options_that_do_not_go_together_are_refused(
     for options, message in (
         ({"samples": 0}, "samples=0, expected a whole number, 1 or more"),
         ({"samples": 2, "steps": 0}, "samples=2 of the neural operator alone are all the same"),
-        ({"uncertainty": tmp_path / "s.tif"}, "uncertainty.* needs .*samples"),
         ({"uncertainty": tmp_path / "out.tif", "samples": 2}, "expected different names"),
         ({"uncertainty": scene, "samples": 2}, "is the source"),
         ({"uncertainty": tmp_path / "s.png", "samples": 2}, "expected a name that ends in"),
@@ -125,12 +133,63 @@ def test_options_that_do_not_go_together_are_refused(
         make_plan(tmp_path, scene, tiny, steps=1, samples=2, uncertainty=tmp_path / "s.tif")
 
 
+def test_a_model_without_texture_refuses_what_only_texture_can(tmp_path: Path, scene: Path) -> None:
+    unet = str(models.write(tmp_path / "unet", models.config(unet=True)))
+    for options, message in (
+        ({"uncertainty": tmp_path / "s.tif"}, "with the model unet needs samples=2 or more"),
+        ({"texture": 0.5}, "texture=0.5, but the model unet draws no texture"),
+    ):
+        with pytest.raises(InputError, match=message):
+            make_plan(tmp_path, scene, unet, steps=1, **options)
+
+
+def test_the_strength_of_texture_multiplies_what_is_drawn(
+    tmp_path: Path, tiny: str, scene: Path
+) -> None:
+    pixels = rasters.read(scene)
+
+    def result(**options: Any) -> Array:
+        plan = make_plan(tmp_path, scene, tiny, consistency=False, limits="none", **options)
+        strength = plan.tags()["SUPERRES_TEXTURE"]
+        assert float(strength) == (0 if options.get("steps") == 0 else options["texture"])
+        window = plan.pixels.zoom.output.window
+        return compute_window(plan.recipe, ArrayReader(pixels), window).values.astype(np.float64)
+
+    prior, none, half, full = (
+        result(steps=0), result(texture=0.0), result(texture=0.5), result(texture=1.0),
+    )  # fmt: skip
+    np.testing.assert_array_equal(none, prior)
+    assert np.abs(full - prior).mean() > 0.01 * np.ptp(prior)
+    np.testing.assert_allclose(half, (prior + full) / 2, atol=1e-4 * np.ptp(prior))
+
+
+def test_the_predicted_error_is_the_same_in_any_cells(tmp_path: Path) -> None:
+    """Beyond the border of the scene, the network sees nothing: cells differ there."""
+    config = models.config(tiles=TileConfig(size=64, margin=32))
+    model = str(models.write(tmp_path / "model", config))
+    source = rasters.write(tmp_path / "a.tif", textured(1, 3, 60, 60), colours=RGB)
+    plan = make_plan(tmp_path, source, model, steps=0, uncertainty=tmp_path / "s.tif")
+    reader, window = ArrayReader(rasters.read(source)), plan.pixels.zoom.output.window
+    one, small = (
+        compute_window(
+            replace(plan.recipe, lattice=Lattice(plan.pixels.zoom.output.shape, Shape(s, s))),
+            reader,
+            window,
+        ).std
+        for s in (160, 64)
+    )
+    assert one is not None
+    assert small is not None
+    np.testing.assert_allclose(small, one, rtol=1e-4)
+    assert one.std() > 0.05 * one.mean()
+
+
 class Noisy(Bilinear):
     """An inference that adds noise, which overshoots where the source is saturated."""
 
-    def __call__(self, cell: CellInput) -> Iterator[Floats]:
-        for noise in cell.noises:
-            yield (self.exact(cell) + 0.5 * noise()).astype(np.float32)
+    def __call__(self, cell: CellInput) -> Drawn:
+        exact = self.exact(cell)
+        return Drawn((exact + 0.5 * noise()).astype(np.float32) for noise in cell.noises)
 
 
 def test_saturated_samples_downsample_more_closely_to_their_source(
