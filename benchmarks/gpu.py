@@ -19,21 +19,17 @@ from benchmarks.networks import (
     CPU,
     SCALE,
     Cell,
-    denoiser_work,
     difference,
     prior_work,
+    texture_work,
     zoom_by,
 )
 from benchmarks.timing import Rows, median
 from rs_superres import zoo
 from rs_superres.demo.synthetic_scene import render_scene
-from rs_superres.diffusion.schedule import karras_sigmas
 from rs_superres.engine import Options, upscale
 from rs_superres.image.consistency import reach
 from rs_superres.nets.build import SceneNetwork
-from rs_superres.nets.denoiser import ResidualDenoiser, detail_kept
-from rs_superres.nets.fast_unet import with_fast_unet
-from rs_superres.nets.prior import linear
 from rs_superres.scene.inference import prepare
 from rs_superres.system.devices import ComputeSettings, Precision
 
@@ -138,22 +134,16 @@ def _prepare_cell(
 
 def network_alone(model: zoo.Model, settings: ComputeSettings, cell: Cell) -> Callable[[], Tensor]:
     """Return a function that computes a cell, (1, 3, y, x), from and to the device's memory."""
-    network = with_fast_unet(deepcopy(model.network).to(settings.device))
-    sampler = model.config.sampler
-    if not isinstance(network, SceneNetwork) or not isinstance(network.denoiser, ResidualDenoiser):
-        raise TypeError("the benchmark needs a prior and a denoiser")
-    prior, denoiser = network.prior, network.denoiser
+    network = deepcopy(model.network).to(settings.device)
+    if not isinstance(network, SceneNetwork) or network.denoiser is None:
+        raise TypeError("the benchmark needs a prior and texture")
+    prior = network.prior
+    texture = network.denoiser.sampler(SCALE, settings.steps, model.config.sampler.texture)
     size = torch.tensor((2 / SCALE, 2 / SCALE), dtype=torch.float64)
     folded = prior.folded(SCALE, size).to(settings.dtype)
     grid = (cell.samples.to(settings.device),) * 2
     image, noise = (
         torch.from_numpy(a)[None].to(settings.device) for a in (cell.image, cell.noise())
-    )
-    sigmas = karras_sigmas(
-        max(1, settings.steps),
-        sigma_min=sampler.sigma_min,
-        sigma_max=sampler.sigma_max,
-        rho=sampler.rho,
     )
 
     def compute() -> Tensor:
@@ -161,9 +151,8 @@ def network_alone(model: zoo.Model, settings: ComputeSettings, cell: Cell) -> Ca
             base = prior.grid(image, *grid, folded)
             if settings.steps == 0:
                 return base
-            kept = linear(detail_kept(image, sampler.flat), *grid)
-            start = noise.contiguous(memory_format=torch.channels_last)
-            return denoiser.sample(base, start, sigmas, SCALE, kept)
+            draw, _ = texture(base)
+            return draw(noise.contiguous(memory_format=torch.channels_last))
 
     return compute
 
@@ -193,16 +182,10 @@ def _networks(
 
 
 def _operations(model: zoo.Model, cell: Cell, steps: int) -> float:
-    """Return the operations of a cell. The denoiser's are counted on a small cell and scaled."""
-    network, small = model.network, 64
+    """Return the operations of a cell."""
     operations, _ = prior_work(model.config, cell)
-    if (
-        steps
-        and isinstance(network, SceneNetwork)
-        and isinstance(network.denoiser, ResidualDenoiser)
-    ):
-        per_step, _ = denoiser_work(with_fast_unet(network.denoiser.unet), small)
-        operations += steps * per_step * (len(cell.along.positions) / small) ** 2
+    if steps:
+        operations += texture_work(model.config, len(cell.along.positions), steps)[0]
     return operations
 
 

@@ -9,7 +9,6 @@ from itertools import product
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import Rows, ceilings, median
 from rs_superres import zoo
@@ -23,7 +22,7 @@ from rs_superres.config import (
     UNetConfig,
 )
 from rs_superres.diffusion.samplers import ddim
-from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
+from rs_superres.diffusion.schedule import LinearSchedule
 from rs_superres.grid import AxisSupport, Grid, Shape, Zoom, axis_support
 from rs_superres.image.consistency import reach
 from rs_superres.image.noise import normal_field
@@ -34,8 +33,6 @@ from rs_superres.nets.build import (
     scene_network,
     to_channels_last,
 )
-from rs_superres.nets.denoiser import ResidualDenoiser
-from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import cubic, scene_samples
 from rs_superres.scene.inference import CellInput, Inference, prepare
@@ -247,8 +244,8 @@ def accuracy() -> Rows:
     """Compare fast paths with the plain modules in float32, in digital numbers of 8 bits."""
     model = zoo.load("aerial")
     network = model.network
-    if not isinstance(network, SceneNetwork) or not isinstance(network.denoiser, ResidualDenoiser):
-        raise TypeError("the benchmark needs a prior and a denoiser")
+    if not isinstance(network, SceneNetwork) or network.denoiser is None:
+        raise TypeError("the benchmark needs a prior and texture")
     rows: Rows = [("path", "largest difference, DN", "root mean square, DN")]
     for scale in (2, 4, 8):
         zoom = zoom_by(scale)
@@ -257,23 +254,12 @@ def accuracy() -> Rows:
         with fixed_threads(), torch.inference_mode():
             contexts = network.prior.contexts_at(scale)
             operator = network.prior.operator
-            lifted = operator.lifted(network.prior.encoder(image), *grid, _pixel_size(scale))
+            lifted = operator.lifted(
+                network.prior.features(image, scale, None), *grid, _pixel_size(scale)
+            )
             plain = cubic(image, *grid)
             plain = plain + operator(lifted, contexts).transpose(1, 2).reshape(plain.shape)
         rows.append(difference(f"prior, x{scale}", cell(), plain[0]))
-    with fixed_threads(), torch.inference_mode():
-        sampler = model.config.sampler
-        sigmas = karras_sigmas(
-            sampler.steps,
-            sigma_min=sampler.sigma_min,
-            sigma_max=sampler.sigma_max,
-            rho=sampler.rho,
-        )
-        noise = torch.from_numpy(cell.noise())[None]
-        arguments = plain, noise, sigmas, 8.0, torch.ones_like(noise[:, :1])
-        fast = with_fast_unet(network.denoiser).sample(*arguments)
-        exact = network.denoiser.sample(*arguments)
-        rows.append(difference("denoiser, default steps", fast, exact))
     return rows
 
 
@@ -286,18 +272,14 @@ def difference(what: str, result: Tensor, expected: Tensor) -> tuple[str, ...]:
 def arithmetic() -> Rows:
     """Count operations and bytes per output pixel, and compare the speed with the ceiling."""
     model, limits = zoo.load("aerial"), ceilings()
-    network = model.network
-    if not isinstance(network, SceneNetwork) or not isinstance(network.denoiser, ResidualDenoiser):
-        raise TypeError("the benchmark needs a prior and a denoiser")
     rows: Rows = [("x4, cell without halo", "MFLOP/px", "kB/px", "GFLOP/s", "of the ceiling")]
     zoom, side = zoom_by(SCALE), model.config.tiles.size
     for steps in (0, model.config.steps):
-        cell = Cell(prepare(model.config, network, zoom, cpu_settings(steps)), zoom, side)
+        cell = Cell(prepare(model.config, model.network, zoom, cpu_settings(steps)), zoom, side)
         flops, values = prior_work(model.config, cell)
         if steps:
-            unet = with_fast_unet(network.denoiser.unet)
-            per_step = denoiser_work(unet, len(cell.along.positions))
-            flops, values = flops + steps * per_step[0], values + steps * per_step[1]
+            more = texture_work(model.config, len(cell.along.positions), steps)
+            flops, values = flops + more[0], values + more[1]
         speed = flops / median(cell) / 1e9
         rows.append(
             (
@@ -333,18 +315,24 @@ def prior_work(config: ModelConfig, cell: Cell) -> tuple[float, float]:
     return flops, values + queries * 3 * width
 
 
-def denoiser_work(unet: torch.nn.Module, side: int) -> tuple[float, float]:
-    """Count operations, and values read and written, of one evaluation of the denoiser."""
-    values = 0
+def texture_work(config: ModelConfig, side: int, steps: int) -> tuple[float, float]:
+    """Count operations of the texture's networks, and the values their layers read and write.
 
-    def count(_: torch.nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal values
-        values += inputs[0].numel() + output.numel()
-
-    for layer in unet.modules():
-        if not list(layer.children()):
-            layer.register_forward_hook(count)
-    image = torch.zeros(1, 3, side, side)
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        unet(image, image, torch.zeros(1, 2))
-    return counter.get_total_flops(), values
+    Args:
+        config: a model with texture.
+        side: pixels on a side of the cell with its margins.
+        steps: evaluations of the diffusion's network.
+    """
+    sizes = config.texture
+    if sizes is None:
+        raise TypeError("the benchmark needs texture")
+    bands, squares = 3 * sizes.patch**2, (side / sizes.patch) ** 2
+    flops = values = 0.0
+    for inputs, channels, blocks, count in (
+        (bands, sizes.spread_channels, sizes.spread_blocks, 1),
+        (3 * bands, sizes.channels, sizes.blocks, steps),
+    ):
+        layers = [(inputs, channels), *[(channels, channels)] * (2 * blocks), (channels, bands)]
+        flops += count * sum(2 * 9 * a * b * squares for a, b in layers)
+        values += count * sum((a + b) * squares for a, b in layers)
+    return flops, values

@@ -66,18 +66,12 @@ class UNetConfig:
     """Number of channels of each level, as a multiple of the finest level's; finest first."""
     blocks: int = 1
     """Number of residual blocks per level on the way down."""
-    norm_groups: int = 0
-    """Number of groups of GroupNorm; 0 normalises each pixel over its channels instead."""
+    norm_groups: int = 16
+    """Number of groups of GroupNorm."""
     attention_levels: tuple[int, ...] = ()
     """Indices of the levels with self-attention; 0 is the finest."""
     middle_attention: bool = False
     """True if the first of the two middle blocks has self-attention."""
-    conditions: int = 1
-    """Number of scalar conditions, such as the noise level and the scale."""
-    dropout: float = 0.0
-    """Dropout probability in training."""
-    patch: int = 1
-    """Side in pixels of the squares that the finest level treats as one pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,23 +96,14 @@ class SamplerConfig:
 
     steps: int
     """Number of evaluations of the denoiser."""
-    sigma_max: float = 8.0
-    """Noise level of the first evaluation (kind ``scene``)."""
-    sigma_min: float = 0.02
-    """Noise level of the last evaluation (kind ``scene``)."""
-    rho: float = 7.0
-    """Exponent of the noise levels (kind ``scene``; Karras et al. 2022, eq. 5): larger values put
-    more levels near ``sigma_min``."""
     texture: float = 1.0
     """Factor on the drawn texture: 1 for a complete sample, 0 for the operator alone (kind
-    ``scene`` with ``[texture]``)."""
-    flat: float = 0.016
-    """Contrast of the source at which half of the drawn detail is kept, in network values (kind
-    ``scene``). The default is 2 of 255 grey levels."""
+    ``scene``)."""
     method: Literal["ddim", "dpm-solver"] = "ddim"
     """The sampler (kind ``paper``): DDIM as in the paper, or the second-order DPM-Solver++(2M)."""
     uncertainty_factor: float = 1.0
-    """Factor that fits the standard deviation of the samples to the RMS error."""
+    """Factor that fits the predicted standard deviation, or that of the samples, to the RMS
+    error."""
     timesteps: int = 2000
     """Number of steps T of the noise schedule (kind ``paper``)."""
     beta_start: float = 1e-6
@@ -213,12 +198,12 @@ class ModelConfig:
     encoder: EncoderConfig
     operator: OperatorConfig
     denoiser: UNetConfig | None
-    """The denoising U-Net; None for a model with :attr:`texture`, or that is a prior alone."""
+    """The denoising U-Net (kind ``paper``); None for a prior alone."""
     sampler: SamplerConfig
     tiles: TileConfig
     trained: TrainedConfig
     texture: TextureConfig | None = None
-    """The networks that draw texture (kind ``scene``), in place of a denoising U-Net."""
+    """The networks that draw texture (kind ``scene``); None for a prior alone."""
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
 
     def __post_init__(self) -> None:
@@ -226,10 +211,10 @@ class ModelConfig:
             raise ModelError(
                 f'a model of the kind "{self.kind}" cannot have [texture]; remove this table'
             )
-        if self.texture is not None and self.denoiser is not None:
+        if self.denoiser is not None and self.kind != "paper":
             raise ModelError(
-                "the configuration has [texture] and [denoiser]; a model has only one of them: "
-                "remove the other"
+                f'a model of the kind "{self.kind}" cannot have [denoiser], a U-Net that earlier '
+                "versions drew detail with; train its texture with rs-sr train"
             )
 
     @property
@@ -271,9 +256,6 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "layers": (0, DEEPEST),
     "size": (1, 2**16),
     "margin": (0, 2**12),
-    "sigma_max": (1e-6, 1e6),
-    "sigma_min": (1e-6, 1e6),
-    "rho": (1e-3, 1e3),
     "mtf": (1e-6, 1 - 1e-6),
     "noise": (0, 1),
 }

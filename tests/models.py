@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,6 @@ def config(
     kind: str = "scene",
     *,
     denoiser: bool = True,
-    unet: bool = False,
     tiles: TileConfig | None = None,
 ) -> ModelConfig:
     """Configure a tiny model of a kind; its prior depends on 8 source pixels around a query.
@@ -49,31 +47,20 @@ def config(
     Args:
         kind: ``scene`` or ``paper``.
         denoiser: False for a prior alone.
-        unet: True for a scene model with a U-Net in place of texture.
         tiles: the sizes of cells; the default ones otherwise.
     """
     scene = kind == "scene"
-    complete = ModelConfig(
+    unet = UNetConfig(channels=4, multipliers=(1, 2), norm_groups=2, middle_attention=True)
+    return ModelConfig(
         kind="scene" if scene else "paper",
         encoder=EncoderConfig(name="edsr-baseline", channels=4, blocks=2),
         operator=OperatorConfig(width=8, heads=2, hidden=4, scales=(1.0, 8.0) if scene else ()),
-        denoiser=UNetConfig(
-            channels=4,
-            multipliers=(1, 2),
-            norm_groups=0 if scene else 2,
-            middle_attention=not scene,
-            conditions=2 if scene else 1,
-            dropout=0.5,
-        ),
+        denoiser=unet if denoiser and not scene else None,
+        texture=TEXTURE if denoiser and scene else None,
         sampler=SamplerConfig(steps=4),
         tiles=tiles or TileConfig(),
         trained=TrainedConfig(scales=(1.0, 8.0)),
     )
-    if not denoiser:
-        return replace(complete, denoiser=None)
-    if scene and not unet:
-        return replace(complete, denoiser=None, texture=TEXTURE)
-    return complete
 
 
 def scramble(network: SceneNetwork, seed: int) -> None:

@@ -15,9 +15,9 @@ from rs_superres.config import (
     ModelConfig,
     OperatorConfig,
     SamplerConfig,
+    TextureConfig,
     TileConfig,
     TrainedConfig,
-    UNetConfig,
     read_config,
     to_toml,
 )
@@ -27,12 +27,13 @@ SCENE = ModelConfig(
     kind="scene",
     encoder=EncoderConfig(name="rdn", channels=32, blocks=3, layers=2, growth=8),
     operator=OperatorConfig(width=64, heads=4, hidden=32, scales=(1.0, 2.5, 8.0)),
-    denoiser=UNetConfig(channels=16, multipliers=(1, 2), conditions=2, middle_attention=True),
+    denoiser=None,
+    texture=TextureConfig(channels=16, blocks=2),
     sampler=SamplerConfig(steps=4, beta_start=1e-6),
     tiles=TileConfig(size=256, margin=32),
     trained=TrainedConfig(scales=(1.0, 8.0), pixel_size=(0.3, 30.0)),
 )
-OPERATOR_ALONE = replace(SCENE, denoiser=None, trained=TrainedConfig(scales=(2.0, 4.0)))
+OPERATOR_ALONE = replace(SCENE, texture=None, trained=TrainedConfig(scales=(2.0, 4.0)))
 
 
 @pytest.mark.parametrize("config", [SCENE, OPERATOR_ALONE])

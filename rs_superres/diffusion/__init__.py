@@ -1,4 +1,4 @@
-"""The equations of diffusion: noise schedules, preconditioning and samplers.
+"""The equations of diffusion: the noise schedule, and samplers.
 
 Nothing here holds weights or reads files; networks are passed in as functions.
 """

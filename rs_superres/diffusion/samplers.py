@@ -1,7 +1,6 @@
 """Samplers: solve the probability-flow ODE from noise to an image, with the network as a function.
 
-:func:`ddim` and :func:`dpm_solver` serve the published NeurOp-Diff, :func:`euler` and
-:func:`rotate` our own models.
+:func:`ddim` and :func:`dpm_solver` serve the published NeurOp-Diff, :func:`rotate` our own models.
 All are deterministic: the only random input is the noise that they start from.
 """
 
@@ -30,22 +29,6 @@ class NoisePredictor(Protocol):
 
         Returns:
             (b, c, h, w) predicted noise.
-        """
-        ...
-
-
-class Denoiser(Protocol):
-    """A network that estimates the clean image, D of Karras et al. (2022)."""
-
-    def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        """Estimate the clean image.
-
-        Args:
-            x: (b, c, h, w) clean image plus noise.
-            sigma: standard deviation of the noise, above 0.
-
-        Returns:
-            (b, c, h, w) estimate of the clean image.
         """
         ...
 
@@ -129,26 +112,6 @@ def dpm_solver(predict: NoisePredictor, x: Tensor, schedule: LinearSchedule, ste
         kept, added = noises[i + 1] / noises[i], -signals[i + 1] * math.expm1(-step)
         x = kept.to(x) * x + added.to(x) * estimate
         before, step_before = clean, step
-    return x
-
-
-def euler(denoise: Denoiser, x: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """Sample with Euler steps (Karras et al. 2022, arXiv 2206.00364).
-
-    This is their algorithm 1 without the second-order correction: from sigma to the next level
-    sigma', x' = D + sigma' / sigma (x - D), with D = D(x; sigma).
-
-    Args:
-        denoise: the network, evaluated at each level but the last.
-        x: (b, c, h, w) noise of standard deviation ``sigmas[0]``, or noise plus data.
-        sigmas: decreasing noise levels, the last 0.
-
-    Returns:
-        (b, c, h, w) image.
-    """
-    for sigma, following in pairwise(sigmas):
-        clean = denoise(x, sigma)
-        x = clean + (following / sigma) * (x - clean)
     return x
 
 

@@ -1,4 +1,4 @@
-"""Noise schedules: the variance-preserving one of NeurOp-Diff, and the noise levels of EDM."""
+"""The noise schedule of NeurOp-Diff, which preserves the variance."""
 
 from __future__ import annotations
 
@@ -63,27 +63,3 @@ class LinearSchedule:
         a = self.signal().double()
         levels = (a / (1 - a)).log() / 2
         return torch.linspace(float(levels[-1]), float(levels[0]), steps, dtype=torch.float64)
-
-
-def karras_sigmas(steps: int, *, sigma_min: float, sigma_max: float, rho: float) -> list[float]:
-    """Return the noise levels of EDM and a final 0 (Karras et al. 2022, eq. 5, arXiv 2206.00364).
-
-    With n steps,
-
-        sigma_i = (sigma_max^(1/rho) + i / (n - 1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho,
-
-    for i = 0 .. n - 1. A single step goes from ``sigma_max`` to 0.
-
-    Args:
-        steps: number n of evaluations of the denoiser, 1 or more.
-        sigma_min: noise level of the last evaluation, above 0.
-        sigma_max: noise level of the first evaluation.
-        rho: exponent; larger values put more levels near ``sigma_min``.
-
-    Returns:
-        n + 1 decreasing levels, the last 0.
-    """
-    if steps == 1:
-        return [sigma_max, 0.0]
-    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    return [(high + i / (steps - 1) * (low - high)) ** rho for i in range(steps)] + [0.0]

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from rs_superres.config import EncoderConfig, ModelConfig, OperatorConfig, UNetConfig
-from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.encoders import Edsr, Encoder, Rdn
 from rs_superres.nets.galerkin import NeuralOperator
 from rs_superres.nets.prior import PaperPrior, ScenePrior
@@ -29,9 +28,7 @@ class SceneNetwork(nn.Module):
         denoiser: what draws detail by diffusion; None for a model that is a prior alone.
     """
 
-    def __init__(
-        self, prior: ScenePrior, denoiser: ResidualDenoiser | TextureDenoiser | None
-    ) -> None:
+    def __init__(self, prior: ScenePrior, denoiser: TextureDenoiser | None) -> None:
         super().__init__()
         self.prior = prior
         self.denoiser = denoiser
@@ -70,11 +67,8 @@ def scene_network(config: ModelConfig) -> SceneNetwork:
     features = config.encoder.channels
     scales = config.operator.scales
     prior = ScenePrior(encoder(config.encoder), operator(config.operator, features), scales)
-    if config.texture is not None:
-        return SceneNetwork(prior, TextureDenoiser(config.texture, scales))
-    if config.denoiser is None:
-        return SceneNetwork(prior, None)
-    return SceneNetwork(prior, ResidualDenoiser(unet(config.denoiser), scales))
+    texture = None if config.texture is None else TextureDenoiser(config.texture, scales)
+    return SceneNetwork(prior, texture)
 
 
 def paper_network(config: ModelConfig) -> NeurOpDiff | PaperPrior:
@@ -120,9 +114,6 @@ def unet(config: UNetConfig) -> UNet:
         norm_groups=config.norm_groups,
         attention_levels=config.attention_levels,
         middle_attention=config.middle_attention,
-        conditions=config.conditions,
-        dropout=config.dropout,
-        patch=config.patch,
     )
 
 

@@ -30,7 +30,7 @@ def with_fast_unet(network: Network) -> Network:
         network: on the device where it will run: the upsampling kernels do not move with the copy.
 
     Returns:
-        A copy without dropout. It shares all parameters and buffers with ``network``.
+        A copy that shares all parameters and buffers with ``network``.
     """
     # deepcopy returns what its memo already holds: so tensors are shared and only modules copied.
     memo = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}

@@ -1,9 +1,6 @@
-"""The denoising U-Net of SR3 (Saharia et al. 2021, arXiv 2104.07636), and a local variant.
+"""The denoising U-Net of SR3 (Saharia et al. 2021, arXiv 2104.07636), as NeurOp-Diff uses it.
 
-:class:`UNet` is both. NeurOp-Diff (arXiv 2501.09054) uses it with group normalisation over the
-image and with attention at the coarse levels. The shipped models use ``norm_groups=0`` and no
-attention. Then each pixel is normalised over its own channels, and a value depends only on the
-pixels within :attr:`UNet.radius`.
+It normalises groups of channels over the entire image, and attends over it at the coarse levels.
 """
 
 from __future__ import annotations
@@ -18,38 +15,17 @@ from torch import Tensor, nn
 from rs_superres.nets.encoders import conv3x3
 
 
-class ChannelNorm(nn.Module):
-    """Layer normalisation over the channels of each pixel, without statistics over the image."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (b, c, h, w) to the same shape."""
-        last = x.permute(0, 2, 3, 1)
-        out = F.layer_norm(last, self.weight.shape, self.weight, self.bias)
-        return out.permute(0, 3, 1, 2)
-
-
-def normalisation(channels: int, groups: int) -> nn.Module:
-    """Build a GroupNorm, or a :class:`ChannelNorm` if ``groups`` is 0."""
-    return nn.GroupNorm(groups, channels) if groups else ChannelNorm(channels)
-
-
 class Stage(nn.Module):
-    """Normalisation, Swish, dropout and 3x3 convolution."""
+    """Normalisation, Swish and 3x3 convolution."""
 
-    def __init__(self, inputs: int, outputs: int, groups: int, dropout: float = 0.0) -> None:
+    def __init__(self, inputs: int, outputs: int, groups: int) -> None:
         super().__init__()
-        self.norm = normalisation(inputs, groups)
-        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.GroupNorm(groups, inputs)
         self.conv = conv3x3(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, inputs, h, w) to (b, outputs, h, w)."""
-        out: Tensor = self.conv(self.dropout(F.silu(self.norm(x))))
+        out: Tensor = self.conv(F.silu(self.norm(x)))
         return out
 
 
@@ -58,7 +34,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.norm = normalisation(channels, groups)
+        self.norm = nn.GroupNorm(groups, channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
         self.out = nn.Conv2d(channels, channels, 1)
 
@@ -79,8 +55,7 @@ class Block(nn.Module):
         inputs: channels of the input.
         outputs: channels of the output.
         condition: channels of the embedded conditions.
-        groups: groups of GroupNorm; 0 for :class:`ChannelNorm`.
-        dropout: dropout rate of the second stage.
+        groups: groups of GroupNorm.
         attend: whether self-attention follows.
     """
 
@@ -91,13 +66,12 @@ class Block(nn.Module):
         *,
         condition: int,
         groups: int,
-        dropout: float = 0.0,
         attend: bool = False,
     ) -> None:
         super().__init__()
         self.first = Stage(inputs, outputs, groups)
         self.shift = nn.Linear(condition, outputs)
-        self.second = Stage(outputs, outputs, groups, dropout)
+        self.second = Stage(outputs, outputs, groups)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         self.attention = SelfAttention(outputs, groups) if attend else nn.Identity()
 
@@ -135,41 +109,37 @@ class Upsample(nn.Module):
 
 
 class ConditionEmbedding(nn.Module):
-    """Embedding of a few numbers, such as the noise level.
+    """Embedding of the noise level.
 
-    Each condition g becomes sin and cos of g exp(-ln(1e4) i / n), i = 0 ... n - 1, with n half the
+    The level g becomes sin and cos of g exp(-ln(1e4) i / n), i = 0 ... n - 1, with n half the
     number of channels. Linear, Swish and linear layers follow.
     """
 
-    def __init__(self, channels: int, conditions: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.frequencies = channels // 2
-        self.first = nn.Linear(2 * self.frequencies * conditions, 4 * channels)
+        self.first = nn.Linear(2 * self.frequencies, 4 * channels)
         self.second = nn.Linear(4 * channels, channels)
 
-    def forward(self, conditions: Tensor) -> Tensor:
-        """Map (b, conditions) to (b, channels)."""
-        steps = torch.arange(self.frequencies, device=conditions.device) / self.frequencies
-        angles = conditions[:, :, None] * torch.exp(-math.log(1e4) * steps)
-        waves = torch.cat((angles.sin(), angles.cos()), dim=2).flatten(1)
+    def forward(self, level: Tensor) -> Tensor:
+        """Map (b, 1) to (b, channels)."""
+        steps = torch.arange(self.frequencies, device=level.device) / self.frequencies
+        angles = level * torch.exp(-math.log(1e4) * steps)
+        waves = torch.cat((angles.sin(), angles.cos()), dim=1)
         out: Tensor = self.second(F.silu(self.first(waves.to(self.first.weight.dtype))))
         return out
 
 
 class UNet(nn.Module):
-    """A convolutional U-Net of a noisy image and the prior, conditioned on a few numbers.
+    """A convolutional U-Net of a noisy image and the prior, conditioned on the noise level.
 
     Args:
         channels: channels of the finest level.
         multipliers: channels of each level, from the finest, as multiples of ``channels``.
         blocks: residual blocks of each level on the way down; one more on the way up.
-        norm_groups: groups of GroupNorm; 0 normalises each pixel over its channels.
+        norm_groups: groups of GroupNorm.
         attention_levels: levels with self-attention; 0 is the finest.
         middle_attention: whether the first of the two middle blocks has self-attention.
-        conditions: how many numbers the network is conditioned on.
-        dropout: dropout rate of the second stage of each block, in training.
-        patch: side of the squares of pixels that become channels of one pixel at the finest level.
-            Nearly all work is then done on patch^2 times fewer pixels.
         inputs: channels of the noisy image and the prior together.
         outputs: channels of the result.
     """
@@ -183,17 +153,13 @@ class UNet(nn.Module):
         norm_groups: int,
         attention_levels: Sequence[int] = (),
         middle_attention: bool = False,
-        conditions: int = 1,
-        dropout: float = 0.0,
-        patch: int = 1,
         inputs: int = 6,
         outputs: int = 3,
     ) -> None:
         super().__init__()
-        self.patch = patch
         self.levels = len(multipliers)
         self.blocks = blocks
-        self.embedding = ConditionEmbedding(channels, conditions)
+        self.embedding = ConditionEmbedding(channels)
 
         def block(before: int, after: int, attend: bool) -> Block:
             return Block(
@@ -201,11 +167,10 @@ class UNet(nn.Module):
                 after,
                 condition=channels,
                 groups=norm_groups,
-                dropout=dropout,
                 attend=attend,
             )
 
-        self.stem = conv3x3(inputs * patch**2, channels)
+        self.stem = conv3x3(inputs, channels)
         self.down = nn.ModuleList()
         width, skips = channels, [channels]
         for level, multiplier in enumerate(multipliers):
@@ -225,36 +190,26 @@ class UNet(nn.Module):
                 width = after
             if level:
                 self.up.append(Upsample(width))
-        self.head = Stage(width, outputs * patch**2, norm_groups)
+        self.head = Stage(width, outputs, norm_groups)
 
     @property
     def multiple(self) -> int:
         """Input pixels per pixel of the coarsest level; inputs must be multiples of it in size."""
-        return int(self.patch * 2 ** (self.levels - 1))
+        return int(2 ** (self.levels - 1))
 
-    @property
-    def radius(self) -> int:
-        """Distance in pixels within which an output depends on inputs, for a local U-Net."""
-        coarsest = 2 ** (self.levels - 1)
-        per_level = sum(2 * (2 * self.blocks + 1) * 2**level for level in range(self.levels))
-        # Each level below adds three of its pixels: two for the convolutions of down- and
-        # upsampling, one for the rounding when an odd position is halved.
-        reach = 2 + per_level + 4 * coarsest + 3 * (coarsest - 1)
-        return int(self.patch * reach + self.patch - 1)
-
-    def forward(self, noisy: Tensor, prior: Tensor, conditions: Tensor) -> Tensor:
+    def forward(self, noisy: Tensor, prior: Tensor, level: Tensor) -> Tensor:
         """Run the network.
 
         Args:
             noisy: (b, c, h, w) noisy image; h and w are multiples of :attr:`multiple`.
             prior: (b, inputs - c, h, w) in network values.
-            conditions: (b, conditions).
+            level: (b, 1) noise level.
 
         Returns:
             (b, outputs, h, w).
         """
-        condition = self.embedding(conditions)
-        x = self.stem(F.pixel_unshuffle(torch.cat((noisy, prior), dim=1), self.patch))
+        condition = self.embedding(level)
+        x = self.stem(torch.cat((noisy, prior), dim=1))
         skips = [x]
         for layer in self.down:
             x = layer(x, condition)
@@ -265,5 +220,5 @@ class UNet(nn.Module):
             if isinstance(layer, Block):
                 x = torch.cat((x, skips.pop()), dim=1)
             x = layer(x, condition)
-        out: Tensor = F.pixel_shuffle(self.head(x), self.patch)
+        out: Tensor = self.head(x)
         return out

@@ -16,17 +16,16 @@ from torch import Tensor
 
 from rs_superres.config import UNKNOWN, ModelConfig, SourceQuality
 from rs_superres.diffusion.samplers import ddim, dpm_solver
-from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
+from rs_superres.diffusion.schedule import LinearSchedule
 from rs_superres.errors import InputError
 from rs_superres.grid import AxisSupport, Zoom
 from rs_superres.image.resampling import cubic
 from rs_superres.nets.build import NeurOpDiff, SceneNetwork
-from rs_superres.nets.denoiser import ResidualDenoiser, detail_kept
 from rs_superres.nets.fast_unet import with_fast_unet
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.paper_contexts import paper_grid
-from rs_superres.nets.prior import FoldedPrior, PaperPrior, linear, scene_samples
-from rs_superres.nets.texture import Draw, Sampler, TextureDenoiser
+from rs_superres.nets.prior import FoldedPrior, PaperPrior, scene_samples
+from rs_superres.nets.texture import Draw, Sampler
 from rs_superres.system.devices import ComputeSettings
 from rs_superres.types import Floats
 
@@ -107,11 +106,11 @@ def prepare(
     if steps and config.is_prior_alone:
         raise InputError(f"{steps} steps, but this model is a prior alone; use steps=0")
     network = network.to(compute.device)
-    if steps:  # the neural operator alone needs no U-Net
-        network = with_fast_unet(network)
     if isinstance(network, SceneNetwork):
         return _SceneInference(config, network, zoom, compute)
     if isinstance(network, NeurOpDiff | PaperPrior):
+        if steps:  # the neural operator alone needs no U-Net
+            network = with_fast_unet(network)
         return _PaperInference(config, network, zoom, compute)
     raise TypeError(f"no inference for {type(network).__name__}")
 
@@ -140,8 +139,7 @@ class _Folded(NamedTuple):
 
     prior: FoldedPrior
     texture: Sampler | None
-    """What draws texture and predicts the error; None if neither is wanted, or for a model with a
-    U-Net."""
+    """What draws texture and predicts the error; None if neither is wanted."""
 
 
 class _SceneInference:
@@ -154,8 +152,7 @@ class _SceneInference:
         self._pixel_size = _pixel_size(zoom)
         self._folded: dict[SourceQuality, _Folded] = {}
         self._sampler = config.sampler
-        predicts = compute.uncertainty and isinstance(network.denoiser, TextureDenoiser)
-        self._denoiser = network.denoiser if compute.steps or predicts else None
+        self._denoiser = network.denoiser if compute.steps or compute.uncertainty else None
         self.halo = network.prior.halo
         # The denoiser takes squares of this side for one pixel. A margin that is a multiple of it
         # keeps the squares at the same output pixels in all cells.
@@ -171,7 +168,7 @@ class _SceneInference:
         folded = self._folded.get(quality)
         if folded is None:
             texture = None
-            if isinstance(self._denoiser, TextureDenoiser):
+            if self._denoiser is not None:
                 texture = self._denoiser.sampler(
                     self._scale, compute.steps, self._sampler.texture, quality
                 )
@@ -190,15 +187,6 @@ class _SceneInference:
                 draw, predicted = folded.texture(prior)
                 if self._compute.uncertainty:
                     deviation = _to_array(predicted)
-            elif isinstance(self._denoiser, ResidualDenoiser):
-                kept = linear(detail_kept(tensor, self._sampler.flat), rows, columns)
-                draw = partial(
-                    self._denoiser.sample,
-                    prior,
-                    sigmas=self._sigmas(),
-                    scale=self._scale,
-                    kept=kept,
-                )
         return Drawn(self._samples(prior, draw, cell.noises), deviation)
 
     def _samples(
@@ -211,16 +199,6 @@ class _SceneInference:
                 with self._compute.computing():
                     sample = draw(_channels_last(_to_batch(noise(), self._compute.device)))
             yield _to_array(sample)
-
-    def _sigmas(self) -> list[float]:
-        """Return the noise levels of a U-Net's steps."""
-        sampler = self._sampler
-        return karras_sigmas(
-            self._compute.steps,
-            sigma_min=sampler.sigma_min,
-            sigma_max=sampler.sigma_max,
-            rho=sampler.rho,
-        )
 
     def residual(self, cell: CellInput) -> Drawn:
         if self._denoiser is not None:

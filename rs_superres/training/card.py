@@ -88,15 +88,7 @@ def _denoiser_line(facts: CardFacts, network: SceneNetwork) -> str:
             f"{texture.channels} channels, {texture.spread_blocks} of {texture.spread_channels} "
             f"for the deviations, {_parameters(network.denoiser)}; {facts.steps[1]} iterations."
         )
-    if network.denoiser is None or facts.config.denoiser is None:
-        return "- **Denoiser**: none; the model adds no detail by diffusion."
-    levels = " / ".join(
-        str(m * facts.config.denoiser.channels) for m in facts.config.denoiser.multipliers
-    )
-    return (
-        f"- **Denoiser**: local U-Net of {levels} channels, {_parameters(network.denoiser)}; "
-        f"{facts.steps[1]} iterations."
-    )
+    return "- **Texture**: none; the model adds no detail by diffusion."
 
 
 def _parameters(module: nn.Module) -> str:

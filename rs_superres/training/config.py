@@ -17,7 +17,6 @@ from rs_superres.config import (
     TextureConfig,
     TileConfig,
     TrainedConfig,
-    UNetConfig,
     from_table,
     kernel_words,
     read_toml,
@@ -215,11 +214,7 @@ class TrainConfig:
     texture: TextureConfig | None = None
     """Networks that draw texture. None for those of the model that the run starts from, or for the
     default ones in a new model."""
-    denoiser: UNetConfig | None = None
-    """The denoising U-Net of older models, in place of texture."""
-    sampler: SamplerConfig = field(
-        default_factory=lambda: SamplerConfig(steps=2, sigma_max=2.5, sigma_min=0.5)
-    )
+    sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(steps=2))
     tiles: TileConfig = field(default_factory=lambda: TileConfig(size=768, margin=32))
     data: DataConfig = field(default_factory=DataConfig)
     degradation: DegradationConfig = field(default_factory=DegradationConfig)
@@ -255,13 +250,17 @@ class TrainConfig:
             f.name: getattr(self, f.name) for f in fields(ModelConfig) if hasattr(self, f.name)
         }
         return ModelConfig(
-            kind="scene", trained=trained, consistency=self.degradation.consistency, **shared
+            kind="scene",
+            denoiser=None,
+            trained=trained,
+            consistency=self.degradation.consistency,
+            **shared,
         )
 
     def continued(self, model: ModelConfig) -> TrainConfig:
         """Return this configuration with the network sizes, sampler and tiles of a model.
 
-        A run may make a network source-aware that was not, and may replace its denoiser by texture.
+        A run may make a network source-aware that was not, and may replace its texture.
 
         Raises:
             ModelError: the model is an imported paper model.
@@ -277,7 +276,6 @@ class TrainConfig:
             encoder=replace(model.encoder, source_aware=aware),
             operator=model.operator,
             texture=self.texture or model.texture,
-            denoiser=None if self.texture else model.denoiser,
             sampler=model.sampler,
             tiles=model.tiles,
         )

@@ -11,14 +11,12 @@ import torch
 from torch import Tensor
 
 from rs_superres.config import UNKNOWN
-from rs_superres.diffusion.preconditioning import Preconditioning, training_sigmas
 from rs_superres.nets.build import SceneNetwork
-from rs_superres.nets.denoiser import ResidualDenoiser
 from rs_superres.nets.folded import fold
 from rs_superres.nets.galerkin import AxisSamples
 from rs_superres.nets.prior import ScenePrior, cubic, scene_samples
 from rs_superres.nets.source import Qualities
-from rs_superres.nets.texture import Conditions, TextureDenoiser
+from rs_superres.nets.texture import Conditions
 from rs_superres.training.batches import Batch, Crops
 from rs_superres.training.config import BORDER, Loss
 
@@ -129,31 +127,6 @@ def estimator_loss(prior: ScenePrior, batch: Batch) -> Tensor:
     return ESTIMATOR_WEIGHT * prior.estimator.loss(low, batch.qualities)
 
 
-def denoiser_loss(
-    denoiser: ResidualDenoiser, clean: Tensor, prior: Tensor, scale: float, noise: torch.Generator
-) -> Tensor:
-    """Compute the squared error of the clean residual, weighted by 1 / c_out^2.
-
-    See Karras et al. 2022 (EDM).
-
-    Args:
-        denoiser: the network that is trained.
-        clean: (b, 3, h, w) truth minus prior, divided by its standard deviation.
-        prior: (b, 3, h, w) the prior at the same pixels, network values.
-        scale: the scale of the batch.
-        noise: draws noise levels and noise, on the device of ``clean``.
-
-    Returns:
-        The loss, a scalar.
-    """
-    sigma = training_sigmas(torch.randn(len(clean), generator=noise, device=clean.device))
-    broadcast_sigma = sigma[:, None, None, None]
-    unit_noise = torch.randn(clean.shape, generator=noise, device=clean.device)
-    estimate = denoiser.denoise(clean + broadcast_sigma * unit_noise, prior, sigma, scale)
-    weight = 1 / Preconditioning.at(broadcast_sigma).out ** 2
-    return (weight * (estimate.float() - clean) ** 2).mean()
-
-
 @torch.no_grad()
 def prior_residual(network: SceneNetwork, batch: Batch) -> tuple[Tensor, Tensor]:
     """Compute the prior with the stored contexts, and the truth minus the prior.
@@ -222,10 +195,7 @@ def measure_residual(
         return
     deviations = denoiser.deviations
     for i, scale in enumerate(denoiser.scales):
-        if isinstance(denoiser, TextureDenoiser):
-            batch = _middle(crops.batch([*key, i], count, 40, scale), denoiser.multiple)
-        else:
-            batch = _calibration_batch(crops, [*key, i], scale, count)
+        batch = _middle(crops.batch([*key, i], count, 40, scale), denoiser.multiple)
         error, _ = prior_residual(network, batch.to(deviations.device))
         deviations[i] = denoiser.measured(error)
 

@@ -241,8 +241,8 @@ def _adapt(config: TrainConfig, start: str | None) -> TrainConfig:
             "model to start from with start="
         )
     if config.denoiser_phase.steps == 0:
-        return replace(config, texture=None, denoiser=None)
-    if config.texture is None and config.denoiser is None:
+        return replace(config, texture=None)
+    if config.texture is None:
         return replace(config, texture=TextureConfig())
     return config
 
@@ -282,7 +282,7 @@ def _has_denoiser(config: TrainConfig, start: str | None) -> bool:
     if start is None:
         return False
     model = zoo.config_of(start)
-    return (model.texture, model.denoiser) == (config.texture, config.denoiser)
+    return model.texture == config.texture
 
 
 def _phases(run: Session, *, resume: bool) -> Ended:

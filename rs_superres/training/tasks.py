@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from rs_superres.errors import InputError
-from rs_superres.nets.texture import TextureDenoiser
 from rs_superres.training import losses
 from rs_superres.training.batches import Batch, draw_scale
 from rs_superres.training.config import Phase
@@ -164,12 +163,8 @@ class DenoiserTask:
         chance = np.random.default_rng([run.config.seed, 1, step, run.world.rank, 2])
         error, prior = losses.prior_residual(run.network, batch)
         noise = torch.Generator(run.device).manual_seed(int(chance.integers(2**62)))
-        if isinstance(self._denoiser, TextureDenoiser):
-            conditions = losses.conditions(run.network, batch)
-            return self._denoiser.losses(error, prior, conditions, noise)
-        torch.manual_seed(int(chance.integers(2**62)))  # for dropout
-        clean = error / self._denoiser.deviation(batch.scale)
-        return losses.denoiser_loss(self._denoiser, clean, prior, batch.scale, noise)
+        conditions = losses.conditions(run.network, batch)
+        return self._denoiser.losses(error, prior, conditions, noise)
 
     def measure_after(self, count: int) -> None:
         """Do nothing: no constant depends on the denoiser."""

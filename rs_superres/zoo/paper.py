@@ -282,7 +282,6 @@ def _unet_config(path: Path, tensors: Mapping[str, Tensor], norm_groups: int) ->
         norm_groups=norm_groups,
         attention_levels=tuple(sorted(attending)),
         middle_attention="middle.0.attention.qkv.weight" in tensors,
-        dropout=0.2,
     )
 
 

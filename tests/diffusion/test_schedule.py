@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rs_superres.diffusion.schedule import LinearSchedule, karras_sigmas
+from rs_superres.diffusion.schedule import LinearSchedule
 
 
 def test_signal_is_the_cumulative_product_of_one_minus_beta() -> None:
@@ -68,26 +68,3 @@ def test_half_logs_are_evenly_spaced_from_noisiest_to_cleanest(steps: int) -> No
 def test_a_single_half_log_is_the_noisiest() -> None:
     schedule = LinearSchedule()
     assert float(schedule.even_half_logs(1)) == float(schedule.even_half_logs(2)[0])
-
-
-@given(
-    steps=st.integers(2, 50),
-    low=st.floats(1e-3, 0.1),
-    high=st.floats(1, 100),
-    rho=st.floats(1, 10),
-)
-def test_karras_sigmas_decrease_evenly_in_their_root(
-    steps: int, low: float, high: float, rho: float
-) -> None:
-    sigmas = karras_sigmas(steps, sigma_min=low, sigma_max=high, rho=rho)
-    assert len(sigmas) == steps + 1
-    assert sigmas[0] == pytest.approx(high)
-    assert sigmas[-2] == pytest.approx(low)
-    assert sigmas[-1] == 0
-    assert all(a > b for a, b in pairwise(sigmas))
-    roots = [sigma ** (1 / rho) for sigma in sigmas[:-1]]
-    assert roots == pytest.approx([roots[0] + i * (roots[1] - roots[0]) for i in range(steps)])
-
-
-def test_a_single_karras_step_goes_to_zero() -> None:
-    assert karras_sigmas(1, sigma_min=0.02, sigma_max=8, rho=7) == [8, 0]

@@ -126,11 +126,7 @@ SETTINGS = {
             "patch": 4,
         },
         "sampler": {
-            "sigma_max": 8.0,
-            "sigma_min": 0.02,
-            "rho": 7.0,
             "texture": 1.0,
-            "flat": 0.016,
             "method": "ddim",
             "timesteps": 2000,
             "beta_start": 1e-06,
@@ -213,7 +209,7 @@ def things(tmp_path: Path) -> dict[str, Path]:
         grid = NORTH_UP @ Affine.scale(step)
         rasters.write(tmp_path / f"{name}.tif", textured(1, 1, 9, 9), transform=grid)
     config = models.config(tiles=TileConfig(size=64, margin=8))
-    sampler = replace(config.sampler, flat=0.02)
+    sampler = replace(config.sampler, texture=0.02)
     models.write(tmp_path / "other", replace(config, sampler=sampler))
     return {path.name: path for path in tmp_path.iterdir()}
 

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import torch
 
-from rs_superres.nets.build import NeurOpDiff, paper_network, scene_network
-from rs_superres.nets.denoiser import ResidualDenoiser
+from rs_superres.nets.build import NeurOpDiff, paper_network
 from rs_superres.nets.fast_unet import with_fast_unet
 from tests import models
 from tests.nets.priors import random_image
 
 
 def test_fast_unet_gives_the_same_result() -> None:
-    for kind in ("scene", "paper"):
-        torch.manual_seed(2)
-        if kind == "scene":
-            scene = scene_network(models.config(unet=True)).eval()
-            models.scramble(scene, seed=3)
-            assert isinstance(scene.denoiser, ResidualDenoiser)
-            unet = scene.denoiser.unet
-        else:
-            paper = paper_network(models.config("paper")).eval()
-            assert isinstance(paper, NeurOpDiff)
-            unet = paper.unet
-        x, prior = random_image(4, 2, 1, 3, 16, 24)
-        conditions = torch.full((1, 2 if kind == "scene" else 1), 0.3)
-        with torch.inference_mode():
-            expected = unet(x, prior, conditions)
-            assert expected.std() > 1e-3
-            fast = with_fast_unet(unet)(x, prior, conditions)
-            torch.testing.assert_close(fast, expected, rtol=0, atol=1e-5)
-            assert torch.equal(unet(x, prior, conditions), expected)  # the copy changed nothing
+    torch.manual_seed(2)
+    paper = paper_network(models.config("paper")).eval()
+    assert isinstance(paper, NeurOpDiff)
+    unet = paper.unet
+    x, prior = random_image(4, 2, 1, 3, 16, 24)
+    level = torch.full((1, 1), 0.3)
+    with torch.inference_mode():
+        expected = unet(x, prior, level)
+        assert expected.std() > 1e-3
+        fast = with_fast_unet(unet)(x, prior, level)
+        torch.testing.assert_close(fast, expected, rtol=0, atol=1e-5)
+        assert torch.equal(unet(x, prior, level), expected)  # the copy changed nothing
 
 
 def shared_storage(a: torch.nn.Module, b: torch.nn.Module) -> set[int]:

@@ -170,15 +170,12 @@ def test_the_deviations_learn_where_detail_is_missing() -> None:
     assert found[5:7].mean().item() == pytest.approx(0.05, rel=0.5)
 
 
-def test_texture_excludes_a_u_net_and_the_papers_model() -> None:
-    config = models.config()
+def test_texture_belongs_to_scenes_and_a_u_net_to_the_papers_model() -> None:
+    config, paper = models.config(), models.config("paper")
     assert not config.is_prior_alone
     assert config.steps == 4
     assert config.prior_alone().is_prior_alone
-    for kind, message in (
-        ("scene", r"has \[texture\] and \[denoiser\]; a model has only one of them"),
-        ("paper", r'kind "paper" cannot have \[texture\]; remove'),
-    ):
-        wrong = models.config(kind, unet=True)
-        with pytest.raises(ModelError, match=message):
-            replace(wrong, texture=TEXTURE)
+    with pytest.raises(ModelError, match=r'kind "paper" cannot have \[texture\]; remove'):
+        replace(paper, texture=TEXTURE)
+    with pytest.raises(ModelError, match=r'kind "scene" cannot have \[denoiser\], a U-Net that'):
+        replace(config, denoiser=paper.denoiser)

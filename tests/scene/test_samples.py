@@ -75,16 +75,16 @@ def test_one_sample_is_the_first_of_several(tmp_path: Path, tiny: str, scene: Pa
 
 
 @pytest.mark.parametrize(
-    ("unet", "options", "content"),
+    ("kind", "options", "content"),
     [
-        (True, {"steps": 1, "samples": 2}, "standard deviation of 2 samples"),
-        (False, {"steps": 0}, "predicted standard deviation of the neural operator's error"),
+        ("paper", {"steps": 1, "samples": 2}, "standard deviation of 2 samples"),
+        ("scene", {"steps": 0}, "predicted standard deviation of the neural operator's error"),
     ],
 )
 def test_the_std_file_has_the_grid_and_units_of_the_result(
-    tmp_path: Path, unet: bool, options: dict[str, Any], content: str
+    tmp_path: Path, kind: str, options: dict[str, Any], content: str
 ) -> None:
-    config = models.config(unet=unet, tiles=TileConfig(size=64, margin=8))
+    config = models.config(kind, tiles=TileConfig(size=64, margin=8))
     model = str(models.write(tmp_path / "model", config))
     values = textured(1, 5, 40, 36, dtype="uint16", high=3000) + 10
     values[:, 10:20, 5:9] = 0
@@ -134,13 +134,13 @@ def test_options_that_do_not_go_together_are_refused(
 
 
 def test_a_model_without_texture_refuses_what_only_texture_can(tmp_path: Path, scene: Path) -> None:
-    unet = str(models.write(tmp_path / "unet", models.config(unet=True)))
+    paper = str(models.write(tmp_path / "paper", models.config("paper")))
     for options, message in (
-        ({"uncertainty": tmp_path / "s.tif"}, "with the model unet needs samples=2 or more"),
-        ({"texture": 0.5}, "texture=0.5, but the model unet draws no texture"),
+        ({"uncertainty": tmp_path / "s.tif"}, "with the model paper needs samples=2 or more"),
+        ({"texture": 0.5}, "texture=0.5, but the model paper draws no texture"),
     ):
         with pytest.raises(InputError, match=message):
-            make_plan(tmp_path, scene, unet, steps=1, **options)
+            make_plan(tmp_path, scene, paper, steps=1, **options)
 
 
 def test_the_strength_of_texture_multiplies_what_is_drawn(

@@ -35,7 +35,7 @@ def config(**changes: Any) -> TrainConfig:
         seed=3,
         encoder=replace(MODEL.encoder, blocks=1),
         operator=replace(MODEL.operator, scales=(1.5, 3.0)),
-        denoiser=MODEL.denoiser,
+        texture=MODEL.texture,
         sampler=replace(MODEL.sampler, steps=1),
         tiles=TileConfig(size=64, margin=8),
         data=DataConfig(largest_crop=40, validation=0.2),

@@ -14,13 +14,11 @@ from tests import models
 from tests.training.data import config
 
 
-@pytest.mark.parametrize("written", [TrainConfig(), TUNING, config(), config(denoiser=None)])
+@pytest.mark.parametrize("written", [TrainConfig(), TUNING, config(), config(texture=None)])
 def test_toml_round_trip(written: TrainConfig, tmp_path: Path) -> None:
     path = tmp_path / "train.toml"
     path.write_text(to_toml(written))
-    read = read_train_config(path)
-    # TOML cannot express None: without a table, the reader returns the default denoiser.
-    assert replace(read, denoiser=written.denoiser) == written
+    assert read_train_config(path) == written
 
 
 def test_missing_keys_have_defaults(tmp_path: Path) -> None:
@@ -69,13 +67,13 @@ def test_model_states_what_it_was_trained_on() -> None:
         "antialiased bicubic (50%), Gaussian with an MTF of 0.1 to 0.4 (50%), "
         "noise up to 2.0% of the range (50%)"
     )
-    assert (model.encoder, model.denoiser) == (config().encoder, config().denoiser)
+    assert (model.encoder, model.texture) == (config().encoder, config().texture)
 
 
 def test_continued_configuration_has_the_sizes_of_the_model() -> None:
     model = models.config(denoiser=False)
     tuning = TUNING.continued(model)
-    assert (tuning.encoder, tuning.operator, tuning.denoiser) == (
+    assert (tuning.encoder, tuning.operator, tuning.texture) == (
         model.encoder,
         model.operator,
         None,

@@ -127,7 +127,7 @@ def test_model_folder_works_with_upscale(unbroken: Path, tmp_path: Path) -> None
     assert model.config.trained == TrainedConfig(
         scales=(1.5, 2.5), pixel_size=None, degradation=config().degradation.words()
     )
-    assert model.config.denoiser == config().denoiser
+    assert model.config.texture == config().texture
     source = rasters.write(tmp_path / "a.tif", textured(1, 3, 20, 20), colours=RGB)
     engine.upscale(source, tmp_path / "out.tif", engine.Options(scale="2", model=str(unbroken)))
     assert rasters.read(tmp_path / "out.tif").shape == (3, 40, 40)
@@ -221,7 +221,7 @@ def test_stopped_run_resumes_exactly(
     assert report.ended == "signal"
     assert report.steps == (min(after, 6), max(0, after - 6))
     model = zoo.load(str(out))  # usable already
-    assert (model.config.denoiser is not None) is (after > 6)  # no untrained denoiser
+    assert (model.config.texture is not None) is (after > 6)  # no untrained texture
     assert (out / "loss.png").exists() is (after > 1)
     report = go(data, out, resume=True)
     assert (report.ended, report.steps) == ("steps", (6, 6))
@@ -333,7 +333,7 @@ def test_time_limit_ends_each_phase(data: Path, tmp_path: Path) -> None:
     assert report.ended == "time"
     assert min(report.steps) >= 1
     assert max(report.steps) < 1000
-    assert zoo.load(str(tmp_path / "run")).config.denoiser is not None
+    assert zoo.load(str(tmp_path / "run")).config.texture is not None
     rates = [line["rate"] for line in recorder.lines if line["phase"] == "prior"]
     assert rates == sorted(rates, reverse=True)  # it falls as time passes
     assert report.seconds < 60
@@ -461,7 +461,7 @@ def test_run_without_denoiser_iterations(data: Path, tmp_path: Path) -> None:
     alone = config(denoiser_phase=replace(config().denoiser_phase, steps=0))
     with stopped_after(3):
         assert go(data, out, config=alone).ended == "signal"
-    assert zoo.load(str(out)).config.denoiser is None
+    assert zoo.load(str(out)).config.is_prior_alone
     report = go(data, out, resume=True, config=alone)
     assert (report.ended, report.steps) == ("steps", (6, 0))
     go(data, tmp_path / "straight", config=alone)
@@ -495,23 +495,24 @@ def test_tuning_starts_from_the_weights_of_the_model(
             np.testing.assert_allclose(after[name], tensor, atol=1e-6, err_msg=name)
     assert not np.array_equal(before["denoiser.deviations"], after["denoiser.deviations"])
     old, new = (zoo.load(str(p)).config for p in (shipped, out))
-    assert (new.encoder, new.operator, new.denoiser) == (old.encoder, old.operator, old.denoiser)
+    assert (new.encoder, new.operator, new.texture) == (old.encoder, old.operator, old.texture)
     assert new.trained.scales == (1.5, 2.5)
     assert f"**Started from**: {shipped}" in (out / "card.md").read_text()
 
 
-def test_texture_replaces_the_denoiser_of_the_model(
+def test_a_run_may_replace_the_texture_of_the_model(
     data: Path, tmp_path: Path, shipped: str
 ) -> None:
     """Until it has learnt, the model is the prior alone; a resumed run ends at the same weights."""
+    sizes = replace(models.TEXTURE, blocks=2)
     texture = config(
-        texture=models.TEXTURE,
+        texture=sizes,
         prior_phase=replace(config().prior_phase, steps=2, learning_rate=0.0),
     )
     straight, out = tmp_path / "straight", tmp_path / "run"
     go(data, straight, config=texture, start=shipped)
     model = zoo.load(str(straight)).config
-    assert (model.texture, model.denoiser) == (models.TEXTURE, None)
+    assert model.texture == sizes
     assert "**Texture**: squares of 4 pixels" in (straight / "card.md").read_text()
     before, after = (load_file(Path(p) / "weights.safetensors") for p in (shipped, straight))
     for name in (name for name in before if name.startswith("prior.encoder")):
@@ -533,9 +534,8 @@ def test_texture_replaces_the_denoiser_of_the_model(
 
 
 def test_a_new_model_has_texture(data: Path, tmp_path: Path) -> None:
-    go(data, tmp_path / "run", config=config(denoiser=None), max_steps=1)
-    model = zoo.load(str(tmp_path / "run")).config
-    assert (model.texture, model.denoiser) == (TextureConfig(), None)
+    go(data, tmp_path / "run", config=config(texture=None), max_steps=1)
+    assert zoo.load(str(tmp_path / "run")).config.texture == TextureConfig()
 
 
 def test_tuning_with_stored_contexts_keeps_them(data: Path, tmp_path: Path, shipped: str) -> None:
@@ -556,7 +556,7 @@ def test_tuning_resumes_exactly(data: Path, tmp_path: Path, shipped: str) -> Non
     out = tmp_path / "run"
     with stopped_after(2):
         go(data, out, config=small, start=shipped)
-    assert zoo.load(str(out)).config.denoiser is not None  # that of the model, still valid
+    assert zoo.load(str(out)).config.texture is not None  # that of the model, still valid
     go(data, out, config=small, start=shipped, resume=True)
     assert weights(out) == weights(tmp_path / "straight")
     with pytest.raises(InputError, match=r"started from .*old, not from aerial; leave out start="):
@@ -876,5 +876,5 @@ def test_run_folder_returns_the_written_configuration(tmp_path: Path) -> None:
     folder.begin(written)
     folder.save_state({"a": 1})
     assert folder.config() == written
-    (tmp_path / "run" / "train.toml").write_text(to_toml(replace(written, denoiser=None)))
-    assert folder.config() == replace(written, denoiser=None)
+    (tmp_path / "run" / "train.toml").write_text(to_toml(replace(written, seed=5)))
+    assert folder.config() == replace(written, seed=5)

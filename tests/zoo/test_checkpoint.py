@@ -174,7 +174,6 @@ def test_complete_model_is_imported(shared: Path, out: Path) -> None:
         norm_groups=4,
         attention_levels=(4,),
         middle_attention=True,
-        dropout=0.2,
     )
     assert (config.sampler.steps, config.tiles.size, config.tiles.margin) == (20, 192, 32)
     assert "Weights: EMA" in (out / "card.md").read_text()

@@ -119,16 +119,14 @@ def test_sizes_that_fit_no_network_are_refused(old: str, new: str, folder: Path)
 STRANGE = [
     ("channels = 4", "channels = 60000"),  # 30 TB, of which torch would fill what there is
     ("width = 8", "width = 60000"),
-    ("multipliers = [1, 2]", "multipliers = [1, 60000]"),
+    ("spread_channels = 4", "spread_channels = 60000"),
     ("blocks = 2", "blocks = 1000000000"),  # would be built one by one
     ("channels = 4", f"channels = {'9' * 5000}"),
     ("scales = [1.0, 8.0]", f"scales = [{'1.5, ' * 2000}]"),
     ("steps = 4", "steps = 1000000000"),
     ("size = 512", "size = 0"),
     ("margin = 64", "margin = 60000"),
-    ("sigma_min = 0.02", "sigma_min = 0.0"),
-    ("sigma_max = 8.0", "sigma_max = nan"),
-    ("rho = 7.0", "rho = 0.0"),
+    ("texture = 1.0", "texture = nan"),
     ("mtf = 0.25", "mtf = 7.0"),
     ("noise = 0.0", "noise = nan"),
     ('name = "edsr-baseline"', 'name = "../../secret"'),
