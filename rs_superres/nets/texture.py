@@ -263,7 +263,12 @@ class TextureDenoiser(nn.Module):
         return Guide(inputs, spreads, stored * spreads.exp())
 
     def losses(
-        self, error: Tensor, prior: Tensor, conditions: Conditions, noise: torch.Generator
+        self,
+        error: Tensor,
+        prior: Tensor,
+        conditions: Conditions,
+        noise: torch.Generator,
+        draws: int = 1,
     ) -> Tensor:
         """Compute the loss of both networks.
 
@@ -276,6 +281,7 @@ class TextureDenoiser(nn.Module):
             prior: (b, 3, h, w) in network values.
             conditions: what is known of the images.
             noise: draws angles and noise, on the device of ``prior``.
+            draws: angles and noises that are drawn for each image.
 
         Returns:
             The loss, a scalar.
@@ -285,11 +291,18 @@ class TextureDenoiser(nn.Module):
         likelihood: Tensor = (0.5 * (scaled * (-guide.spread).exp()).square() + guide.spread).mean()
         spread = guide.spread.detach()
         detail = (scaled * (-spread).exp()).clamp(-LARGEST_DETAIL, LARGEST_DETAIL)
-        draws = torch.rand(len(prior), generator=noise, device=prior.device)
-        angles = LEAST_ANGLE + (math.pi / 2 - LEAST_ANGLE) * draws
+        known, qualities = guide.inputs, conditions.qualities
+        if draws > 1:
+            detail, known, spread = (t.repeat_interleave(draws, 0) for t in (detail, known, spread))
+            qualities = Qualities(
+                *(q.expand(len(prior)).repeat_interleave(draws) for q in qualities)
+            )
+            conditions = conditions._replace(qualities=qualities)
+        shares = torch.rand(len(detail), generator=noise, device=prior.device)
+        angles = LEAST_ANGLE + (math.pi / 2 - LEAST_ANGLE) * shares
         unit = torch.randn(detail.shape, generator=noise, device=prior.device)
         cos, sin = (f(angles)[:, None, None, None] for f in (torch.cos, torch.sin))
-        inputs = torch.cat((cos * detail + sin * unit, guide.inputs, spread), dim=1)
+        inputs = torch.cat((cos * detail + sin * unit, known, spread), dim=1)
         velocity: Tensor = self.body(inputs, conditions, _coded(angles)[:, None])
         mse: Tensor = (velocity - (cos * unit - sin * detail)).square().mean()
         return mse + SPREAD_WEIGHT * likelihood

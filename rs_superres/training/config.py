@@ -181,6 +181,9 @@ class DenoiserPhase(Phase):
     """Range of the scales; a scale is drawn for each batch, uniform in its logarithm."""
     pixels: int = 64
     """Output pixels on a side of a crop."""
+    draws: int = 1
+    """Noises that are drawn for each crop, each of another strength. Several of them share the work
+    of drawing the crop and of computing its prior."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

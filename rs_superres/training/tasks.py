@@ -164,7 +164,7 @@ class DenoiserTask:
         error, prior = losses.prior_residual(run.network, batch)
         noise = torch.Generator(run.device).manual_seed(int(chance.integers(2**62)))
         conditions = losses.conditions(run.network, batch)
-        return self._denoiser.losses(error, prior, conditions, noise)
+        return self._denoiser.losses(error, prior, conditions, noise, self.settings.draws)
 
     def measure_after(self, count: int) -> None:
         """Do nothing: no constant depends on the denoiser."""

@@ -140,6 +140,20 @@ def test_rotation_reaches_known_data() -> None:
     torch.testing.assert_close(rotate(velocity, start, angles), data, rtol=0.02, atol=0.02)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_several_draws_of_an_image_are_those_of_a_repeated_image(known: bool) -> None:
+    network = denoiser()
+    given = conditions(2) if known else Conditions(Qualities.of(UNKNOWN), 4.0)
+    error, prior = noise(2, 3, 16, 16) / 10, noise(2, 3, 16, 16, seed=3) / 4
+    loss = network.losses(error, prior, given, torch.Generator().manual_seed(5), 3)
+    error, prior = (image.repeat_interleave(3, 0) for image in (error, prior))
+    if known:
+        mtf, level = (q.repeat_interleave(3) for q in given.qualities)
+        given = Conditions(Qualities(mtf, level), 4.0)
+    expected = network.losses(error, prior, given, torch.Generator().manual_seed(5))
+    torch.testing.assert_close(loss, expected)
+
+
 def test_the_loss_reaches_every_weight_and_trains_the_deviations() -> None:
     network, generator = denoiser(), torch.Generator().manual_seed(5)
     prior, error = noise(2, 3, 16, 16) / 4, noise(2, 3, 16, 16, seed=3) / 10
