@@ -66,7 +66,8 @@ def config(
 def scramble(network: SceneNetwork, seed: int) -> None:
     """Draw all weights and contexts at random, so that every part of the network has an effect.
 
-    The operator adds about a tenth of the value range, so results look like their sources.
+    The operator adds about a tenth of the value range, and texture less, so results look like
+    their sources.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -77,6 +78,9 @@ def scramble(network: SceneNetwork, seed: int) -> None:
         contexts.copy_(torch.randn(contexts.shape, generator=generator))
         network.prior.operator.output.weight.mul_(0.1)
         network.prior.operator.output.bias.mul_(0.1)
+        if network.denoiser is not None:
+            network.denoiser.spread.tail.weight.mul_(0.1)
+            network.denoiser.spread.tail.bias.mul_(0.1)
 
 
 def write(path: Path, model: ModelConfig, *, seed: int = 1) -> Path:

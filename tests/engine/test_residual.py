@@ -51,7 +51,7 @@ def test_the_result_downsamples_to_the_source(
         assert np.sqrt(np.mean(np.square(measured.rms))) == pytest.approx(errors[-1], abs=0.29)
         tags = read_tags(plan.out)
         assert (tags["SUPERRES_RESIDUAL"], tags["SUPERRES_CONSISTENCY"]) == (str(measured), kernel)
-    assert errors[0] > 5  # random weights
+    assert errors[0] > 3  # random weights
     assert errors[1] < 0.6  # Pillow rounds, too
     assert max(map(abs, measured.bias)) < 0.02 * errors[0] + 0.05
 

@@ -27,6 +27,7 @@ from safetensors.numpy import load_file
 from rs_superres import engine, zoo
 from rs_superres.config import TextureConfig, TileConfig, TrainedConfig, to_toml
 from rs_superres.errors import InputError, ModelError, TrainingError, UnknownModelError, WriteError
+from rs_superres.nets.texture import TextureDenoiser
 from rs_superres.system import files
 from rs_superres.training import batches, losses, phase, run, tasks, validation
 from rs_superres.training import limit as limits
@@ -658,14 +659,18 @@ def test_nan_loss_ends_the_run_and_keeps_the_checkpoint(
     unbroken: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     out, calls = tmp_path / "run", 0
-    real = getattr(losses, f"{name}_loss")
+    owner, attribute = {
+        "prior": (losses, "prior_loss"),
+        "denoiser": (TextureDenoiser, "losses"),
+    }[name]
+    real = getattr(owner, attribute)
 
     def loss(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
         return real(*args, **kwargs) * (math.nan if calls == 4 else 1)
 
-    monkeypatch.setattr(losses, f"{name}_loss", loss)
+    monkeypatch.setattr(owner, attribute, loss)
     with pytest.raises(TrainingError, match=r"iteration 4 is nan.* resume=True") as caught:
         go(data, out)
     assert "\n" not in str(caught.value)

@@ -102,8 +102,8 @@ def test_incomplete_folders_are_refused(folder: Path) -> None:
         ("heads = 2", "heads = 3"),
         ("heads = 2", "heads = 0"),
         ("width = 8", "width = -8"),
-        ("multipliers = [1, 2]", "multipliers = []"),
-        ("scales = [1.0, 8.0]\n\n[denoiser]", "scales = []\n\n[denoiser]"),
+        ("patch = 4", "patch = 0"),
+        ("scales = [1.0, 8.0]\n\n[sampler]", "scales = []\n\n[sampler]"),
     ],
 )
 def test_sizes_that_fit_no_network_are_refused(old: str, new: str, folder: Path) -> None:
@@ -179,5 +179,5 @@ def test_shipped_configurations_match_their_training(name: str) -> None:
     shipped, training = (
         tomllib.loads((folder / file).read_text("utf-8")) for file in ("config.toml", "train.toml")
     )
-    for table in ("encoder", "operator", "denoiser", "sampler", "tiles"):
+    for table in ("encoder", "operator", "texture", "sampler", "tiles"):
         assert shipped[table] == training[table]
