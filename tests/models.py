@@ -79,8 +79,8 @@ def scramble(network: SceneNetwork, seed: int) -> None:
         network.prior.operator.output.weight.mul_(0.1)
         network.prior.operator.output.bias.mul_(0.1)
         if network.denoiser is not None:
-            network.denoiser.spread.tail.weight.mul_(0.1)
-            network.denoiser.spread.tail.bias.mul_(0.1)
+            for tensor in network.denoiser.spread.tail.parameters():
+                tensor.mul_(0.1)
 
 
 def write(path: Path, model: ModelConfig, *, seed: int = 1) -> Path:
