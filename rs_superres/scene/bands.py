@@ -73,9 +73,13 @@ class BandGroup:
 
     @property
     def quality(self) -> SourceQuality:
-        """Blur and noise as networks take them."""
+        """Blur and noise as the prior takes them.
+
+        It gets no estimated blur: an estimate for the scene misleads it more often than what it
+        sees around a pixel itself (docs/experiments.md, 2026-11-29).
+        """
         noise = None if self.noise is None else self.noise / self.value_range.half
-        return SourceQuality(mtf=self.mtf, noise=noise)
+        return SourceQuality(mtf=None if self.estimated[0] else self.mtf, noise=noise)
 
 
 def as_triplet(image: Floats) -> Floats:

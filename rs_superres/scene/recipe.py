@@ -28,6 +28,9 @@ SHARPEST_GAUSSIAN = 0.5
 """Modulation transfer above which a source was not made by a Gaussian, but by a kernel such as the
 card's, which passes as much without aliasing."""
 
+SURELY_BLURRED = 0.4
+"""The same for an estimated modulation transfer: an error costs more if the source is sharp."""
+
 UNCERTAINTY_WIDTH = 0.5
 """Standard deviation, in source pixels, of the Gaussian over which variances are averaged.
 
@@ -45,14 +48,17 @@ def _averaged(zoom: Zoom) -> int:
     return math.ceil(UNCERTAINTY_REACH * UNCERTAINTY_WIDTH / finest)
 
 
-def source_kernel(card_kernel: ConsistencyConfig, mtf: float | None) -> ConsistencyConfig:
+def source_kernel(
+    card_kernel: ConsistencyConfig, mtf: float | None, *, estimated: bool = False
+) -> ConsistencyConfig:
     """Return the kernel that makes a source from a result.
 
     Args:
         card_kernel: the kernel on the model's card.
         mtf: modulation transfer from result to source at Nyquist; None if unknown.
+        estimated: whether ``mtf`` is an estimate.
     """
-    if mtf is None or mtf > SHARPEST_GAUSSIAN:
+    if mtf is None or mtf > (SURELY_BLURRED if estimated else SHARPEST_GAUSSIAN):
         return card_kernel
     return replace(card_kernel, kernel="gaussian", mtf=mtf)
 
@@ -138,7 +144,7 @@ class CellRecipe:
         Args:
             group: the bands of the source.
         """
-        return source_kernel(self.card_kernel, group.mtf)
+        return source_kernel(self.card_kernel, group.mtf, estimated=group.estimated[0])
 
     def tolerance(self, group: BandGroup) -> float:
         """Return the difference that the correction may leave, in digital numbers.

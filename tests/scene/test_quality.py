@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from rs_superres import zoo
+from rs_superres.config import ConsistencyConfig, SourceQuality
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.nets.source import Estimator
 from rs_superres.raster import Band
 from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.quality import MOST_WINDOWS, QualityRule
+from rs_superres.scene.recipe import source_kernel
 from tests.rasters import textured
 
 BANDS = (
@@ -40,6 +42,20 @@ class Recording(Estimator):
 def samples(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     values = textured(1, 2, 64, 64, dtype="uint16", high=900)
     return [(values + 10 * i, np.ones(values.shape, dtype=np.bool_)) for i in range(count)]
+
+
+def test_an_estimated_blur_decides_the_correction_alone() -> None:
+    """The prior sees the blur itself; a Gaussian corrects only where the estimate is clear."""
+    group, card = BandGroup((0,), ValueRange(0, 200), mtf=0.3, noise=5), ConsistencyConfig()
+    assert group.quality == SourceQuality(mtf=0.3, noise=0.05)
+    assert replace(group, estimated=(True, True)).quality == SourceQuality(mtf=None, noise=0.05)
+    for mtf, given, estimated in (
+        (0.3, "gaussian", "gaussian"),
+        (0.45, "gaussian", "bicubic"),
+        (0.6, "bicubic", "bicubic"),
+    ):
+        assert source_kernel(card, mtf).kernel == given
+        assert source_kernel(card, mtf, estimated=True).kernel == estimated
 
 
 def test_what_the_caller_says_is_not_estimated() -> None:
