@@ -47,7 +47,9 @@ def test_a_table_and_a_report(data: Path, tmp_path: Path, tiny: str) -> None:
     ]  # fmt: skip
     assert [line.split()[:2] for line in lines[8:12]] == [line.split()[:2] for line in lines[2:6]]
     assert max(map(len, lines[:12])) - len(tiny) < 95
-    assert lines[12] == f"report: {out / 'report.html'}"
+    for line, scale in zip(lines[12:14], ("2", "3.5"), strict=True):
+        assert line.startswith(f"x{scale} {tiny}: rank correlation with the error ")
+    assert lines[14] == f"report: {out / 'report.html'}"
     scores = json.loads((out / "scores.json").read_text("utf-8"))
     mean = scores["summary"][1]["metrics"]["psnr"]["mean"]
     assert float(lines[3].split()[2]) == pytest.approx(mean, abs=0.006)

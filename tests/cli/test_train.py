@@ -72,7 +72,7 @@ def test_train_prints_log_lines_and_a_summary(data: Path, tmp_path: Path) -> Non
     assert re.fullmatch(
         r"prior minus bicubic on 1 windows: x2 [+-]\d+\.\d\d dB, x3 [+-]\d+\.\d\d dB", last
     )
-    assert zoo.load(str(out)).config.denoiser is not None
+    assert zoo.load(str(out)).config.texture is not None
     again = call("--data", data, "-o", out)
     assert again.exit_code == 1
     assert "already holds a run; " in again.stderr
@@ -161,7 +161,7 @@ def test_sigterm_leaves_a_model_and_a_run_to_resume(data: Path, tmp_path: Path) 
     assert stderr == (
         f"rs-sr: stopped by a signal; the model so far is in {out}, --resume continues the run\n"
     )
-    assert zoo.load(str(out)).config.denoiser is None
+    assert zoo.load(str(out)).config.texture is None
     done = log.read_text().count("\n")
     result = call(*common, "--resume", "--max-steps", done + 3)
     assert result.exit_code == 0
