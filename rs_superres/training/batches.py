@@ -376,6 +376,8 @@ class Crops:
         elif chance.random() < self._data.grey:
             band = chance.integers(3)
             crop = crop[chance.permutation(3)] if chance.random() < 0.5 else crop[[band] * 3]
+        if self._data.constant and chance.random() < self._data.constant:
+            crop = np.broadcast_to(crop[:, :1, :1], crop.shape)
         return np.ascontiguousarray(crop)
 
 

@@ -44,6 +44,9 @@ class DataConfig:
     pixels."""
     grey: float = 0.15
     """Share of the RGB crops whose bands are shuffled, or replaced by one of them."""
+    constant: float = 0.0
+    """Share of the crops that are replaced by one of their colours. From them, texture learns to
+    draw nothing where there is nothing."""
     cache_gb: float = 4.0
     """Gigabytes of memory for complete scenes; other scenes are read window by window."""
 

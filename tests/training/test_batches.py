@@ -30,9 +30,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def crops(
-    *scenes: TrainingScene, largest: int = 200, grey: float = 0.0, **degradation: Any
+    *scenes: TrainingScene,
+    largest: int = 200,
+    grey: float = 0.0,
+    constant: float = 0.0,
+    **degradation: Any,
 ) -> Crops:
-    data = DataConfig(largest_crop=largest, grey=grey)
+    data = DataConfig(largest_crop=largest, grey=grey, constant=constant)
     return Crops(scenes, data, DegradationConfig(**degradation))
 
 
@@ -314,6 +318,13 @@ def test_bands_are_sometimes_shuffled_or_repeated(folder: Path) -> None:
     colours = {tuple(c[:, 0, 0].tolist()) for c in draw(crops(training, grey=1.0), 200)}
     assert {(10, 10, 10), (20, 20, 20), (30, 30, 30), (30, 20, 10)} <= colours
     assert {tuple(c[:, 0, 0].tolist()) for c in draw(crops(training), 50)} == {(10, 20, 30)}
+
+
+def test_some_crops_are_constant(textures: TrainingScene) -> None:
+    drawn = draw(crops(textures, constant=0.3), 200)
+    constant = [(crop == crop[:, :1, :1]).all() for crop in drawn]
+    assert 0.2 < np.mean(constant) < 0.4
+    assert len({tuple(crop[:, 0, 0].tolist()) for crop in drawn}) > 100
 
 
 def test_fourth_band_is_grey_and_the_others_are_a_triplet(folder: Path) -> None:
