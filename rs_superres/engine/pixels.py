@@ -136,6 +136,8 @@ class PixelPlan:
 
     def _correction(self, group: BandGroup) -> str:
         """Describe the kernel and the tolerance of the correction of one band group."""
+        if not self.recipe.corrects(group):
+            return "off, the source seems sharpened"
         kernel = self.recipe.kernel(group)
         if group.noise is None:
             return kernel.words()

@@ -31,6 +31,10 @@ card's, which passes as much without aliasing."""
 SURELY_BLURRED = 0.4
 """The same for an estimated modulation transfer: an error costs more if the source is sharp."""
 
+SHARPENED = 0.8
+"""Estimated modulation transfer above which a source was probably sharpened, by an unknown filter.
+A correction by any kernel would put the sharpening back into the result."""
+
 UNCERTAINTY_WIDTH = 0.5
 """Standard deviation, in source pixels, of the Gaussian over which variances are averaged.
 
@@ -88,7 +92,8 @@ class CellRecipe:
     area: Area | None = None
     """The area of interest; pixels outside are invalid. None for the entire output."""
     consistency: bool = False
-    """True if the result is corrected so that it downsamples to its source by ``kernel``."""
+    """True if the result is corrected so that it downsamples to its source by ``kernel``, unless
+    the source was sharpened; see :meth:`corrects`."""
     limits: Limits | None = None
     """How far the result may leave the range of its source; None for no limits."""
     value_range: tuple[float, float] | None = None
@@ -145,6 +150,15 @@ class CellRecipe:
             group: the bands of the source.
         """
         return source_kernel(self.card_kernel, group.mtf, estimated=group.estimated[0])
+
+    def corrects(self, group: BandGroup) -> bool:
+        """Return whether the result is corrected so that it downsamples to its source.
+
+        Args:
+            group: the bands that are corrected.
+        """
+        sharpened = group.estimated[0] and group.mtf is not None and group.mtf > SHARPENED
+        return self.consistency and not sharpened
 
     def tolerance(self, group: BandGroup) -> float:
         """Return the difference that the correction may leave, in digital numbers.

@@ -75,7 +75,8 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Stat
     source, valid, samples, variance = draw(recipe, halo, group_index)
     axes = _window_axes(recipe, halo)
     kernel = recipe.kernel(group)
-    project = Projection(kernel, *axes) if recipe.consistency else None
+    corrects = recipe.corrects(group)
+    project = Projection(kernel, *axes) if corrects else None
     limit = None if recipe.limits is None else Limiter(kernel, *axes)
     tolerance = recipe.tolerance(group)
     limits_of_bands = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
@@ -83,7 +84,7 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Stat
     rows = slice(margin - averaged, margin + cell.height + averaged)
     columns = slice(margin - averaged, margin + cell.width + averaged)
     statistics = RunningStatistics()
-    exact = recipe.consistency and not tolerance
+    exact = corrects and not tolerance
     for sample in samples:
         # The result is clipped to its dtype when it is rounded. A saturated sample is clipped here
         # too: otherwise the correction would rely on values that the dtype cannot hold, and the

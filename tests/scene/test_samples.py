@@ -23,6 +23,7 @@ from rs_superres.scene import samples
 from rs_superres.scene.cell import CellResult, compute_window
 from rs_superres.scene.inference import CellInput, Drawn
 from rs_superres.scene.reader import ArrayReader
+from rs_superres.scene.recipe import CellRecipe
 from tests import models, rasters
 from tests.located import Bilinear, Noise
 from tests.rasters import RGB, Array, textured
@@ -141,6 +142,27 @@ def test_a_model_without_texture_refuses_what_only_texture_can(tmp_path: Path, s
     ):
         with pytest.raises(InputError, match=message):
             make_plan(tmp_path, scene, paper, steps=1, **options)
+
+
+def test_a_source_that_seems_sharpened_is_not_corrected(
+    tmp_path: Path, tiny: str, scene: Path
+) -> None:
+    """A correction would put the sharpening back; an MTF that is given is believed."""
+    plan = make_plan(tmp_path, scene, tiny, steps=0)
+    [group], pixels = plan.recipe.groups, rasters.read(scene)
+
+    def result(recipe: CellRecipe) -> Array:
+        return compute_window(recipe, ArrayReader(pixels), plan.pixels.zoom.output.window).values
+
+    sharp, given = (
+        replace(plan.recipe, groups=(replace(group, mtf=0.9, estimated=(estimated, False)),))
+        for estimated in (True, False)
+    )
+    off = result(replace(plan.recipe, consistency=False))
+    np.testing.assert_array_equal(result(sharp), off)
+    assert (result(given) != off).any()
+    tags = replace(plan, pixels=replace(plan.pixels, recipe=sharp)).tags()
+    assert tags["SUPERRES_CONSISTENCY"] == "off, the source seems sharpened"
 
 
 def test_the_strength_of_texture_multiplies_what_is_drawn(
