@@ -127,7 +127,8 @@ def _columns(facts: dict[str, Any]) -> list[str]:
 
 def _sizes(config: ModelConfig) -> str:
     """Describe the sizes of a network in a few words."""
-    detail = "prior alone" if config.is_prior_alone else "prior and denoiser"
+    drawn = "texture" if config.kind == "scene" else "denoiser"
+    detail = "prior alone" if config.is_prior_alone else f"prior and {drawn}"
     encoder, operator = config.encoder, config.operator
     return (
         f"{config.kind} model, {detail}, {encoder.name} {encoder.channels} x {encoder.blocks}, "
