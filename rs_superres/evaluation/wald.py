@@ -26,7 +26,7 @@ from rs_superres.evaluation.tiles import LEAST_LOW_SIDE, best_windows
 from rs_superres.image.degradation import kernel_matrix
 from rs_superres.image.radiometry import quantise
 from rs_superres.options import PixelOptions
-from rs_superres.raster import open_source
+from rs_superres.raster import colour_of, number_of, open_source
 from rs_superres.scene.bands import decide
 from rs_superres.scene.image import LowResolution, upscale_onto_grid
 from rs_superres.scene.recipe import ModelSettings, source_kernel
@@ -234,7 +234,7 @@ def _kernels(bands: Bands, scale: float, settings: ModelSettings) -> list[Consis
     mtfs = [
         settings.mtf
         if sensor is None
-        else blur_between(sensor.mtf(band.description, band.interpretation), scale)
+        else blur_between(sensor.mtf(number_of(band), colour_of(band)), scale)
         for band in bands.bands
     ]
     return [source_kernel(card, mtf) for mtf in mtfs]

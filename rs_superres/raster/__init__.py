@@ -20,6 +20,7 @@ from rs_superres.raster.location import (
     unit_note,
 )
 from rs_superres.raster.metadata import Band, Description, same_crs
+from rs_superres.raster.names import COLOURS, colour_of, number_of
 from rs_superres.raster.opening import inspect, open_source, read_grid, read_small, read_tags
 from rs_superres.raster.search import (
     FoundRasters,
@@ -46,6 +47,7 @@ from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, che
 
 __all__ = [
     "BLOCK",
+    "COLOURS",
     "FAILURES",
     "SAMPLE",
     "Band",
@@ -67,6 +69,7 @@ __all__ = [
     "check_whole",
     "check_written",
     "checksum",
+    "colour_of",
     "creating",
     "creation_options",
     "delete_sidecars",
@@ -80,6 +83,7 @@ __all__ = [
     "keeps_domains",
     "lines_about",
     "longitude_turns",
+    "number_of",
     "one_line",
     "opacity",
     "open_source",

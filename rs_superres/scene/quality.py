@@ -13,7 +13,7 @@ import torch
 
 from rs_superres.nets.build import SceneNetwork
 from rs_superres.nets.source import Estimator
-from rs_superres.raster import Band, Sampled, visible
+from rs_superres.raster import Band, Sampled, colour_of, number_of, visible
 from rs_superres.scene.bands import BandGroup, as_triplet
 from rs_superres.types import Floats
 from rs_superres.zoo.sensors import Sensor, blur_between
@@ -69,7 +69,7 @@ class QualityRule:
         mtf, noise = self.mtf, self.noise
         if self.sensor is not None:
             members = [bands[i] for i in group.bands]
-            found = [self.sensor.mtf(band.description, band.interpretation) for band in members]
+            found = [self.sensor.mtf(number_of(band), colour_of(band)) for band in members]
             mtf = _rounded(blur_between(sum(found) / len(found), self.scale))
         estimated = mtf is None, noise is None
         windows = _windows(group, samples) if any(estimated) else []

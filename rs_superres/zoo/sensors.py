@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -10,8 +10,6 @@ from pathlib import Path
 
 from rs_superres.config import from_table, read_toml
 from rs_superres.errors import InputError
-
-_NUMBER = re.compile(r"(?:^|[^a-z0-9])b(?:and)?[ _-]?0?(\d+a?)(?![a-z0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,26 +33,39 @@ class Sensor:
     source: str
     """Where the numbers come from."""
     bands: tuple[SensorBand, ...]
-    """Its bands."""
+    """Its bands whose blur is known."""
+    others: tuple[str, ...] = ()
+    """Names of its other bands."""
+    telltale: tuple[tuple[str, ...], ...] = ()
+    """Names that tell the sensor from others if all of a group are in a raster."""
 
-    def mtf(self, description: str | None, colour: str) -> float:
+    @property
+    def rgb(self) -> tuple[str, ...]:
+        """Names of its red, green and blue band."""
+        names = {band.colour: band.name for band in self.bands}
+        return names["red"], names["green"], names["blue"]
+
+    def made(self, names: Collection[str]) -> bool:
+        """Return whether a raster with bands of these names can only be this sensor's.
+
+        Args:
+            names: the names of the bands in the sensor's products, such as B8A.
+        """
+        known = {*self.others, *(band.name for band in self.bands)}
+        return known.issuperset(names) and any(set(names).issuperset(g) for g in self.telltale)
+
+    def mtf(self, name: str, colour: str) -> float:
         """Return the modulation transfer of a band of a raster at its Nyquist frequency.
 
         Args:
-            description: the band's description, which may hold the name of the sensor's band, such
-                as B4 or "Band 4", or its colour.
-            colour: the band's colour interpretation.
+            name: the name of the sensor's band, such as B4; empty if unknown.
+            colour: the band's colour; empty if unknown. The name says more.
 
         Returns:
             That of the sensor's band. If neither argument says which one it is, the mean of all.
         """
-        text = (description or "").lower()
-        numbers = {f"b{number}" for number in _NUMBER.findall(text)}
-        words = {*re.findall(r"[a-z]+", text), colour}
-        if "edge" in words:  # the red edge is no red
-            words.discard("red")
-        found = [band for band in self.bands if band.name.lower() in numbers]
-        found = found or [band for band in self.bands if band.colour and band.colour in words]
+        found = [band for band in self.bands if band.name == name]
+        found = found or [band for band in self.bands if band.colour and band.colour == colour]
         if len(found) == 1:
             return found[0].mtf
         return sum(band.mtf for band in self.bands) / len(self.bands)

@@ -18,28 +18,37 @@ def test_every_sensor_is_complete(name: str) -> None:
     assert len({band.name for band in sensor.bands}) == len(sensor.bands)
     for colour in ("red", "green", "blue", "nir"):
         [band] = [band for band in sensor.bands if band.colour == colour]
-        assert sensor.mtf(None, colour) == sensor.mtf(band.name, "gray") == band.mtf
+        assert sensor.mtf("", colour) == sensor.mtf(band.name, "") == band.mtf
 
 
 @pytest.mark.parametrize(
-    ("description", "colour", "mtf"),
+    ("name", "colour", "mtf"),
     [
-        ("B04", "gray", 0.233),
-        ("B4 (665 nm)", "undefined", 0.233),
-        ("Band 8A", "gray", 0.325),
-        ("b8", "gray", 0.222),
-        ("red", "gray", 0.233),
-        (None, "blue", 0.304),
-        ("NIR", "gray", 0.222),
-        ("red edge", "gray", 0.287909),  # three bands could be meant: the mean of all
-        ("B04", "blue", 0.233),  # the name says more than the colour
-        ("SCL", "gray", 0.287909),
+        ("B8A", "", 0.325),
+        ("", "red", 0.233),
+        ("", "nir", 0.222),
+        ("", "", 0.287909),  # the mean of all
+        ("", "gray", 0.287909),
+        ("B4", "blue", 0.233),  # the name says more than the colour
+        ("B10", "", 0.287909),  # of unknown blur
     ],
 )
-def test_bands_are_found_by_name_or_colour(
-    description: str | None, colour: str, mtf: float
-) -> None:
-    assert zoo.sensor("Sentinel-2").mtf(description, colour) == pytest.approx(mtf, abs=1e-6)
+def test_bands_are_found_by_name_or_colour(name: str, colour: str, mtf: float) -> None:
+    assert zoo.sensor("Sentinel-2").mtf(name, colour) == pytest.approx(mtf, abs=1e-6)
+
+
+def test_names_tell_the_sensors_that_no_other_has() -> None:
+    assert zoo.sensor("sentinel-2").rgb == zoo.sensor("landsat-8").rgb == ("B4", "B3", "B2")
+    assert zoo.sensor("worldview-3").rgb == ("B5", "B3", "B2")
+    for names, made in (
+        ({"B2", "B8A"}, ["sentinel-2"]),
+        ({"B10", "B11"}, ["landsat-8"]),
+        ({"B10", "B11", "B12"}, ["sentinel-2"]),
+        ({"B2", "B3", "B4"}, []),
+        ({"B8A", "B14"}, []),
+        (set(), []),
+    ):
+        assert [name for name, sensor in zoo.sensors().items() if sensor.made(names)] == made
 
 
 def test_the_blur_between_a_finer_image_and_its_source() -> None:
