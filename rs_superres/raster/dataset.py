@@ -17,6 +17,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Shape
 from rs_superres.raster.gdal import FAILURES, Dataset, raster_errors
 from rs_superres.raster.metadata import Band, Description, holds
+from rs_superres.raster.names import described_colour
 from rs_superres.raster.transparency import with_alpha
 
 _STALE_TAGS = ("STATISTICS_",)
@@ -73,12 +74,15 @@ def _read_description(path: str, dataset: Dataset) -> Description:
     _check_vrt_files(path, dataset)
     points, points_crs = dataset.gcps
     pages = tuple(s for s in dataset.subdatasets if not s.startswith("GTIFF_DIR:1:"))
-    flags = dataset.mask_flag_enums
     virtual = _virtual(dataset)
     classes = _read_classes(virtual, dataset.count)
     bands = tuple(
         replace(band, classes=xml) for band, xml in zip(_read_bands(dataset), classes, strict=True)
     )
+    flags = [
+        [MaskFlags.all_valid] if MaskFlags.alpha in f and b.alpha is None and not b.is_alpha else f
+        for f, b in zip(dataset.mask_flag_enums, bands, strict=True)
+    ]
     separate = [
         not {MaskFlags.per_dataset, MaskFlags.nodata, MaskFlags.alpha, MaskFlags.all_valid} & set(f)
         for f in flags
@@ -153,7 +157,16 @@ def _read_bands(dataset: Dataset) -> tuple[Band, ...]:
         dataset.offsets,
     )
     facts = (_BandFacts(*row) for row in zip(*columns, strict=True))
-    return with_alpha([_read_band(dataset, f) for f in facts])
+    return with_alpha([_not_alpha_if_nir(_read_band(dataset, f)) for f in facts])
+
+
+def _not_alpha_if_nir(band: Band) -> Band:
+    """Return a band without its mark as alpha if its name or wavelength says near infrared.
+
+    Many tools write four bands with the mark, whatever the fourth one holds.
+    """
+    infrared = band.is_alpha and described_colour(band) == "nir"
+    return replace(band, interpretation=ColorInterp.undefined.name) if infrared else band
 
 
 def _read_band(dataset: Dataset, facts: _BandFacts) -> Band:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
 from rs_superres.grid import Shape, Window
@@ -148,17 +148,16 @@ class Source:
 def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selection) -> list[_Layer]:
     """Return the selected bands, each with the rules that decide which pixels are valid."""
     bands = [
-        (dataset, number, flags)
-        for dataset in datasets
+        (dataset, number, flags, ColorInterp.alpha in interpretations)
+        for dataset, interpretations in ((d, d.colorinterp) for d in datasets)
         # rasterio rebuilds both lists on every access.
         for number, flags in zip(dataset.indexes, dataset.mask_flag_enums, strict=True)
     ]
     layers = []
     for position in selection.bands:
-        dataset, number, flags = bands[position - 1]
+        dataset, number, flags, in_alpha = bands[position - 1]
         band = stack.bands[position - 1]
         # GDAL's mask of a file with nodata and alpha is that of nodata, and rasterio warns of it.
-        in_alpha = band.is_alpha or band.alpha is not None
         shadowed = MaskFlags.nodata in flags and band.nodata is not None and in_alpha
         by_nodata = MaskFlags.nodata in flags and band.nodata is not None and not shadowed
         lost_alpha = selection.lost_alpha(band)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 import rasterio.shutil
 from affine import Affine
@@ -72,6 +73,32 @@ def test_masks_of_all_kinds(tmp_path: Path) -> None:
     floats[1, 0, 0], floats[1, 7, 8] = np.nan, np.inf
     with open_source(rasters.write(tmp_path / "nan.tif", floats)) as source:
         np.testing.assert_array_equal(source.read(window)[1], np.isfinite(floats))
+
+
+@pytest.mark.parametrize("nodata", [None, 0])
+def test_a_band_that_is_called_near_infrared_is_not_alpha(
+    tmp_path: Path, nodata: int | None
+) -> None:
+    """Many tools mark the fourth band as alpha, whatever it holds."""
+    pixels = textured(1, 4, 8, 9)
+    pixels[3, 2] = 0
+    colours = (*RGB, "alpha")
+    path = rasters.write(tmp_path / "a.tif", pixels, colours=colours, nodata=nodata)
+    with rasters.opened(path, "r+") as dataset:
+        dataset.set_band_description(4, "Near infrared")
+    with open_source(path) as source:
+        description = source.description
+        assert [b.interpretation for b in description.bands] == [*RGB, "undefined"]
+        assert {b.alpha for b in description.bands} == {None}
+        kinds = {name for flags in description.mask_flags for name in flags}
+        assert kinds == ({"all_valid"} if nodata is None else {"nodata"})
+        assert not description.dataset_mask
+        expected = np.ones(pixels.shape, np.bool_) if nodata is None else pixels != nodata
+        np.testing.assert_array_equal(source.read(Window(0, 0, 8, 9))[1], expected)
+    with rasters.opened(path, "r+") as dataset:
+        dataset.set_band_description(4, "opacity")
+    with open_source(path) as source:
+        assert source.description.bands[3].is_alpha
 
 
 def test_a_mask_in_a_sidecar_file(tmp_path: Path) -> None:
