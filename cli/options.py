@@ -94,6 +94,20 @@ class BandsParam(_Commas[int]):
         super().__init__(int, "band numbers as in 4,3,2")
 
 
+class RgbParam(BandsParam):
+    """Three band numbers separated by commas, or the word none."""
+
+    name = "rgb"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expected = f"{self.expected}, or none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert a text; a word stays a word."""
+        return value if value == "none" else super().convert(value, param, ctx)
+
+
 class Resolution(_Commas[float]):
     """A pixel size: one number, or X,Y."""
 
@@ -233,7 +247,7 @@ UPSCALING = [
     run_option("noise", type=float, metavar="N"),
     run_option("limits", type=LimitsParam(), metavar="none|local|LO,HI"),
     run_option("bidx", "-b", "--bidx", type=BandsParam(), metavar="N,N..."),
-    run_option("rgb", type=BandsParam(), metavar="R,G,B"),
+    run_option("rgb", type=RgbParam(), metavar="R,G,B|none"),
     run_option("nearest", type=BandsParam(), metavar="N,N..."),
     run_option("classes", type=click.Choice(get_args(Classes))),
     run_option("nodata", type=float, metavar="V"),

@@ -33,7 +33,7 @@ WALD = (
     options.run_option("sensor", metavar="NAME", shell_complete=options.complete_sensors),
     options.run_option("mtf", type=float, metavar="M"),
     options.run_option("noise", type=float, metavar="N"),
-    options.run_option("rgb", type=options.BandsParam(), metavar="R,G,B"),
+    options.run_option("rgb", type=options.RgbParam(), metavar="R,G,B|none"),
     options.run_option("nearest", type=options.BandsParam(), metavar="N,N..."),
     options.run_option("classes", type=click.Choice(get_args(Classes))),
     options.run_option("nodata", type=float, metavar="V"),

@@ -12,7 +12,15 @@ import numpy.typing as npt
 
 from rs_superres.engine import Progress, Report, plan, run
 from rs_superres.errors import CardWarning, ColourWarning, InputError
-from rs_superres.options import Classes, Format, LimitsOption, Options, PixelOptions, Precision
+from rs_superres.options import (
+    Classes,
+    Format,
+    LimitsOption,
+    NoColours,
+    Options,
+    PixelOptions,
+    Precision,
+)
 from rs_superres.raster import Paths
 from rs_superres.system.caller import warn_caller
 from rs_superres.zoo import Model
@@ -46,7 +54,7 @@ class PixelKeywords(TypedDict, total=False):
     noise: float | None
     limits: LimitsOption
     bidx: int | Sequence[int]
-    rgb: Sequence[int] | Sequence[str]
+    rgb: NoColours | Sequence[int] | Sequence[str]
     nearest: int | Sequence[int] | Sequence[str]
     classes: Classes | None
     nodata: float | None
@@ -99,7 +107,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     noise: float | None = None,
     limits: LimitsOption = "local",
     bidx: int | Sequence[int] = (),
-    rgb: Sequence[int] | Sequence[str] = (),
+    rgb: NoColours | Sequence[int] | Sequence[str] = (),
     nearest: int | Sequence[int] | Sequence[str] = (),
     classes: Classes | None = None,
     nodata: float | None = None,
@@ -153,8 +161,10 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             two numbers (LO,HI); or do not (none).
         bidx: Bands of the source to write, in this order.
             Numbers counted from 1, as in ``rgb`` and ``nearest``; empty for all bands.
-        rgb: Bands of the source to sharpen together, as red, green and blue.
-            Empty for those that the colour interpretation marks; variable names for a Dataset.
+        rgb: Bands of the source to sharpen together, as red, green and blue; or no such bands
+            (none).
+            Three numbers, or "none"; empty for those that the colour interpretation, names or
+            wavelengths say; variable names for a Dataset.
         nearest: Bands of the source to resample by nearest neighbour: quality, classes, bit masks.
             Variable names for a Dataset.
         classes: Turn a palette into colours, or resample classes and 1-bit masks by nearest
@@ -248,9 +258,7 @@ def _upscale_array(src: Any, keywords: dict[str, Any], progress: Progress | None
                 "variables one by one"
             )
         names = {
-            role: keywords.pop(role)
-            for role in ("rgb", "nearest")
-            if isinstance(keywords[role], Sequence) and _are_names(keywords[role])
+            role: keywords.pop(role) for role in ("rgb", "nearest") if _are_names(keywords[role])
         }
         return dataset.upscale_dataset(src, PixelOptions(**keywords), names)
     options = PixelOptions(**keywords)
@@ -270,6 +278,7 @@ def _upscale_array(src: Any, keywords: dict[str, Any], progress: Progress | None
     return dataarray.upscale_array(named, options, progress).data
 
 
-def _are_names(members: Sequence[Any]) -> bool:
-    """Return whether bands are given by name instead of by number."""
-    return any(isinstance(member, str) for member in members)
+def _are_names(members: Any) -> bool:
+    """Return whether bands are given by name instead of by number, or by the word none."""
+    several = isinstance(members, Sequence) and not isinstance(members, str)
+    return several and any(isinstance(member, str) for member in members)

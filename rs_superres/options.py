@@ -35,6 +35,12 @@ Format = Literal["cog", "gtiff"]
 LimitsOption = Literal["none", "local"] | tuple[float, float]
 """How far a result may leave the range of its source; see :mod:`rs_superres.image.limits`."""
 
+NoColours = Literal["none"]
+"""Says that no bands are red, green and blue."""
+
+RgbOption = NoColours | tuple[int, ...]
+"""Numbers of the red, green and blue band; empty to find them."""
+
 LARGEST_SEED = 2**63 - 1
 """The noise is a hash of signed 64-bit integers."""
 
@@ -162,11 +168,15 @@ def _bands(name: str, value: Any) -> tuple[int, ...]:
     return tuple(number for number in numbers if number is not None)
 
 
-def _three_bands(name: str, value: Any) -> tuple[int, ...]:
-    """Accept three band numbers, or none."""
+def _three_bands(name: str, value: Any) -> RgbOption:
+    """Accept three band numbers, an empty sequence, or the word none."""
+    if isinstance(value, str):
+        if value == "none":
+            return "none"
+        raise refusal(name, value, "three bands, or none")
     numbers = _bands(name, value)
     if len(numbers) not in {0, 3}:
-        raise refusal(name, value, "three bands")
+        raise refusal(name, value, "three bands, or none")
     return numbers
 
 
@@ -373,11 +383,11 @@ class PixelOptions:
         (), "Bands of the source to write, in this order.", _bands, unset="all"
     )
     """Numbers counted from 1, as in ``rgb`` and ``nearest``."""
-    rgb: tuple[int, ...] = option(
+    rgb: RgbOption = option(
         (),
-        "Bands of the source to sharpen together, as red, green and blue.",
+        "Bands of the source to sharpen together, as red, green and blue; or no such bands (none).",
         _three_bands,
-        unset="by colour interpretation",
+        unset="by colour interpretation, names and wavelengths",
     )
     nearest: tuple[int, ...] = option(
         (),

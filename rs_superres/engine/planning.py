@@ -40,7 +40,7 @@ from rs_superres.raster import (
     keeps_domains,
     open_source,
 )
-from rs_superres.scene.advice import colour_hint
+from rs_superres.scene.advice import colour_note
 from rs_superres.scene.bands import decide, loses_colours
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.memory import memory
@@ -169,7 +169,7 @@ class Plan:
     def colour_warnings(self) -> list[str]:
         """Return a warning if the bands hold colours, but too many for the network to use them."""
         bands, count = self.pixels.description.bands, len(self.sources)
-        if not loses_colours(bands, self.pixels.roles):
+        if self.options.rgb or not loses_colours(bands, self.pixels.roles):
             return []
         fact = (
             f"several of the {len(bands)} bands are marked as red, green or blue: each band is "
@@ -193,9 +193,9 @@ class Plan:
                 "GDAL's COG driver drops the tags of metadata domains or of bands, here those of "
                 f"the domains {', '.join(domain_names(source))}; format='gtiff' keeps all"
             )
-        hint = colour_hint(source.bands, self.pixels.roles)
-        if hint is not None:
-            notes.append(hint)
+        if not self.options.rgb:
+            note = colour_note(source.bands, self.pixels.roles, self.options.sensor)
+            notes += [] if note is None else [note]
         if len(source.bands) > 1 and any(b.colours for b in source.bands):
             notes.append("a GeoTIFF of several bands holds no colour table: it is left out")
         if self.options.format == "cog" and source.min_is_white:

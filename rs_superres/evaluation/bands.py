@@ -63,7 +63,7 @@ class Bands:
         Args:
             source: the raster.
             value_range: digital numbers that map to -1 and 1; None to derive them.
-            roles: the roles of the bands; None to decide them by the colour interpretation.
+            roles: the roles of the bands; None to decide them by what the bands say of themselves.
 
         Raises:
             InputError: the raster has no band that goes through the network.

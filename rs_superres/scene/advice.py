@@ -5,20 +5,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from rs_superres import zoo
 from rs_superres.config import TrainedConfig
 from rs_superres.grid import Grid
-from rs_superres.raster import Band, pixel_size
-from rs_superres.scene.bands import BandRoles
+from rs_superres.raster import COLOURS, Band, number_of, pixel_size
+from rs_superres.scene.bands import BandRoles, loses_colours
+from rs_superres.scene.colours import one_each
 
 PIXEL_SIZE_TOLERANCE = 2.0
 """Factor by which pixel sizes may lie outside a model's training range without a warning."""
-
-COLOURS = ("red", "green", "blue")
-
-_NUMBERED = re.compile(r"(?:^|[^a-z0-9])b(?:and)?[ _-]?0?(\d+a?)\b")
 
 
 def pixel_size_warning(grid: Grid, model: str, trained: TrainedConfig) -> str | None:
@@ -41,47 +38,44 @@ def pixel_size_warning(grid: Grid, model: str, trained: TrainedConfig) -> str | 
     )
 
 
-def colour_hint(bands: Sequence[Band], roles: BandRoles) -> str | None:
-    """Return a hint if the names of grey bands say which of them are red, green and blue.
+def colour_note(bands: Sequence[Band], roles: BandRoles, sensor: str | None = None) -> str | None:
+    """Return what a user should know about the colours of bands if no option says which they are.
 
-    The names never decide: B2 is blue in a Sentinel-2 scene and green in one of Landsat 7.
+    That is what their names or wavelengths said, or else how to tell the colours.
 
     Args:
         bands: the bands of the result.
         roles: their roles.
+        sensor: the name of the sensor that the caller gives; None if unknown.
     """
+    if roles.described:
+        numbers = _numbers(roles, roles.triplet)
+        return (
+            f"bands {numbers} {roles.described}: sharpened together; rgb='none' treats each alone"
+        )
     if roles.triplet or len(roles.single) < len(COLOURS):
         return None
-    grey = {i: (bands[i].description or "").lower() for i in roles.single}
-    named = [[i for i, text in grey.items() if _is_colour(text, colour)] for colour in COLOURS]
-    if all(len(members) == 1 for members in named):
-        return _hint(
-            roles, [members[0] for members in named], "are described as red, green and blue"
+    alone = "each goes through the network alone, as grey"
+    names: tuple[str, ...] = ("B4", "B3", "B2")
+    where = "a Sentinel-2 scene and in one of Landsat 8 or 9, but not of Landsat 4 to 7"
+    if sensor is not None:
+        names, where = zoo.sensor(sensor).rgb, f"a scene of {sensor}"
+    found = one_each(roles.single, names, lambda i: number_of(bands[i]))
+    if found:
+        numbers, (red, green, blue) = _numbers(roles, found), names
+        return (
+            f"bands {numbers} are named {red}, {green} and {blue}, which are red, green and blue "
+            f"in {where}; {alone}, but rgb={numbers} sharpens them together"
         )
-    numbers: dict[str, list[int]] = {}
-    for i, text in grey.items():
-        for number in _NUMBERED.findall(text):
-            numbers.setdefault(number, []).append(i)
-    members = [numbers.get(number, []) for number in ("4", "3", "2")]
-    if not all(len(found) == 1 for found in members):
+    if loses_colours(bands, roles) or any(bands[i].description for i in roles.single):
         return None
-    scenes = "a Sentinel-2 scene"
-    if "8a" not in numbers:  # Landsat has no B8A
-        scenes += " and in one of Landsat 8 or 9, but not of Landsat 4 to 7"
-    what = f"are named B4, B3 and B2, which are red, green and blue in {scenes}"
-    return _hint(roles, [found[0] for found in members], what)
-
-
-def _is_colour(text: str, colour: str) -> bool:
-    """Return whether a description names a colour; the red edge is none."""
-    words = re.findall(r"[a-z]+", text)
-    return colour in words and "edge" not in words
-
-
-def _hint(roles: BandRoles, indices: Sequence[int], what: str) -> str:
-    """Return a hint about bands, given by their index in the result."""
-    numbers = ",".join(str(roles.selection.bands[i]) for i in indices)
+    numbers = _numbers(roles, roles.single[: len(COLOURS)])
     return (
-        f"bands {numbers} {what}; each goes through the network alone, as grey, but "
-        f"rgb={numbers} sharpens them together"
+        f"the {len(roles.single)} bands have no names or colours; {alone}, but rgb= sharpens red, "
+        f"green and blue together: rgb={numbers} if these are the first three"
     )
+
+
+def _numbers(roles: BandRoles, indices: Sequence[int]) -> str:
+    """Return the numbers in the source of bands, given by their index in the result."""
+    return ",".join(str(roles.selection.bands[i]) for i in indices)

@@ -1,7 +1,7 @@
 """Which bands of a source a result has, how each is computed, and which are computed together.
 
-The roles are decided once for a scene, by the colour interpretation of the bands and by the
-caller's options, never by the number of bands.
+The roles are decided once for a scene, by the caller's options, and by what the bands say of
+themselves: colour interpretation, names and wavelengths. The number of bands never decides.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, Selection, visible
+from rs_superres.scene.colours import Colours, find_colours, sensor_of
 from rs_superres.types import Floats, Valid, Values
 
 MOST_BANDS = 4096
@@ -39,6 +40,8 @@ class BandRoles:
     """Bands that are resampled by nearest neighbour."""
     alpha: tuple[int, ...] = ()
     """Bands that are interpolated linearly."""
+    described: str = ""
+    """How names or wavelengths say which bands are the triplet; empty if they did not decide."""
 
     def __str__(self) -> str:
         """Describe the roles in words; bands are numbered from 1, in the result's order."""
@@ -99,9 +102,10 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
             cannot be super-resolved and no option says what to do with it.
     """
     count = len(source.bands)
+    rgb = () if options.rgb == "none" else options.rgb
     for option, numbers in (
         ("bidx=", options.bidx),
-        ("rgb=", options.rgb),
+        ("rgb=", rgb),
         ("nearest=", options.nearest),
     ):
         _check_numbers(option, numbers, count, source.path)
@@ -128,38 +132,43 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
     for i, number in enumerate(order):
         if i not in nearest:
             _check_continuous(source.bands[number - 1], number, source.path)
-    triplet = _positions("rgb=", options.rgb, order)
+    triplet = _positions("rgb=", rgb, order)
     chosen = [source.bands[number - 1] for number in order]
     if any(i in nearest or chosen[i].is_alpha for i in triplet):
         raise InputError(
             "rgb= lists a band that is alpha or resampled by nearest neighbour, expected others"
         )
-    return roles_by_colour(chosen, selection, triplet=triplet, nearest=nearest)
+    colours = Colours(triplet)
+    if not options.rgb:
+        # Of all bands, since those that are left out help to tell the sensor.
+        sensor = sensor_of(source.bands, options.sensor)
+        colours = find_colours(chosen, nearest=nearest, sensor=sensor)
+    return roles_of(chosen, selection, colours=colours, nearest=nearest)
 
 
-def roles_by_colour(
+def roles_of(
     bands: Sequence[Band],
     selection: Selection | None = None,
     *,
-    triplet: tuple[int, ...] = (),
+    colours: Colours | None = None,
     nearest: tuple[int, ...] = (),
 ) -> BandRoles:
-    """Decide the roles of bands by their colour interpretation.
+    """Return the roles of bands.
 
     Args:
         bands: the bands of the result.
         selection: the bands of the source that they are; all bands of a source if None.
-        triplet: indices of red, green and blue; if empty, the colour interpretation decides.
+        colours: red, green and blue; None to find them by what the bands say of themselves.
         nearest: indices of the bands that are resampled by nearest neighbour.
     """
-    colours = [None if i in nearest else b.interpretation for i, b in enumerate(bands)]
-    if not triplet and all(colours.count(c) == 1 for c in ("red", "green", "blue")):
-        triplet = tuple(colours.index(c) for c in ("red", "green", "blue"))
+    if colours is None:
+        colours = find_colours(bands, nearest=nearest, sensor=sensor_of(bands))
     alpha = tuple(i for i, b in enumerate(bands) if b.is_alpha and i not in nearest)
-    apart = {*triplet, *nearest, *alpha}
+    apart = {*colours.triplet, *nearest, *alpha}
     return BandRoles(
         selection=selection or Selection(bands=tuple(range(1, len(bands) + 1))),
-        triplet=triplet,
+        triplet=colours.triplet,
+        described=colours.described,
         single=tuple(i for i in range(len(bands)) if i not in apart),
         nearest=nearest,
         alpha=alpha,

@@ -16,7 +16,7 @@ from rs_superres.grid import Grid
 from rs_superres.image.radiometry import PERCENTILES, ValueRange
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, inspect, open_source
-from rs_superres.scene.advice import colour_hint, pixel_size_warning
+from rs_superres.scene.advice import colour_note, pixel_size_warning
 from rs_superres.scene.bands import BandGroup, band_groups, decide
 from rs_superres.scene.quality import QualityRule, estimator_of
 
@@ -32,7 +32,7 @@ class RasterReport:
     refusal: str | None
     """Why the raster cannot be super-resolved; None if it can."""
     hint: str | None = None
-    """What the names of the bands suggest; None if nothing."""
+    """What the names of the bands say of their colours, or how to tell; None if nothing."""
 
     def facts(self) -> dict[str, Any]:
         """The report as plain values by name, ready for JSON."""
@@ -110,7 +110,7 @@ def survey(path: str) -> RasterReport:
         try:
             with open_source(path) as source:
                 roles = decide(description, PixelOptions())
-                hint = colour_hint(description.bands, roles)
+                hint = colour_note(description.bands, roles)
                 samples = list(source.samples())
                 groups = _quality().apply(
                     band_groups(roles, description.bands, samples, None), description.bands, samples

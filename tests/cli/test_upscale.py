@@ -83,6 +83,19 @@ def test_bands_and_band_roles(upscale: Call, out: Path, tmp_path: Path) -> None:
     facts = facts_of(upscale(*line, "-b", "4,3,2", "--rgb", "4,3,2", source=four))
     roles = {"joint": [1, 2, 3], "alone": [], "nearest": [], "alpha": []}
     assert (facts["bands"], facts["band_roles"]) == (3, roles)
+    with rasters.opened(four, "r+") as dataset:
+        dataset.descriptions = ("blue", "green", "red", "nir")
+    named = upscale(*line, source=four)
+    assert facts_of(named)["band_roles"] == {**roles, "joint": [3, 2, 1], "alone": [4]}
+    assert named.stderr == (
+        "rs-sr: note: bands 3,2,1 are described as red, green and blue: sharpened together; "
+        "--rgb none treats each alone\n"
+    )
+    apart = upscale(*line, "--rgb", "none", source=four)
+    assert facts_of(apart)["band_roles"] == {**roles, "joint": [], "alone": [1, 2, 3, 4]}
+    assert not apart.stderr
+    with rasters.opened(four, "r+") as dataset:
+        dataset.descriptions = ("a", "b", "c", "d")
     facts = facts_of(upscale(*line, "--nearest", "4", source=four))
     assert facts["band_roles"] == {"joint": [], "alone": [1, 2, 3], "nearest": [4], "alpha": []}
     refused(upscale(*line, "--bidx", "5", source=four), "--bidx")
@@ -358,7 +371,7 @@ def test_refused_in_one_line(
         (("--scale", "2", "--memory", "2"), "expected an amount of memory as in 2GB"),
         (("--scale", "2", "--memory", "0GB"), "expected an amount of memory as in 2GB"),
         (("--scale", "2", "--bidx", "red"), "expected band numbers as in 4,3,2"),
-        (("--scale", "2", "--rgb", "1,,2"), "expected band numbers as in 4,3,2"),
+        (("--scale", "2", "--rgb", "1,,2"), "expected band numbers as in 4,3,2, or none"),
         (("--scale", "2", "--classes", "drop"), "is not one of 'expand', 'nearest'"),
         (("--scale", "2", "--nodata", "none"), "is not a valid float"),
         (("--scale", "2", "--bounds", "1", "2", "3"), "requires 4 arguments"),

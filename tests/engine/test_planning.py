@@ -284,7 +284,31 @@ def test_bands_that_lose_their_colours_are_told(tmp_path: Path, tiny: str) -> No
         ([images[0], grey], {}),
         ([grey, grey], {}),
         (images, {"rgb": (1, 2, 3)}),
+        (images, {"rgb": "none"}),
         (images, {"bidx": (5, 6, 7)}),
         (images, {"nearest": (5, 6, 7, 8, 9, 10, 11, 12)}),
     ):
         assert warnings(*sources, **options) == []
+
+
+def test_what_names_say_of_colours_is_noted_unless_the_caller_decides(
+    tmp_path: Path, tiny: str
+) -> None:
+    pixels = textured(1, 1, 20, 22, dtype="uint16")
+    files = [rasters.write(tmp_path / f"B0{n}.tif", pixels) for n in (2, 3, 4, 8)]
+
+    def planned(**given: Any) -> tuple[Any, list[str]]:
+        chosen = Options(model=tiny, steps=0, scale=2, **given)
+        plan = engine.plan(files, tmp_path / "out.tif", chosen)
+        return plan.tags()["SUPERRES_BANDS"], plan.notes()
+
+    bands, (note,) = planned()
+    assert (bands, note[:40]) == ("alone 1,2,3,4", "bands 3,2,1 are named B4, B3 and B2, whi")
+    bands, (note,) = planned(sensor="sentinel-2")
+    assert bands == "joint 3,2,1; alone 4"
+    assert note == (
+        "bands 3,2,1 are named B4, B3 and B2, the red, green and blue of sentinel-2: sharpened "
+        "together; rgb='none' treats each alone"
+    )
+    assert planned(sensor="sentinel-2", rgb="none") == ("alone 1,2,3,4", [])
+    assert planned(rgb=(3, 2, 1)) == ("joint 3,2,1; alone 4", [])

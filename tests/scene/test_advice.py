@@ -1,4 +1,4 @@
-"""Test the warning about pixel sizes and the hint about colours."""
+"""Test the warning about pixel sizes and the notes about colours."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from affine import Affine
 from rs_superres.config import TrainedConfig
 from rs_superres.grid import Grid, Shape
 from rs_superres.raster import Band
-from rs_superres.scene.advice import colour_hint, pixel_size_warning
-from rs_superres.scene.bands import roles_by_colour
+from rs_superres.scene.advice import colour_note, pixel_size_warning
+from rs_superres.scene.bands import roles_of
+from rs_superres.scene.colours import Colours
 
 TRAINED = TrainedConfig(scales=(1.5, 4), pixel_size=(0.5, 5))
 
@@ -40,32 +41,52 @@ def test_the_size_on_the_ground_counts_in_any_crs(place: Grid, warns: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("names", "hint"),
+    ("names", "note"),
     [
-        (("B1", "B2", "B3", "B4", "B8A"), "bands 4,3,2 are named .* in a Sentinel-2 scene; .* rgb"),
-        (("B02", "B03", "B04", "B08"), "bands 3,2,1 .* not of Landsat 4 to 7"),
-        (("SR_B4", "SR_B3", "SR_B2"), "bands 1,2,3 .* rgb=1,2,3"),
-        (("Blue", "Green", "Red", "Red Edge", "NIR"), "bands 3,2,1 are described as red,"),
-        (("B4 - red", "B3 (green)", "B2 (blue)"), "bands 1,2,3 are described as red, green and"),
+        (
+            ("B1", "B2", "B3", "B4", "B8A"),
+            "bands 4,3,2 are named B4, B3 and B2, the red, green and blue of sentinel-2: ",
+        ),
+        (
+            ("Blue", "Green", "Red", "Red Edge", "NIR"),
+            "bands 3,2,1 are described as .*: sharpened together; rgb='none' treats each alone$",
+        ),
+        (("B02", "B03", "B04", "B08"), "bands 3,2,1 are named .* not of Landsat 4 to 7; each goes"),
+        (("SR_B4", "SR_B3", "SR_B2"), "bands 1,2,3 .* as grey, but rgb=1,2,3 sharpens them toge"),
         (("blue", "green", "red", "red"), None),
         (("B5", "B6", "B7"), None),
         (("B12", "B13", "B14"), None),
         (("blue", "green", "rededge"), None),
         (("infrared", "greenness", "bluish"), None),
-        ((None, None, None), None),
+        (
+            (None, None, None, None),
+            "the 4 bands have no names or colours; each goes .*: rgb=1,2,3 if these are the first",
+        ),
+        ((None, None), None),
     ],
-)  # fmt: skip
-def test_names_of_bands_give_a_hint(names: tuple[str | None, ...], hint: str | None) -> None:
+)
+def test_what_is_said_of_colours(names: tuple[str | None, ...], note: str | None) -> None:
     bands = [Band(dtype="uint16", description=name) for name in names]
-    text = colour_hint(bands, roles_by_colour(bands))
-    if hint is None:
+    text = colour_note(bands, roles_of(bands))
+    if note is None:
         assert text is None
     else:
         assert text is not None
-        assert re.search(hint, text)
+        assert re.match(note, text)
 
 
-def test_bands_that_are_sharpened_together_need_no_hint() -> None:
+def test_a_hint_follows_the_given_sensor() -> None:
+    bands = [Band(dtype="uint16", description=f"Band {n}") for n in (1, 2, 3, 4)]
+    text = colour_note(bands, roles_of(bands), "quickbird")
+    assert text is not None
+    assert text.startswith("bands 3,2,1 are named B3, B2 and B1, which are red, green and blue in")
+    assert "in a scene of quickbird; " in text
+
+
+def test_bands_that_are_marked_or_chosen_need_no_note() -> None:
     bands = [Band(dtype="uint8", description=f"B{n}") for n in (2, 3, 4)]
-    assert colour_hint(bands, roles_by_colour(bands, triplet=(2, 1, 0))) is None
-    assert colour_hint(bands, roles_by_colour(bands, nearest=(0,))) is None
+    assert colour_note(bands, roles_of(bands, colours=Colours((2, 1, 0)))) is None
+    assert colour_note(bands, roles_of(bands, nearest=(0,))) is None
+    marked = [Band(dtype="uint8", interpretation=c) for c in ("red", "green", "blue", "red")]
+    assert colour_note(marked[:3], roles_of(marked[:3])) is None
+    assert colour_note(marked, roles_of(marked)) is None  # a warning says more

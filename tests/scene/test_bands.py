@@ -1,4 +1,4 @@
-"""Band roles follow the colour interpretation and the caller's options."""
+"""Band roles follow what the bands say of themselves, and the caller's options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rs_superres.scene.bands import (
     BandRoles,
     band_groups,
     decide,
-    roles_by_colour,
+    roles_of,
 )
 from tests import rasters
 from tests.rasters import textured
@@ -56,6 +56,7 @@ def members(roles: BandRoles) -> tuple[tuple[int, ...], ...]:
         ),
         (PixelOptions(nearest=(1,)), ((), (1, 2, 3, 4), (0,), (5,)), "alone"),
         (PixelOptions(nearest=(6,)), ((2, 1, 0), (3, 4), (5,), ()), "nearest 6"),
+        (PixelOptions(rgb="none"), ((), (0, 1, 2, 3, 4), (), (5,)), "alone 1,2,3,4,5; alpha 6"),
     ],
 )
 def test_options_and_colours_decide_the_roles(
@@ -94,6 +95,25 @@ def test_options_that_do_not_fit_are_refused(
     with pytest.raises(InputError, match=message) as caught:
         decide(source, options).selection.of(source)
     assert "\n" not in str(caught.value)
+
+
+def test_names_decide_where_colours_do_not(source: Description) -> None:
+    names = ("B2", "B3", "B4", "B8", "B8A", "red")
+    bands = [Band(dtype="uint8", description=name) for name in names]
+    stack = described(source, *bands, mask_flags=((),) * 6)
+    roles = decide(stack, PixelOptions())
+    assert members(roles) == ((2, 1, 0), (3, 4, 5), (), ())
+    assert roles.described == "are named B4, B3 and B2, the red, green and blue of sentinel-2"
+    # B8A tells the sensor even if it is not chosen.
+    assert decide(stack, PixelOptions(bidx=(4, 3, 2, 1))).triplet == (1, 2, 3)
+    four = described(source, *bands[:4], mask_flags=((),) * 4)
+    assert decide(four, PixelOptions()).triplet == ()
+    assert decide(four, PixelOptions(sensor="sentinel-2")).triplet == (2, 1, 0)
+    assert decide(four, PixelOptions(sensor="quickbird")).triplet == ()
+    cases: list[tuple[Any, tuple[int, ...]]] = [((4, 3, 2), (3, 2, 1)), ("none", ())]
+    for rgb, triplet in cases:
+        roles = decide(stack, PixelOptions(rgb=rgb))
+        assert (roles.triplet, roles.described) == (triplet, "")
 
 
 def described(source: Description, *bands: Band, **more: Any) -> Description:
@@ -154,7 +174,7 @@ def test_groups_follow_the_colour_interpretation(
     colours: tuple[str, ...], groups: list[tuple[int, ...]]
 ) -> None:
     bands = [band("uint8", c) for c in colours]
-    result = list(band_groups(roles_by_colour(bands), bands, [], None))
+    result = list(band_groups(roles_of(bands), bands, [], None))
     assert [g.bands for g in result] == groups
     assert {g.value_range for g in result} == {ValueRange(0.0, 255.0)}
 
@@ -164,7 +184,7 @@ def test_transparent_samples_do_not_count() -> None:
     values = np.stack([np.linspace(5, 25, 400), np.linspace(1, 2, 400), np.full(400, 9)])
     values[:2, :200], values[2, :200] = 60_000, 0
     samples = [(values.astype(np.uint16)[:, None], np.ones((3, 1, 400), dtype=np.bool_))]
-    first, second = band_groups(roles_by_colour(bands), bands, samples, None)
+    first, second = band_groups(roles_of(bands), bands, samples, None)
     assert first.value_range.low >= 15
     assert max(first.value_range.high, second.value_range.high) <= 25
 
@@ -174,10 +194,10 @@ def test_each_group_takes_its_range_from_valid_samples() -> None:
     values = np.stack([np.full((10, 10), v) for v in (100, 200, 300, 5000)]).astype(np.uint16)
     values[:, :5] = 65_535
     valid = values < 65_535
-    rgb, single = band_groups(roles_by_colour(bands), bands, [(values, valid)] * 2, None)
+    rgb, single = band_groups(roles_of(bands), bands, [(values, valid)] * 2, None)
     assert (rgb.value_range.low, rgb.value_range.high) == (100, 300)
     assert single.value_range.low == 5000
-    assert list(band_groups(roles_by_colour(bands), bands, [], (1.0, 2.0))) == [
+    assert list(band_groups(roles_of(bands), bands, [], (1.0, 2.0))) == [
         BandGroup((0, 1, 2), ValueRange(1.0, 2.0)),
         BandGroup((3,), ValueRange(1.0, 2.0)),
     ]
@@ -187,10 +207,10 @@ def test_each_group_takes_its_range_from_valid_samples() -> None:
 def test_ranges_without_extent_are_refused(given_range: tuple[float, float]) -> None:
     bands = [band("uint8")]
     with pytest.raises(InputError, match=r"value_range=.*, expected the lower one first"):
-        list(band_groups(roles_by_colour(bands), bands, [], given_range))
+        list(band_groups(roles_of(bands), bands, [], given_range))
 
 
 def test_fewer_bits_have_a_smaller_range() -> None:
     bands = [band("uint8", bits=4), band("uint8")]
-    groups = list(band_groups(roles_by_colour(bands), bands, [], None))
+    groups = list(band_groups(roles_of(bands), bands, [], None))
     assert [g.value_range for g in groups] == [ValueRange(0.0, 15.0), ValueRange(0.0, 255.0)]

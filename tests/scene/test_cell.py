@@ -21,7 +21,7 @@ from rs_superres.image.noise import normal_field
 from rs_superres.image.radiometry import FILL_RADIUS
 from rs_superres.nets.build import scene_network
 from rs_superres.raster import Band, with_alpha
-from rs_superres.scene.bands import band_groups, roles_by_colour
+from rs_superres.scene.bands import band_groups, roles_of
 from rs_superres.scene.cell import CONTINUED, compute_cell, compute_window, holds_valid, is_blank
 from rs_superres.scene.inference import Inference, prepare
 from rs_superres.scene.reader import ArrayReader
@@ -54,7 +54,7 @@ def make_recipe(
     side: int = 64,
     value_range: tuple[float, float] = (0.0, 255.0),
 ) -> CellRecipe:
-    roles = roles_by_colour(bands)
+    roles = roles_of(bands)
     return CellRecipe(
         zoom=zoom,
         lattice=Lattice.over(zoom.output.shape, side),

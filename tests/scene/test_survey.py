@@ -159,3 +159,15 @@ def test_every_scene_is_described_or_refused(shared: Path) -> None:
         with contextlib.suppress(SuperResError):
             described += "driver" in facts(path)
     assert described > len(paths) * 0.8
+
+
+def test_a_real_stack_is_known_by_the_names_of_its_bands(shared: Path) -> None:
+    scenes = shared / "data" / "scenes"
+    report = facts(scenes / "sen1floods11" / "Spain_7370579_S2Hand.tif")
+    assert report["groups"][0]["bands"] == [4, 3, 2]
+    [hint] = report["hints"]
+    assert hint.startswith("bands 4,3,2 are named B4, B3 and B2, the red, green and blue of senti")
+    unnamed = facts(scenes / "solaris" / "ms1.tif")
+    assert [group["bands"] for group in unnamed["groups"]] == [[1], [2], [3], [4]]
+    [hint] = unnamed["hints"]
+    assert hint.startswith("the 4 bands have no names or colours; ")
