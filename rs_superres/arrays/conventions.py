@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,8 +26,8 @@ BAND = "band"
 UNEVEN = 0.01
 """Largest accepted error of evenly spaced coordinates, in pixels; float32 coordinates need it."""
 
-COLOURS = ("red", "green", "blue", "alpha")
-"""Names of bands that are taken as colour interpretations."""
+COUNTED = re.compile(r"band_\d+")
+"""Names that rioxarray gives to bands as variables: they say nothing but the position."""
 
 KEPT_ENCODING = ("_FillValue", "dtype", "scale_factor", "add_offset", "rasterio_dtype")
 """Keys of an encoding that hold for a result too; those about chunks and files do not."""
@@ -98,20 +99,23 @@ def describe(array: xr.DataArray) -> Description:
 def _bands(array: xr.DataArray) -> tuple[Band, ...]:
     """Return the bands of an array.
 
-    Their colour interpretations come from the file that the array was read from, or else from the
-    names of the bands.
+    What they say of themselves comes from the file that the array was read from, or else from their
+    names, and from coordinates along the bands such as ``common_name`` and ``wavelength``.
     """
     count = array.sizes.get(BAND, 1)
     labels = array.coords[BAND].values.reshape(-1).tolist() if BAND in array.coords else []
     names = array.attrs.get("long_name")
     if not isinstance(names, tuple | list) or len(names) != count:
         names = labels or [None] * count
+    about = {n: c.values for n, c in array.coords.items() if c.dims == (BAND,) and n != BAND}
     bands = _bands_of_file(array, labels) or [
         Band(
             dtype=array.dtype.name,
-            interpretation=str(name).lower() if str(name).lower() in COLOURS else "undefined",
+            description=name if isinstance(name, str) and not COUNTED.fullmatch(name) else None,
+            interpretation="alpha" if str(name).lower() == "alpha" else "undefined",
+            tags={str(key): str(values[i]) for key, values in about.items()},
         )
-        for name in names
+        for i, name in enumerate(names)
     ]
     bands = [replace(b, dtype=array.dtype.name, nodata=_nodata(array), alpha=None) for b in bands]
     return with_alpha(bands)

@@ -9,10 +9,11 @@ from typing import Any
 
 import xarray as xr
 
-from rs_superres.arrays.conventions import BAND, COLOURS, spatial_dims
+from rs_superres.arrays.conventions import BAND, spatial_dims
 from rs_superres.arrays.dataarray import upscale_array
 from rs_superres.errors import InputError
-from rs_superres.options import PixelOptions
+from rs_superres.options import PixelOptions, RgbOption
+from rs_superres.raster import Band, colour_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ def upscale_dataset(dataset: xr.Dataset, options: PixelOptions, names: Names) ->
                     f"{role}= has {name!r}, expected names of variables with one band ({known}), "
                     "or band numbers if variables have a band dimension"
                 )
-    if (options.rgb or options.nearest or options.bidx) and len(single) == len(rasters):
+    numbered = options.rgb != "none" and options.rgb
+    if (numbered or options.nearest or options.bidx) and len(single) == len(rasters):
         raise InputError(
             "bidx=, rgb= or nearest= has band numbers, but no variable has a band dimension; "
             f"expected names of variables: {known}"
@@ -92,7 +94,10 @@ def _upscaled(
         role: tuple(members.index(n) + 1 for n in role_names if n in members)
         for role, role_names in names.items()
     }
-    options = replace(options, rgb=numbers.get("rgb", ()), nearest=numbers.get("nearest", ()))
+    rgb: RgbOption = numbers.get("rgb", ())
+    if options.rgb == "none":
+        rgb = "none"
+    options = replace(options, rgb=rgb, nearest=numbers.get("nearest", ()))
     stack = upscale_array(_stacked(bands, members), options)
     provenance = {k: v for k, v in stack.attrs.items() if k.startswith("SUPERRES_")}
     results = {}
@@ -107,10 +112,14 @@ def _upscaled(
 def _stacked(bands: list[xr.DataArray], members: list[Hashable]) -> xr.DataArray:
     """Stack variables along the band dimension.
 
-    A band's label is the variable's long name if that is a colour, else the variable's name.
+    A band's label is the variable's long name if that says a colour or alpha, else the variable's
+    name.
     """
-    long_names = [str(band.attrs.get("long_name", "")).lower() for band in bands]
-    labels = [n if n in COLOURS else str(m) for n, m in zip(long_names, members, strict=True)]
+    long_names = [str(band.attrs.get("long_name", "")) for band in bands]
+    labels = [
+        n if n.lower() == "alpha" or colour_of(Band(dtype="uint8", description=n)) else str(m)
+        for n, m in zip(long_names, members, strict=True)
+    ]
     plain = [band.drop_attrs().rename(None) for band in bands]
     stack = xr.concat(plain, BAND, coords="minimal", compat="override")
     # A concatenation drops attributes and encodings, which hold the CRS and nodata.

@@ -133,6 +133,27 @@ def scene(pixels: Array, transform: Affine = NORTH_UP) -> xr.DataArray:
     return georeferenced
 
 
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("band", ["Blue", "Green", "Red", "NIR"]),
+        ("common_name", ["blue", "green", "red", "nir"]),
+        ("wavelength", [492.4, 559.8, 664.6, 832.8]),
+        ("center_wavelength", [0.49, 0.56, 0.665, 0.842]),
+    ],
+)
+def test_coordinates_along_the_bands_say_colours(
+    model: rs_superres.Model, key: str, values: list[Any]
+) -> None:
+    array = scene(textured(1, 4, 20, 24)).assign_coords({key: ("band", values)})
+    options: Any = {"scale": 2, "model": model, "steps": 0}
+    result = rs_superres.upscale(array, **options)
+    assert result.attrs["SUPERRES_BANDS"] == "joint 3,2,1; alone 4"
+    assert result[key].values.tolist() == values
+    apart = rs_superres.upscale(array, **options, rgb="none")
+    assert apart.attrs["SUPERRES_BANDS"] == "alone 1,2,3,4"
+
+
 def test_colour_interpretations_come_from_the_file(
     tmp_path: Path, model: rs_superres.Model
 ) -> None:

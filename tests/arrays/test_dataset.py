@@ -16,6 +16,8 @@ from tests import rasters
 from tests.dataarrays import opened
 from tests.rasters import RGB, textured
 
+DESCRIBED = (("B02", "Blue (490 nm)"), ("B03", "Green (560 nm)"), ("B04", "Red (665 nm)"))
+
 
 @pytest.fixture
 def options(tiny: str) -> Any:
@@ -65,6 +67,32 @@ def test_variables_named_after_colours_are_colours(source: Path, options: Any) -
     assert result.red.attrs["SUPERRES_BANDS"] == "joint 3,2,4; alone 1"
     np.testing.assert_array_equal(result.red, expected[0])
     assert dataset.red.encoding == array[0].encoding
+
+
+def test_variables_may_have_the_names_of_a_sensor(source: Path, options: Any) -> None:
+    array = opened(source).drop_vars("band")
+    names = ("B02", "B03", "B04", "B08")
+    dataset = xr.Dataset({name: array[i] for i, name in enumerate(names)})
+    cases: list[tuple[Any, str]] = [
+        ({}, "alone 1,2,3,4"),
+        ({"sensor": "sentinel-2"}, "joint 3,2,1; alone 4"),
+        ({"sensor": "sentinel-2", "rgb": "none"}, "alone 1,2,3,4"),
+    ]
+    for more, roles in cases:
+        result = rs_superres.upscale(dataset, **options, **more)
+        assert result["B02"].attrs["SUPERRES_BANDS"] == roles
+    described = dataset.assign({n: dataset[n].assign_attrs(long_name=c) for n, c in DESCRIBED})
+    result = rs_superres.upscale(described, **options)
+    assert result["B02"].attrs["SUPERRES_BANDS"] == "joint 3,2,1; alone 4"
+
+
+def test_numbered_variables_have_no_names(source: Path, options: Any) -> None:
+    """rioxarray counts the bands of a file: band_2 is no sensor's B2."""
+    dataset = rioxarray.open_rasterio(source, band_as_variable=True)
+    assert isinstance(dataset, xr.Dataset)
+    three = dataset[["band_2", "band_3", "band_4"]]
+    result = rs_superres.upscale(three, **options, sensor="sentinel-2")
+    assert result["band_2"].attrs["SUPERRES_BANDS"] == "alone 1,2,3"
 
 
 def test_different_variables_are_separate_rasters(source: Path, options: Any) -> None:
