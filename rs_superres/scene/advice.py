@@ -59,7 +59,7 @@ def colour_note(bands: Sequence[Band], roles: BandRoles, sensor: str | None = No
     names: tuple[str, ...] = ("B4", "B3", "B2")
     where = "a Sentinel-2 scene and in one of Landsat 8 or 9, but not of Landsat 4 to 7"
     if sensor is not None:
-        names, where = zoo.sensor(sensor).rgb, f"a scene of {sensor}"
+        names, where = zoo.sensor(sensor).rgb, f"a scene of {sensor.lower()}"
     found = one_each(roles.single, names, lambda i: number_of(bands[i]))
     if found:
         numbers, (red, green, blue) = _numbers(roles, found), names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
@@ -85,16 +84,19 @@ def sensor_of(source: Sequence[Band], given: str | None = None) -> str | None:
         return None if _counted(source, "band") else given
     names = {number_of(band) for band in source} - {""}
     found = [name for name, sensor in zoo.sensors().items() if sensor.made(names)]
-    return found[0] if len(found) == 1 and not _counted(source, "b") else None
+    return found[0] if len(found) == 1 and not _counted(source) else None
 
 
-def _counted(source: Sequence[Band], word: str) -> bool:
+def _counted(source: Sequence[Band], word: str = "") -> bool:
     """Return whether the bands are only counted, as in b1, b2 or in Band 1, Band 2.
 
     Args:
         source: all bands of the source.
-        word: what stands before the number, in small letters.
+        word: what the names have to hold too, in small letters.
     """
-    numbered = [(i, band) for i, band in enumerate(source, start=1) if number_of(band)]
-    texts = [(i, (band.description or "").strip().lower()) for i, band in numbered]
-    return all(re.fullmatch(rf"{word}[ _-]?0*{i}", text) for i, text in texts)
+    numbers = {i: number_of(band) for i, band in enumerate(source, start=1)}
+    return all(
+        number == f"B{i}" and word in (source[i - 1].description or "").lower()
+        for i, number in numbers.items()
+        if number
+    )

@@ -74,6 +74,7 @@ def test_names_of_products_decide_if_the_sensor_is_known() -> None:
         (("B8A", "B13"), None),  # no sensor has both
         (("B2", "B3", "B4", "B12"), None),  # MODIS has these too
         (tuple(f"b{n}" for n in range(1, 13)), None),  # only counted
+        (tuple(f"scene_b{n}" for n in range(1, 13)), None),
         (("red", "green"), None),
         ((None, None), None),
     ],
