@@ -118,8 +118,16 @@ def _write_bands(folder: Path, image: rasters.Array) -> None:
             rasters.write(folder / file, band[None], transform=ten)
     rasters.write(folder / "B11.tif", reflectance[:1, ::2, ::2], transform=twenty)
     classes = image[0].astype(np.uint16) // 40
-    rasters.write(folder / "stack.tif", np.stack([*bands, classes]), transform=ten)
-    rasters.write(folder / "s2.tif", np.stack([*bands, *bands, *bands[:3], classes]), transform=ten)
+    ten_metres = ("B2", "B3", "B4", "B8", "SCL")
+    many = (*(f"B{n}" for n in range(1, 9)), "B8A", "B11", "B12", "SCL")
+    for file, names, pixels in (
+        ("stack.tif", ten_metres, [*bands, classes]),
+        ("s2.tif", many, [*bands, *bands, *bands[:3], classes]),
+    ):
+        with rasters.opened(
+            rasters.write(folder / file, np.stack(pixels), transform=ten), "r+"
+        ) as stack:
+            stack.descriptions = names
 
 
 def _field() -> dict[str, object]:
