@@ -151,8 +151,8 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         seed: Random seed; the same seed gives the same pixels.
         samples: Number of random results to average (more = smoother, slower).
         consistency: Correct the result so that it downsamples to its source.
-        sensor: Sensor of the source, such as sentinel-2, which sets the blur. The result should
-            look as if the sensor had finer pixels.
+        sensor: Sensor of the source, such as sentinel-2, which sets the blur and says what bands
+            such as B4 are. The result should look as if the sensor had finer pixels.
         mtf: Blur of the source against the result: its MTF at the source's Nyquist frequency, such
             as 0.3 for a satellite. None estimates it, if the model can.
         noise: Noise of the source: its standard deviation, in source units. It is not put back.

@@ -356,8 +356,8 @@ class PixelOptions:
     )
     sensor: str | None = option(
         None,
-        "Sensor of the source, such as sentinel-2, which sets the blur. The result should look as "
-        "if the sensor had finer pixels.",
+        "Sensor of the source, such as sentinel-2, which sets the blur and says what bands such as "
+        "B4 are. The result should look as if the sensor had finer pixels.",
         _text,
     )
     mtf: float | None = option(
