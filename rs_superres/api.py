@@ -154,7 +154,8 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         sensor: Sensor of the source, such as sentinel-2, which sets the blur and says what bands
             such as B4 are. The result should look as if the sensor had finer pixels.
         mtf: Blur of the source against the result: its MTF at the source's Nyquist frequency, such
-            as 0.3 for a satellite. None estimates it, if the model can.
+            as 0.3 for a satellite; above 1 if it was sharpened, such as 4 by a strong unsharp mask.
+            None estimates it, if the model can.
         noise: Noise of the source: its standard deviation, in source units. It is not put back.
             None estimates it, if the model can.
         limits: Keep results near the range of the source pixels around them (local), and between

@@ -41,6 +41,9 @@ NoColours = Literal["none"]
 RgbOption = NoColours | tuple[int, ...]
 """Numbers of the red, green and blue band; empty to find them."""
 
+LARGEST_MTF = 8.0
+"""Modulation transfer of the sharpest source; models are trained up to 7.4."""
+
 LARGEST_SEED = 2**63 - 1
 """The noise is a hash of signed 64-bit integers."""
 
@@ -232,9 +235,9 @@ def _share(name: str, value: Any) -> float:
 
 
 def _mtf(name: str, value: Any) -> float:
-    """Accept a number between 0 and 1."""
-    if not _is_number(value) or not 0 < value < 1:
-        raise refusal(name, value, "a number above 0 and below 1")
+    """Accept a number above 0, at most the largest that networks distinguish."""
+    if not _is_number(value) or not 0 < value <= LARGEST_MTF:
+        raise refusal(name, value, f"a number above 0, at most {LARGEST_MTF:g}")
     return float(value)
 
 
@@ -363,7 +366,7 @@ class PixelOptions:
     mtf: float | None = option(
         None,
         "Blur of the source against the result: its MTF at the source's Nyquist frequency, such as "
-        "0.3 for a satellite.",
+        "0.3 for a satellite; above 1 if it was sharpened, such as 4 by a strong unsharp mask.",
         _mtf,
         unset="estimated, if the model can",
     )

@@ -114,7 +114,7 @@ def test_values_are_normalised(given: dict[str, Any], taken: Any) -> None:
         ({"seed": 2**63}, "expected a whole number, 0 or more, at most 9223372036854775807"),
         ({"samples": 0}, "samples=0, expected a whole number, 1 or more"),
         ({"consistency": "no"}, "consistency='no', expected True or False"),
-        ({"mtf": 1}, "mtf=1, expected a number above 0 and below 1"),
+        ({"mtf": 9}, "mtf=9, expected a number above 0, at most 8"),
         ({"noise": -1}, "noise=-1, expected a finite number, 0 or more"),
         ({"limits": (5, 1)}, "limits=(5, 1), expected none, local, or the least and the greatest"),
         ({"limits": "global"}, "limits='global', expected none, local, or the least and the gre"),

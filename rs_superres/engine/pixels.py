@@ -137,7 +137,7 @@ class PixelPlan:
     def _correction(self, group: BandGroup) -> str:
         """Describe the kernel and the tolerance of the correction of one band group."""
         if not self.recipe.corrects(group):
-            return "off, the source seems sharpened"
+            return "off, the source was sharpened"
         kernel = self.recipe.kernel(group)
         if group.noise is None:
             return kernel.words()

@@ -12,7 +12,7 @@ from rs_superres.errors import InputError
 from rs_superres.evaluation.bands import Bands
 from rs_superres.evaluation.protocol import Case
 from rs_superres.evaluation.sources import SpoiledSource
-from rs_superres.image.degradation import effective_mtf, jpeg, kernel_matrix, sharpened
+from rs_superres.image.degradation import jpeg, kernel_mtf, sharpened, sharpened_mtf
 from rs_superres.image.radiometry import quantise
 from rs_superres.scene.recipe import ModelSettings
 from rs_superres.types import Values
@@ -90,27 +90,19 @@ def with_quality(settings: ModelSettings, case: Case, source: SpoiledSource) -> 
     """Return the settings of a model that is given the blur and noise of a source.
 
     They are what the model was trained to be given: the modulation transfer of the Gaussian that
-    blurs like the kernel, and the standard deviation of noise and rounding together. The effects of
-    sharpening and compression on them are unknown, so a source with either gives nothing.
+    passes as much as kernel and sharpening together, and the standard deviation of noise and
+    rounding together. What compression does is unknown, and what sharpening makes of noise; such a
+    source gives nothing.
 
     Args:
         settings: the model.
         case: the case of the source.
         source: how its low resolution is spoiled.
     """
-    if source.sharpen is not None or source.jpeg is not None:
+    if source.jpeg is not None or (source.sharpen is not None and source.noise):
         return settings
     rounding = ROUNDING if case.low.values.dtype.kind in "iu" else 0.0
-    return replace(settings, mtf=_blur(case), noise=math.hypot(source.noise or 0.0, rounding))
-
-
-def _blur(case: Case) -> float:
-    """Return the modulation transfer from truth to low resolution, as networks understand it."""
-    kernel = case.kernel
-    if kernel.kernel == "gaussian":
-        return kernel.mtf
-    transfers = [
-        effective_mtf(kernel_matrix(kernel.kernel, low_side, side))
-        for low_side, side in zip(case.low.values.shape[1:], case.truth.shape[1:], strict=True)
-    ]
-    return math.sqrt(math.prod(transfers))
+    (height, width), (low_height, low_width) = case.truth.shape[1:], case.low.values.shape[1:]
+    mtf = kernel_mtf(case.kernel, math.sqrt(height * width / (low_height * low_width)))
+    mtf = sharpened_mtf(mtf, source.sharpen or 0.0, SHARPENING_RADIUS)
+    return replace(settings, mtf=mtf, noise=math.hypot(source.noise or 0.0, rounding))

@@ -225,6 +225,10 @@ def _check(options: PixelOptions) -> None:
                 f"{entry.name}= does not apply to Wald's protocol, expected some of "
                 f"{', '.join(ACCEPTED)}"
             )
+    if options.mtf is not None and options.mtf >= 1:
+        raise InputError(
+            f"mtf={options.mtf:g}, expected a number below 1: Wald's protocol blurs the scene"
+        )
     options.check()
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from rs_superres.config import Kernel
+from rs_superres.config import ConsistencyConfig, Kernel
 from rs_superres.image.radiometry import quantise
 from rs_superres.image.resampling import cubic_kernel
 from rs_superres.types import Doubles, Values
@@ -129,6 +129,32 @@ def effective_mtf(matrix: Doubles) -> float:
     outputs, inputs = matrix.shape
     wave = np.exp(-0.5j * np.pi * np.arange(inputs) * outputs / inputs)
     return float(np.abs(matrix[outputs // 2] @ wave) ** 4)
+
+
+def kernel_mtf(kernel: ConsistencyConfig, scale: float) -> float:
+    """Return the modulation transfer of a kernel as networks take it; see :func:`effective_mtf`.
+
+    Args:
+        kernel: the kernel.
+        scale: the factor by which it downsamples, above 1.
+    """
+    if kernel.kernel == "gaussian":
+        return kernel.mtf
+    outputs = 16
+    return effective_mtf(kernel_matrix(kernel.kernel, outputs, round(outputs * scale)))
+
+
+def sharpened_mtf(mtf: float, amount: float, radius: float) -> float:
+    """Return the modulation transfer of a blur and an unsharp mask; see :func:`effective_mtf`.
+
+    Args:
+        mtf: that of the blur alone.
+        amount: how much the mask adds; 0.8 is 80 %.
+        radius: standard deviation of its Gaussian in pixels.
+    """
+    # At half of the Nyquist frequency, the Gaussian passes exp(-(pi radius)^2 / 8).
+    gain = 1 + amount * (1 - math.exp(-((math.pi * radius) ** 2) / 8))
+    return float(mtf * gain**4)
 
 
 def kernel_weights(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rs_superres.config import SourceQuality
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.options import PixelOptions
@@ -73,16 +72,6 @@ class BandGroup:
     """Standard deviation of the source's noise, digital numbers; None if unknown."""
     estimated: tuple[bool, bool] = (False, False)
     """Whether ``mtf``, and whether ``noise``, were estimated."""
-
-    @property
-    def quality(self) -> SourceQuality:
-        """Blur and noise as the prior takes them.
-
-        It gets no estimated blur: an estimate for the scene misleads it more often than what it
-        sees around a pixel itself (docs/experiments.md, 2026-11-29).
-        """
-        noise = None if self.noise is None else self.noise / self.value_range.half
-        return SourceQuality(mtf=None if self.estimated[0] else self.mtf, noise=noise)
 
 
 def as_triplet(image: Floats) -> Floats:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from rs_superres.config import ConsistencyConfig
+from rs_superres.config import ConsistencyConfig, SourceQuality
 from rs_superres.grid import Lattice, Zoom
 from rs_superres.image import consistency, limits
+from rs_superres.image.degradation import kernel_mtf
 from rs_superres.image.limits import LOCAL, Limits
 from rs_superres.raster import Band, Sampled
 from rs_superres.raster.metadata import nodata_of
@@ -31,9 +32,9 @@ card's, which passes as much without aliasing."""
 SURELY_BLURRED = 0.4
 """The same for an estimated modulation transfer: an error costs more if the source is sharp."""
 
-SHARPENED = 0.8
-"""Estimated modulation transfer above which a source was probably sharpened, by an unknown filter.
-A correction by any kernel would put the sharpening back into the result."""
+SHARPENED = 1.0
+"""Modulation transfer above which a source was sharpened, by an unknown filter. A correction by any
+kernel would put the sharpening back into the result."""
 
 UNCERTAINTY_WIDTH = 0.5
 """Standard deviation, in source pixels, of the Gaussian over which variances are averaged.
@@ -157,8 +158,26 @@ class CellRecipe:
         Args:
             group: the bands that are corrected.
         """
-        sharpened = group.estimated[0] and group.mtf is not None and group.mtf > SHARPENED
-        return self.consistency and not sharpened
+        given = None if group.estimated[0] else group.mtf
+        return self.consistency and (given is None or given <= SHARPENED)
+
+    def seen(self, group: BandGroup) -> SourceQuality:
+        """Return blur and noise of a source as the prior takes them.
+
+        An estimated blur is uncertain, and a wrong one costs more than none. If it is clear that
+        the source is blurred, the prior sees for itself how much; otherwise it takes the source for
+        one that the kernel on the card made (docs/experiments.md, 2026-11-29).
+
+        Args:
+            group: the bands of the source.
+        """
+        mtf, noise = group.mtf, group.noise
+        if mtf is not None and group.estimated[0]:
+            made = kernel_mtf(self.card_kernel, self.zoom.scale)
+            mtf = None if mtf <= SURELY_BLURRED else float(f"{made:.2g}")
+        return SourceQuality(
+            mtf=mtf, noise=None if noise is None else noise / group.value_range.half
+        )
 
     def tolerance(self, group: BandGroup) -> float:
         """Return the difference that the correction may leave, in digital numbers.

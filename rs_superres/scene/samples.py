@@ -131,7 +131,7 @@ def _draw_in_single(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     filled = fill_holes(value_range.to_network(halo.values[index]), halo.visible[index])
     kept, noises = _kept(inference), _noises(recipe, halo.cell, group_index)
     cell = CellInput(
-        as_triplet(filled)[WITHOUT_BORDER], halo.rows, halo.columns, noises, group.quality
+        as_triplet(filled)[WITHOUT_BORDER], halo.rows, halo.columns, noises, recipe.seen(group)
     )
     drawn = inference(cell)
     valid = halo.visible[index][WITHOUT_BORDER]
@@ -166,7 +166,7 @@ def _draw_in_double(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> S
     rows, columns = (_bordered(axis, kept) for axis in (halo.rows, halo.columns))
     base = value_range.centre + cubic(exact, rows, columns)
     cell = CellInput(
-        as_triplet(filled)[WITHOUT_BORDER], halo.rows, halo.columns, noises, group.quality
+        as_triplet(filled)[WITHOUT_BORDER], halo.rows, halo.columns, noises, recipe.seen(group)
     )
     drawn = inference.residual(cell)
     return Samples(

@@ -19,7 +19,13 @@ from torch import Tensor
 from rs_superres.config import Kernel
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
-from rs_superres.image.degradation import effective_mtf, jpeg, kernel_matrix, sharpened
+from rs_superres.image.degradation import (
+    effective_mtf,
+    jpeg,
+    kernel_matrix,
+    sharpened,
+    sharpened_mtf,
+)
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.nets.source import Qualities
 from rs_superres.raster import SkippedFile
@@ -70,8 +76,8 @@ class Degradation:
         rows, columns = self.rows, self.columns
         if self.warp is not None:
             rows, columns = self.warp[0] @ rows, self.warp[1] @ columns
-        sharper = 1 + self.amount * (1 - math.exp(-((math.pi * self.radius) ** 2) / 8))
-        return math.sqrt(effective_mtf(rows) * effective_mtf(columns)) * sharper**4
+        blur = math.sqrt(effective_mtf(rows) * effective_mtf(columns))
+        return sharpened_mtf(blur, self.amount, self.radius)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

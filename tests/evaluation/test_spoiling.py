@@ -181,7 +181,10 @@ def test_the_true_blur_and_noise_are_given(settings: ModelSettings) -> None:
     given = with_quality(settings, replace(case, kernel=blurred.kernel(case.kernel)), blurred)
     assert given.mtf == 0.2
     assert given.noise == pytest.approx(3.014, abs=0.001)
-    for unknown in ("jpeg=75", "sharpen=0.8", "mtf=0.2+jpeg=75"):
+    # At half of the Nyquist frequency, the mask has the gain 1 + 0.8 (1 - 0.291).
+    sharp = with_quality(settings, case, source("sharpen=0.8"))
+    assert sharp.mtf == pytest.approx(0.78 * 1.567**4, rel=0.05)
+    for unknown in ("jpeg=75", "sharpen=0.8+noise=3", "mtf=0.2+jpeg=75"):
         assert with_quality(settings, case, source(unknown)) == settings
 
 
