@@ -49,6 +49,10 @@ LEAST_ANGLE = 0.07
 LEAST_DEVIATION = 1e-4
 """Smallest standard deviation of a sub-band, network values."""
 
+FLAT = 0.004
+"""Contrast of the prior at which half of the predicted variance is kept, network values: half of an
+8-bit digital number."""
+
 START_ANGLE = 1.2
 """Angle at which sampling starts, with noise alone. At larger angles the network knows hardly
 anything about the detail, and its evaluation would be lost."""
@@ -260,7 +264,24 @@ class TextureDenoiser(nn.Module):
         inputs = torch.cat((bands[:, :1] / self.multiple, (bands / stored)[:, 1:]), dim=1).asinh()
         out = self.spread(inputs, conditions) if spread is None else spread(inputs)
         spreads = out.clamp(SMALLEST_SPREAD, LARGEST_SPREAD)
-        return Guide(inputs, spreads, stored * spreads.exp())
+        return Guide(inputs, spreads, stored * spreads.exp() * self._kept(bands))
+
+    def _kept(self, bands: Tensor) -> Tensor:
+        """Return the share of the deviations to keep around each square, 0 on constant ground.
+
+        Args:
+            bands: (b, count, h, w) sub-bands of the prior.
+
+        Returns:
+            (b, 1, h, w) in [0, 1]: the square root of v / (v + FLAT^2), with v the mean variance
+            within 3 x 3 squares.
+        """
+        side = self.multiple
+        b, _, h, w = bands.shape
+        within = bands.view(b, 3, side**2, h, w)[:, :, 1:]  # without the means
+        energy = within.square().mean((1, 2)).unsqueeze(1)
+        variance = F.avg_pool2d(energy, 3, 1, 1, count_include_pad=False)
+        return (variance / (variance + FLAT**2)).sqrt()
 
     def losses(
         self,

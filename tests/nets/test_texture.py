@@ -120,6 +120,18 @@ def test_the_sampler_equals_the_complete_networks(quality: SourceQuality) -> Non
     torch.testing.assert_close(drawn(network.sampler(3.0, 2, 0.7, quality), prior, start), expected)
 
 
+def test_nothing_is_drawn_on_constant_ground() -> None:
+    network, prior = denoiser(), torch.full((1, 3, 16, 40), 0.3)
+    prior[..., 20:] += 0.004 * noise(1, 3, 16, 20)
+    draw, deviation = network.sampler(4.0, 2, 1.0)(prior)
+    detail = draw(noise(1, 3, 16, 40)) - prior
+    assert detail[..., :16].abs().max() < 1e-4
+    assert deviation[..., :16].max() < 1e-4
+    kept = network._kept(network.bands(prior))
+    assert kept[..., 7:].mean().item() == pytest.approx(0.5**0.5, abs=0.06)
+    assert network._kept(network.bands(100 * prior))[..., 7:].min() > 0.99
+
+
 def test_the_predicted_error_does_not_depend_on_the_steps() -> None:
     network, prior = denoiser(), noise(1, 3, 24, 16) / 4
     guide = network.guide(prior, Conditions(Qualities.of(UNKNOWN), 3.0))
