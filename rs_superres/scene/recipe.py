@@ -29,7 +29,7 @@ SHARPEST_GAUSSIAN = 0.5
 """Modulation transfer above which a source was not made by a Gaussian, but by a kernel such as the
 card's, which passes as much without aliasing."""
 
-SURELY_BLURRED = 0.4
+SURELY_BLURRED = 0.3
 """The same for an estimated modulation transfer: an error costs more if the source is sharp."""
 
 SHARPENED = 1.0

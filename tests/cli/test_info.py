@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,7 +64,10 @@ def test_text(scene: Path) -> None:
     result = info(scene)
     assert result.exit_code == 0
     assert result.stderr.startswith("rs-sr: warning: 10 m pixels are outside")
-    *lines, last = result.stdout.splitlines()
+    *lines, alpha, last = result.stdout.splitlines()
+    estimated = lines.pop()
+    assert re.fullmatch(r" {10,}estimated: MTF of [\d.]+, noise of [\d.]+", estimated)
+    assert alpha == "         4  alpha: interpolated, not through the network"
     assert last.startswith("     model  aerial, ")
     assert last.endswith(" takes --scale, --bounds, --res, --like, --aoi")
     assert lines == [
@@ -83,7 +87,6 @@ def test_text(scene: Path) -> None:
         "    4  uint8   alpha       mask: none",
         "through the network",
         "   1, 2, 3  together, as RGB: 0 to 255, all values of uint8",
-        "         4  alpha: interpolated, not through the network",
     ]
 
 

@@ -48,7 +48,7 @@ def test_an_estimated_blur_decides_the_correction_alone() -> None:
     """A Gaussian corrects only where the estimate is clear."""
     card = ConsistencyConfig()
     for mtf, given, estimated in (
-        (0.3, "gaussian", "gaussian"),
+        (0.25, "gaussian", "gaussian"),
         (0.45, "gaussian", "bicubic"),
         (0.6, "bicubic", "bicubic"),
     ):
