@@ -154,7 +154,7 @@ def test_the_gain_in_words(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["--wald", "a", "--source", "b", "-s", 2], "--wald takes one scene"),
         (["--wald", "a"], "--wald needs --scale"),
         (["--wald", "a", "-s", 1], "expected a number above 1"),
-        (["--wald", "a", "-s", 2, "--mtf", 2], "expected a number above 0 and below 1"),
+        (["--wald", "a", "-s", 2, "--mtf", 9], "expected a number above 0, at most 8"),
         (["--wald", "a", "-s", 2, "--mtf", 0.2, "--sensor", "ikonos"], "--sensor and --mtf were b"),
         (["a", "b", "-s", 2], "--scale needs --wald"),
         (["a", "b", "--sensor", "ikonos"], "--sensor needs --wald"),

@@ -211,6 +211,7 @@ def test_unusable_options_and_scenes_are_refused_in_one_line(
         (blank, {}, "blank.tif has no tile of which 25% are valid"),
         (tmp_path / "islands.tif", {}, "islands.tif has no pixel to compare"),
         (tmp_path / "missing.tif", {}, "missing.tif"),
+        (tmp_path / "missing.tif", {"mtf": 2}, "mtf=2, expected a number below 1"),
     ]
     for path, given, message in cases:
         with pytest.raises(rs_superres.SuperResError, match=re.escape(message)) as caught:
