@@ -223,6 +223,11 @@ class ModelConfig:
         return self.denoiser is None and self.texture is None
 
     @property
+    def predicts_error(self) -> bool:
+        """Whether the model predicts the error of its prior."""
+        return self.texture is not None
+
+    @property
     def steps(self) -> int:
         """Default number of evaluations of the denoiser; 0 if the model has none."""
         return 0 if self.is_prior_alone else self.sampler.steps

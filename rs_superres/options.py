@@ -471,11 +471,3 @@ class Options(PixelOptions):
     scratch: Path | None = option(
         None, "Folder for unfinished work.", _path, unset="next to the result"
     )
-
-    def check(self) -> None:
-        """Check that the options fit each other; see :meth:`PixelOptions.check`.
-
-        Raises:
-            InputError: they set no output grid or more than one, or contradict each other.
-        """
-        PixelOptions.check(self)  # in a dataclass with slots, super() fails before Python 3.14

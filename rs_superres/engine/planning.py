@@ -233,7 +233,7 @@ class Plan:
         config = self.pixels.model.config
         factor = config.sampler.uncertainty_factor
         content = f"standard deviation of {self.options.samples} samples"
-        if config.texture is not None:
+        if config.predicts_error:
             content = "predicted standard deviation of the neural operator's error"
         tags = {
             "SUPERRES_CONTENT": content,

@@ -181,7 +181,7 @@ def plan(options: EvaluationOptions) -> EvaluationPlan:
             model=model,
             steps=steps,
             samples=options.samples if steps else 1,
-            uncertainty=model.config.texture is not None or (steps > 0 and options.samples > 1),
+            uncertainty=model.config.predicts_error or (steps > 0 and options.samples > 1),
             consistency=options.consistency,
             precision=resolve_precision(options.precision, device),
             device=device,

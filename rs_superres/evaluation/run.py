@@ -158,9 +158,8 @@ def _results(
                     prior, _ = upscale_onto_grid(case.low, case.zoom, alone)
                     work.add(case.pixels)
                 pool = pools.setdefault((name, case.scale, source.name), PixelPool())
-                # What a model predicts is the error of its prior.
-                predicted = settings.model.config.texture is not None
-                pool.add(case, prior if predicted else image, std.astype(np.float64), prior)
+                judged = prior if settings.model.config.predicts_error else image
+                pool.add(case, judged, std.astype(np.float64), prior)
             yield name, seed, image
 
 

@@ -205,8 +205,8 @@ Draw = Callable[[Tensor], Tensor]
 """Draws a sample, (b, 3, h, w), from standard normal noise of the same shape."""
 
 Sampler = Callable[[Tensor], tuple[Draw, Tensor]]
-"""Prepares to draw samples around a prior, (b, 3, h, w), and predicts the standard deviation of its
-error, in the same shape and unit."""
+"""Prepares to draw samples around a prior, (b, 3, h, w), and predicts the standard deviations of
+the sub-bands of its error, (b, count, h / side, w / side)."""
 
 
 class TextureDenoiser(nn.Module):
@@ -360,7 +360,7 @@ class TextureDenoiser(nn.Module):
                 detail = rotate(velocity, self.bands(noise), angles)
                 return prior + texture * self.bands.image(guide.deviations * detail)
 
-            return draw, self.bands.deviation(guide.deviations)
+            return draw, guide.deviations
 
         return around
 

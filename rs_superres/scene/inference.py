@@ -183,10 +183,10 @@ class _SceneInference:
         with self._compute.computing():
             tensor, rows, columns = _on_device(cell, self._compute.device)
             prior = self._network.prior.grid(tensor, rows, columns, folded.prior)
-            if folded.texture is not None:
+            if folded.texture is not None and self._denoiser is not None:
                 draw, predicted = folded.texture(prior)
                 if self._compute.uncertainty:
-                    deviation = _to_array(predicted)
+                    deviation = _to_array(self._denoiser.bands.deviation(predicted))
         return Drawn(self._samples(prior, draw, cell.noises), deviation)
 
     def _samples(

@@ -30,7 +30,8 @@ SHARPEST_GAUSSIAN = 0.5
 card's, which passes as much without aliasing."""
 
 SURELY_BLURRED = 0.3
-"""The same for an estimated modulation transfer: an error costs more if the source is sharp."""
+"""Largest estimated modulation transfer that is used: a wrong one costs most if the source is
+sharp."""
 
 SHARPENED = 1.0
 """Modulation transfer above which a source was sharpened, by an unknown filter. A correction by any
@@ -53,17 +54,14 @@ def _averaged(zoom: Zoom) -> int:
     return math.ceil(UNCERTAINTY_REACH * UNCERTAINTY_WIDTH / finest)
 
 
-def source_kernel(
-    card_kernel: ConsistencyConfig, mtf: float | None, *, estimated: bool = False
-) -> ConsistencyConfig:
+def source_kernel(card_kernel: ConsistencyConfig, mtf: float | None) -> ConsistencyConfig:
     """Return the kernel that makes a source from a result.
 
     Args:
         card_kernel: the kernel on the model's card.
         mtf: modulation transfer from result to source at Nyquist; None if unknown.
-        estimated: whether ``mtf`` is an estimate.
     """
-    if mtf is None or mtf > (SURELY_BLURRED if estimated else SHARPEST_GAUSSIAN):
+    if mtf is None or mtf > SHARPEST_GAUSSIAN:
         return card_kernel
     return replace(card_kernel, kernel="gaussian", mtf=mtf)
 
@@ -150,7 +148,13 @@ class CellRecipe:
         Args:
             group: the bands of the source.
         """
-        return source_kernel(self.card_kernel, group.mtf, estimated=group.estimated[0])
+        return source_kernel(self.card_kernel, self._blur(group))
+
+    @staticmethod
+    def _blur(group: BandGroup) -> float | None:
+        """Return the modulation transfer that is given, or an estimate if it is clear; or None."""
+        clear = group.mtf is not None and group.mtf <= SURELY_BLURRED
+        return group.mtf if clear or not group.estimated[0] else None
 
     def corrects(self, group: BandGroup) -> bool:
         """Return whether the result is corrected so that it downsamples to its source.
@@ -158,8 +162,8 @@ class CellRecipe:
         Args:
             group: the bands that are corrected.
         """
-        given = None if group.estimated[0] else group.mtf
-        return self.consistency and (given is None or given <= SHARPENED)
+        mtf = self._blur(group)
+        return self.consistency and (mtf is None or mtf <= SHARPENED)
 
     def seen(self, group: BandGroup) -> SourceQuality:
         """Return blur and noise of a source as the prior takes them.
@@ -171,10 +175,10 @@ class CellRecipe:
         Args:
             group: the bands of the source.
         """
-        mtf, noise = group.mtf, group.noise
-        if mtf is not None and group.estimated[0]:
-            made = kernel_mtf(self.card_kernel, self.zoom.scale)
-            mtf = None if mtf <= SURELY_BLURRED else float(f"{made:.2g}")
+        mtf, noise = self._blur(group), group.noise
+        if group.estimated[0]:
+            made = float(f"{kernel_mtf(self.card_kernel, self.zoom.scale):.2g}")
+            mtf = made if mtf is None else None
         return SourceQuality(
             mtf=mtf, noise=None if noise is None else noise / group.value_range.half
         )

@@ -38,7 +38,7 @@ def model_settings(
         steps = steps if options.texture else 0
     device = resolve_device(options.device)
     check_samples(options.samples, steps)
-    if uncertainty and options.samples == 1 and model.config.texture is None:
+    if uncertainty and options.samples == 1 and not model.config.predicts_error:
         raise InputError(
             f"uncertainty= with the model {model.name} needs samples=2 or more; samples=8 works "
             "well"

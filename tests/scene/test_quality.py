@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from rs_superres import zoo
-from rs_superres.config import ConsistencyConfig
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.nets.source import Estimator
 from rs_superres.raster import Band
 from rs_superres.scene.bands import BandGroup
 from rs_superres.scene.quality import MOST_WINDOWS, QualityRule
-from rs_superres.scene.recipe import source_kernel
 from tests.rasters import textured
 
 BANDS = (
@@ -42,18 +40,6 @@ class Recording(Estimator):
 def samples(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     values = textured(1, 2, 64, 64, dtype="uint16", high=900)
     return [(values + 10 * i, np.ones(values.shape, dtype=np.bool_)) for i in range(count)]
-
-
-def test_an_estimated_blur_decides_the_correction_alone() -> None:
-    """A Gaussian corrects only where the estimate is clear."""
-    card = ConsistencyConfig()
-    for mtf, given, estimated in (
-        (0.25, "gaussian", "gaussian"),
-        (0.45, "gaussian", "bicubic"),
-        (0.6, "bicubic", "bicubic"),
-    ):
-        assert source_kernel(card, mtf).kernel == given
-        assert source_kernel(card, mtf, estimated=True).kernel == estimated
 
 
 def test_what_the_caller_says_is_not_estimated() -> None:

@@ -159,6 +159,20 @@ def test_the_prior_is_given_no_estimated_blur(
     assert found.mtf == (seen if seen is None else pytest.approx(seen, abs=0.03))
 
 
+def test_a_gaussian_corrects_only_where_the_estimate_is_clear(
+    tmp_path: Path, tiny: str, scene: Path
+) -> None:
+    recipe = make_plan(tmp_path, scene, tiny).recipe
+    for mtf, given, estimated in (
+        (0.25, "gaussian", "gaussian"),
+        (0.45, "gaussian", "bicubic"),
+        (0.6, "bicubic", "bicubic"),
+    ):
+        group = replace(recipe.groups[0], mtf=mtf)
+        assert recipe.kernel(group).kernel == given
+        assert recipe.kernel(replace(group, estimated=(True, True))).kernel == estimated
+
+
 def test_a_sharpened_source_is_not_corrected(tmp_path: Path, tiny: str, scene: Path) -> None:
     """A correction would put the sharpening back; an estimate is too uncertain for that."""
     plan = make_plan(tmp_path, scene, tiny, steps=0)
