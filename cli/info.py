@@ -58,8 +58,14 @@ def _print(facts: dict[str, Any]) -> None:
 
 
 def _file(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the driver and the size."""
-    width, height = facts["size"]
+    """Yield the product, the driver and the size."""
+    product, (width, height) = facts["product"], facts["size"]
+    if product is not None:
+        yield "product", product["understood"]
+        if product["other_bands"]:
+            yield "other bands", f"{' '.join(product['other_bands'])} (--bands)"
+        if product["sensor"] is not None:
+            yield "sensor", f"{product['sensor']} (--sensor none ignores it)"
     yield "driver", facts["driver"]
     yield "size", f"{width} x {height} pixels"
 
@@ -118,6 +124,8 @@ def _network(facts: dict[str, Any]) -> Iterator[str]:
     for band in facts["bands"]:
         if band["network"] == "alpha":
             yield f"{band['band']:>8}  alpha: interpolated, not through the network"
+        if band["network"] == "nearest":
+            yield f"{band['band']:>8}  classes or bits: by nearest neighbour"
     model = facts["model"]
     low, high = model["scales"]
     yield (

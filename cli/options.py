@@ -85,6 +85,22 @@ class LimitsParam(Numbers):
         return value if value in {"none", "local"} else super().convert(value, param, ctx)
 
 
+class ChosenBandsParam(click.ParamType[tuple[int | str, ...]]):
+    """Numbers and names of bands separated by commas, or the word all."""
+
+    name = "bands"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int | str, ...]:
+        """Convert a text; a default is a tuple already."""
+        del param, ctx
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        return tuple(int(part) if part.isdecimal() else part for part in parts)
+
+
 class BandsParam(_Commas[int]):
     """Band numbers separated by commas, counted from 1."""
 
@@ -246,7 +262,7 @@ UPSCALING = [
     run_option("mtf", type=float, metavar="M"),
     run_option("noise", type=float, metavar="N"),
     run_option("limits", type=LimitsParam(), metavar="none|local|LO,HI"),
-    run_option("bidx", "-b", "--bidx", type=BandsParam(), metavar="N,N..."),
+    run_option("bidx", "-b", "--bands", "--bidx", type=ChosenBandsParam(), metavar="B,B...|all"),
     run_option("rgb", type=RgbParam(), metavar="R,G,B|none"),
     run_option("nearest", type=BandsParam(), metavar="N,N..."),
     run_option("classes", type=click.Choice(get_args(Classes))),

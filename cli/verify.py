@@ -59,9 +59,11 @@ def wald_options(command: options.F) -> options.F:
 )
 @click.option(
     "-b",
+    "--bands",
     "--bidx",
-    type=options.BandsParam(),
-    metavar="N,N...",
+    "bidx",
+    type=options.ChosenBandsParam(),
+    metavar="B,B...|all",
     default=(),
     help="Bands of SOURCE that OUT holds, in the order of OUT; with --wald, bands to compare.",
 )
@@ -79,7 +81,7 @@ def command(
     out: str,
     source: tuple[str, ...],
     sources: tuple[str, ...],
-    bidx: tuple[int, ...],
+    bidx: tuple[int | str, ...],
     wald: bool,
     as_json: bool,
     quiet: bool,

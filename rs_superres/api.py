@@ -53,7 +53,7 @@ class PixelKeywords(TypedDict, total=False):
     mtf: float | None
     noise: float | None
     limits: LimitsOption
-    bidx: int | Sequence[int]
+    bidx: int | str | Sequence[int | str]
     rgb: NoColours | Sequence[int] | Sequence[str]
     nearest: int | Sequence[int] | Sequence[str]
     classes: Classes | None
@@ -106,7 +106,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     mtf: float | None = None,
     noise: float | None = None,
     limits: LimitsOption = "local",
-    bidx: int | Sequence[int] = (),
+    bidx: int | str | Sequence[int | str] = (),
     rgb: NoColours | Sequence[int] | Sequence[str] = (),
     nearest: int | Sequence[int] | Sequence[str] = (),
     classes: Classes | None = None,

@@ -160,6 +160,19 @@ def _whole(least: int, most: int | None = None) -> Accept:
     return accept
 
 
+def _chosen_bands(name: str, value: Any) -> tuple[int | str, ...]:
+    """Accept numbers and names of bands, or a single one."""
+    members = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    bands: list[int | str | None] = [
+        member.strip() if isinstance(member, str) else _integer(member) for member in members
+    ]
+    if any(band is None or band == "" or (isinstance(band, int) and band < 1) for band in bands):
+        raise refusal(name, value, "names of bands, or numbers counted from 1")
+    if len({*bands}) < len(bands):
+        raise refusal(name, value, "each band once")
+    return tuple(band for band in bands if band is not None)
+
+
 def _bands(name: str, value: Any) -> tuple[int, ...]:
     """Accept a band number, or several."""
     members = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
@@ -362,7 +375,9 @@ class PixelOptions:
         "Sensor of the source, such as sentinel-2, which sets the blur and says what bands such as "
         "B4 are. The result should look as if the sensor had finer pixels.",
         _text,
+        unset="that of the product, if the source is one",
     )
+    """``none`` ignores the sensor of a product."""
     mtf: float | None = option(
         None,
         "Blur of the source against the result: its MTF at the source's Nyquist frequency, such as "
@@ -382,10 +397,13 @@ class PixelOptions:
         "numbers (LO,HI); or do not (none).",
         _limits,
     )
-    bidx: tuple[int, ...] = option(
-        (), "Bands of the source to write, in this order.", _bands, unset="all"
+    bidx: tuple[int | str, ...] = option(
+        (),
+        "Bands of the source to write, in this order: numbers, names such as B8A, or all.",
+        _chosen_bands,
+        unset="all; of a product, those that it is named for",
     )
-    """Numbers counted from 1, as in ``rgb`` and ``nearest``."""
+    """Numbers counted from 1, as in ``rgb`` and ``nearest``; or names, or the word ``all``."""
     rgb: RgbOption = option(
         (),
         "Bands of the source to sharpen together, as red, green and blue; or no such bands (none).",
@@ -437,9 +455,19 @@ class PixelOptions:
             raise InputError("one of scale=, resolution= and like= is needed, and no more than one")
         if self.bounds is not None and self.aoi is not None:
             raise InputError("bounds= and aoi= were both given, expected one of them")
-        if self.sensor is not None and self.mtf is not None:
+        if self.sensor not in {None, "none"} and self.mtf is not None:
             raise InputError("sensor= and mtf= were both given, expected one of them")
         check_samples(self.samples, self.steps)
+
+    def sensor_of(self, product: str | None) -> str | None:
+        """Return the name of the source's sensor; None if it is unknown, or not to be used.
+
+        Args:
+            product: the sensor that made the source, if the source is a product.
+        """
+        if self.sensor is None:
+            return product if self.mtf is None else None
+        return None if self.sensor == "none" else self.sensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from rs_superres.batch.names import Name, exists, read_name
 from rs_superres.errors import InputError
 from rs_superres.raster import (
     SkippedFile,
+    is_product,
     is_sidecar,
     lines_about,
     rasters_below,
@@ -84,7 +85,7 @@ class _Search:
 
     def add_existing(self, path: Path, base: Path) -> None:
         """Add a folder's rasters, or a file if it is a raster."""
-        if path.is_dir():
+        if path.is_dir() and not is_product(path):
             self.add_folder(path, base)
             return
         if is_sidecar(path):
@@ -120,7 +121,7 @@ class _Search:
         for line in lines:
             name = read_name(line, folder)
             if Path(name.source).is_dir():
-                self.add_folder(Path(name.source), folder)
+                self.add_existing(Path(name.source), folder)
             elif exists(name.source) or not self.add_pattern(line, folder):
                 self.add(name, folder)
 
@@ -145,7 +146,7 @@ def scenes(where: Sequence[str], out: Path, *, without: Collection[Path] = ()) -
         path = Path.cwd() / text
         if not only and path.is_dir() and _is_below(path, search.without):
             continue  # `in/*` matches the folder of results as well
-        if exists(path) and path.is_dir():
+        if exists(path) and path.is_dir() and not is_product(path):
             search.add_folder(path, path)
         elif exists(path):
             is_list = path.suffix.lower() == ".txt" and reason_to_pass_over(path) is not None

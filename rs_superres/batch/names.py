@@ -55,7 +55,8 @@ def read_name(text: str, folder: Path) -> Name:
 def _file(path: str, source: str | None = None) -> Name:
     """Return the name of a file, which GDAL opens by its path or by another text."""
     place = PurePath(path)
-    return Name(source or path, place.with_name(place.stem), place.suffix)
+    stem = re.sub(r"\.(SAFE|tar)$", "", place.stem, flags=re.IGNORECASE)  # of a product's archive
+    return Name(source or path, place.with_name(stem), place.suffix)
 
 
 def _is_in_file(path: str, folder: Path) -> bool:

@@ -18,7 +18,7 @@ from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.raster import Source, block_cache
 from rs_superres.scene.cell import CellResult, compute_cell, is_blank
-from rs_superres.scene.halo import source_window
+from rs_superres.scene.halo import source_windows
 from rs_superres.scene.reader import Reader
 from rs_superres.system.memory import forget_peak, peak, resident, return_large_blocks
 from rs_superres.system.threads import THREADS, cores
@@ -199,24 +199,21 @@ def _check_memory(plan: Plan, most: int) -> None:
 
 
 class _ReadAhead:
-    """A reader of one cell's halo window, which was read ahead."""
+    """A reader of the windows that one cell is computed from, which were read ahead."""
 
-    def __init__(self, window: Window, values: Values, valid: Valid) -> None:
-        self._window, self._values, self._valid = window, values, valid
+    def __init__(self, source: Source, windows: Sequence[Window]) -> None:
+        self._read = {window: source.read_mirrored(window) for window in windows}
 
     def read_mirrored(self, window: Window) -> tuple[Values, Valid]:
-        """Return the window that was read; see :class:`rs_superres.scene.reader.Reader`."""
-        if window != self._window:
-            raise ValueError(f"{self._window} was read, not {window}")
-        return self._values, self._valid
+        """Return a window that was read; see :class:`rs_superres.scene.reader.Reader`."""
+        return self._read[window]
 
 
 def _in_turn(plan: Plan, store: CellStore, todo: deque[Window], source: Source) -> Iterator[None]:
     """Compute cells one by one while the next is read and the last is written."""
 
     def read(cell: Window) -> _ReadAhead:
-        window = source_window(plan.recipe, cell)
-        return _ReadAhead(window, *source.read_mirrored(window))
+        return _ReadAhead(source, source_windows(plan.recipe, cell))
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         ahead = [reader.submit(read, cell) for cell in islice(todo, 1)]

@@ -119,7 +119,8 @@ def result_path(out: str | Path, sources: Sequence[str | Path]) -> Path:
             f"the output {out} is a folder, expected a file name for the result of "
             f"{len(sources)} sources"
         )
-    return Path(out, PurePath(sources[0]).stem + ".tif")
+    stem = re.sub(r"\.(SAFE|tar)$", "", PurePath(sources[0]).stem, flags=re.IGNORECASE)
+    return Path(out, stem + ".tif")
 
 
 def check_name(name: str) -> None:

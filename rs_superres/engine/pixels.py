@@ -95,6 +95,14 @@ class PixelPlan:
             "version": __version__,
         }
 
+    @property
+    def understood(self) -> str:
+        """What the source is taken for, in words, if it is a product; else empty."""
+        product = self.description.product
+        if product is None:
+            return ""
+        return product.words(band.description or "?" for band in self.description.bands)
+
     def tags(self) -> dict[str, str]:
         """Return the provenance tags of the result."""
         method, messages = "neural-operator prior", self.warnings()
@@ -112,6 +120,7 @@ class PixelPlan:
             "SUPERRES_SEED": str(self.recipe.seed),
             "SUPERRES_SAMPLES": str(self.recipe.samples),
             "SUPERRES_CONSISTENCY": self._consistency_tag(),
+            **({"SUPERRES_PRODUCT": self.understood} if self.understood else {}),
             "SUPERRES_SOURCE_QUALITY": self._quality_tag(),
             "SUPERRES_LIMITS": "none" if self.recipe.limits is None else str(self.recipe.limits),
             "SUPERRES_PRECISION": self.precision,
@@ -263,7 +272,7 @@ def plan_pixels(
         InputError: an option that cannot be used.
         ModelError: the model cannot be used.
     """
-    settings = model_settings(options, description.dtype, uncertainty=uncertainty)
+    settings = model_settings(options, description, uncertainty=uncertainty)
     recipe = settings.recipe(region.zoom, description.bands)
     cell, bands = recipe.lattice.cell, description.bands
     check_memory(

@@ -183,7 +183,7 @@ class Plan:
     def notes(self) -> list[str]:
         """Return what a user may want to do otherwise, and what is lost, a sentence each."""
         source = self.pixels.description
-        notes = list(source.notes)
+        notes = [*source.notes, *filter(None, [self.pixels.understood])]
         if len({repr(b.nodata) for b in source.bands if not b.is_alpha}) > 1:
             notes.append(
                 f"the bands' nodata values differ, a GeoTIFF holds one: {self.recipe.nodata:g}"
@@ -194,7 +194,8 @@ class Plan:
                 f"the domains {', '.join(domain_names(source))}; format='gtiff' keeps all"
             )
         if not self.options.rgb:
-            note = colour_note(source.bands, self.pixels.roles, self.options.sensor)
+            sensor = self.options.sensor_of(source.sensor)
+            note = colour_note(source.bands, self.pixels.roles, sensor)
             notes += [] if note is None else [note]
         if len(source.bands) > 1 and any(b.colours for b in source.bands):
             notes.append("a GeoTIFF of several bands holds no colour table: it is left out")

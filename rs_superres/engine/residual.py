@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -52,10 +53,40 @@ def residual(source: Source, result: Source, recipe: CellRecipe, window: Window)
     Raises:
         RasterError: one of the two cannot be read.
     """
-    zoom, bands = recipe.zoom, tuple(i for group in recipe.groups for i in group.bands)
+    statistics = {band: Moments() for group in recipe.groups for band in group.bands}
+    for factor in dict.fromkeys(recipe.factor(group) for group in recipe.groups):
+        own = source if factor == 1 else source.coarser(factor)
+        _add_differences(statistics, own, result, recipe.on_grid(factor), window, factor)
+    return Residual(
+        rms=tuple(m.rms for m in statistics.values()),
+        bias=tuple(m.mean for m in statistics.values()),
+        pixels=int(min((m.count for m in statistics.values()), default=0)),
+    )
+
+
+def _add_differences(
+    statistics: Mapping[int, Moments],
+    source: Source,
+    result: Source,
+    recipe: CellRecipe,
+    window: Window,
+    factor: int,
+) -> None:
+    """Add the differences of the bands whose pixels have a size.
+
+    Args:
+        statistics: the statistics of each band, by its index.
+        source: the source, on the grid of these pixels.
+        result: the result.
+        recipe: the recipe, on the grid of these pixels.
+        window: the part of the output grid that ``result`` holds, output pixels.
+        factor: the size; see :attr:`Band.factor`.
+    """
+    zoom = recipe.zoom
+    groups = [group for group in recipe.groups if recipe.factor(group) == factor]
+    bands = tuple(i for group in groups for i in group.bands)
     pair = SourceResultPair(source=source, result=result, zoom=zoom.part(window), bands=bands)
     blocks = list(pair.blocks())
-    statistics = {band: Moments() for band in bands}
     for place in blocks[:: -(-len(blocks) // BLOCKS) or 1]:
         block = pair.read(place)
         # Pixels count from the first of the entire output: a window's border is not the scene's.
@@ -66,7 +97,7 @@ def residual(source: Source, result: Source, recipe: CellRecipe, window: Window)
             _span(column, block.pixels.width),
             _span(place.column, place.width),
         )
-        for group in recipe.groups:
+        for group in groups:
             kernel = recipe.kernel(group)
             down, full_rows = _downsampling(kernel, *rows)
             across, full_columns = _downsampling(kernel, *columns)
@@ -77,11 +108,6 @@ def residual(source: Source, result: Source, recipe: CellRecipe, window: Window)
                     downsampled = (across @ (down @ block.result(band)).T).T
                     difference = downsampled - block.source(band)
                     statistics[band].add(difference[full & block.usable(band)])
-    return Residual(
-        rms=tuple(m.rms for m in statistics.values()),
-        bias=tuple(m.mean for m in statistics.values()),
-        pixels=int(min((m.count for m in statistics.values()), default=0)),
-    )
 
 
 def _span(start: int, count: int) -> range:

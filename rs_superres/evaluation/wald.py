@@ -158,7 +158,7 @@ def wald(scene: str | Path, options: PixelOptions, progress: Progress | None = N
     scale = float(Fraction(str(options.scale)))
     with open_source(scene) as source:
         roles = decide(source.description, options)
-        settings = model_settings(options, source.description.dtype)
+        settings = model_settings(options, source.description)
     with open_source(scene, roles.selection) as source:
         bands = Bands.of(source, options.value_range, roles)
         windows = best_windows(source, bands)

@@ -60,6 +60,12 @@ class Window:
         width = min(self.column + self.width, other.column + other.width) - column
         return Window(row, column, height, width) if height > 0 and width > 0 else None
 
+    def finer(self, factor: int) -> Window:
+        """Return the same rectangle in smaller pixels, ``factor`` along a side of each."""
+        return Window(
+            self.row * factor, self.column * factor, self.height * factor, self.width * factor
+        )
+
     def relative_to(self, other: Window) -> Window:
         """Return the same rectangle, counted from the first pixel of ``other``."""
         return Window(self.row - other.row, self.column - other.column, self.height, self.width)
@@ -94,6 +100,18 @@ class Grid:
         ]
         xs, ys = zip(*corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
+
+    def coarser(self, factor: int) -> Grid:
+        """Return the grid of larger pixels over the same extent.
+
+        Args:
+            factor: pixels along a side of a larger one; it divides both sides.
+        """
+        transform = self.transform
+        if transform is not None and factor > 1:
+            transform = transform @ Affine.scale(factor)
+        shape = Shape(self.shape.height // factor, self.shape.width // factor)
+        return Grid(shape, transform, self.crs)
 
     def crop(self, window: Window) -> Grid:
         """Return the grid of a window of this grid; the window may extend beyond the grid."""
@@ -220,6 +238,17 @@ class AxisMapping:
         """Return the map of ``size`` output pixels from ``start`` on, counted from 0 again."""
         return replace(self, size=size, b=self.b + 2 * start * self.a)
 
+    def coarser(self, factor: int) -> AxisMapping:
+        """Return the map of the same output pixels to positions among larger source pixels.
+
+        A position p becomes (p + 1/2) / factor - 1/2.
+
+        Args:
+            factor: source pixels in a larger one; it divides their number.
+        """
+        b = self.b + self.d / 2 * (1 - factor)
+        return replace(self, source=self.source // factor, b=b, d=self.d * factor)
+
     def covered(self) -> range:
         """Return the source pixels that lie completely within the output's extent."""
         first = self.positions(0, 1)[0] + 0.5 - self.step / 2
@@ -259,6 +288,19 @@ class Zoom:
         return all(
             axis.under(0, 1)[0] >= 0 and axis.under(axis.size - 1, 1)[0] < axis.source
             for axis in (self.rows, self.columns)
+        )
+
+    def coarser(self, factor: int) -> Zoom:
+        """Return the zoom to the same output from a source of larger pixels over the same extent.
+
+        Args:
+            factor: source pixels along a side of a larger one; it divides both sides.
+        """
+        return Zoom(
+            source=self.source.coarser(factor),
+            output=self.output,
+            rows=self.rows.coarser(factor),
+            columns=self.columns.coarser(factor),
         )
 
     def part(self, window: Window) -> Zoom:

@@ -20,8 +20,9 @@ from rs_superres.raster.location import (
     unit_note,
 )
 from rs_superres.raster.metadata import Band, Description, same_crs
-from rs_superres.raster.names import COLOURS, colour_of, number_of
+from rs_superres.raster.names import COLOURS, colour_of, number_of, numbers_of
 from rs_superres.raster.opening import inspect, open_source, read_grid, read_small, read_tags
+from rs_superres.raster.products import Product, is_product
 from rs_superres.raster.search import (
     FoundRasters,
     SkippedFile,
@@ -56,6 +57,7 @@ __all__ = [
     "OutputBlock",
     "Paths",
     "Place",
+    "Product",
     "Sampled",
     "Selection",
     "SkippedFile",
@@ -77,6 +79,7 @@ __all__ = [
     "extent_text",
     "finish",
     "inspect",
+    "is_product",
     "is_raster",
     "is_sidecar",
     "keep_crs",
@@ -84,6 +87,7 @@ __all__ = [
     "lines_about",
     "longitude_turns",
     "number_of",
+    "numbers_of",
     "one_line",
     "opacity",
     "open_source",

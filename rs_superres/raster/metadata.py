@@ -12,6 +12,7 @@ from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 
 from rs_superres.grid import Grid
+from rs_superres.raster.products.product import Product
 
 Domains = Mapping[str, Mapping[str, str]]
 """Tags by metadata domain, without the default domain."""
@@ -39,6 +40,10 @@ class Band:
     """Category names and attribute table, as the XML elements of a VRT; empty without them."""
     alpha: int | None = field(default=None, repr=False)  # as of old in checksums of a description
     """Index of the alpha band that says how opaque this band's pixels are; None without one."""
+    factor: int = field(default=1, repr=False)
+    """Pixels along a side of the raster that share a value: the band's own pixels are larger."""
+    nearest: bool = field(default=False, repr=False)
+    """Whether the values are classes or bits, which must not be interpolated."""
 
     @property
     def is_alpha(self) -> bool:
@@ -88,11 +93,25 @@ class Description:
     """All files from which the raster is read."""
     notes: tuple[str, ...] = ()
     """Sentences about metadata that a result cannot keep."""
+    product: Product | None = field(default=None, repr=False)
+    """The product that the raster is read from; None for other rasters."""
 
     @property
     def dtype(self) -> str:
         """The dtype that all bands share."""
         return self.bands[0].dtype
+
+    @property
+    def sensor(self) -> str | None:
+        """The name of the sensor that made the raster, if it is a product of one."""
+        return None if self.product is None else self.product.sensor
+
+    @property
+    def default_bands(self) -> tuple[int, ...]:
+        """Numbers of the bands, from 1, that a result has if the caller chooses none."""
+        if self.product is None:
+            return tuple(range(1, len(self.bands) + 1))
+        return tuple(i for i, band in enumerate(self.product.bands, start=1) if band.default)
 
     @property
     def pixel_bytes(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from rs_superres.errors import InputError
 from rs_superres.raster.metadata import Band
 
 COLOURS = ("red", "green", "blue")
@@ -71,6 +72,50 @@ def described_colour(band: Band, *, exact: bool = False) -> str:
             found.add("nir")
         found |= {_colour_at(wavelength) for wavelength in _wavelengths(band)}
     return found.pop() if len(found) == 1 else ""
+
+
+def numbers_of(
+    bands: Sequence[Band], chosen: Sequence[int | str], option: str, path: str
+) -> tuple[int, ...]:
+    """Return the numbers of the bands that a caller chooses by numbers and names.
+
+    A name is a band's description, or its name in a sensor's products: B4 is B04 too.
+
+    Args:
+        bands: the bands of the source.
+        chosen: numbers from 1, names, or only the word "all".
+        option: the option that chooses them, for messages.
+        path: the source, for messages.
+
+    Raises:
+        InputError: there is no such band, there are several, or one is chosen twice.
+    """
+    if [str(band).lower() for band in chosen] == ["all"]:
+        return tuple(range(1, len(bands) + 1))
+    found = [
+        band if isinstance(band, int) else _number_named(bands, band, option, path)
+        for band in chosen
+    ]
+    for band, number in zip(chosen, found, strict=True):
+        if not 1 <= number <= len(bands):
+            raise InputError(f"{option} lists band {band}, {path} has bands 1 to {len(bands)}")
+        if found.count(number) > 1:
+            raise InputError(f"{option} lists band {number} of {path} twice, expected each once")
+    return tuple(found)
+
+
+def _number_named(bands: Sequence[Band], name: str, option: str, path: str) -> int:
+    """Return the number of the only band of a name; see :func:`numbers_of`."""
+    wanted = name.lower()
+    found = [i for i, band in enumerate(bands, start=1) if _description(band) == wanted]
+    if not found:
+        number = number_of(Band(dtype="uint8", description=name))
+        found = [i for i, band in enumerate(bands, start=1) if number and number_of(band) == number]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(band.description or str(i) for i, band in enumerate(bands, start=1))
+    problem = "several bands have that name" if found else "expected one of its bands"
+    raise InputError(f"{option} names band {name} of {path}: {problem} {known}")
 
 
 def _wavelengths(band: Band) -> Iterator[float]:

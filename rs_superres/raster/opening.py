@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from rs_superres.image.radiometry import DTYPES
 from rs_superres.raster.dataset import describe, grid_of
 from rs_superres.raster.gdal import Dataset, check_proj, open_dataset, raster_errors, reading
 from rs_superres.raster.metadata import Description
+from rs_superres.raster.products import Product, find_product
 from rs_superres.raster.selection import Selection
-from rs_superres.raster.source import Paths, Source
-from rs_superres.raster.stack import stacked
+from rs_superres.raster.source import BandFile, Paths, Source, bands_of
+from rs_superres.raster.stack import product_stack, stacked
 from rs_superres.raster.virtual import check_sources
 from rs_superres.system.memory import check_memory
 from rs_superres.types import Values
@@ -39,21 +41,76 @@ def open_source(paths: Paths, selection: Selection | None = None) -> Source:
     """
     single = isinstance(paths, str | Path)
     names = [str(paths)] if single else [str(p) for p in paths]  # type: ignore[union-attr]
+    product = find_product(names[0]) if len(names) == 1 else None
     with ExitStack() as close_on_failure:
-        parts = []
-        datasets = []
-        for name in names:
-            dataset = close_on_failure.enter_context(_open(name))
-            datasets.append(dataset)
-            with reading(name):
-                parts.append(describe(name, dataset))
-            _check_dtypes(parts[-1])
-            if parts[-1].grid.crs or parts[-1].control_crs:
-                check_proj(name)
-            _check_blocks(name, dataset)
-        source = Source(datasets, stacked(parts), selection)
+        if product is not None:
+            datasets, files, stack = _open_product(product, close_on_failure)
+        else:
+            parts, files, datasets = [], [], []
+            for name in names:
+                dataset = close_on_failure.enter_context(_open(name))
+                datasets.append(dataset)
+                parts.append(_described(name, dataset))
+                files += bands_of(dataset)
+            stack = stacked(parts)
+        source = Source(datasets, files, stack, selection)
         close_on_failure.pop_all()
     return source
+
+
+def _described(name: str, dataset: Dataset) -> Description:
+    """Describe an open dataset, and refuse it if it cannot be super-resolved."""
+    with reading(name):
+        description = describe(name, dataset)
+    _check_dtypes(description)
+    if description.grid.crs or description.control_crs:
+        check_proj(name)
+    _check_blocks(name, dataset)
+    return description
+
+
+def _open_product(
+    product: Product, close_on_failure: ExitStack
+) -> tuple[list[Dataset], list[BandFile], Description]:
+    """Open the files of a product.
+
+    Returns:
+        All open datasets, the file of each band, and the metadata of the bands together.
+
+    Raises:
+        RasterError: A file cannot be opened, or does not fit the others.
+    """
+    opened: dict[str, Dataset] = {}
+
+    def dataset_of(name: str) -> Dataset:
+        if name not in opened:
+            opened[name] = close_on_failure.enter_context(_open(name))
+        return opened[name]
+
+    parts, files = [], []
+    for band in product.bands:
+        dataset = dataset_of(band.file)
+        parts.append(_described(band.file, dataset))
+        quality = None if band.quality is None else dataset_of(band.quality.name)
+        if quality is not None and quality.shape != dataset.shape:
+            raise RasterError(
+                f"{quality.name} has {quality.width} x {quality.height} pixels, its band "
+                f"{band.file} has {dataset.width} x {dataset.height}; the product is damaged"
+            )
+        files.append(
+            BandFile(
+                dataset,
+                band.number,
+                unusable=band.unusable,
+                quality=quality,
+                planes=()
+                if band.quality is None or quality is None
+                else tuple(p for p in band.quality.planes if p <= quality.count),
+            )
+        )
+    stack = product_stack(product, parts)
+    files = [replace(f, factor=b.factor) for f, b in zip(files, stack.bands, strict=True)]
+    return [*opened.values()], files, stack
 
 
 def inspect(path: str | Path) -> tuple[Description, str | None]:
@@ -66,6 +123,9 @@ def inspect(path: str | Path) -> tuple[Description, str | None]:
         RasterError: The file cannot be opened.
         InputError: The path is a directory, or the raster has no bands, only sub-datasets.
     """
+    if find_product(path) is not None:
+        with open_source(path) as source:
+            return source.description, None
     with _opened(path) as dataset:
         description = describe(str(path), dataset)
     try:
@@ -82,6 +142,9 @@ def read_tags(path: str | Path) -> dict[str, str]:
         RasterError: The file cannot be opened.
         InputError: The path is a directory.
     """
+    product = find_product(path)
+    if product is not None:
+        return dict(product.tags)
     with raster_errors(f"cannot read the tags of {path}"), _opened(path) as dataset:
         return dict(dataset.tags())
 
@@ -115,6 +178,9 @@ def read_grid(path: str | Path) -> Grid:
         RasterError: The file cannot be opened.
         InputError: The path is a directory.
     """
+    if find_product(path) is not None:
+        with open_source(path) as source:
+            return source.description.grid
     with raster_errors(f"cannot read the grid of {path}"), _opened(path) as dataset:
         return grid_of(dataset)
 

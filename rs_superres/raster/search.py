@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from rs_superres.errors import RasterError, SuperResError
 from rs_superres.raster.opening import read_grid, read_tags
+from rs_superres.raster.products import is_product
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,9 @@ def _files_below(
             # A link to a folder above the first one is a circle too.
             is_new = real not in visited and real not in above
             visited.add(real)
+            if is_new and is_product(Path(root)):
+                yield Path(root)
+                is_new = False
             if is_new and root.lower().endswith(CONTAINERS):
                 pass_over(Path(root), f"{root} is a folder of one data set, not of rasters")
                 is_new = False
@@ -149,10 +153,12 @@ def is_raster(path: Path) -> bool:
 def reason_to_pass_over(path: Path) -> str | None:
     """Say why a file is no raster, in a sentence on one line; None if it is one.
 
-    A raster has one of :data:`SUFFIXES`, or GDAL opens it. A link that leads nowhere counts as a
-    raster, because nobody knows what is missing.
+    A raster has one of :data:`SUFFIXES`, or is a product, or GDAL opens it. A link that leads
+    nowhere counts as a raster, because nobody knows what is missing.
     """
     if path.is_symlink() and not path.exists():
+        return None
+    if is_product(path):
         return None
     if not path.is_file():
         return f"{path} is not a regular file"

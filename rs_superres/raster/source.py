@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,14 @@ from rasterio.windows import Window as RasterioWindow
 from rs_superres.grid import Shape, Window
 from rs_superres.grid.lattice import evenly_spaced, read_mirrored
 from rs_superres.image.radiometry import valid_by_value
-from rs_superres.raster.gdal import Dataset, raster_errors, rasterio_window, read_mask, reading
+from rs_superres.raster.gdal import (
+    Dataset,
+    Mask,
+    raster_errors,
+    rasterio_window,
+    read_mask,
+    reading,
+)
 from rs_superres.raster.metadata import Description
 from rs_superres.raster.selection import Selection, colour_table
 from rs_superres.system.memory import check_memory
@@ -36,12 +43,39 @@ Sampled = tuple[Values, Valid]
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
-    """One band of one file."""
+class BandFile:
+    """The band of an open file that is a band of a source, and what is known of its pixels."""
 
     dataset: Dataset
     number: int
     """Band number in the file, from 1."""
+    factor: int = 1
+    """Source pixels along a side that a pixel of the file covers."""
+    unusable: tuple[float, ...] = ()
+    """Digital numbers that mark a pixel as invalid, besides nodata."""
+    quality: Dataset | None = None
+    """A raster that marks pixels as invalid, on the grid of the file; None without one."""
+    planes: tuple[int, ...] = ()
+    """Bands of ``quality``, from 1; a pixel is invalid if one of them is not 0."""
+
+    def read(self, window: RasterioWindow) -> tuple[Values, Valid]:
+        """Read digital numbers of a window, and which are usable: (y, x) each."""
+        values = self.dataset.read(self.number, window=window)
+        usable = ~np.isin(values, self.unusable) if self.unusable else np.ones(values.shape, bool)
+        if self.quality is not None:
+            usable &= ~self.quality.read(list(self.planes), window=window).any(axis=0)
+        return values, usable
+
+    def read_mask(self, window: RasterioWindow) -> Mask:
+        """Read GDAL's mask of a window: (y, x), 0 where not valid."""
+        return read_mask(self.dataset, self.number, window)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One band of a source, and the rules that decide which pixels are valid."""
+
+    file: BandFile
     nodata: float | None
     """A nodata value that GDAL's mask does not take into account."""
     masked: bool
@@ -49,14 +83,31 @@ class _Layer:
     alpha: int | None
     """Number of the alpha band whose transparent pixels are invalid, from 1; None without one."""
 
-    def read(self, window: RasterioWindow) -> tuple[Values, Valid]:
+    def read(self, window: Window) -> tuple[Values, Valid]:
         """Read digital numbers and validity of a window, (y, x) each."""
-        values = self.dataset.read(self.number, window=window)
-        valid = valid_by_value(values, self.nodata)
+        factor = self.file.factor
+        if factor == 1:
+            return self._read(window)
+        # The file's pixels that the window touches, each repeated.
+        row, column = window.row // factor, window.column // factor
+        height = -(-(window.row + window.height) // factor) - row
+        width = -(-(window.column + window.width) // factor) - column
+        inside = window.relative_to(Window(row * factor, column * factor, 0, 0)).slices
+        values, valid = self._read(Window(row, column, height, width))
+        return (
+            values.repeat(factor, axis=0).repeat(factor, axis=1)[inside],
+            valid.repeat(factor, axis=0).repeat(factor, axis=1)[inside],
+        )
+
+    def _read(self, window: Window) -> tuple[Values, Valid]:
+        """Read a window of the file's own pixels."""
+        inside, file = rasterio_window(window), self.file
+        values, valid = file.read(inside)
+        valid &= valid_by_value(values, self.nodata)
         if self.masked:
-            valid &= read_mask(self.dataset, self.number, window) > 0
+            valid &= file.read_mask(inside) > 0
         if self.alpha is not None:
-            valid &= self.dataset.read(self.alpha, window=window).astype(np.float64) > 0
+            valid &= file.dataset.read(self.alpha, window=inside).astype(np.float64) > 0
         return values, valid
 
 
@@ -64,26 +115,33 @@ class Source:
     """An open raster, read by windows.
 
     Args:
-        datasets: Open datasets on one grid, whose bands are stacked.
-        stack: The metadata of all their bands together.
+        datasets: Open datasets, which the source closes.
+        files: The band of a dataset that each band of the source is read from.
+        stack: The metadata of all bands.
         selection: The bands to read; None reads all bands.
+        every: Only the first of so many rows, and of so many columns, is read; see
+            :meth:`coarser`.
     """
 
     def __init__(
         self,
         datasets: Sequence[Dataset],
+        files: Sequence[BandFile],
         stack: Description,
         selection: Selection | None = None,
+        every: int = 1,
     ) -> None:
-        self._datasets = datasets
+        self._datasets, self._files, self._every = datasets, files, every
         self._names = [dataset.name for dataset in datasets]
         self._stack = stack
         if selection is None:
             selection = Selection(bands=tuple(range(1, len(stack.bands) + 1)))
-        self._layers = _layers(datasets, stack, selection)
+        self._layers = _layers(files, stack, selection)
         first = stack.bands[selection.bands[0] - 1]
         self._table = colour_table(first) if selection.expand else None
-        self.description = selection.of(stack)
+        self._selection = selection
+        described = selection.of(stack)
+        self.description = replace(described, grid=described.grid.coarser(every))
 
     def __enter__(self) -> Self:
         return self
@@ -103,7 +161,18 @@ class Source:
         Raises:
             InputError: The dtype does not hold the selection's nodata value.
         """
-        return Source(self._datasets, self._stack, selection)
+        return Source(self._datasets, self._files, self._stack, selection)
+
+    def coarser(self, factor: int) -> Source:
+        """Return the same source on a grid of larger pixels; closing one closes both.
+
+        Bands that have pixels of this size are read as they are stored; of bands with smaller
+        pixels, the first pixel stands for all in a larger one.
+
+        Args:
+            factor: Pixels along a side of a larger one; it divides both sides.
+        """
+        return Source(self._datasets, self._files, self._stack, self._selection, factor)
 
     def read(self, window: Window) -> tuple[Values, Valid]:
         """Read a window that lies within the raster.
@@ -114,10 +183,15 @@ class Source:
         Raises:
             RasterError: The file cannot be read there.
         """
+        every = self._every
+        if every > 1:
+            window = window.finer(every)
         failure = f"cannot read {self.description.path} at row {window.row}, column {window.column}"
         with raster_errors(failure), reading(*self._names):
-            bands = [layer.read(rasterio_window(window)) for layer in self._layers]
-        values, valid = (np.stack(arrays) for arrays in zip(*bands, strict=True))
+            bands = [layer.read(window) for layer in self._layers]
+        values, valid = (
+            np.stack(arrays)[:, ::every, ::every] for arrays in zip(*bands, strict=True)
+        )
         if self._table is not None:
             values = np.moveaxis(self._table[values[0]], -1, 0)
             valid = np.repeat(valid, len(values), axis=0)
@@ -145,18 +219,23 @@ class Source:
             yield self.read(window)
 
 
-def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selection) -> list[_Layer]:
+def bands_of(dataset: Dataset) -> list[BandFile]:
+    """Return all bands of a dataset."""
+    return [BandFile(dataset, number) for number in dataset.indexes]
+
+
+def _layers(files: Sequence[BandFile], stack: Description, selection: Selection) -> list[_Layer]:
     """Return the selected bands, each with the rules that decide which pixels are valid."""
-    bands = [
-        (dataset, number, flags, ColorInterp.alpha in interpretations)
-        for dataset, interpretations in ((d, d.colorinterp) for d in datasets)
-        # rasterio rebuilds both lists on every access.
-        for number, flags in zip(dataset.indexes, dataset.mask_flag_enums, strict=True)
-    ]
+    # rasterio rebuilds both lists on every access.
+    facts = {
+        id(dataset): (dataset.mask_flag_enums, ColorInterp.alpha in dataset.colorinterp)
+        for dataset in {id(file.dataset): file.dataset for file in files}.values()
+    }
     layers = []
     for position in selection.bands:
-        dataset, number, flags, in_alpha = bands[position - 1]
-        band = stack.bands[position - 1]
+        file, band = files[position - 1], stack.bands[position - 1]
+        all_flags, in_alpha = facts[id(file.dataset)]
+        flags = all_flags[file.number - 1]
         # GDAL's mask of a file with nodata and alpha is that of nodata, and rasterio warns of it.
         shadowed = MaskFlags.nodata in flags and band.nodata is not None and in_alpha
         by_nodata = MaskFlags.nodata in flags and band.nodata is not None and not shadowed
@@ -167,14 +246,13 @@ def _layers(datasets: Sequence[Dataset], stack: Description, selection: Selectio
             nodata = band.nodata
         layers.append(
             _Layer(
-                dataset,
-                number,
+                file,
                 nodata,
                 masked=MaskFlags.all_valid not in flags
                 and MaskFlags.alpha not in flags
                 and not shadowed
                 and not (by_nodata and selection.nodata is not None),
-                alpha=None if lost_alpha is None else bands[lost_alpha][1],
+                alpha=None if lost_alpha is None else files[lost_alpha].number,
             )
         )
     return layers

@@ -7,9 +7,14 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from rs_superres.errors import InputError
-from rs_superres.grid import SNAP, Grid
+import numpy as np
+from rasterio.enums import ColorInterp
+
+from rs_superres.errors import InputError, RasterError
+from rs_superres.grid import SNAP, Grid, Shape
+from rs_superres.raster.classes import category_names
 from rs_superres.raster.metadata import Band, Description, Domains, same_crs
+from rs_superres.raster.products import Product, ProductBand
 
 
 def stacked(parts: Sequence[Description]) -> Description:
@@ -43,6 +48,88 @@ def stacked(parts: Sequence[Description]) -> Description:
         pages=tuple(chain.from_iterable(p.pages for p in parts)),
         files=tuple(chain.from_iterable(p.files for p in parts)),
         notes=tuple(f"{p.path}: {n}" for p in parts for n in p.notes),
+    )
+
+
+def product_stack(product: Product, parts: Sequence[Description]) -> Description:
+    """Return the metadata of a product: those of its bands on the grid of the finest ones.
+
+    Args:
+        product: the product.
+        parts: the metadata of the file of each of its bands.
+
+    Raises:
+        RasterError: the pixels of a band do not divide into those of the finest ones.
+    """
+    finest = min((part.grid for part in parts), key=_pixel_area)
+    dtype = np.result_type(*(part.bands[0].dtype for part in parts)).name
+    bands = []
+    for band, part in zip(product.bands, parts, strict=True):
+        factor = _factor(finest, part.grid)
+        if factor is None:
+            raise RasterError(
+                f"{band.file} has pixels that do not divide into those of the other bands of "
+                f"{product.path}; the product is damaged"
+            )
+        bands.append(_product_band(band, part.bands[band.number - 1], dtype, factor))
+    flags = [p.mask_flags[b.number - 1] for b, p in zip(product.bands, parts, strict=True)]
+    files = dict.fromkeys((*product.files, *chain.from_iterable(p.files for p in parts)))
+    return replace(
+        parts[0],
+        path=product.path,
+        grid=finest,
+        bands=tuple(bands),
+        dataset_mask=False,
+        band_masks=False,
+        tags=product.tags,
+        domains={},
+        mask_flags=tuple(flags),
+        pages=(),
+        files=tuple(files),
+        product=product,
+    )
+
+
+def _pixel_area(grid: Grid) -> float:
+    """Return the area of a pixel in square units of the CRS."""
+    return 1.0 if grid.transform is None else abs(grid.transform.determinant)
+
+
+def _factor(fine: Grid, coarse: Grid) -> int | None:
+    """Return how many pixels along a side of one grid a pixel of another covers; None if none."""
+    if fine.transform is None or coarse.transform is None:
+        return None
+    factor = round(np.sqrt(_pixel_area(coarse) / _pixel_area(fine)))
+    scaled = fine.coarser(factor)
+    divides = fine.shape == Shape(scaled.shape.height * factor, scaled.shape.width * factor)
+    return factor if divides and _same_pixels(scaled, coarse) else None
+
+
+def _product_band(band: ProductBand, stored: Band, dtype: str, factor: int) -> Band:
+    """Return the metadata of a band: what its file and the product's metadata say of it."""
+    wavelength = {}
+    if band.wavelength is not None:
+        wavelength = {"WAVELENGTH": f"{band.wavelength:g}", "WAVELENGTH_UNIT": "nm"}
+    colour = ColorInterp.undefined.name
+    if band.colour in {"red", "green", "blue"}:
+        colour = band.colour
+    elif band.colour == "nir" and "nir" in ColorInterp.__members__:
+        colour = "nir"
+    return replace(
+        stored,
+        dtype=dtype,
+        bits=None,
+        nodata=band.nodata,
+        description=band.name,
+        interpretation=colour,
+        scale=band.scale,
+        offset=band.offset,
+        tags=wavelength,
+        domains={},
+        classes=category_names(band.classes),
+        colours=(),
+        factor=factor,
+        nearest=band.nearest,
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Band, Description, Selection, visible
+from rs_superres.raster import Band, Description, Selection, numbers_of, visible
 from rs_superres.scene.colours import Colours, find_colours, sensor_of
 from rs_superres.types import Floats, Valid, Values
 
@@ -92,13 +92,9 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
     """
     count = len(source.bands)
     rgb = () if options.rgb == "none" else options.rgb
-    for option, numbers in (
-        ("bidx=", options.bidx),
-        ("rgb=", rgb),
-        ("nearest=", options.nearest),
-    ):
+    for option, numbers in (("rgb=", rgb), ("nearest=", options.nearest)):
         _check_numbers(option, numbers, count, source.path)
-    order = options.bidx or tuple(range(1, count + 1))
+    order = numbers_of(source.bands, options.bidx, "bidx=", source.path) or source.default_bands
     if len(order) > MOST_BANDS:
         raise InputError(
             f"{source.path}: {len(order)} bands, expected at most {MOST_BANDS} at once; choose "
@@ -115,6 +111,8 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
             "for masked pixels with nodata=V"
         )
     nearest = _positions("nearest=", options.nearest, order)
+    known = {i for i, number in enumerate(order) if source.bands[number - 1].nearest}
+    nearest = tuple(sorted({*nearest, *known}))
     if options.classes == "nearest":
         kept = [i for i, number in enumerate(order) if _is_class(source.bands[number - 1])]
         nearest = tuple(sorted({*nearest, *kept}))
@@ -130,7 +128,7 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
     colours = Colours(triplet)
     if not options.rgb:
         # Of all bands, since those that are left out help to tell the sensor.
-        sensor = sensor_of(source.bands, options.sensor)
+        sensor = sensor_of(source.bands, options.sensor_of(source.sensor))
         colours = find_colours(chosen, nearest=nearest, sensor=sensor)
     return roles_of(chosen, selection, colours=colours, nearest=nearest)
 

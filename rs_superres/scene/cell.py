@@ -6,7 +6,7 @@ the samples of each band group, round to the result's dtype, and mark what is in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from rs_superres.image.radiometry import FILL_RADIUS, quantise
 from rs_superres.image.resampling import linear
 from rs_superres.raster import visible
 from rs_superres.scene.halo import HaloWindow
-from rs_superres.scene.reader import Reader
+from rs_superres.scene.reader import CoarserReader, Reader
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.scene.samples import draw_samples
 from rs_superres.types import Doubles, Floats, Indices, Valid, Values
@@ -75,9 +75,9 @@ def compute_cell(recipe: CellRecipe, reader: Reader, cell: Window) -> CellResult
     if recipe.has_alpha:
         shown = valid & _take(halo.visible, rows, columns)
         filled = valid & _take(_filled(recipe, halo.visible), rows, columns)
-    for number, group in enumerate(recipe.groups):
-        if filled[list(group.bands)].any():
-            _draw_group(recipe, halo, number, values, std)
+    wanted = [i for i, group in enumerate(recipe.groups) if filled[list(group.bands)].any()]
+    for number, own, own_halo in _on_own_grids(recipe, reader, halo, wanted):
+        _draw_group(own, own_halo, number, values, std)
     for i in recipe.linear_bands:
         values[i] = quantise(_interpolate(recipe, halo, i), recipe.dtype, None)
     for i in recipe.nearest_bands:
@@ -211,6 +211,26 @@ def _invalid_value(recipe: CellRecipe) -> float:
     if recipe.nodata is not None:
         return recipe.nodata
     return float("nan") if np.dtype(recipe.dtype).kind == "f" else 0
+
+
+def _on_own_grids(
+    recipe: CellRecipe, reader: Reader, halo: HaloWindow, groups: list[int]
+) -> Iterator[tuple[int, CellRecipe, HaloWindow]]:
+    """Yield groups of bands by their index, with recipe and halo on the grid of their own pixels.
+
+    Args:
+        recipe: the recipe on the source's grid.
+        reader: reads the source.
+        halo: the halo on the source's grid.
+        groups: the indices.
+    """
+    halos = {1: halo}
+    for number in groups:
+        factor = recipe.factor(recipe.groups[number])
+        own = recipe.on_grid(factor)
+        if factor not in halos:
+            halos[factor] = HaloWindow.read(own, CoarserReader(reader, factor), halo.cell)
+        yield number, own, halos[factor]
 
 
 def _draw_group(

@@ -77,6 +77,23 @@ def source_window(recipe: CellRecipe, cell: Window) -> Window:
     return Window(window.row - 1, window.column - 1, window.height + 2, window.width + 2)
 
 
+def source_windows(recipe: CellRecipe, cell: Window) -> list[Window]:
+    """The windows of the source that a cell is computed from, each of which is read once.
+
+    The first is :func:`source_window`. The others are for bands with larger pixels.
+
+    Args:
+        recipe: says how the grids lie, and how large halo and margin are.
+        cell: the cell, in output pixels.
+    """
+    windows = [source_window(recipe, cell)]
+    for factor in dict.fromkeys(recipe.factor(group) for group in recipe.groups):
+        if factor > 1:
+            coarse = source_window(recipe.on_grid(factor), cell)
+            windows.append(coarse.finer(factor))
+    return windows
+
+
 def _weighed(recipe: CellRecipe, values: Values, shown: Valid) -> Values:
     """Weigh the colours that go through the network by their alpha; see :func:`weigh_colours`."""
     colours = [i for group in recipe.groups for i in group.bands]

@@ -70,9 +70,11 @@ class QualityRule:
         if self.sensor is not None:
             members = [bands[i] for i in group.bands]
             found = [self.sensor.mtf(number_of(band), colour_of(band)) for band in members]
-            mtf = _rounded(blur_between(sum(found) / len(found), self.scale))
+            scale = self.scale * members[0].factor
+            mtf = _rounded(blur_between(sum(found) / len(found), scale))
         estimated = mtf is None, noise is None
-        windows = _windows(group, samples) if any(estimated) else []
+        factor = bands[group.bands[0]].factor
+        windows = _windows(group, samples, factor) if any(estimated) else []
         if not windows or self.estimator is None:
             return replace(group, mtf=mtf, noise=noise)
         device = next(self.estimator.parameters()).device
@@ -90,13 +92,19 @@ def estimator_of(network: torch.nn.Module) -> Estimator | None:
     return network.prior.estimator if isinstance(network, SceneNetwork) else None
 
 
-def _windows(group: BandGroup, samples: Sequence[Sampled]) -> list[Floats]:
-    """Return the network values of windows without holes, (3, y, x) each, spread over a scene."""
+def _windows(group: BandGroup, samples: Sequence[Sampled], factor: int) -> list[Floats]:
+    """Return the network values of windows without holes, (3, y, x) each, spread over a scene.
+
+    Args:
+        group: the bands.
+        samples: digital numbers and validity of windows of the source.
+        factor: source pixels along a side of the bands' own pixels, of which each is taken once.
+    """
     index = list(group.bands)
     complete = [
-        values[index]
+        values[index, ::factor, ::factor]
         for values, valid in samples
-        if min(values.shape[1:]) >= SMALLEST and valid[index].all()
+        if min(values.shape[1:]) >= SMALLEST * factor and valid[index].all()
     ]
     stride = max(1, -(-len(complete) // MOST_WINDOWS))
     return [as_triplet(group.value_range.to_network(v)) for v in complete[::stride]]

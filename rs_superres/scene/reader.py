@@ -30,6 +30,25 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CoarserReader:
+    """A reader of a scene's larger pixels, each of which its source repeats.
+
+    Bands with smaller pixels are read too, but only some of their pixels.
+    """
+
+    reader: Reader
+    """Reads the scene."""
+    factor: int
+    """Pixels of the scene along a side of a larger one."""
+
+    def read_mirrored(self, window: Window) -> tuple[Values, Valid]:
+        """Read a window of larger pixels; see :meth:`Reader.read_mirrored`."""
+        every = self.factor
+        values, valid = self.reader.read_mirrored(window.finer(every))
+        return values[:, ::every, ::every], valid[:, ::every, ::every]
+
+
+@dataclass(frozen=True, slots=True)
 class ArrayReader:
     """A reader of an array in memory that holds a scene or a part of one."""
 

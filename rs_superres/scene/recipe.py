@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -84,6 +84,9 @@ class CellRecipe:
     """Indices of the bands that are interpolated linearly."""
     inference: Inference
     """The network, prepared for the scale."""
+    coarser: Mapping[int, tuple[Zoom, Inference]] = field(default_factory=dict)
+    """For bands with larger pixels, by their :attr:`Band.factor`: the mapping from these pixels to
+    the output, and the network, prepared for its scale."""
     seed: int
     """Random seed of the diffusion noise."""
     masked: bool
@@ -105,6 +108,17 @@ class CellRecipe:
     """Number of samples to draw and average."""
     uncertainty_factor: float | None = None
     """Factor on the standard deviation of the result; None if no uncertainty is written."""
+
+    def on_grid(self, factor: int) -> CellRecipe:
+        """Return the recipe on the grid of pixels that cover so many source pixels along a side."""
+        if factor == 1:
+            return self
+        zoom, inference = self.coarser[factor]
+        return replace(self, zoom=zoom, inference=inference)
+
+    def factor(self, group: BandGroup) -> int:
+        """Return how many source pixels along a side the pixels of a group's bands cover."""
+        return self.bands[group.bands[0]].factor
 
     @property
     def dtype(self) -> str:
@@ -177,7 +191,8 @@ class CellRecipe:
         """
         mtf, noise = self._blur(group), group.noise
         if group.estimated[0]:
-            made = float(f"{kernel_mtf(self.card_kernel, self.zoom.scale):.2g}")
+            scale = self.on_grid(self.factor(group)).zoom.scale
+            made = float(f"{kernel_mtf(self.card_kernel, scale):.2g}")
             mtf = made if mtf is None else None
         return SourceQuality(
             mtf=mtf, noise=None if noise is None else noise / group.value_range.half
@@ -256,7 +271,27 @@ class ModelSettings:
         Raises:
             InputError: the model does not take this number of steps.
         """
-        config, network = self.model.config, self.model.network
+        config = self.model.config
+        zooms = {factor: zoom.coarser(factor) for factor in {b.factor for b in bands} - {1}}
+        return CellRecipe(
+            zoom=zoom,
+            lattice=Lattice.over(zoom.output.shape, config.tiles.size),
+            bands=bands,
+            groups=(),
+            inference=self._prepared(zoom),
+            coarser={factor: (z, self._prepared(z)) for factor, z in zooms.items()},
+            seed=self.seed,
+            masked=False,
+            consistency=self.consistency,
+            quality=self.quality(zoom.scale),
+            limits=self.limits,
+            card_kernel=config.consistency,
+            samples=self.samples,
+            uncertainty_factor=config.sampler.uncertainty_factor if self.uncertainty else None,
+        )
+
+    def _prepared(self, zoom: Zoom) -> Inference:
+        """Return the network, prepared for a scale and for the corrections of its results."""
         margin = consistency.reach(zoom) if self.consistency else 0
         if self.limits is not None:
             margin += limits.reach(zoom)
@@ -269,18 +304,4 @@ class ModelSettings:
             precision=self.precision,
             extra_margin=margin,
         )
-        return CellRecipe(
-            zoom=zoom,
-            lattice=Lattice.over(zoom.output.shape, config.tiles.size),
-            bands=bands,
-            groups=(),
-            inference=prepare(config, network, zoom, compute),
-            seed=self.seed,
-            masked=False,
-            consistency=self.consistency,
-            quality=self.quality(zoom.scale),
-            limits=self.limits,
-            card_kernel=config.consistency,
-            samples=self.samples,
-            uncertainty_factor=config.sampler.uncertainty_factor if self.uncertainty else None,
-        )
+        return prepare(self.model.config, self.model.network, zoom, compute)

@@ -12,18 +12,19 @@ from rs_superres.errors import InputError
 from rs_superres.image.limits import LOCAL, Limits
 from rs_superres.image.radiometry import limits
 from rs_superres.options import PixelOptions, check_samples
+from rs_superres.raster import Description
 from rs_superres.scene.recipe import ModelSettings
 from rs_superres.system.devices import resolve_device, resolve_precision
 
 
 def model_settings(
-    options: PixelOptions, dtype: str, *, uncertainty: bool = False
+    options: PixelOptions, source: Description, *, uncertainty: bool = False
 ) -> ModelSettings:
     """Load the model and resolve the options that it has defaults for.
 
     Args:
         options: the options of the run.
-        dtype: NumPy's name of the result's dtype.
+        source: describes the source.
         uncertainty: whether the expected error is computed too.
 
     Raises:
@@ -36,7 +37,7 @@ def model_settings(
     if options.texture is not None:
         model = _with_texture(model, options.texture)
         steps = steps if options.texture else 0
-    device = resolve_device(options.device)
+    device, sensor = resolve_device(options.device), options.sensor_of(source.sensor)
     check_samples(options.samples, steps)
     if uncertainty and options.samples == 1 and not model.config.predicts_error:
         raise InputError(
@@ -50,10 +51,10 @@ def model_settings(
         seed=options.seed,
         samples=options.samples,
         consistency=options.consistency,
-        sensor=None if options.sensor is None else zoo.sensor(options.sensor),
+        sensor=None if sensor is None else zoo.sensor(sensor),
         mtf=options.mtf,
         noise=options.noise,
-        limits=_limits(options, dtype),
+        limits=_limits(options, source.dtype),
         precision=resolve_precision(options.precision, device),
         device=device,
     )

@@ -15,7 +15,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
 from rs_superres.image.radiometry import PERCENTILES, ValueRange
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Band, Description, inspect, open_source
+from rs_superres.raster import Band, Description, Product, inspect, open_source
 from rs_superres.scene.advice import colour_note, pixel_size_warning
 from rs_superres.scene.bands import BandGroup, band_groups, decide
 from rs_superres.scene.quality import QualityRule, estimator_of
@@ -60,11 +60,23 @@ class RasterReport:
                 for group in self.groups
             ],
             "pages_not_read": list(description.pages),
+            "product": None if description.product is None else self._product(description.product),
             "warnings": self._warnings(),
             "hints": [] if self.hint is None else [self.hint],
             "options": _options(description.grid),
             "model": _model(),
             "refused": self.refusal,
+        }
+
+    def _product(self, product: Product) -> dict[str, Any]:
+        """Facts about the product that the raster is."""
+        names = [band.description or "?" for band in self.description.bands]
+        others = [band.name for band in product.bands if band.name not in names]
+        return {
+            "understood": product.words(names),
+            "sensor": product.sensor,
+            "other_bands": others,
+            "tags": dict(product.tags),
         }
 
     def _warnings(self) -> list[str]:
@@ -89,7 +101,7 @@ class RasterReport:
             "scale": band.scale,
             "offset": band.offset,
             "mask": mask_words(band, self.description.mask_flags[index]),
-            "network": "alpha" if band.is_alpha and not self.refusal else network,
+            "network": network if self.refusal else _without_network(band) or network,
         }
 
 
@@ -110,9 +122,11 @@ def survey(path: str) -> RasterReport:
         try:
             with open_source(path) as source:
                 roles = decide(description, PixelOptions())
-                hint = colour_note(description.bands, roles)
-                samples = list(source.samples())
-                groups = _quality().apply(
+                chosen = source.selected(roles.selection)
+                description = chosen.description
+                hint = colour_note(description.bands, roles, description.sensor)
+                samples = list(chosen.samples())
+                groups = _quality(description.sensor).apply(
                     band_groups(roles, description.bands, samples, None), description.bands, samples
                 )
         except (InputError, RasterError) as error:
@@ -189,6 +203,13 @@ def range_rule(band: Band, value_range: ValueRange) -> str:
     )
 
 
+def _without_network(band: Band) -> str | None:
+    """Say how a band is resampled that does not go through the network; None if it does."""
+    if band.is_alpha:
+        return "alpha"
+    return "nearest" if band.nearest else None
+
+
 def _options(grid: Grid) -> list[str]:
     """The options of the output grid that a raster can be upscaled with, as keywords."""
     options = ["scale=", "bounds="]
@@ -197,9 +218,12 @@ def _options(grid: Grid) -> list[str]:
     return options
 
 
-def _quality() -> QualityRule:
-    """How the default model estimates the blur and noise of a source, if it can."""
-    if not zoo.config_of(zoo.DEFAULT).encoder.source_aware:
+def _quality(sensor: str | None) -> QualityRule:
+    """How the default model estimates the blur and noise of a source, if it can.
+
+    The blur of a known sensor depends on the scale, so it is not said here.
+    """
+    if sensor is not None or not zoo.config_of(zoo.DEFAULT).encoder.source_aware:
         return QualityRule()
     return QualityRule(estimator=estimator_of(zoo.load(zoo.DEFAULT).network))
 

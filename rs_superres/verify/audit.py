@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 import numpy as np
 
-from rs_superres.errors import InputError
-from rs_superres.raster import Band, Description, Paths, Selection, Source, open_source
+from rs_superres.grid import Zoom
+from rs_superres.raster import (
+    Band,
+    Description,
+    Paths,
+    Selection,
+    Source,
+    numbers_of,
+    open_source,
+)
 from rs_superres.verify.comparison import SourceResultPair
 from rs_superres.verify.findings import Audit, Finding
 from rs_superres.verify.masks import MaskCounts
@@ -29,7 +38,7 @@ def verify(
     out: str,
     source: Paths,
     *,
-    bidx: tuple[int, ...] = (),
+    bidx: tuple[int | str, ...] = (),
     progress: Progress | None = None,
 ) -> Audit:
     """Audit a result against its source, whichever tool made it.
@@ -39,8 +48,8 @@ def verify(
     Args:
         out: path of the result.
         source: path of the source, or the paths of several sources that were stacked.
-        bidx: the source's bands that the result holds, counted from 1, in the result's order;
-            empty for all bands.
+        bidx: the source's bands that the result holds, in the result's order: names, or numbers
+            counted from 1; empty for all bands, or for those that a product's result names.
         progress: called after each block.
 
     Returns:
@@ -70,10 +79,8 @@ def verify(
             *_tag_findings(before, after),
         ]
         if zoom is not None:
-            bands = _comparable_bands(before, after)
-            if bands:
-                pair = SourceResultPair(source=selected, result=result, zoom=zoom, bands=bands)
-                findings += _pixel_findings(pair, progress)
+            pairs = _pairs(selected, result, zoom)
+            findings += _worst([_pixel_findings(pair, progress) for pair in pairs])
         shape = after.grid.shape
         return Audit(
             out=out,
@@ -109,28 +116,72 @@ def _pixel_findings(pair: SourceResultPair, progress: Progress | None) -> list[F
     ]
 
 
-def _select_bands(source: Source, result: Source, bidx: tuple[int, ...]) -> Source:
+def _select_bands(source: Source, result: Source, bidx: tuple[int | str, ...]) -> Source:
     """Return the source with the bands that the result holds.
 
     Raises:
         InputError: a band does not exist.
     """
-    count = len(source.description.bands)
-    for number in bidx:
-        if not 1 <= number <= count:
-            raise InputError(f"bidx={number}, but {source.description.path} has bands 1 to {count}")
+    bands, count = source.description.bands, len(source.description.bands)
+    if not bidx and source.description.product is not None:
+        # The result says which of the product's bands it holds.
+        names = {band.description for band in bands}
+        held = tuple(b.description or "" for b in result.description.bands)
+        bidx = held if names.issuperset(held) else source.description.default_bands
     if bidx:
-        return source.selected(Selection(bands=bidx))
+        numbers = numbers_of(bands, bidx, "bidx=", source.description.path)
+        return source.selected(Selection(bands=numbers))
     is_palette = count == 1 and source.description.bands[0].is_palette
     if is_palette and len(result.description.bands) >= 3:
         return source.selected(Selection(bands=(1,), expand=True))
     return source
 
 
-def _comparable_bands(before: Description, after: Description) -> tuple[int, ...]:
-    """Return the indices of the bands that both rasters hold, without alpha."""
+def _pairs(source: Source, result: Source, zoom: Zoom) -> list[SourceResultPair]:
+    """Return what is compared: bands with larger pixels apart, each size on its own grid."""
+    before, after = source.description, result.description
+    pairs = []
+    for factor in dict.fromkeys(band.factor for band in before.bands):
+        bands = _comparable_bands(before, after, factor)
+        if bands:
+            pairs.append(
+                SourceResultPair(
+                    source=source if factor == 1 else source.coarser(factor),
+                    result=result,
+                    zoom=zoom if factor == 1 else zoom.coarser(factor),
+                    bands=bands,
+                )
+            )
+    return pairs
+
+
+def _comparable_bands(before: Description, after: Description, factor: int = 1) -> tuple[int, ...]:
+    """Return the indices of the bands that both rasters hold, without alpha and classes.
+
+    Args:
+        before: the source.
+        after: the result.
+        factor: the size of the bands' pixels in the source; see :attr:`Band.factor`.
+    """
     pairs = zip(before.bands, after.bands, strict=False)
-    return tuple(i for i, (a, b) in enumerate(pairs) if not (a.is_alpha or b.is_alpha))
+    return tuple(
+        i
+        for i, (a, b) in enumerate(pairs)
+        if not (a.is_alpha or b.is_alpha or a.nearest) and a.factor == factor
+    )
+
+
+def _worst(findings: Sequence[Sequence[Finding]]) -> list[Finding]:
+    """Return of each check the finding that exceeds what is allowed by most.
+
+    Args:
+        findings: the same checks, in the same order, of several groups of bands.
+    """
+
+    def excess(finding: Finding) -> float:
+        return -math.inf if finding.measured is None else finding.measured / (finding.allowed or 1)
+
+    return [max(same, key=excess) for same in zip(*findings, strict=True)]
 
 
 def _bands_finding(before: Description, after: Description) -> Finding:
