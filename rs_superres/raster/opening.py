@@ -109,7 +109,10 @@ def _open_product(
             )
         )
     stack = product_stack(product, parts)
-    files = [replace(f, factor=b.factor) for f, b in zip(files, stack.bands, strict=True)]
+    files = [
+        replace(file, factor=band.factor, dtype=band.dtype)
+        for file, band in zip(files, stack.bands, strict=True)
+    ]
     return [*opened.values()], files, stack
 
 

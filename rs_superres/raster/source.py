@@ -57,11 +57,15 @@ class BandFile:
     """A raster that marks pixels as invalid, on the grid of the file; None without one."""
     planes: tuple[int, ...] = ()
     """Bands of ``quality``, from 1; a pixel is invalid if one of them is not 0."""
+    dtype: str | None = None
+    """The dtype of the source, if it is not that of the file."""
 
     def read(self, window: RasterioWindow) -> tuple[Values, Valid]:
         """Read digital numbers of a window, and which are usable: (y, x) each."""
         values = self.dataset.read(self.number, window=window)
         usable = ~np.isin(values, self.unusable) if self.unusable else np.ones(values.shape, bool)
+        if self.dtype is not None:
+            values = values.astype(self.dtype, copy=False)
         if self.quality is not None:
             usable &= ~self.quality.read(list(self.planes), window=window).any(axis=0)
         return values, usable

@@ -62,7 +62,7 @@ def product_stack(product: Product, parts: Sequence[Description]) -> Description
         RasterError: the pixels of a band do not divide into those of the finest ones.
     """
     finest = min((part.grid for part in parts), key=_pixel_area)
-    dtype = np.result_type(*(part.bands[0].dtype for part in parts)).name
+    dtype = _common_dtype(product, parts)
     bands = []
     for band, part in zip(product.bands, parts, strict=True):
         factor = _factor(finest, part.grid)
@@ -88,6 +88,18 @@ def product_stack(product: Product, parts: Sequence[Description]) -> Description
         files=tuple(files),
         product=product,
     )
+
+
+def _common_dtype(product: Product, parts: Sequence[Description]) -> str:
+    """Return the dtype of all bands of a product.
+
+    Bits and classes take that of the other bands if it has as many bits: their values are small.
+    """
+    dtypes = [part.bands[b.number - 1].dtype for b, part in zip(product.bands, parts, strict=True)]
+    continuous = [d for b, d in zip(product.bands, dtypes, strict=True) if not b.nearest]
+    common = np.result_type(*(continuous or dtypes))
+    fits = all(np.dtype(dtype).itemsize <= common.itemsize for dtype in dtypes)
+    return common.name if fits else np.result_type(*dtypes).name
 
 
 def _pixel_area(grid: Grid) -> float:

@@ -94,6 +94,7 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
     rgb = () if options.rgb == "none" else options.rgb
     for option, numbers in (("rgb=", rgb), ("nearest=", options.nearest)):
         _check_numbers(option, numbers, count, source.path)
+    _check_together(source, options.bidx)
     order = numbers_of(source.bands, options.bidx, "bidx=", source.path) or source.default_bands
     if len(order) > MOST_BANDS:
         raise InputError(
@@ -171,6 +172,17 @@ def loses_colours(bands: Sequence[Band], roles: BandRoles) -> bool:
     """
     marked = {bands[i].interpretation for i in roles.single}
     return not roles.triplet and {"red", "green", "blue"} <= marked
+
+
+def _check_together(source: Description, chosen: Sequence[int | str]) -> None:
+    """Refuse bands of a product that lie on another grid than the others."""
+    apart = {} if source.product is None else source.product.apart
+    for name in chosen:
+        if name in apart:
+            raise InputError(
+                f"bidx= names band {name} of {source.path}, whose pixels do not divide into those "
+                f"of the other bands; upscale it by itself: {apart[str(name)]}"
+            )
 
 
 def _is_class(band: Band) -> bool:

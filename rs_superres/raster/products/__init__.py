@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rs_superres.errors import RasterError, SuperResError
-from rs_superres.raster.products import sentinel2
+from rs_superres.raster.products import landsat, sentinel2
 from rs_superres.raster.products.product import Product, ProductBand, QualityMask
 
 __all__ = ["Product", "ProductBand", "QualityMask", "find_product", "is_product"]
 
-FINDERS: tuple[Callable[[Path], Product | None], ...] = (sentinel2.find,)
+FINDERS: tuple[Callable[[Path], Product | None], ...] = (sentinel2.find, landsat.find)
 """For each kind of product, a function that returns the one that a path names."""
 
 

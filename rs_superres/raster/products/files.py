@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tarfile
 import zipfile
@@ -136,6 +137,26 @@ def text_of(root: ET.Element, *tags: str) -> str:
         if element is not None and (element.text or "").strip():
             return (element.text or "").strip()
     return ""
+
+
+def number(where: str, name: str, text: str) -> float:
+    """Read a finite number of the metadata.
+
+    Args:
+        where: the metadata file, for messages.
+        name: the name of the number there.
+        text: the number; empty if it is missing.
+
+    Raises:
+        RasterError: it is missing, or is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise RasterError(f"{where}: {name} is {text.strip() or 'missing'}, expected a number")
+    return value
 
 
 def missing(path: str, names: Sequence[str], todo: str) -> RasterError:

@@ -57,6 +57,8 @@ class Product:
     """The name of the sensor, as ``sensor=`` takes it; None if rs-sr does not know its blur."""
     bands: tuple[ProductBand, ...]
     """The bands, in spectral order. Those on one grid, and on coarser ones that divide it."""
+    apart: Mapping[str, str] = field(default_factory=dict)
+    """Bands on other grids by their name, as GDAL opens them: each can be upscaled by itself."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Facts for the tags of a result, such as the time of acquisition."""
     files: tuple[str, ...] = ()

@@ -6,13 +6,12 @@ one since. Source of names, values and masks: ESA, Sentinel-2 Products Specifica
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
 from rs_superres.errors import InputError, RasterError
-from rs_superres.raster.products.files import ProductFiles, missing, text_of
+from rs_superres.raster.products.files import ProductFiles, missing, number, text_of
 from rs_superres.raster.products.product import Product, ProductBand, QualityMask
 
 SENSOR = "sentinel-2"
@@ -258,7 +257,7 @@ class _Facts:
         for special in root.iter("Special_Values"):
             kind, value = (
                 text_of(special, "SPECIAL_VALUE_TEXT"),
-                _number(where, "SPECIAL_VALUE_INDEX", text_of(special, "SPECIAL_VALUE_INDEX")),
+                number(where, "SPECIAL_VALUE_INDEX", text_of(special, "SPECIAL_VALUE_INDEX")),
             )
             if kind == "NODATA":
                 facts.nodata = value
@@ -267,31 +266,16 @@ class _Facts:
         quantification = "QUANTIFICATION_VALUE" if level == "1C" else "BOA_QUANTIFICATION_VALUE"
         text = text_of(root, quantification, "L1C_L2A_Quantification_Value")
         text = text or text_of(root, "L2A_BOA_QUANTIFICATION_VALUE")
-        divisor = _number(where, quantification, text)
+        divisor = number(where, quantification, text)
         if not divisor > 0:
             raise RasterError(f"{where}: {quantification} is {text}, expected a number above 0")
         facts.scale = 1 / divisor
         for element in root.iter("RADIO_ADD_OFFSET" if level == "1C" else "BOA_ADD_OFFSET"):
-            number = _number(where, "band_id", element.get("band_id", ""))
-            facts.offsets[int(number)] = _number(where, element.tag, element.text or "")
+            band = number(where, "band_id", element.get("band_id", ""))
+            facts.offsets[int(band)] = number(where, element.tag, element.text or "")
         for element in root.iter("Spectral_Information"):
-            number = _number(where, "bandId", element.get("bandId", ""))
+            band = number(where, "bandId", element.get("bandId", ""))
             central = text_of(element, "CENTRAL")
-            if central and 0 <= number < len(BANDS):
-                facts.wavelengths[int(number)] = _number(where, "CENTRAL", central)
+            if central and 0 <= band < len(BANDS):
+                facts.wavelengths[int(band)] = number(where, "CENTRAL", central)
         return facts
-
-
-def _number(where: str, name: str, text: str) -> float:
-    """Read a finite number of the metadata.
-
-    Raises:
-        RasterError: it is missing, or is none.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise RasterError(f"{where}: {name} is {text.strip() or 'missing'}, expected a number")
-    return value
