@@ -17,7 +17,7 @@ from rs_superres.image.radiometry import DTYPES
 from rs_superres.raster.dataset import describe, grid_of
 from rs_superres.raster.gdal import Dataset, check_proj, open_dataset, raster_errors, reading
 from rs_superres.raster.metadata import Description
-from rs_superres.raster.products import Product, find_product
+from rs_superres.raster.products import Product, QualityMask, find_product
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import BandFile, Paths, Source, bands_of
 from rs_superres.raster.stack import product_stack, stacked
@@ -58,6 +58,13 @@ def open_source(paths: Paths, selection: Selection | None = None) -> Source:
     return source
 
 
+def _planes(mask: QualityMask | None, opened: Dataset | None) -> tuple[int, ...]:
+    """Return the bands of a quality mask that count and that its raster has."""
+    if mask is None or opened is None:
+        return ()
+    return tuple(plane for plane in mask.planes if plane <= opened.count)
+
+
 def _described(name: str, dataset: Dataset) -> Description:
     """Describe an open dataset, and refuse it if it cannot be super-resolved."""
     with reading(name):
@@ -90,6 +97,11 @@ def _open_product(
     parts, files = [], []
     for band in product.bands:
         dataset = dataset_of(band.file)
+        if band.number > dataset.count:
+            raise RasterError(
+                f"{band.file} has {dataset.count} bands, expected band {band.number} to be "
+                f"{band.name}; the product is damaged"
+            )
         parts.append(_described(band.file, dataset))
         quality = None if band.quality is None else dataset_of(band.quality.name)
         if quality is not None and quality.shape != dataset.shape:
@@ -103,9 +115,8 @@ def _open_product(
                 band.number,
                 unusable=band.unusable,
                 quality=quality,
-                planes=()
-                if band.quality is None or quality is None
-                else tuple(p for p in band.quality.planes if p <= quality.count),
+                planes=_planes(band.quality, quality),
+                bits=-1 if band.quality is None else band.quality.bits,
             )
         )
     stack = product_stack(product, parts)

@@ -35,6 +35,7 @@ SIDECARS = (
     *(".rpb", ".rpc", "_rpc.txt", ".imd", ".qml", ".qmd", ".lyr", ".rdc", ".gri", ".sgrd"),
     *(".mgrd", ".idx", ".ppg", ".pjg", ".lrc", ".md5", ".sha256", ".json", ".html", ".htm"),
     *(".wld", ".tfw", ".tifw", ".tiffw", ".tfwx", ".jgw", ".jpgw", ".jpegw", ".pgw", ".pngw"),
+    *("_udm2.tif", "_udm2_clip.tif", "_udm.tif", "_udm_clip.tif"),
     *(".j2w", ".jp2w", ".gfw", ".gifw", ".bpw", ".bmpw", ".blw", ".bilw", ".igw", ".imgw"),
 )
 """Ends, in lower case, of the names of files that describe a raster, or report on a run."""

@@ -56,7 +56,9 @@ class BandFile:
     quality: Dataset | None = None
     """A raster that marks pixels as invalid, on the grid of the file; None without one."""
     planes: tuple[int, ...] = ()
-    """Bands of ``quality``, from 1; a pixel is invalid if one of them is not 0."""
+    """Bands of ``quality``, from 1; a pixel is invalid if one of them has one of ``bits``."""
+    bits: int = -1
+    """The bits that count; all if -1."""
     dtype: str | None = None
     """The dtype of the source, if it is not that of the file."""
 
@@ -67,7 +69,8 @@ class BandFile:
         if self.dtype is not None:
             values = values.astype(self.dtype, copy=False)
         if self.quality is not None:
-            usable &= ~self.quality.read(list(self.planes), window=window).any(axis=0)
+            marks = self.quality.read(list(self.planes), window=window).astype(np.int64)
+            usable &= ~(marks & self.bits).any(axis=0)
         return values, usable
 
     def read_mask(self, window: RasterioWindow) -> Mask:

@@ -109,6 +109,8 @@ def _pixel_area(grid: Grid) -> float:
 
 def _factor(fine: Grid, coarse: Grid) -> int | None:
     """Return how many pixels along a side of one grid a pixel of another covers; None if none."""
+    if fine == coarse:
+        return 1
     if fine.transform is None or coarse.transform is None:
         return None
     factor = round(np.sqrt(_pixel_area(coarse) / _pixel_area(fine)))

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rs_superres.errors import RasterError, SuperResError
-from rs_superres.raster.products import landsat, sentinel2
+from rs_superres.errors import SuperResError
+from rs_superres.raster.products import commercial, landsat, sentinel2
 from rs_superres.raster.products.product import Product, ProductBand, QualityMask
 
 __all__ = ["Product", "ProductBand", "QualityMask", "find_product", "is_product"]
 
-FINDERS: tuple[Callable[[Path], Product | None], ...] = (sentinel2.find, landsat.find)
+FINDERS: tuple[Callable[[Path], Product | None], ...] = (
+    sentinel2.find,
+    landsat.find,
+    commercial.find_dimap,
+    commercial.find_maxar,
+    commercial.find_planet,
+)
 """For each kind of product, a function that returns the one that a path names."""
 
 
@@ -27,7 +33,7 @@ def find_product(path: str | Path) -> Product | None:
         if not file.exists():
             return None
         return next(filter(None, (find(file) for find in FINDERS)), None)
-    except RasterError:
+    except SuperResError:
         raise
     except (OSError, ValueError):  # a folder that cannot be read, a name that no file can have
         return None

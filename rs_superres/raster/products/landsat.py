@@ -71,7 +71,7 @@ def find(path: Path) -> Product | None:
     """
     wanted = None
     if path.is_dir():
-        if len(_scenes([entry.name for entry in path.iterdir()])) != 1:
+        if not _is_scene([entry.name for entry in path.iterdir()]):
             return None
         root = path
     elif path.name.lower().endswith(TAR):
@@ -94,6 +94,14 @@ def find(path: Path) -> Product | None:
     if not found or (wanted is None and len(_scenes(found)) > 1):
         return None
     return _product(path, files, found[0])
+
+
+def _is_scene(names: list[str]) -> bool:
+    """Return whether the files of a folder are those of one scene, with no other images."""
+    scenes = _scenes(names)
+    stem = next(iter(scenes)).removesuffix("mtl") if len(scenes) == 1 else ""
+    images = [name.lower() for name in names if name.lower().endswith((".tif", ".tiff"))]
+    return len(scenes) == 1 and all(name.startswith(stem) for name in images)
 
 
 def _scenes(names: list[str]) -> set[str]:

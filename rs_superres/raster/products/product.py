@@ -13,7 +13,9 @@ class QualityMask:
     name: str
     """The raster, as GDAL opens it."""
     planes: tuple[int, ...]
-    """Its bands, counted from 1; a pixel is not used if one of them is not 0."""
+    """Its bands, counted from 1; a pixel is not used if one of them has one of ``bits``."""
+    bits: int = -1
+    """The bits that count; by default all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
