@@ -270,6 +270,7 @@ UPSCALING = [
     value_range,
     device,
     precision,
+    run_option("stac", is_flag=True),
     run_option("memory", type=Bytes(), metavar="2GB"),
     run_option("format", type=click.Choice(get_args(Format))),
     run_option("creation", "--co", multiple=True, metavar="K=V"),

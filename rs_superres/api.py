@@ -68,6 +68,7 @@ class FileKeywords(PixelKeywords, total=False):
 
     uncertainty: str | Path | None
     preview: str | Path | None
+    stac: bool
     memory: int | str | None
     format: Format
     creation: str | Sequence[str]
@@ -116,6 +117,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     precision: Precision = "auto",
     uncertainty: str | Path | None = None,
     preview: str | Path | None = None,
+    stac: bool = False,
     memory: int | str | None = None,
     format: Format = "cog",  # noqa: A002 (as the option of the command line)
     creation: str | Sequence[str] = (),
@@ -180,6 +182,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         uncertainty: Write the expected error, per band and in source units, to this file.
             This keyword and those below, except ``progress``, are for files only.
         preview: Write the middle of source and result, side by side, to a PNG file.
+        stac: Write a STAC item beside the result, with the ending .json.
         memory: Memory that a process may use, as in 2GB; it does not change the pixels.
             Bytes, or a text such as "2GB"; None for half of the machine's memory.
         format: Cloud-optimised or plain GeoTIFF.

@@ -486,6 +486,7 @@ class Options(PixelOptions):
     preview: Path | None = option(
         None, "Write the middle of source and result, side by side, to a PNG file.", _path
     )
+    stac: bool = option(False, "Write a STAC item beside the result, with the ending .json.", _flag)
     memory: int | None = option(
         None,
         "Memory that a process may use, as in 2GB; it does not change the pixels.",

@@ -142,7 +142,9 @@ def _as_json(groups: dict[str, dict[str, str]]) -> str:
 def pleiades(folder: Path, *, side: int = 60, panchromatic: bool = False) -> Path:
     """Write an order of a Pléiades ortho image, with pan if wanted, and return its folder."""
     order = folder / "PHR_ORDER"
-    parts = [("MS", ("B2", "B1", "B0", "B3"), side, 2.0)]
+    parts: list[tuple[str, tuple[str, ...], int, float]] = [
+        ("MS", ("B2", "B1", "B0", "B3"), side, 2.0)
+    ]
     if panchromatic:
         parts.append(("P", ("P",), 4 * side, 0.5))
     for kind, names, pixels, size in parts:

@@ -22,6 +22,7 @@ from rs_superres.engine.compute import compute_here
 from rs_superres.engine.outputs import check_raster_replaced
 from rs_superres.engine.planning import SETTINGS_TAG
 from rs_superres.engine.preview import halves_of, save_preview
+from rs_superres.engine.stac import write_item
 from rs_superres.errors import InputError, RasterError, SuperResError
 from rs_superres.raster import FAILURES, check_whole, delete_sidecars, one_line, read_tags
 from rs_superres.system.threads import THREADS
@@ -235,6 +236,8 @@ def _upscale(job: Job, outcome: SceneOutcome, progress: JobProgress) -> SceneOut
         check_raster_replaced(options.preview, (), overwrite=options.overwrite)
         delete_sidecars(options.preview)
         save_preview(plan, job.out, options.preview)
+    if plan.item is not None and not plan.item.exists():
+        write_item(plan, plan.item, plan.item)
     before, after = _pictures(plan) if job.pictures else (None, None)
     return replace(
         outcome,

@@ -90,6 +90,11 @@ class Plan:
         return open_source(self.sources, self.pixels.roles.selection)
 
     @property
+    def item(self) -> Path | None:
+        """The name of the result's STAC item; None if none is written."""
+        return self.out.with_suffix(".json") if self.options.stac else None
+
+    @property
     def scratch(self) -> Path:
         """The folder of finished cells."""
         return scratch_of(self.out, self.options.scratch)
@@ -339,9 +344,11 @@ def _output_names(out: Path, options: Options) -> list[Path]:
     if options.preview is not None:
         check_folder(options.preview)
         names.append(options.preview)
+    if options.stac:
+        names.append(out.with_suffix(".json"))
     if len({name.absolute() for name in names}) < len(names):
         raise InputError(
-            f"the result, uncertainty= and preview= are {', '.join(map(str, names))}, expected "
-            "different names"
+            f"the result, uncertainty=, preview= and stac= are {', '.join(map(str, names))}, "
+            "expected different names"
         )
     return names

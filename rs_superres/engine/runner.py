@@ -20,6 +20,7 @@ from rs_superres.engine.outputs import check_disk, check_unchanged
 from rs_superres.engine.planning import Plan, plan
 from rs_superres.engine.preview import save_preview
 from rs_superres.engine.residual import Residual
+from rs_superres.engine.stac import write_item
 from rs_superres.engine.store import CellStore, opened_store
 from rs_superres.errors import RasterError, SuperResError
 from rs_superres.options import Options
@@ -197,6 +198,10 @@ def _publish(plan: Plan, store: CellStore, assembled: Assembled) -> None:
         picture = store.new_file("preview", preview.name)
         save_preview(plan, result, picture)
         files = {picture: preview, **files}
+    if plan.item is not None:
+        described = store.new_file("item", plan.item.name)
+        write_item(plan, described, plan.item)
+        files = {described: plan.item, **files}
     store.publish(files)
     store.remove()
 

@@ -10,10 +10,19 @@ from rs_superres.raster.formats import (
     keeps_domains,
     write_image,
 )
-from rs_superres.raster.gdal import BLOCK, FAILURES, block_cache, one_line, without_name
+from rs_superres.raster.gdal import (
+    BLOCK,
+    FAILURES,
+    block_cache,
+    names_host,
+    one_line,
+    without_name,
+)
 from rs_superres.raster.location import (
     Place,
+    crs_code,
     extent_text,
+    footprint,
     longitude_turns,
     pixel_size,
     place_of,
@@ -74,10 +83,12 @@ __all__ = [
     "colour_of",
     "creating",
     "creation_options",
+    "crs_code",
     "delete_sidecars",
     "domain_names",
     "extent_text",
     "finish",
+    "footprint",
     "inspect",
     "is_product",
     "is_raster",
@@ -86,6 +97,7 @@ __all__ = [
     "keeps_domains",
     "lines_about",
     "longitude_turns",
+    "names_host",
     "number_of",
     "numbers_of",
     "one_line",

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from rasterio.crs import CRS
-from rasterio.warp import transform, transform_bounds
+from rasterio.errors import CRSError
+from rasterio.warp import transform, transform_bounds, transform_geom
 
 from rs_superres.grid import Grid
 from rs_superres.raster.gdal import FAILURES
 
 DEGREE = 111_320.0
 """Length in metres of a degree of latitude, and of a degree of longitude at the equator."""
+
+EDGE_POINTS = 8
+"""Points on each side of a footprint: straight sides are curved in other projections."""
 
 TURNS = (0, 1, -1, 2, -2)
 """Turns around the Earth between two conventions for longitudes: -180 to 180, 0 to 360, others."""
@@ -103,6 +109,43 @@ def place_of(grid: Grid) -> Place | None:
         return None
     place = Place(west, south, east if west <= east else east + 360, north)
     return place if all(map(math.isfinite, (west, south, east, north))) else None
+
+
+def footprint(grid: Grid) -> dict[str, Any] | None:
+    """Return the area that a grid covers as a GeoJSON polygon in degrees, cut at 180 degrees.
+
+    Returns:
+        The polygon, or several; None where :func:`place_of` gives None.
+    """
+    if grid.transform is None or place_of(grid) is None:
+        return None
+    height, width = grid.shape.height, grid.shape.width
+    steps = [i / EDGE_POINTS for i in range(EDGE_POINTS)]
+    ring = [
+        *((t * width, 0) for t in steps),
+        *((width, t * height) for t in steps),
+        *(((1 - t) * width, height) for t in steps),
+        *((0, (1 - t) * height) for t in steps),
+        (0, 0),
+    ]
+    points = [list(grid.transform @ point) for point in ring]
+    polygon = {"type": "Polygon", "coordinates": [points[::-1]]}  # anticlockwise if north is up
+    found: dict[str, Any] = transform_geom(
+        grid.crs, "OGC:CRS84", polygon, antimeridian_cutting=True, precision=7
+    )
+    plain: dict[str, Any] = json.loads(json.dumps(found))  # lists, not tuples
+    return plain
+
+
+def crs_code(crs: str | None) -> str | None:
+    """Return a CRS's authority and code, such as EPSG:32633; None if it has none."""
+    if crs is None:
+        return None
+    try:
+        authority = CRS.from_wkt(crs).to_authority()
+    except CRSError:
+        return None
+    return None if authority is None else ":".join(authority)
 
 
 def pixel_size(grid: Grid) -> float | None:

@@ -20,7 +20,7 @@ from rs_superres.raster.metadata import Description
 from rs_superres.raster.products import Product, QualityMask, find_product
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import BandFile, Paths, Source, bands_of
-from rs_superres.raster.stack import product_stack, stacked
+from rs_superres.raster.stack import factor_between, finest, product_stack, stacked
 from rs_superres.raster.virtual import check_sources
 from rs_superres.system.memory import check_memory
 from rs_superres.types import Values
@@ -56,6 +56,26 @@ def open_source(paths: Paths, selection: Selection | None = None) -> Source:
         source = Source(datasets, files, stack, selection)
         close_on_failure.pop_all()
     return source
+
+
+def _on_one_grid(
+    product: Product, parts: list[Description], files: list[BandFile]
+) -> tuple[Product, list[Description], list[BandFile]]:
+    """Leave out what no result has by default and does not fit: bands on other grids."""
+    chosen = [p.grid for p, band in zip(parts, product.bands, strict=True) if band.default]
+    grid = finest(chosen)
+    kept = [
+        i
+        for i, (part, band) in enumerate(zip(parts, product.bands, strict=True))
+        if band.default or factor_between(grid, part.grid) is not None
+    ]
+    apart = {b.name: b.file for i, b in enumerate(product.bands) if i not in kept}
+    product = replace(
+        product,
+        bands=tuple(product.bands[i] for i in kept),
+        apart={**product.apart, **apart},
+    )
+    return product, [parts[i] for i in kept], [files[i] for i in kept]
 
 
 def _planes(mask: QualityMask | None, opened: Dataset | None) -> tuple[int, ...]:
@@ -119,6 +139,7 @@ def _open_product(
                 bits=-1 if band.quality is None else band.quality.bits,
             )
         )
+    product, parts, files = _on_one_grid(product, parts, files)
     stack = product_stack(product, parts)
     files = [
         replace(file, factor=band.factor, dtype=band.dtype)

@@ -61,11 +61,11 @@ def product_stack(product: Product, parts: Sequence[Description]) -> Description
     Raises:
         RasterError: the pixels of a band do not divide into those of the finest ones.
     """
-    finest = min((part.grid for part in parts), key=_pixel_area)
+    grid = finest([part.grid for part in parts])
     dtype = _common_dtype(product, parts)
     bands = []
     for band, part in zip(product.bands, parts, strict=True):
-        factor = _factor(finest, part.grid)
+        factor = factor_between(grid, part.grid)
         if factor is None:
             raise RasterError(
                 f"{band.file} has pixels that do not divide into those of the other bands of "
@@ -77,7 +77,7 @@ def product_stack(product: Product, parts: Sequence[Description]) -> Description
     return replace(
         parts[0],
         path=product.path,
-        grid=finest,
+        grid=grid,
         bands=tuple(bands),
         dataset_mask=False,
         band_masks=False,
@@ -102,18 +102,25 @@ def _common_dtype(product: Product, parts: Sequence[Description]) -> str:
     return common.name if fits else np.result_type(*dtypes).name
 
 
+def finest(grids: Sequence[Grid]) -> Grid:
+    """Return the grid with the smallest pixels."""
+    return min(grids, key=_pixel_area)
+
+
 def _pixel_area(grid: Grid) -> float:
     """Return the area of a pixel in square units of the CRS."""
     return 1.0 if grid.transform is None else abs(grid.transform.determinant)
 
 
-def _factor(fine: Grid, coarse: Grid) -> int | None:
+def factor_between(fine: Grid, coarse: Grid) -> int | None:
     """Return how many pixels along a side of one grid a pixel of another covers; None if none."""
     if fine == coarse:
         return 1
     if fine.transform is None or coarse.transform is None:
         return None
     factor = round(np.sqrt(_pixel_area(coarse) / _pixel_area(fine)))
+    if factor < 1:
+        return None
     scaled = fine.coarser(factor)
     divides = fine.shape == Shape(scaled.shape.height * factor, scaled.shape.width * factor)
     return factor if divides and _same_pixels(scaled, coarse) else None
@@ -133,11 +140,11 @@ def _product_band(band: ProductBand, stored: Band, dtype: str, factor: int) -> B
         stored,
         dtype=dtype,
         bits=None,
-        nodata=band.nodata,
+        nodata=stored.nodata if band.nodata is None else band.nodata,
         description=band.name,
         interpretation=colour,
-        scale=band.scale,
-        offset=band.offset,
+        scale=stored.scale if band.scale is None else band.scale,
+        offset=stored.offset if band.offset is None else band.offset,
         tags=wavelength,
         domains={},
         classes=category_names(band.classes),

@@ -15,7 +15,7 @@ from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid
 from rs_superres.image.radiometry import PERCENTILES, ValueRange
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Band, Description, Product, inspect, open_source
+from rs_superres.raster import Band, Description, Product, crs_code, inspect, open_source
 from rs_superres.scene.advice import colour_note, pixel_size_warning
 from rs_superres.scene.bands import BandGroup, band_groups, decide
 from rs_superres.scene.quality import QualityRule, estimator_of
@@ -142,7 +142,7 @@ def grid_facts(grid: Grid) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {
         "crs": None if grid.crs is None else _crs_name(grid.crs),
-        "crs_code": None if grid.crs is None else _crs_code(grid.crs),
+        "crs_code": crs_code(grid.crs),
         "unit": None if grid.crs is None else _crs_unit(grid.crs),
     }
     t = grid.transform
@@ -247,15 +247,6 @@ def _crs_name(wkt: str) -> str:
     """The name of a CRS."""
     match = re.match(r'\w+\[\s*"([^"]*)"', wkt)
     return match[1] if match else "unnamed"
-
-
-def _crs_code(wkt: str) -> str | None:
-    """A CRS's authority and code, such as EPSG:32633; None if it has none."""
-    try:
-        authority = CRS.from_wkt(wkt).to_authority()
-    except CRSError:
-        return None
-    return None if authority is None else ":".join(authority)
 
 
 def _crs_unit(wkt: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rs_superres.errors import SuperResError
-from rs_superres.raster.products import commercial, landsat, sentinel2
+from rs_superres.raster.products import commercial, landsat, sentinel2, stac
 from rs_superres.raster.products.product import Product, ProductBand, QualityMask
 
 __all__ = ["Product", "ProductBand", "QualityMask", "find_product", "is_product"]
@@ -17,6 +17,7 @@ FINDERS: tuple[Callable[[Path], Product | None], ...] = (
     commercial.find_dimap,
     commercial.find_maxar,
     commercial.find_planet,
+    stac.find,
 )
 """For each kind of product, a function that returns the one that a path names."""
 
@@ -28,6 +29,8 @@ def find_product(path: str | Path) -> Product | None:
         RasterError: it is a product, but cannot be read, or is not complete.
         InputError: it holds several scenes, and the path does not say which.
     """
+    if isinstance(path, str) and stac.ADDRESS.fullmatch(path):
+        return stac.find_address(path)
     file = Path(path)
     try:
         if not file.exists():

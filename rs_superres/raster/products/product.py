@@ -37,9 +37,11 @@ class ProductBand:
     wavelength: float | None = None
     """Centre wavelength, nm."""
     nodata: float | None = None
-    scale: float = 1.0
-    offset: float = 0.0
-    """Together with ``scale``: the physical value is digital number x scale + offset."""
+    """The digital number of pixels without data; None for that of the file."""
+    scale: float | None = None
+    """Factor from digital numbers to physical values; None for that of the file."""
+    offset: float | None = None
+    """What is added after scaling; None for that of the file."""
     unusable: tuple[float, ...] = ()
     """Further digital numbers that mark a pixel as unusable, such as that of saturation."""
     quality: QualityMask | None = None
