@@ -40,7 +40,7 @@ from rs_superres.raster import (
     keeps_domains,
     open_source,
 )
-from rs_superres.scene.advice import colour_note
+from rs_superres.scene.advice import colour_note, wrapped_note
 from rs_superres.scene.bands import decide, loses_colours
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.memory import memory
@@ -67,6 +67,8 @@ class Plan:
     """Paths, or other names that GDAL opens: ``/vsizip/...``, ``https://...``."""
     out: Path
     """The name of the result."""
+    wrapped: str | None = None
+    """What a user should know about values near the end of the source's dtype; None if nothing."""
     source_checksum: str
     """SHA-256 of the source's header and sampled windows, hexadecimal."""
 
@@ -169,7 +171,8 @@ class Plan:
 
     def warnings(self) -> list[str]:
         """Return what a user should know before using the result."""
-        return [*self.pixels.warnings(), *self.colour_warnings()]
+        wrapped = [] if self.wrapped is None else [self.wrapped]
+        return [*self.pixels.warnings(), *wrapped, *self.colour_warnings()]
 
     def colour_warnings(self) -> list[str]:
         """Return a warning if the bands hold colours, but too many for the network to use them."""
@@ -325,6 +328,7 @@ def plan(source: Paths, out: str | Path, options: Options) -> Plan:
         sources=tuple(str(s) for s in sources),
         out=out,
         source_checksum=checksum(description, samples),
+        wrapped=wrapped_note(description.bands, samples),
     )
     check_creation(run_plan.target(), driver=DRIVERS[options.format], options=options.creation)
     return run_plan

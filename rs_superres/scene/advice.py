@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from rs_superres import zoo
 from rs_superres.config import TrainedConfig
 from rs_superres.grid import Grid
-from rs_superres.raster import COLOURS, Band, number_of, pixel_size
+from rs_superres.raster import COLOURS, Band, Sampled, number_of, pixel_size
 from rs_superres.scene.bands import BandRoles, loses_colours
 from rs_superres.scene.colours import one_each
+
+WRAPPED = 60_000
+"""Digital number of 16 bits above which a value may be a negative one that wrapped around."""
+
+MOST_WRAPPED = 0.2
+"""Largest share of such values: more of them are bright ground."""
 
 PIXEL_SIZE_TOLERANCE = 2.0
 """Factor by which pixel sizes may lie outside a model's training range without a warning."""
@@ -73,6 +81,34 @@ def colour_note(bands: Sequence[Band], roles: BandRoles, sensor: str | None = No
     return (
         f"the {len(roles.single)} bands have no names or colours; {alone}, but rgb= sharpens red, "
         f"green and blue together: rgb={numbers} if these are the first three"
+    )
+
+
+def wrapped_note(bands: Sequence[Band], samples: Sequence[Sampled]) -> str | None:
+    """Return a note if a few values lie near the end of a 16-bit dtype, far from all others.
+
+    Such values are negative numbers that wrapped around, as if -3 were stored as 65,533 after an
+    offset was subtracted; or they mark saturation. They stand next to the darkest pixels, where a
+    network would see bright dots.
+
+    Args:
+        bands: the bands.
+        samples: digital numbers and validity, (band, y, x) each, of windows of the source.
+    """
+    found = []
+    for i, band in enumerate(bands):
+        if band.dtype != "uint16" or band.nearest or band.is_alpha:
+            continue
+        values = np.concatenate([v[i][valid[i]] for v, valid in samples] or [np.empty(0)])
+        far = values > WRAPPED
+        if far.any() and far.mean() < MOST_WRAPPED and values[~far].max() < WRAPPED / 2:
+            found.append(f"{i + 1} ({far.mean():.2g} of the pixels)")
+    if not found:
+        return None
+    return (
+        f"band {', '.join(found)} holds values above {WRAPPED:,} and no others above "
+        f"{WRAPPED // 2:,}: negative numbers that wrapped around, or marks of saturation; store "
+        "the raster as int16, or mark them with nodata= before"
     )
 
 

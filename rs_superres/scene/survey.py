@@ -16,7 +16,7 @@ from rs_superres.grid import Grid
 from rs_superres.image.radiometry import PERCENTILES, ValueRange
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, Product, crs_code, inspect, open_source
-from rs_superres.scene.advice import colour_note, pixel_size_warning
+from rs_superres.scene.advice import colour_note, pixel_size_warning, wrapped_note
 from rs_superres.scene.bands import BandGroup, band_groups, decide
 from rs_superres.scene.quality import QualityRule, estimator_of
 
@@ -33,6 +33,8 @@ class RasterReport:
     """Why the raster cannot be super-resolved; None if it can."""
     hint: str | None = None
     """What the names of the bands say of their colours, or how to tell; None if nothing."""
+    wrapped: str | None = None
+    """What is odd about values near the end of the dtype; None if nothing."""
 
     def facts(self) -> dict[str, Any]:
         """The report as plain values by name, ready for JSON."""
@@ -85,7 +87,7 @@ class RasterReport:
             return []
         trained = zoo.config_of(zoo.DEFAULT).trained
         warning = pixel_size_warning(self.description.grid, zoo.DEFAULT, trained)
-        return [] if warning is None else [warning]
+        return [text for text in (warning, self.wrapped) if text is not None]
 
     def _band(self, index: int, band: Band) -> dict[str, Any]:
         """Facts about one band, by its index."""
@@ -117,7 +119,7 @@ def survey(path: str) -> RasterReport:
     """
     description, refusal = inspect(path)
     groups: tuple[BandGroup, ...] = ()
-    hint = None
+    hint = wrapped = None
     if refusal is None:
         try:
             with open_source(path) as source:
@@ -126,12 +128,15 @@ def survey(path: str) -> RasterReport:
                 description = chosen.description
                 hint = colour_note(description.bands, roles, description.sensor)
                 samples = list(chosen.samples())
+                wrapped = wrapped_note(description.bands, samples)
                 groups = _quality(description.sensor).apply(
                     band_groups(roles, description.bands, samples, None), description.bands, samples
                 )
         except (InputError, RasterError) as error:
             refusal = str(error)
-    return RasterReport(description=description, groups=groups, refusal=refusal, hint=hint)
+    return RasterReport(
+        description=description, groups=groups, refusal=refusal, hint=hint, wrapped=wrapped
+    )
 
 
 def grid_facts(grid: Grid) -> dict[str, Any]:

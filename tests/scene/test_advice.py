@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from affine import Affine
 
 from rs_superres.config import TrainedConfig
 from rs_superres.grid import Grid, Shape
 from rs_superres.raster import Band
-from rs_superres.scene.advice import colour_note, pixel_size_warning
+from rs_superres.scene.advice import colour_note, pixel_size_warning, wrapped_note
 from rs_superres.scene.bands import roles_of
 from rs_superres.scene.colours import Colours
 
@@ -90,3 +92,36 @@ def test_bands_that_are_marked_or_chosen_need_no_note() -> None:
     marked = [Band(dtype="uint8", interpretation=c) for c in ("red", "green", "blue", "red")]
     assert colour_note(marked[:3], roles_of(marked[:3])) is None
     assert colour_note(marked, roles_of(marked)) is None  # a warning says more
+
+
+def stored(*groups: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return a sampled window of one band: so many pixels of each value, all valid."""
+    numbers = np.concatenate([np.full(count, value, np.uint16) for value, count in groups])
+    values = numbers.reshape(1, 10, -1)
+    return [(values, np.ones(values.shape, dtype=bool))]
+
+
+def test_values_that_wrapped_around_are_noticed() -> None:
+    band = Band(dtype="uint16")
+    note = wrapped_note([band], stored((300, 995), (65_533, 5)))
+    assert note is not None
+    assert note.startswith("band 1 (0.005 of the pixels) holds values above 60,000 and no others")
+    assert wrapped_note([Band(dtype="int32")], stored((300, 995), (65_533, 5))) is None
+    assert wrapped_note([replace(band, nearest=True)], stored((300, 995), (65_533, 5))) is None
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [(300, 1000)],
+        [(300, 700), (65_533, 300)],  # bright ground
+        [(300, 900), (40_000, 90), (65_533, 10)],  # a tail of bright pixels
+    ],
+)
+def test_bright_values_are_not_taken_for_wrapped_ones(groups: list[tuple[int, int]]) -> None:
+    assert wrapped_note([Band(dtype="uint16")], stored(*groups)) is None
+
+
+def test_invalid_values_do_not_count() -> None:
+    [(values, valid)] = stored((300, 995), (65_535, 5))
+    assert wrapped_note([Band(dtype="uint16")], [(values, valid & (values < 65_535))]) is None
