@@ -162,8 +162,9 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             None estimates it, if the model can.
         limits: Keep results near the range of the source pixels around them (local), and between
             two numbers (LO,HI); or do not (none).
-        bidx: Bands of the source to write, in this order.
-            Numbers counted from 1, as in ``rgb`` and ``nearest``; empty for all bands.
+        bidx: Bands of the source to write, in this order: numbers, names such as B8A, or all.
+            Numbers counted from 1, as in ``rgb`` and ``nearest``; empty for all bands, or for the
+            main ones of a product.
         rgb: Bands of the source to sharpen together, as red, green and blue; or no such bands
             (none).
             Three numbers, or "none"; empty for those that the colour interpretation, names or

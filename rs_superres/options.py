@@ -166,7 +166,9 @@ def _chosen_bands(name: str, value: Any) -> tuple[int | str, ...]:
     bands: list[int | str | None] = [
         member.strip() if isinstance(member, str) else _integer(member) for member in members
     ]
-    if any(band is None or band == "" or (isinstance(band, int) and band < 1) for band in bands):
+    if not all(isinstance(b, str) or (b is not None and b >= 1) for b in bands) or any(
+        isinstance(band, str) and re.fullmatch(r"[\d,.\s]*", band) for band in bands
+    ):
         raise refusal(name, value, "names of bands, or numbers counted from 1")
     if len({*bands}) < len(bands):
         raise refusal(name, value, "each band once")
@@ -401,7 +403,7 @@ class PixelOptions:
         (),
         "Bands of the source to write, in this order: numbers, names such as B8A, or all.",
         _chosen_bands,
-        unset="all; of a product, those that it is named for",
+        unset="all; of a product, its main ones",
     )
     """Numbers counted from 1, as in ``rgb`` and ``nearest``; or names, or the word ``all``."""
     rgb: RgbOption = option(

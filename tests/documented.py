@@ -17,7 +17,7 @@ from shapely.geometry import shape
 
 from rs_superres import demo
 from rs_superres.demo.synthetic_scene import EXTENT, ORIGIN, render_scene, scene_grid
-from tests import rasters
+from tests import deliveries, products, rasters
 from tests.rasters import RGB
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,6 +83,7 @@ def write_scenes(folder: Path) -> None:
         grid = scene_grid(pixels.shape[-1])
         rasters.write(folder / name / "town.tif", pixels, colours=RGB, transform=grid.transform)
     _write_bands(folder, image)
+    _write_products(folder)
     cover = rasters.write(folder / "cover.tif", image[:1] // 64)
     with rasters.opened(cover, "r+") as dataset:
         dataset.write_colormap(1, {n: (60 * n, 200 - 50 * n, 90, 255) for n in range(4)})
@@ -128,6 +129,28 @@ def _write_bands(folder: Path, image: rasters.Array) -> None:
             rasters.write(folder / file, np.stack(pixels), transform=ten), "r+"
         ) as stack:
             stack.descriptions = names
+
+
+def _write_products(folder: Path) -> None:
+    """Write the products that the pages name, small."""
+    products.sentinel2(folder / "written", side=60).rename(folder / "S2B_T33UUB.SAFE")
+    scene = deliveries.landsat(folder / "written", side=40)
+    deliveries.tarred(scene).rename(folder / "LC08_T1.tar")
+    scene.rename(folder / "LC08_T1")
+    deliveries.pleiades(folder, side=40)
+    for number, colour in enumerate(("red", "green", "blue")):
+        deliveries.write_tif(folder / f"{colour}.tif", products.ground(40, number), 10.0)
+    assets = {
+        colour: {
+            "href": f"./{colour}.tif",
+            "type": "image/tiff; application=geotiff",
+            "eo:bands": [{"name": colour, "common_name": colour}],
+        }
+        for colour in ("red", "green", "blue")
+    }
+    item = {"type": "Feature", "stac_version": "1.0.0", "id": "town", "assets": assets}
+    (folder / "item.json").write_text(json.dumps(item), encoding="utf-8")
+    (folder / "written").rmdir()
 
 
 def _field() -> dict[str, object]:
