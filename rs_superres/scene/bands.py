@@ -122,15 +122,13 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
             _check_continuous(source.bands[number - 1], number, source.path)
     triplet = _positions("rgb=", rgb, order)
     chosen = [source.bands[number - 1] for number in order]
-    if any(i in nearest or chosen[i].is_alpha for i in triplet):
-        raise InputError(
-            "rgb= lists a band that is alpha or resampled by nearest neighbour, expected others"
-        )
+    _check_triplet(chosen, triplet, nearest)
     colours = Colours(triplet)
     if not options.rgb:
         # Of all bands, since those that are left out help to tell the sensor.
         sensor = sensor_of(source.bands, options.sensor_of(source.sensor))
         colours = find_colours(chosen, nearest=nearest, sensor=sensor)
+        colours = Colours() if _differ_in_size(chosen, colours.triplet) else colours
     return roles_of(chosen, selection, colours=colours, nearest=nearest)
 
 
@@ -183,6 +181,21 @@ def _check_together(source: Description, chosen: Sequence[int | str]) -> None:
                 f"bidx= names band {name} of {source.path}, whose pixels do not divide into those "
                 f"of the other bands; upscale it by itself: {apart[str(name)]}"
             )
+
+
+def _check_triplet(bands: Sequence[Band], triplet: Sequence[int], nearest: Sequence[int]) -> None:
+    """Refuse to sharpen bands together that cannot be, or whose pixels differ in size."""
+    if any(i in nearest or bands[i].is_alpha for i in triplet):
+        raise InputError(
+            "rgb= lists a band that is alpha or resampled by nearest neighbour, expected others"
+        )
+    if _differ_in_size(bands, triplet):
+        raise InputError("rgb= lists bands whose pixels differ in size, expected those of one size")
+
+
+def _differ_in_size(bands: Sequence[Band], members: Sequence[int]) -> bool:
+    """Whether the pixels of some bands differ in size."""
+    return len({bands[i].factor for i in members}) > 1
 
 
 def _is_class(band: Band) -> bool:
