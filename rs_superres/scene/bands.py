@@ -7,14 +7,14 @@ themselves: colour interpretation, names and wavelengths. The number of bands ne
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Band, Description, Selection, numbers_of, visible
+from rs_superres.raster import Band, Description, Selection, Source, numbers_of, visible
 from rs_superres.scene.colours import Colours, find_colours, sensor_of
 from rs_superres.types import Floats, Valid, Values
 
@@ -293,3 +293,24 @@ def band_groups(
             index = list(members)
             valid = [values[index][mask[index]] for values, mask in samples]
             yield BandGroup(members, ValueRange.of_samples(np.concatenate(valid)))
+
+
+def default_groups(source: Source, given: tuple[float, float] | None = None) -> list[BandGroup]:
+    """Find the groups of the bands that a result has if the caller chooses none.
+
+    Args:
+        source: an open raster, with all of its bands.
+        given: the range that the caller gives for all groups; see :func:`band_groups`.
+
+    Returns:
+        The groups, whose bands are indices in the source.
+
+    Raises:
+        InputError: a band cannot be super-resolved.
+    """
+    roles = decide(source.description, PixelOptions())
+    chosen = source.selected(roles.selection)
+    samples = list(chosen.samples()) if needs_samples(chosen.description.bands, given) else []
+    groups = band_groups(roles, chosen.description.bands, samples, given)
+    numbers = roles.selection.bands
+    return [replace(group, bands=tuple(numbers[i] - 1 for i in group.bands)) for group in groups]
