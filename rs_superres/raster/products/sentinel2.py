@@ -182,7 +182,7 @@ def _product(path: Path, files: ProductFiles, metadata: str, folder: str, granul
             )
         )
     tags = {
-        "PRODUCT_URI": text_of(root, "PRODUCT_URI") or PurePosixPath(files.root.name).name,
+        "PRODUCT_URI": text_of(root, "PRODUCT_URI", "PRODUCT_URI_2A") or files.root.name,
         "SPACECRAFT_NAME": spacecraft,
         "PROCESSING_LEVEL": f"Level-{level}",
         "PROCESSING_BASELINE": baseline,
