@@ -8,9 +8,8 @@ import numpy as np
 
 from rs_superres.errors import InputError
 from rs_superres.grid import Window
-from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Source, visible
-from rs_superres.scene.bands import BandGroup, BandRoles, band_groups, decide, needs_samples
+from rs_superres.scene.bands import BandGroup, BandRoles, band_groups, default_groups, needs_samples
 from rs_superres.types import Doubles, Valid, Values
 
 
@@ -63,16 +62,19 @@ class Bands:
         Args:
             source: the raster.
             value_range: digital numbers that map to -1 and 1; None to derive them.
-            roles: the roles of the bands; None to decide them by what the bands say of themselves.
+            roles: the roles of the bands, all of which are compared; None to compare those that a
+                result has if the caller chooses none, and to decide their roles.
 
         Raises:
             InputError: the raster has no band that goes through the network.
         """
         description = source.description
-        roles = roles or decide(description, PixelOptions())
-        sampled = needs_samples(description.bands, value_range)
-        samples = list(source.samples()) if sampled else []
-        groups = list(band_groups(roles, description.bands, samples, value_range))
+        if roles is None:
+            groups = default_groups(source, value_range)
+        else:
+            sampled = needs_samples(description.bands, value_range)
+            samples = list(source.samples()) if sampled else []
+            groups = list(band_groups(roles, description.bands, samples, value_range))
         # In the order of the file, not of the groups: two files are compared band by band.
         index = tuple(sorted(i for group in groups for i in group.bands))
         if not index:

@@ -79,10 +79,19 @@ def _on_one_grid(
 
 
 def _planes(mask: QualityMask | None, opened: Dataset | None) -> tuple[int, ...]:
-    """Return the bands of a quality mask that count and that its raster has."""
+    """Return the bands of a quality mask that count.
+
+    Raises:
+        RasterError: Its raster lacks one.
+    """
     if mask is None or opened is None:
         return ()
-    return tuple(plane for plane in mask.planes if plane <= opened.count)
+    if max(mask.planes) > opened.count:
+        raise RasterError(
+            f"{mask.name} has {opened.count} bands, expected {max(mask.planes)} or more; the "
+            "product is damaged"
+        )
+    return mask.planes
 
 
 def _described(name: str, dataset: Dataset) -> Description:

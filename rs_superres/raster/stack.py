@@ -72,8 +72,12 @@ def product_stack(product: Product, parts: Sequence[Description]) -> Description
                 f"{product.path}; the product is damaged"
             )
         bands.append(_product_band(band, part.bands[band.number - 1], dtype, factor))
-    flags = [p.mask_flags[b.number - 1] for b, p in zip(product.bands, parts, strict=True)]
-    files = dict.fromkeys((*product.files, *chain.from_iterable(p.files for p in parts)))
+    flags = [
+        p.mask_flags[b.number - 1] if b.nodata is None else ("nodata",)
+        for b, p in zip(product.bands, parts, strict=True)
+    ]
+    masks = [band.quality.name for band in product.bands if band.quality is not None]
+    files = dict.fromkeys((*product.files, *chain.from_iterable(p.files for p in parts), *masks))
     return replace(
         parts[0],
         path=product.path,

@@ -7,14 +7,14 @@ themselves: colour interpretation, names and wavelengths. The number of bands ne
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rs_superres.errors import InputError
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Band, Description, Selection, numbers_of, visible
+from rs_superres.raster import Band, Description, Selection, Source, numbers_of, visible
 from rs_superres.scene.colours import Colours, find_colours, sensor_of
 from rs_superres.types import Floats, Valid, Values
 
@@ -122,15 +122,13 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
             _check_continuous(source.bands[number - 1], number, source.path)
     triplet = _positions("rgb=", rgb, order)
     chosen = [source.bands[number - 1] for number in order]
-    if any(i in nearest or chosen[i].is_alpha for i in triplet):
-        raise InputError(
-            "rgb= lists a band that is alpha or resampled by nearest neighbour, expected others"
-        )
+    _check_triplet(chosen, triplet, nearest)
     colours = Colours(triplet)
     if not options.rgb:
         # Of all bands, since those that are left out help to tell the sensor.
         sensor = sensor_of(source.bands, options.sensor_of(source.sensor))
         colours = find_colours(chosen, nearest=nearest, sensor=sensor)
+        colours = Colours() if _differ_in_size(chosen, colours.triplet) else colours
     return roles_of(chosen, selection, colours=colours, nearest=nearest)
 
 
@@ -183,6 +181,21 @@ def _check_together(source: Description, chosen: Sequence[int | str]) -> None:
                 f"bidx= names band {name} of {source.path}, whose pixels do not divide into those "
                 f"of the other bands; upscale it by itself: {apart[str(name)]}"
             )
+
+
+def _check_triplet(bands: Sequence[Band], triplet: Sequence[int], nearest: Sequence[int]) -> None:
+    """Refuse to sharpen bands together that cannot be, or whose pixels differ in size."""
+    if any(i in nearest or bands[i].is_alpha for i in triplet):
+        raise InputError(
+            "rgb= lists a band that is alpha or resampled by nearest neighbour, expected others"
+        )
+    if _differ_in_size(bands, triplet):
+        raise InputError("rgb= lists bands whose pixels differ in size, expected those of one size")
+
+
+def _differ_in_size(bands: Sequence[Band], members: Sequence[int]) -> bool:
+    """Whether the pixels of some bands differ in size."""
+    return len({bands[i].factor for i in members}) > 1
 
 
 def _is_class(band: Band) -> bool:
@@ -280,3 +293,24 @@ def band_groups(
             index = list(members)
             valid = [values[index][mask[index]] for values, mask in samples]
             yield BandGroup(members, ValueRange.of_samples(np.concatenate(valid)))
+
+
+def default_groups(source: Source, given: tuple[float, float] | None = None) -> list[BandGroup]:
+    """Find the groups of the bands that a result has if the caller chooses none.
+
+    Args:
+        source: an open raster, with all of its bands.
+        given: the range that the caller gives for all groups; see :func:`band_groups`.
+
+    Returns:
+        The groups, whose bands are indices in the source.
+
+    Raises:
+        InputError: a band cannot be super-resolved.
+    """
+    roles = decide(source.description, PixelOptions())
+    chosen = source.selected(roles.selection)
+    samples = list(chosen.samples()) if needs_samples(chosen.description.bands, given) else []
+    groups = band_groups(roles, chosen.description.bands, samples, given)
+    numbers = roles.selection.bands
+    return [replace(group, bands=tuple(numbers[i] - 1 for i in group.bands)) for group in groups]

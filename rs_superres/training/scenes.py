@@ -12,7 +12,6 @@ import numpy as np
 
 from rs_superres.errors import InputError, SuperResError
 from rs_superres.grid import Window
-from rs_superres.options import PixelOptions
 from rs_superres.raster import (
     FoundRasters,
     Place,
@@ -23,7 +22,7 @@ from rs_superres.raster import (
     place_of,
     rasters_below,
 )
-from rs_superres.scene.bands import BandGroup, band_groups, decide
+from rs_superres.scene.bands import BandGroup, default_groups
 from rs_superres.types import Valid, Values
 
 logger = logging.getLogger(__name__)
@@ -145,12 +144,10 @@ def _files(folders: Sequence[Path], skipped: list[SkippedFile]) -> Iterator[Path
 def _describe(path: Path, source: Source) -> TrainingScene:
     """Describe an open raster as a scene."""
     description = source.description
-    roles = decide(description, PixelOptions())
-    samples = list(source.samples()) if description.dtype != "uint8" else []
     return TrainingScene(
         path=path,
         dtype=description.dtype,
-        groups=tuple(band_groups(roles, description.bands, samples, None)),
+        groups=tuple(default_groups(source)),
         place=place_of(description.grid),
         pixel_size=pixel_size(description.grid),
         area=description.grid.window,

@@ -16,7 +16,7 @@ from rs_superres.evaluation import tiles
 from rs_superres.evaluation.tiles import find_files, find_tiles, tile_windows
 from rs_superres.grid import Shape, Window
 from rs_superres.image.radiometry import ValueRange
-from tests import rasters
+from tests import products, rasters
 from tests.rasters import RGB, textured
 
 
@@ -112,3 +112,14 @@ def test_scales_with_too_few_low_resolution_pixels_are_left_out(tmp_path: Path) 
     rasters.write(tmp_path / "a.tif", textured(1, 3, 40, 60), colours=RGB)
     ((tile,), _) = find_tiles(find_files([tmp_path], None)[0])
     assert tile.scales([2, 3, 4, 8]) == [2, 3]
+
+
+def test_the_bands_of_a_product_are_those_of_a_default_run(tmp_path: Path) -> None:
+    """The first bands of a product are others, and some have pixels of 60 m."""
+    products.sentinel2(tmp_path, side=60)
+    ((tile,), _) = find_tiles(find_files([tmp_path], None)[0])
+    assert [band.description for band in tile.bands.bands] == ["B02", "B03", "B04", "B08"]
+    assert [group.bands for group in tile.bands.groups] == [(2, 1, 0), (3,)]
+    case = tile.case(2, ConsistencyConfig())
+    images = [products.ground(60, products.NAMES.index(name)) for name in ("B02", "B03", "B04")]
+    np.testing.assert_array_equal(case.truth[:3], images)

@@ -13,7 +13,7 @@ from rs_superres.errors import InputError
 from rs_superres.grid import Window
 from rs_superres.image.radiometry import ValueRange
 from rs_superres.training.scenes import TrainingScene, count_seen, find_scenes, pixel_sizes, split
-from tests import rasters
+from tests import products, rasters
 from tests.rasters import NORTH_UP, RGB, textured
 from tests.training.data import east_of, images
 
@@ -180,6 +180,19 @@ def test_at_least_one_scene_remains_for_training(tmp_path: Path) -> None:
     scenes = scenes_in(images(tmp_path / "data", 2, 24))
     training, validation = split(scenes, 0.99, 8)
     assert len(training) == len(validation) == 1
+
+
+def test_a_product_is_one_scene_of_the_bands_of_a_default_run(tmp_path: Path) -> None:
+    """The first bands of a product are others, and some have pixels of 60 m."""
+    safe = products.sentinel2(tmp_path, side=60)
+    [scene] = scenes_in(tmp_path)
+    assert scene.path == safe
+    red, green, blue = scene.groups[0].bands
+    near_infrared = scene.groups[1].bands[0]
+    assert len(scene.groups) == 2
+    values, _ = scene.read(Window(0, 0, 60, 60), (blue, green, red, near_infrared))
+    for image, name in zip(values, ("B02", "B03", "B04", "B08"), strict=True):
+        np.testing.assert_array_equal(image, products.ground(60, products.NAMES.index(name)))
 
 
 def test_single_scene_is_split_by_rows(tmp_path: Path) -> None:

@@ -107,7 +107,8 @@ class ProductFiles:
             RasterError: it cannot be read, or is no XML.
         """
         data = self.read(name)
-        if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        plain = data.replace(b"\0", b"")  # in UTF-16, every other byte of a letter is 0
+        if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:
             raise RasterError(f"cannot read {self.shown(name)}: it declares XML entities")
         try:
             root = ET.fromstring(data)  # noqa: S314 (entities are refused)

@@ -24,8 +24,8 @@ METADATA = re.compile(
 GRANULE = re.compile(r"(?P<folder>(?:.*/)?GRANULE/(?P<name>[^/]+))/(?:MTD_TL|S2[A-D]_\w+)\.xml")
 """The path of a granule's metadata."""
 
-IMAGE = re.compile(r"_(?P<band>B\d\d|B8A|SCL)(?:_(?P<resolution>\d\d)m)?\.jp2$")
-"""The end of the path of a band's image."""
+IMAGE = re.compile(r"_(?P<band>B\d\d|B8A|SCL)(?:_L2A_\w+?)?(?:_(?P<resolution>\d\d)m)?\.jp2$")
+"""The end of the path of a band's image; in the old layout, SCL is not last in its name."""
 
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """The bands in spectral order; the position of a band is its ``band_id``."""
@@ -182,7 +182,7 @@ def _product(path: Path, files: ProductFiles, metadata: str, folder: str, granul
             )
         )
     tags = {
-        "PRODUCT_URI": text_of(root, "PRODUCT_URI") or PurePosixPath(files.root.name).name,
+        "PRODUCT_URI": text_of(root, "PRODUCT_URI", "PRODUCT_URI_2A") or files.root.name,
         "SPACECRAFT_NAME": spacecraft,
         "PROCESSING_LEVEL": f"Level-{level}",
         "PROCESSING_BASELINE": baseline,

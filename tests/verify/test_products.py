@@ -1,0 +1,79 @@
+"""The audit of results of products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from rs_superres.engine import Plan, run
+from rs_superres.verify import Audit, Finding, verify
+from tests import products, rasters
+from tests.cli.calls import main
+
+Make = Callable[..., Plan]
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return products.sentinel2(tmp_path_factory.mktemp("product"))
+
+
+def failed(audit: Audit) -> set[str]:
+    return {finding.name for finding in audit.failed}
+
+
+def finding_of(audit: Audit, name: str) -> Finding:
+    return next(finding for finding in audit.findings if finding.name == name)
+
+
+def test_bands_are_found_by_name_and_compared_on_their_own_pixels(
+    product: Path, make: Make
+) -> None:
+    plan = make(product, scale=2, bidx=("B05", "SCL", "B02"), format="gtiff")
+    run(plan)
+    out = str(plan.out)
+    audit = verify(out, product)
+    assert not audit.failed, audit.failed
+    assert finding_of(audit, "bands").detail == "the result has 3, the source 3"
+    assert audit == verify(out, product, bidx=("B05", "SCL", "B02"))
+    called = CliRunner().invoke(main, ["verify", out, str(product), "--bands", "b5,13,B02", "-q"])
+    assert called.exit_code == 0, called.output
+    assert called.stdout.splitlines()[-1].startswith("PASS: ")
+
+    # Half a pixel of 20 m.
+    shifted = rasters.read(plan.out)
+    shifted[0] = np.roll(shifted[0], 2, axis=1)
+    with rasters.opened(out, "r+") as dataset:
+        dataset.write(shifted)
+    audit = verify(out, product)
+    assert "registration" in failed(audit)
+    shift = finding_of(audit, "registration")
+    assert shift.measured == pytest.approx(0.5, abs=0.02)
+    assert shift.detail.startswith("band 1: ")
+    called = CliRunner().invoke(main, ["verify", out, str(product), "-q"])
+    assert called.exit_code == 1
+    assert f"{out} fails" in called.stderr
+
+
+def test_a_result_that_confuses_two_bands_fails(product: Path, make: Make) -> None:
+    plan = make(product, scale=2, bidx=("B05", "B06"), format="gtiff")
+    run(plan)
+    assert not verify(str(plan.out), product).failed
+    with rasters.opened(plan.out, "r+") as dataset:
+        dataset.descriptions = ("B06", "B05")
+    assert "rms" in failed(verify(str(plan.out), product))
+
+
+def test_a_result_without_names_holds_the_bands_of_a_default_run(product: Path, make: Make) -> None:
+    plan = make(product, scale=2, bidx=("B05",), format="gtiff")
+    run(plan)
+    with rasters.opened(plan.out, "r+") as dataset:
+        dataset.descriptions = ("",)
+    audit = verify(str(plan.out), product)
+    assert finding_of(audit, "bands").detail == "the result has 1, the source 5"
+    assert "bands" in failed(audit)
+    assert not verify(str(plan.out), product, bidx=("B05",)).failed
