@@ -146,6 +146,7 @@ def _open_product(
                 quality=quality,
                 planes=_planes(band.quality, quality),
                 bits=-1 if band.quality is None else band.quality.bits,
+                holes=band.holes,
             )
         )
     product, parts, files = _on_one_grid(product, parts, files)

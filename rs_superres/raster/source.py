@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.features import rasterize
 from rasterio.windows import Window as RasterioWindow
 
 from rs_superres.grid import Shape, Window
@@ -25,6 +27,7 @@ from rs_superres.raster.gdal import (
     reading,
 )
 from rs_superres.raster.metadata import Description
+from rs_superres.raster.products.product import Polygon
 from rs_superres.raster.selection import Selection, colour_table
 from rs_superres.system.memory import check_memory
 from rs_superres.types import Valid, Values
@@ -59,6 +62,8 @@ class BandFile:
     """Bands of ``quality``, from 1; a pixel is invalid if one of them has one of ``bits``."""
     bits: int = -1
     """The bits that count; all if -1."""
+    holes: tuple[Polygon, ...] = ()
+    """Areas whose pixels are invalid."""
     dtype: str | None = None
     """The dtype of the source, if it is not that of the file."""
 
@@ -71,7 +76,21 @@ class BandFile:
         if self.quality is not None:
             marks = self.quality.read(list(self.planes), window=window).astype(np.int64)
             usable &= ~(marks & self.bits).any(axis=0)
+        if self.holes:
+            usable &= ~self._in_holes(window)
         return values, usable
+
+    def _in_holes(self, window: RasterioWindow) -> Valid:
+        """Return which pixels of a window have their centre in one of the holes: (y, x)."""
+        shapes = [{"type": "Polygon", "coordinates": polygon} for polygon in self.holes]
+        across = Affine.translation(window.col_off, window.row_off)
+        inside = rasterize(
+            shapes,
+            out_shape=(window.height, window.width),
+            transform=self.dataset.transform @ across,
+            dtype=np.uint8,
+        )
+        return np.asarray(inside != 0)
 
     def read_mask(self, window: RasterioWindow) -> Mask:
         """Read GDAL's mask of a window: (y, x), 0 where not valid."""

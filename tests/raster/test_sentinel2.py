@@ -368,3 +368,60 @@ def test_numbers_that_are_none_are_named(tmp_path: Path) -> None:
         metadata.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(RasterError, match=re.escape(f"MTD_MSIL2A.xml: {message}")):
             open_source(safe)
+
+
+GML = """<?xml version="1.0" encoding="UTF-8"?>
+<eop:Mask xmlns:eop="http://www.opengis.net/eop/2.0" xmlns:gml="http://www.opengis.net/gml/3.2">
+<eop:maskMembers><eop:MaskFeature gml:id="a"><eop:maskType>MSK</eop:maskType><eop:extentOf>
+<gml:Polygon gml:id="p"><gml:exterior><gml:LinearRing>
+<gml:posList srsDimension="{size}">{points}</gml:posList>
+</gml:LinearRing></gml:exterior></gml:Polygon></eop:extentOf></eop:MaskFeature></eop:maskMembers>
+</eop:Mask>
+"""
+
+
+def square(size: int = 2, *, row: int = 6, column: int = 12) -> str:
+    """Return a mask of 4 x 4 pixels of 10 m."""
+    left, top = products.LEFT + 10 * column, products.TOP - 10 * row
+    corners = [(left, top), (left + 40, top), (left + 40, top - 40), (left, top - 40), (left, top)]
+    points = " ".join(f"{x:g} {y:g}" + " 0" * (size - 2) for x, y in corners)
+    return GML.format(size=size, points=points)
+
+
+@pytest.mark.parametrize("kind", ["DEFECT", "SATURA", "NODATA"])
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("size", [2, 3])
+def test_areas_of_early_baselines_are_holes(
+    tmp_path: Path, kind: str, old: bool, size: int
+) -> None:
+    safe = products.sentinel2(tmp_path, level="1C", baseline="02.04", old=old, side=60)
+    [granule] = (safe / "GRANULE").iterdir()
+    stem = "S2A_OPER_MSK_{}_SGS__20160101T120000_A002792_T33UUB_{}_MSIL1C" if old else "MSK_{}_{}"
+    (granule / "QI_DATA").mkdir(exist_ok=True)
+    for band, mask in (("B03", kind), ("B04", "CLOUDS"), ("B05", kind)):
+        name = f"{stem.format(mask, band)}.gml"
+        (granule / "QI_DATA" / name).write_text(square(size), encoding="utf-8")
+    with open_source(safe) as source:
+        _, valid = source.read(source.description.grid.window)
+        names = [band.description for band in source.description.bands]
+    hole = np.zeros((60, 60), dtype=bool)
+    hole[6:10, 12:16] = True
+    for name, pixels in zip(names, valid, strict=True):
+        assert (~pixels == (hole if name in {"B03", "B05"} else False)).all(), name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GML.format(size=2, points="1 2 3"), "a posList has 3 numbers, expected points"),
+        (GML.format(size=2, points="1 2 3 4 5 many"), "posList is many, expected a number"),
+        ("<a>", "cannot read"),
+    ],
+)
+def test_damaged_areas_are_named(tmp_path: Path, text: str, message: str) -> None:
+    safe = products.sentinel2(tmp_path, level="1C", baseline="02.04", side=60)
+    [granule] = (safe / "GRANULE").iterdir()
+    (granule / "QI_DATA").mkdir(exist_ok=True)
+    (granule / "QI_DATA" / "MSK_DEFECT_B03.gml").write_text(text, encoding="utf-8")
+    with pytest.raises(RasterError, match=message):
+        open_source(safe)

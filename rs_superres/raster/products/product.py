@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+Ring = tuple[tuple[float, float], ...]
+"""A closed line of points in the CRS, (x, y) each."""
+
+Polygon = tuple[Ring, ...]
+"""The outline of an area, and those of the holes in it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityMask:
@@ -45,6 +51,8 @@ class ProductBand:
     unusable: tuple[float, ...] = ()
     """Further digital numbers that mark a pixel as unusable, such as that of saturation."""
     quality: QualityMask | None = None
+    holes: tuple[Polygon, ...] = ()
+    """Areas that are not to be used."""
     classes: Sequence[str] = ()
     """The names of the values 0, 1, ..."""
 

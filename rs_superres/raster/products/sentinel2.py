@@ -7,12 +7,19 @@ one since. Source of names, values and masks: ESA, Sentinel-2 Products Specifica
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.raster.products.files import ProductFiles, missing, number, text_of
-from rs_superres.raster.products.product import Product, ProductBand, QualityMask
+from rs_superres.raster.products.product import (
+    Polygon,
+    Product,
+    ProductBand,
+    QualityMask,
+    Ring,
+)
 
 SENSOR = "sentinel-2"
 
@@ -43,6 +50,12 @@ COLOURS = {"B02": "blue", "B03": "green", "B04": "red", "B08": "nir"}
 
 DEFAULT = ("B02", "B03", "B04", "B08", "SCL")
 """The bands that a result has if the caller chooses none; SCL only where there is one."""
+
+QUALITY = re.compile(r"MSK_QUALIT_(B\w\w)\.jp2$")
+"""The end of the path of a quality mask, since baseline 04.00."""
+
+AREAS = re.compile(r"MSK_(?:DEFECT|SATURA|NODATA)_(?:.*_)?(?P<band>B\w\w)(?:_MSIL1C)?\.gml$")
+"""The end of the path of areas that are not to be used, before baseline 04.00."""
 
 UNUSABLE_PLANES = (3, 5, 6, 8)
 """Bands of MSK_QUALIT that mark lost packets, defective pixels, no data, and saturation."""
@@ -146,11 +159,9 @@ def _product(path: Path, files: ProductFiles, metadata: str, folder: str, granul
     if lacking:
         raise missing(str(path), [f"band {band} of {folder}" for band in lacking], AGAIN)
     facts = _Facts.of(files.shown(metadata), root, level)
-    masks = {
-        found[1]: name
-        for name in files.names
-        if (found := re.search(r"MSK_QUALIT_(B\w\w)\.jp2$", name)) and name.startswith(folder)
-    }
+    within = [name for name in files.names if name.startswith(f"{folder}/QI_DATA/")]
+    masks = {found[1]: name for name in within if (found := QUALITY.search(name))}
+    areas = {band: _areas(files, within, band) for band in BANDS if band in images}
     bands = [
         ProductBand(
             name=band,
@@ -167,6 +178,7 @@ def _product(path: Path, files: ProductFiles, metadata: str, folder: str, granul
                 if band in masks
                 else None
             ),
+            holes=areas[band],
         )
         for i, band in enumerate(BANDS)
         if band in images
@@ -197,6 +209,36 @@ def _product(path: Path, files: ProductFiles, metadata: str, folder: str, granul
         tags={key: value for key, value in tags.items() if value},
         files=files.own(metadata, granule),
     )
+
+
+def _areas(files: ProductFiles, names: Sequence[str], band: str) -> tuple[Polygon, ...]:
+    """Read the areas of a band that are defective, saturated or without data.
+
+    Args:
+        files: the files of the product.
+        names: those of the granule's quality data.
+        band: the name of the band.
+
+    Raises:
+        RasterError: a file cannot be read, or holds a number that is none.
+    """
+    found: list[Polygon] = []
+    for name in names:
+        match = AREAS.search(name)
+        if match is not None and match["band"] == band:
+            for polygon in files.read_xml(name).iter("Polygon"):
+                lines = [_ring(files.shown(name), text) for text in polygon.iter("posList")]
+                found.append(tuple(lines))
+    return tuple(polygon for polygon in found if polygon)
+
+
+def _ring(where: str, element: ET.Element) -> Ring:
+    """Read a line of points; the first two of their coordinates count."""
+    values = [number(where, "posList", text) for text in (element.text or "").split()]
+    size = int(number(where, "srsDimension", element.get("srsDimension", "2")))
+    if size < 2 or len(values) % size or len(values) < 3 * size:
+        raise RasterError(f"{where}: a posList has {len(values)} numbers, expected points")
+    return tuple(zip(values[::size], values[1::size], strict=True))
 
 
 def _tile(folder: str, files: ProductFiles, granule: str) -> str:
