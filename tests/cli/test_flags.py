@@ -22,7 +22,7 @@ def command(name: str) -> click.Command:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ("choose some by bidx=", "choose some by --bidx"),
+        ("choose some by bidx=", "choose some by --bands"),
         ("one of scale=, resolution= and like= is", "one of --scale, --res and --like is"),
         ("out.tif exists; overwrite=True replaces it", "out.tif exists; --overwrite replaces it"),
         ("dropped by resume=False", "dropped by --no-resume"),
@@ -37,7 +37,7 @@ def command(name: str) -> click.Command:
         ("value_range=LO,HI", "--value-range LO,HI"),
         ("value_range=(0, 255.5)", "--value-range 0,255.5"),
         ("bounds=(1, 2, 3, 4)", "--bounds 1 2 3 4"),
-        ("(bidx=[4, 3, 2])", "(--bidx 4,3,2)"),
+        ("(bidx=[4, 3, 2])", "(--bands 4,3,2)"),
         ("classes='expand' and classes=\"nearest\"", "--classes expand and --classes nearest"),
         ("`samples=8` or `scratch=`", "`--samples 8` or `--scratch`"),
         ("uncertainty=std.tif", "--uncertainty std.tif"),
@@ -72,4 +72,4 @@ def test_the_command_decides_which_keywords_are_options() -> None:
         "leave out --resume, or use --max-steps 9 and scale=2"
     )
     assert translate("overwrite=True, steps=1", command("models")) == "--overwrite, steps=1"
-    assert translate("bidx=9", command("verify")) == "--bidx 9"
+    assert translate("bidx=9", command("verify")) == "--bands 9"

@@ -96,7 +96,7 @@ def test_json(scene: Path) -> None:
     facts = json.loads(result.stdout)
     assert list(facts) == [
         "path", "driver", "size", "grid", "control_points", "control_crs", "rational_polynomials",
-        "bands", "groups", "pages_not_read", "warnings", "hints", "options", "model",
+        "bands", "groups", "pages_not_read", "product", "warnings", "hints", "options", "model",
         "refused",
     ]  # fmt: skip
     assert list(facts["grid"]) == [
@@ -134,8 +134,8 @@ def test_keywords_become_the_flags_of_upscale(scene: Path, monkeypatch: pytest.M
     report = SimpleNamespace(facts=lambda: dict(facts))
     monkeypatch.setattr(survey, "survey", lambda _: report)
     facts["warnings"] = []
-    assert info(scene).stderr == ("rs-sr: error: has classes; --classes expand or --bidx helps\n")
-    assert json.loads(info(scene, "--json").stdout)["refused"].endswith("--bidx helps")
+    assert info(scene).stderr == ("rs-sr: error: has classes; --classes expand or --bands helps\n")
+    assert json.loads(info(scene, "--json").stdout)["refused"].endswith("--bands helps")
     facts["refused"] = None
     assert info(scene).stdout.rstrip().endswith("takes --res")
 

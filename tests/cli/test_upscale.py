@@ -98,7 +98,7 @@ def test_bands_and_band_roles(upscale: Call, out: Path, tmp_path: Path) -> None:
         dataset.descriptions = ("a", "b", "c", "d")
     facts = facts_of(upscale(*line, "--nearest", "4", source=four))
     assert facts["band_roles"] == {"joint": [], "alone": [1, 2, 3], "nearest": [4], "alpha": []}
-    refused(upscale(*line, "--bidx", "5", source=four), "--bidx")
+    refused(upscale(*line, "--bidx", "5", source=four), "--bands lists band 5")
     assert upscale("--scale", "2", "--nodata", "nan", "-q", source=four).exit_code == 1
     assert upscale("--scale", "2", "--nodata", "3", "-q", source=four).exit_code == 0
     with rasters.opened(out) as dataset:
@@ -352,7 +352,7 @@ def test_refused_in_one_line(
         (("--scale", "2", "--device", "gpu"), "'--device': 'gpu', expected auto, cpu, cuda"),
         (("--scale", "2", "--value-range", "9,1"), "(9.0, 1.0), expected the lower number first"),
         (("--scale", "2", "--value-range", "nan,1"), "expected the lower number first"),
-        (("--scale", "2", "--bidx", "0"), "expected band numbers, counted from 1"),
+        (("--scale", "2", "--bidx", "0"), "expected names of bands, or numbers counted from 1"),
         (("--scale", "2", "--rgb", "1,2"), "expected three bands"),
         (("--scale", "2", "--co", "COMPRESS"), "expected texts KEY=VALUE"),
         (("--scale", "2", "--seed", str(2**63)), "at most 9223372036854775807"),
@@ -370,7 +370,7 @@ def test_refused_in_one_line(
         (("--scale", "2", "--value-range", "a,b"), "expected 2 numbers as in 0,255"),
         (("--scale", "2", "--memory", "2"), "expected an amount of memory as in 2GB"),
         (("--scale", "2", "--memory", "0GB"), "expected an amount of memory as in 2GB"),
-        (("--scale", "2", "--bidx", "red"), "expected band numbers as in 4,3,2"),
+        (("--scale", "2", "--bands", "1,,2"), "expected names of bands, or numbers counted from 1"),
         (("--scale", "2", "--rgb", "1,,2"), "expected band numbers as in 4,3,2, or none"),
         (("--scale", "2", "--classes", "drop"), "is not one of 'expand', 'nearest'"),
         (("--scale", "2", "--nodata", "none"), "is not a valid float"),

@@ -78,7 +78,8 @@ def test_json_keys(pair: tuple[Path, Path]) -> None:
 
 def test_wrong_calls_exit_2_and_unreadable_files_1(pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert verify(pair[0]).exit_code == 2
-    assert verify(pair[0], "--source", pair[1], "-b", "one").exit_code == 2
+    assert verify(pair[0], "--source", pair[1], "-b", "0,,1").exit_code == 1
+    assert "names band one of" in verify(pair[0], "--source", pair[1], "-b", "one").stderr
     for out, source in ((tmp_path / "no.tif", pair[1]), (pair[0], tmp_path / "no.tif")):
         result = verify(out, "--source", source)
         assert result.exit_code == 1

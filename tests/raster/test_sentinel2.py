@@ -406,8 +406,8 @@ def test_areas_of_early_baselines_are_holes(
         names = [band.description for band in source.description.bands]
     hole = np.zeros((60, 60), dtype=bool)
     hole[6:10, 12:16] = True
-    for name, pixels in zip(names, valid, strict=True):
-        assert (~pixels == (hole if name in {"B03", "B05"} else False)).all(), name
+    for band_name, pixels in zip(names, valid, strict=True):
+        assert (~pixels == (hole if band_name in {"B03", "B05"} else False)).all(), band_name
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def test_missing_bands_are_reported_unless_listed(
     out = rasters.write(tmp_path / "o.tif", rasters.read(plain)[:2], transform=transform)
     assert failed(verify(str(out), source)) == {"bands"}
     assert not failed(verify(str(out), source, bidx=(1, 2)))
-    with pytest.raises(InputError, match=r"bidx=4, but .*s\.tif has bands 1 to 3"):
+    with pytest.raises(InputError, match=r"bidx= lists band 4, .*s\.tif has bands 1 to 3"):
         verify(str(out), source, bidx=(4,))
 
 
