@@ -190,3 +190,12 @@ def test_shipped_configurations_match_their_training(name: str) -> None:
     # Measured after the run.
     factor = model.config.sampler.uncertainty_factor
     assert model.config.sampler == replace(last.sampler, uncertainty_factor=factor)
+
+
+def test_loading_a_model_does_not_import_the_compiler() -> None:
+    """It takes seconds, and nothing is compiled."""
+    script = (
+        "import sys; from rs_superres import zoo; zoo.load(zoo.DEFAULT); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
