@@ -284,12 +284,16 @@ def test_saturated_lost_and_defective_pixels_are_invalid(
             np.testing.assert_array_equal(valid, expected.get(name, np.ones_like(valid)), name)
 
 
-def test_quality_masks_belong_to_the_files(written: Written) -> None:
+def test_masks_belong_to_the_files(written: Written, tmp_path: Path) -> None:
     """A run notices if one of its files changes."""
     files = described(written("2A")).files
     assert {Path(file).name for file in files} >= {"MSK_QUALIT_B02.jp2", "MTD_TL.xml"}
     assert all(Path(file).is_file() for file in files)
     assert str(archive_of(written("2A"))) in described(archive_of(written("2A"))).files
+    safe = products.sentinel2(tmp_path, side=12, level="1C", baseline="02.04")
+    areas = granule_of(safe) / "QI_DATA" / "MSK_DEFECT_B03.gml"
+    areas.write_text(square(), encoding="utf-8")
+    assert str(areas) in described(safe).files
 
 
 def test_values_of_saturation_and_nodata_are_those_of_the_metadata(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def test_bands_are_found_by_name_and_compared_on_their_own_pixels(
     audit = verify(out, product)
     assert not audit.failed, audit.failed
     assert finding_of(audit, "bands").detail == "the result has 3, the source 3"
+    # Of one band: classes are not compared, and bands of 10 m are compared apart.
+    assert finding_of(audit, "mask lost").detail == "0 of 57600 pixels"
     assert audit == verify(out, product, bidx=("B05", "SCL", "B02"))
     called = CliRunner().invoke(main, ["verify", out, str(product), "--bands", "b5,13,B02", "-q"])
     assert called.exit_code == 0, called.output

@@ -207,7 +207,7 @@ def _product(path: Path, files: ProductFiles, metadata: str, folder: str, granul
         sensor=SENSOR,
         bands=tuple(bands),
         tags={key: value for key, value in tags.items() if value},
-        files=files.own(metadata, granule),
+        files=files.own(metadata, granule, *filter(AREAS.search, within)),
     )
 
 
