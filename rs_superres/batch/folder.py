@@ -85,10 +85,11 @@ class _Search:
 
     def add_existing(self, path: Path, base: Path) -> None:
         """Add a folder's rasters, or a file if it is a raster."""
-        if path.is_dir() and not is_product(path):
+        product = is_product(path)
+        if path.is_dir() and not product:
             self.add_folder(path, base)
             return
-        if is_sidecar(path):
+        if is_sidecar(path) and not product:
             return
         reason = reason_to_pass_over(path)
         if reason is None:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from rs_superres.raster import result_stem
+
 _PREFIX = re.compile(r"[A-Za-z]\w+:")
 """The beginning of a name that is no path: ``NETCDF:...``, ``https://...``. A drive is shorter."""
 
@@ -55,8 +57,7 @@ def read_name(text: str, folder: Path) -> Name:
 def _file(path: str, source: str | None = None) -> Name:
     """Return the name of a file, which GDAL opens by its path or by another text."""
     place = PurePath(path)
-    stem = re.sub(r"\.(SAFE|tar)$", "", place.stem, flags=re.IGNORECASE)  # of a product's archive
-    return Name(source or path, place.with_name(stem), place.suffix)
+    return Name(source or path, place.with_name(result_stem(place)), place.suffix)
 
 
 def _is_in_file(path: str, folder: Path) -> bool:

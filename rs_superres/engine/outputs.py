@@ -13,7 +13,7 @@ import numpy as np
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
-from rs_superres.raster import BLOCK, Description, owner, sidecars
+from rs_superres.raster import BLOCK, Description, owner, result_stem, sidecars
 
 SUFFIXES = (".tif", ".tiff", ".gtiff", ".cog", ".btf")
 """File name extensions of a GeoTIFF."""
@@ -119,8 +119,9 @@ def result_path(out: str | Path, sources: Sequence[str | Path]) -> Path:
             f"the output {out} is a folder, expected a file name for the result of "
             f"{len(sources)} sources"
         )
-    stem = re.sub(r"\.(SAFE|tar)$", "", PurePath(sources[0]).stem, flags=re.IGNORECASE)
-    return Path(out, stem + ".tif")
+    source = PurePath(sources[0])
+    stem = result_stem(source if source.name else PurePath(Path(source).absolute()))
+    return Path(out, f"{stem}.tif")
 
 
 def check_name(name: str) -> None:

@@ -172,15 +172,26 @@ class PixelPlan:
         across, down = -window.column % cell.width, -window.row % cell.height
         return f"{cell.width} x {cell.height} from {across}, {down}"
 
+    def _factors(self) -> dict[int, list[str]]:
+        """Return the names of the bands that go through the network, by :attr:`Band.factor`."""
+        found: dict[int, list[str]] = {}
+        for i in (*self.roles.triplet, *self.roles.single):
+            band = self.description.bands[i]
+            found.setdefault(band.factor, []).append(band.description or str(i + 1))
+        return found or {1: []}
+
     def warnings(self) -> list[str]:
         """Return what a user should know before using the result: limits of the model's card."""
         trained, messages = self.model.config.trained, []
         low, high = trained.scales
-        if not low <= self.zoom.scale <= high:
-            messages.append(
-                f"the scale is {self.zoom.scale:.4g}, the model {self.model.name} was trained at "
-                f"{low:g} to {high:g}"
-            )
+        for factor, names in self._factors().items():
+            scale = self.recipe.on_grid(factor).zoom.scale
+            if not low <= scale <= high:
+                what = "the scale" if factor == 1 else f"the scale of band {', '.join(names)}"
+                messages.append(
+                    f"{what} is {scale:.4g}, the model {self.model.name} was trained at {low:g} "
+                    f"to {high:g}"
+                )
         too_far = pixel_size_warning(self.description.grid, self.model.name, trained)
         if too_far is not None:
             messages.append(too_far)

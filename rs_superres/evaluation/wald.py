@@ -26,7 +26,7 @@ from rs_superres.evaluation.tiles import LEAST_LOW_SIDE, best_windows
 from rs_superres.image.degradation import kernel_matrix
 from rs_superres.image.radiometry import quantise
 from rs_superres.options import PixelOptions
-from rs_superres.raster import colour_of, number_of, open_source
+from rs_superres.raster import Band, colour_of, number_of, open_source
 from rs_superres.scene.bands import decide
 from rs_superres.scene.image import LowResolution, upscale_onto_grid
 from rs_superres.scene.recipe import ModelSettings, source_kernel
@@ -158,6 +158,7 @@ def wald(scene: str | Path, options: PixelOptions, progress: Progress | None = N
     scale = float(Fraction(str(options.scale)))
     with open_source(scene) as source:
         roles = decide(source.description, options)
+        _check_sizes(roles.selection.of(source.description).bands)
         settings = model_settings(options, source.description)
     with open_source(scene, roles.selection) as source:
         bands = Bands.of(source, options.value_range, roles)
@@ -230,6 +231,20 @@ def _check(options: PixelOptions) -> None:
             f"mtf={options.mtf:g}, expected a number below 1: Wald's protocol blurs the scene"
         )
     options.check()
+
+
+def _check_sizes(bands: Sequence[Band]) -> None:
+    """Refuse bands whose pixels are larger than those of the scene's grid.
+
+    Raises:
+        InputError: there is one.
+    """
+    larger = [band.description or "?" for band in bands if band.factor > 1 and not band.nearest]
+    if larger:
+        raise InputError(
+            f"band {', '.join(larger)} has larger pixels than the scene's finest bands, expected "
+            "bands of one pixel size; leave it out with bidx=, or measure its file alone"
+        )
 
 
 def _kernels(bands: Bands, scale: float, settings: ModelSettings) -> list[ConsistencyConfig]:

@@ -31,7 +31,7 @@ from rs_superres.raster.location import (
 from rs_superres.raster.metadata import Band, Description, same_crs
 from rs_superres.raster.names import COLOURS, colour_of, number_of, numbers_of
 from rs_superres.raster.opening import inspect, open_source, read_grid, read_small, read_tags
-from rs_superres.raster.products import Product, is_product
+from rs_superres.raster.products import Product, is_product, result_stem
 from rs_superres.raster.search import (
     FoundRasters,
     SkippedFile,
@@ -111,6 +111,7 @@ __all__ = [
     "read_small",
     "read_tags",
     "reason_to_pass_over",
+    "result_stem",
     "same_crs",
     "sample_windows",
     "sidecars",

@@ -31,6 +31,8 @@ class RasterReport:
     """Bands that go through the network together; empty if the raster is refused."""
     refusal: str | None
     """Why the raster cannot be super-resolved; None if it can."""
+    numbers: tuple[int, ...] = ()
+    """The number in the source of each band, as options take it; empty if all are described."""
     hint: str | None = None
     """What the names of the bands say of their colours, or how to tell; None if nothing."""
     wrapped: str | None = None
@@ -52,7 +54,7 @@ class RasterReport:
             "bands": [self._band(i, band) for i, band in enumerate(description.bands)],
             "groups": [
                 {
-                    "bands": [i + 1 for i in group.bands],
+                    "bands": [self._number(i) for i in group.bands],
                     "network": "jointly" if len(group.bands) > 1 else "singly",
                     "value_range": [group.value_range.low, group.value_range.high],
                     "rule": range_rule(description.bands[group.bands[0]], group.value_range),
@@ -89,12 +91,16 @@ class RasterReport:
         warning = pixel_size_warning(self.description.grid, zoo.DEFAULT, trained)
         return [text for text in (warning, self.wrapped) if text is not None]
 
+    def _number(self, index: int) -> int:
+        """The number in the source of a band, by its index here."""
+        return self.numbers[index] if self.numbers else index + 1
+
     def _band(self, index: int, band: Band) -> dict[str, Any]:
         """Facts about one band, by its index."""
         sizes = [len(group.bands) for group in self.groups if index in group.bands]
         network = ("jointly" if sizes[0] > 1 else "singly") if sizes else None
         return {
-            "band": index + 1,
+            "band": self._number(index),
             "dtype": band.dtype,
             "description": band.description,
             "unit": band.unit,
@@ -120,12 +126,13 @@ def survey(path: str) -> RasterReport:
     description, refusal = inspect(path)
     groups: tuple[BandGroup, ...] = ()
     hint = wrapped = None
+    numbers: tuple[int, ...] = ()
     if refusal is None:
         try:
             with open_source(path) as source:
                 roles = decide(description, PixelOptions())
                 chosen = source.selected(roles.selection)
-                description = chosen.description
+                description, numbers = chosen.description, roles.selection.bands
                 hint = colour_note(description.bands, roles, description.sensor)
                 samples = list(chosen.samples())
                 wrapped = wrapped_note(description.bands, samples)
@@ -135,7 +142,12 @@ def survey(path: str) -> RasterReport:
         except (InputError, RasterError) as error:
             refusal = str(error)
     return RasterReport(
-        description=description, groups=groups, refusal=refusal, hint=hint, wrapped=wrapped
+        description=description,
+        groups=groups,
+        refusal=refusal,
+        numbers=numbers,
+        hint=hint,
+        wrapped=wrapped,
     )
 
 

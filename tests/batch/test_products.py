@@ -108,3 +108,10 @@ def test_archives_of_other_things_are_no_products(folder: Path, tmp_path: Path) 
         str(folder / "town.tif"),
     ]
     assert [skipped.path.name for skipped in batch.passed_over] == ["x.zip"]
+
+
+def test_a_metadata_file_is_a_scene(tmp_path: Path) -> None:
+    safe = products.sentinel2(tmp_path, side=24)
+    [metadata] = safe.glob("MTD_*.xml")
+    [file] = scenes([str(metadata)], tmp_path / "out").files
+    assert (file.source, file.name.name) == (str(metadata), f"{safe.stem}.tif")

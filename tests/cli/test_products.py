@@ -49,9 +49,9 @@ def test_info_in_words(product: Path) -> None:
     assert "pixel size   10 x 10 metre" in lines
     [blue] = [line for line in lines if '"B02"' in line]
     assert re.sub(" +", " ", blue) == (
-        ' 1 uint16 blue "B02" times 0.0001 plus -0.1 mask: nodata value 0'
+        ' 2 uint16 blue "B02" times 0.0001 plus -0.1 mask: nodata value 0'
     )
-    assert "         5  classes or bits: by nearest neighbour" in lines
+    assert "        13  classes or bits: by nearest neighbour" in lines
     assert not any(line.endswith("estimated") for line in lines)
 
 
@@ -73,7 +73,8 @@ def test_info_as_json(product: Path, tmp_path: Path) -> None:
     assert facts["refused"] is None
     assert [band["description"] for band in facts["bands"]] == ["B02", "B03", "B04", "B08", "SCL"]
     assert [band["network"] for band in facts["bands"]] == [*["jointly"] * 3, "singly", "nearest"]
-    assert [group["bands"] for group in facts["groups"]] == [[3, 2, 1], [4]]
+    assert [band["band"] for band in facts["bands"]] == [2, 3, 4, 8, 13]  # as options count them
+    assert [group["bands"] for group in facts["groups"]] == [[4, 3, 2], [8]]
     plain = rasters.write(tmp_path / "a.tif", textured(1, 3, 9, 9))
     assert facts_of(call("info", plain, "--json"))["product"] is None
 

@@ -15,6 +15,8 @@ from rs_superres import engine
 from rs_superres.config import TileConfig
 from rs_superres.engine import Plan
 from rs_superres.errors import InputError
+from rs_superres.evaluation.wald import wald
+from rs_superres.options import PixelOptions
 from tests import models, products, rasters
 from tests.products import LEFT, TOP
 from tests.rasters import Array
@@ -277,3 +279,16 @@ def test_an_archive_gives_the_result_of_its_folder(tmp_path: Path, make: Make) -
     archived = make(products.zipped(safe), "", **options)
     assert archived.out == tmp_path / f"{safe.stem}.tif"
     np.testing.assert_array_equal(run(archived), run(whole))
+
+
+def test_a_band_with_larger_pixels_has_a_scale_of_its_own(product: Path, make: Make) -> None:
+    """The tiny model was trained up to x8, as the warning says."""
+    assert not [w for w in make(product, scale=2).warnings() if "scale" in w]
+    [warning] = [w for w in make(product, scale=2, bidx=("B02", "B09")).warnings() if "scale" in w]
+    assert warning.startswith("the scale of band B09 is 12, the model tiny was trained at")
+
+
+def test_walds_protocol_needs_bands_of_one_size(product: Path, tiny: str) -> None:
+    options = PixelOptions(scale=2, model=tiny, steps=0, bidx=("B04", "B05"))
+    with pytest.raises(InputError, match="band B05 has larger pixels than the scene's finest"):
+        wald(product, options)

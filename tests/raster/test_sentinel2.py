@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,14 @@ from affine import Affine
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Shape, Window
-from rs_superres.raster import Description, Product, open_source, read_grid, read_tags
+from rs_superres.raster import (
+    Description,
+    Product,
+    open_source,
+    read_grid,
+    read_tags,
+    result_stem,
+)
 from tests import products
 from tests.products import LEFT, TOP
 from tests.rasters import UTM, Array, read, read_crs
@@ -429,3 +436,35 @@ def test_damaged_areas_are_named(tmp_path: Path, text: str, message: str) -> Non
     (granule / "QI_DATA" / "MSK_DEFECT_B03.gml").write_text(text, encoding="utf-8")
     with pytest.raises(RasterError, match=message):
         open_source(safe)
+
+
+@pytest.mark.parametrize(
+    ("path", "stem"),
+    [
+        ("a/S2B_T33UUB.SAFE", "S2B_T33UUB"),
+        ("a/S2B_T33UUB.SAFE.zip", "S2B_T33UUB"),
+        ("a/S2B_T33UUB.SAFE/MTD_MSIL2A.xml", "S2B_T33UUB"),
+        ("S2B.SAFE/GRANULE/L2A_T33UUB_A1/MTD_TL.xml", "L2A_T33UUB_A1"),
+        ("S2A.SAFE/GRANULE/S2A_OPER_T33UUB_N02.04", "S2A_OPER_T33UUB_N02.04"),
+        ("LC08_02_T1/LC08_02_T1_MTL.txt", "LC08_02_T1"),
+        ("LC08_02_T1.tar.gz", "LC08_02_T1"),
+        ("LC08_02_T1", "LC08_02_T1"),
+        ("scene.v2.tif", "scene.v2"),
+    ],
+)
+def test_results_are_named_after_the_product(path: str, stem: str) -> None:
+    assert result_stem(PurePosixPath(path)) == stem
+
+
+def test_a_coarser_image_has_no_mask(tmp_path: Path) -> None:
+    safe = products.sentinel2(tmp_path, side=60)
+    [image] = safe.rglob("*_B01_60m.jp2")
+    [coarse] = safe.rglob("*_B01_20m.jp2")
+    image.unlink()
+    with open_source(safe) as source:
+        names = [band.description for band in source.description.bands]
+        band = source.description.bands[names.index("B01")]
+        assert band.factor == 2
+        values, _ = source.read(source.description.grid.window)
+    with rasterio.open(coarse) as alone:
+        assert (values[names.index("B01")][::2, ::2] == alone.read(1)).all()

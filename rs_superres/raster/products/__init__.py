@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rs_superres.errors import SuperResError
 from rs_superres.raster.products import commercial, landsat, sentinel2, stac
+from rs_superres.raster.products.files import result_stem
 from rs_superres.raster.products.product import Product, ProductBand, QualityMask
 
-__all__ = ["Product", "ProductBand", "QualityMask", "find_product", "is_product"]
+__all__ = ["Product", "ProductBand", "QualityMask", "find_product", "is_product", "result_stem"]
 
 FINDERS: tuple[Callable[[Path], Product | None], ...] = (
     sentinel2.find,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from xml.etree import ElementTree as ET
 
 from rs_superres.errors import RasterError
@@ -138,6 +139,22 @@ def text_of(root: ET.Element, *tags: str) -> str:
         if element is not None and (element.text or "").strip():
             return (element.text or "").strip()
     return ""
+
+
+def result_stem(path: PurePath) -> str:
+    """Return the name, without an ending, of the result of a raster or a product.
+
+    An archive and a folder give the name of the product; a file of metadata that has the same name
+    in every product gives that of its folder.
+    """
+    name = path.name
+    if re.fullmatch(r"MTD_(MSIL\w+|TL)\.xml", name):
+        name = path.parent.name
+    name = re.sub(r"_MTL\.(txt|json)$", "", name, flags=re.IGNORECASE)
+    plain = re.sub(r"(\.SAFE)?\.(zip|tar|tar\.gz|tgz)$|\.SAFE$", "", name, flags=re.IGNORECASE)
+    if plain != path.name or path.parent.name == "GRANULE":
+        return plain
+    return path.stem
 
 
 def number(where: str, name: str, text: str) -> float:

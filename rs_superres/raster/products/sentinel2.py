@@ -160,7 +160,11 @@ def _product(path: Path, files: ProductFiles, metadata: str, folder: str, granul
         raise missing(str(path), [f"band {band} of {folder}" for band in lacking], AGAIN)
     facts = _Facts.of(files.shown(metadata), root, level)
     within = [name for name in files.names if name.startswith(f"{folder}/QI_DATA/")]
-    masks = {found[1]: name for name in within if (found := QUALITY.search(name))}
+    masks = {
+        found[1]: name
+        for name in within
+        if (found := QUALITY.search(name)) and _own_size(images.get(found[1], ""))
+    }
     areas = {band: _areas(files, within, band) for band in BANDS if band in images}
     bands = [
         ProductBand(
@@ -249,6 +253,14 @@ def _tile(folder: str, files: ProductFiles, granule: str) -> str:
         text = text_of(files.read_xml(granule), "TILE_ID")
         found = re.search(r"_(T\d\d[A-Z]{3})(_|$)", text)
     return name if found is None else found[1]
+
+
+def _own_size(image: str) -> bool:
+    """Return whether an image has its band's own pixel size, which is that of the masks."""
+    match = IMAGE.search(image)
+    if match is None:
+        return False
+    return match["resolution"] in {None, str(RESOLUTION.get(match["band"], 20))}
 
 
 def _images(files: ProductFiles, folder: str) -> dict[str, str]:
