@@ -140,16 +140,20 @@ def _select_bands(source: Source, result: Source, bidx: tuple[int | str, ...]) -
 def _pairs(source: Source, result: Source, zoom: Zoom) -> list[SourceResultPair]:
     """Return what is compared: bands with larger pixels apart, each size on its own grid."""
     before, after = source.description, result.description
-    pairs = []
-    for factor in dict.fromkeys(band.factor for band in before.bands):
+    both = before.bands[: len(after.bands)]
+    pairs: list[SourceResultPair] = []
+    for factor in sorted({band.factor for band in before.bands}):
         bands = _comparable_bands(before, after, factor)
         if bands:
+            # Smaller pixels than those of this grid cannot be compared on it.
+            classes = [i for i, b in enumerate(both) if b.nearest and b.factor >= factor]
             pairs.append(
                 SourceResultPair(
                     source=source if factor == 1 else source.coarser(factor),
                     result=result,
                     zoom=zoom if factor == 1 else zoom.coarser(factor),
                     bands=bands,
+                    classes=() if pairs else tuple(classes),
                 )
             )
     return pairs

@@ -50,7 +50,9 @@ class SourceResultPair:
     zoom: Zoom
     """The mapping between the two grids."""
     bands: tuple[int, ...]
-    """Indices of the bands that are compared, without alpha."""
+    """Indices of the bands that are compared, without alpha and classes."""
+    classes: tuple[int, ...] = ()
+    """Indices of the bands that hold classes or bits."""
 
     def blocks(self) -> Iterator[Window]:
         """Yield source windows, row by row, that cover what the result covers."""

@@ -1,4 +1,4 @@
-"""Check that valid pixels stay valid, invalid pixels stay invalid, and values stay finite."""
+"""Check that pixels stay valid or invalid, that values stay finite, and classes what they are."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class MaskCounts:
     def __init__(self, pair: SourceResultPair) -> None:
         self._pair = pair
         self._valid = self._lost = self._invalid = self._invented = self._non_finite = 0
+        self._classes = self._changed = 0
 
     def add(self, block: ComparedBlock) -> None:
         """Count the pixels over one block."""
@@ -39,6 +40,13 @@ class MaskCounts:
             self._lost += int((valid & ~result_valid & ~non_finite).sum())
             self._invalid += int(invalid.sum())
             self._invented += int((invalid & result_valid).sum())
+        for band in self._pair.classes:
+            valid = _pick(block.source_valid[band], rows, columns) & over_window
+            values = block.source_values[band]
+            last = [side - 1 for side in values.shape]
+            under = values[rows.clip(0, last[0]), columns.clip(0, last[1])]
+            self._classes += int(valid.sum())
+            self._changed += int((valid & (block.result_values[band] != under)).sum())
 
     def add_outside(self) -> None:
         """Read the result outside the source, and count its valid pixels as invented."""
@@ -49,11 +57,12 @@ class MaskCounts:
             self._invented += int(compared.sum())
 
     def findings(self) -> list[Finding]:
-        """Return the findings on lost, invented and non-finite pixels."""
+        """Return the findings on lost, invented and non-finite pixels, and on classes."""
         counts = {
             "mask lost": (self._lost, self._valid),
             "mask invented": (self._invented, self._invalid),
             "non-finite": (self._non_finite, self._valid),
+            "classes": (self._changed, self._classes),
         }
         return [
             Finding(

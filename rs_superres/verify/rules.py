@@ -101,6 +101,14 @@ RULES = {
         failure="a computation failed, or values leaked out of a hole",
         remedy="upscale again in full precision, and fill holes before any convolution",
     ),
+    "classes": Rule(
+        measured="share of pixels with another class than the source pixel under them",
+        allowed=0.001,
+        reason="classes and quality bits of a product are resampled by nearest neighbour; methods "
+        "round differently where a centre lies on the edge of two source pixels",
+        failure="classes were interpolated: values between two classes mean a third one",
+        remedy="resample the band by nearest neighbour (nearest=)",
+    ),
     "registration": Rule(
         measured="shift (source pixels)",
         allowed=0.05,

@@ -54,10 +54,10 @@ def test_a_failed_check_exits_1_and_says_what_to_do(pair: tuple[Path, Path]) -> 
     rasters.write(out, rasters.read(out)[:, :-1], transform=rasters.transform_of(out))
     result = verify(out, "--source", source, "-q")
     assert result.exit_code == 1
-    assert result.stderr == f"rs-sr: error: {out} fails 1 of 16 checks: extent\n"
+    assert result.stderr == f"rs-sr: error: {out} fails 1 of {len(RULES)} checks: extent\n"
     assert f"It means: {RULES['extent'].failure}." in result.stdout
     assert f"To do: {RULES['extent'].remedy}." in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("FAIL: 1 of 16 checks (extent)")
+    assert result.stdout.splitlines()[-1].startswith(f"FAIL: 1 of {len(RULES)} checks (extent)")
     facts = json.loads(verify(out, "--source", source, "--json").stdout)
     assert not facts["passed"]
     assert {c["check"]: c["verdict"] for c in facts["checks"]}["extent"] == "fail"

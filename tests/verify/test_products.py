@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from click.testing import CliRunner
 
 from rs_superres.engine import Plan, run
@@ -79,3 +80,16 @@ def test_a_result_without_names_holds_the_bands_of_a_default_run(product: Path, 
     assert finding_of(audit, "bands").detail == "the result has 1, the source 5"
     assert "bands" in failed(audit)
     assert not verify(str(plan.out), product, bidx=("B05",)).failed
+
+
+def test_interpolated_classes_are_found(product: Path, make: Callable[..., Plan]) -> None:
+    plan = make(product, scale=2, bidx=("B02", "SCL"))
+    run(plan)
+    assert finding_of(verify(str(plan.out), str(product)), "classes").measured == 0
+    with rasterio.open(plan.out, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as result:
+        classes = result.read(2)
+        classes[10:20, 10:20] += 1
+        result.write(classes, 2)
+    finding = finding_of(verify(str(plan.out), str(product)), "classes")
+    assert finding.detail.startswith("100 of ")
+    assert finding.verdict == "fail"
