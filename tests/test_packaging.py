@@ -67,7 +67,9 @@ def test_package_list_is_what_the_folders_hold() -> None:
 def test_package_dir_leads_to_the_folders() -> None:
     mapped = {name: ROOT / folder for name, folder in SETUPTOOLS["package-dir"].items()}
     for name, folder in package_folders().items():
-        parent = next(known for known in (name, name.rpartition(".")[0]) if known in mapped)
+        parts = name.split(".")
+        above = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+        parent = next(known for known in above if known in mapped)
         below = name.removeprefix(parent).replace(".", "/").lstrip("/")
         assert mapped[parent] / below == folder
 
