@@ -261,8 +261,8 @@ def test_absurd_band_counts(tmp_path: Path, scene: Path, upscale: Call, out: Pat
     profile = {"width": 16, "height": 16, "count": MOST_BANDS + 1, "dtype": "uint8"}
     with rasters.opened(many, "w", driver="GTiff", interleave="band", sparse_ok=True, **profile):
         pass
-    refused(upscale(many), out, str(many), "at most 4096", "--bidx")
-    assert upscale(many, "--bidx", "4097,1").exit_code == 0
+    refused(upscale(many), out, str(many), "at most 4096", "--bands")
+    assert upscale(many, "--bands", "4097,1").exit_code == 0
     out.unlink()
     refused(upscale(falsify(scene, t277=60_000)), out, str(scene))
 
@@ -272,7 +272,7 @@ def test_many_bands_of_a_large_scene(
 ) -> None:
     many = rasters.write(tmp_path / "many.tif", textured(1, 40, 100, 90))
     monkeypatch.setattr("rs_superres.system.memory.memory", lambda: 1_000_000)
-    refused(upscale(many), out, "a sample of the 40 bands", str(many), "--bidx")
+    refused(upscale(many), out, "a sample of the 40 bands", str(many), "--bands")
 
 
 def test_absurd_blocks(

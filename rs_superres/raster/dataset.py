@@ -157,7 +157,11 @@ def _read_bands(dataset: Dataset) -> tuple[Band, ...]:
         dataset.offsets,
     )
     facts = (_BandFacts(*row) for row in zip(*columns, strict=True))
-    return with_alpha([_not_alpha_if_nir(_read_band(dataset, f)) for f in facts])
+    bands = [_not_alpha_if_nir(_read_band(dataset, f)) for f in facts]
+    # A result of rs-sr says which of its bands hold classes or bits.
+    match = re.search(r"nearest ([\d,]+)", dataset.tags().get("SUPERRES_BANDS", ""))
+    nearest = set() if match is None else {int(n) - 1 for n in match[1].split(",") if n}
+    return with_alpha([replace(b, nearest=i in nearest) for i, b in enumerate(bands)])
 
 
 def _not_alpha_if_nir(band: Band) -> Band:

@@ -17,7 +17,7 @@ from rs_superres.image.radiometry import DTYPES
 from rs_superres.raster.dataset import describe, grid_of
 from rs_superres.raster.gdal import Dataset, check_proj, open_dataset, raster_errors, reading
 from rs_superres.raster.metadata import Description
-from rs_superres.raster.products import Product, QualityMask, find_product
+from rs_superres.raster.products import Product, ProductBand, QualityMask, find_product, is_product
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.source import BandFile, Paths, Source, bands_of
 from rs_superres.raster.stack import factor_between, finest, product_stack, stacked
@@ -56,6 +56,20 @@ def open_source(paths: Paths, selection: Selection | None = None) -> Source:
         source = Source(datasets, files, stack, selection)
         close_on_failure.pop_all()
     return source
+
+
+def _all_bands(band: ProductBand, dataset: Dataset) -> list[ProductBand]:
+    """Return all bands of a raster, whose metadata a product does not repeat."""
+    facts = zip(dataset.indexes, dataset.descriptions, dataset.colorinterp, strict=True)
+    return [
+        replace(
+            band,
+            number=number,
+            name=band.name if dataset.count == 1 else f"{band.name}/{name or number}",
+            colour=colour.name if colour.name in {"red", "green", "blue", "nir"} else "",
+        )
+        for number, name, colour in facts
+    ]
 
 
 def _on_one_grid(
@@ -123,13 +137,16 @@ def _open_product(
             opened[name] = close_on_failure.enter_context(_open(name))
         return opened[name]
 
-    parts, files = [], []
+    parts, files, bands = [], [], []
+    for band in product.bands:
+        bands += [band] if band.number else _all_bands(band, dataset_of(band.file))
+    product = replace(product, bands=tuple(bands))
     for band in product.bands:
         dataset = dataset_of(band.file)
         if band.number > dataset.count:
             raise RasterError(
                 f"{band.file} has {dataset.count} bands, expected band {band.number} to be "
-                f"{band.name}; the product is damaged"
+                f"{band.name}; {product.path} does not describe it"
             )
         parts.append(_described(band.file, dataset))
         quality = None if band.quality is None else dataset_of(band.quality.name)
@@ -245,7 +262,12 @@ def _open(path: str) -> Dataset:
         InputError: The path is a directory.
     """
     if Path(path).is_dir():
-        raise InputError(f"{path} is a directory, expected a raster file")
+        if is_product(Path(path)):
+            raise InputError(
+                f"{path} is a product, which cannot be stacked with others; upscale it alone, or "
+                "name the files of its bands"
+            )
+        raise InputError(f"{path} is a directory, expected a raster file or a product")
     try:
         with raster_errors(f"cannot open {path}"), reading(path):
             dataset = open_dataset(path)

@@ -95,6 +95,11 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
     for option, numbers in (("rgb=", rgb), ("nearest=", options.nearest)):
         _check_numbers(option, numbers, count, source.path)
     _check_together(source, options.bidx)
+    if source.product is not None and options.nodata is not None:
+        raise InputError(
+            f"nodata={options.nodata:g}, but the metadata of {source.path} say what is nodata in "
+            "each of its bands; leave it out, or name the files of bands"
+        )
     order = numbers_of(source.bands, options.bidx, "bidx=", source.path) or source.default_bands
     if len(order) > MOST_BANDS:
         raise InputError(

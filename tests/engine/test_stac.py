@@ -21,7 +21,7 @@ from rasterio.warp import transform_bounds
 
 from rs_superres.engine import Plan, run
 from rs_superres.errors import InputError, RasterError
-from rs_superres.raster import open_source
+from rs_superres.raster import Description, open_source
 from tests import deliveries
 from tests.cli.calls import main
 from tests.products import ground
@@ -238,3 +238,51 @@ def test_a_result_without_a_place_has_an_item(tmp_path: Path, make: Callable[...
     item = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert item["geometry"] is None
     assert item["properties"]["proj:code"] is None
+
+
+def bands_of(folder: Path, asset: dict[str, Any], pixels: np.ndarray) -> Description:
+    """Describe an item with one asset, whose raster has some pixels."""
+    deliveries.write_tif(folder / "my image.tif", pixels, 10)
+    whole = {"href": "my%20image.tif", "type": "image/tiff", **asset}
+    item = {"type": "Feature", "stac_version": "1.1.0", "id": "a", "assets": {"image": whole}}
+    path = folder / "item.json"
+    path.write_text(json.dumps(item), encoding="utf-8")
+    with open_source(path) as source:
+        return source.description
+
+
+def test_an_asset_without_bands_has_those_of_its_file(tmp_path: Path) -> None:
+    description = bands_of(tmp_path, {}, np.ones((4, 9, 9), np.uint16))
+    names = [band.description for band in description.bands]
+    assert names == ["image/1", "image/2", "image/3", "image/4"]
+    assert description.default_bands == (1, 2, 3, 4)
+
+
+def test_fields_of_an_asset_hold_for_all_of_its_bands(tmp_path: Path) -> None:
+    asset = {
+        "nodata": 7,
+        "raster:scale": 0.5,
+        "bands": [{"name": "a"}, {"name": "b", "raster:scale": 0.25}],
+    }
+    description = bands_of(tmp_path, asset, np.ones((2, 9, 9), np.uint16))
+    assert [(b.nodata, b.scale) for b in description.bands] == [(7, 0.5), (7, 0.25)]
+
+
+@pytest.mark.parametrize(
+    "asset",
+    [
+        {"roles": ["data-mask"]},
+        {"classification:bitfields": []},
+        {"bands": [{"name": "qa_aerosol"}]},
+        {"bands": [{"name": "SCL"}]},
+    ],
+)
+def test_classes_are_told_by_names_roles_and_fields(tmp_path: Path, asset: dict[str, Any]) -> None:
+    [band] = bands_of(tmp_path, asset, np.ones((1, 9, 9), np.uint8)).bands
+    assert band.nearest
+
+
+def test_an_item_that_describes_too_many_bands(tmp_path: Path) -> None:
+    bands = [{"name": str(i)} for i in range(3)]
+    with pytest.raises(RasterError, match=r"has 1 bands, expected band 2 to be image/1; .*item"):
+        bands_of(tmp_path, {"bands": bands}, np.ones((1, 9, 9), np.uint8))

@@ -88,7 +88,7 @@ def test_the_blur_of_a_pansharpened_image_is_unknown(tmp_path: Path) -> None:
     ("bands", "surface", "title", "scale"),
     [
         (4, True, "PlanetScope surface reflectance", 1e-4),
-        (8, False, "PlanetScope top-of-atmosphere radiance", 2.1e-5),
+        (8, False, "PlanetScope top of atmosphere", 2.1e-5),
     ],
 )
 def test_planet_scene(tmp_path: Path, bands: int, surface: bool, title: str, scale: float) -> None:
@@ -151,11 +151,58 @@ def test_incomplete_orders_say_what_is_missing(tmp_path: Path) -> None:
     next(order.glob("*_MUL/*.TIL")).unlink()
     with pytest.raises(RasterError, match=r"is not complete: .*\.TIL or \.TIF is missing"):
         described(order)
-    image = deliveries.planet(tmp_path, bands=8)
-    plain = image.with_name(image.name.replace("_8b", ""))
-    deliveries.write_tif(plain, np.ones((3, 60, 60), np.uint16), 3.0)
-    with pytest.raises(RasterError, match=r"has 3 bands, expected band 4 to be"):
-        described(plain)
+
+
+def test_the_bands_of_a_planet_image_are_counted(tmp_path: Path) -> None:
+    image = deliveries.planet(tmp_path, bands=5)
+    next(tmp_path.glob("*_metadata.xml")).unlink()
+    names = [band.description for band in described(image).bands]
+    assert names == ["blue", "green", "red", "rededge", "nir"]
+    deliveries.write_tif(image, np.ones((3, 60, 60), np.uint16), 3.0)
+    assert described(image).product is None
+
+
+def test_a_clipped_planet_image_has_the_mask_of_its_own(tmp_path: Path) -> None:
+    image = deliveries.planet(tmp_path)
+    clip = image.with_name(image.name.replace(".tif", "_clip.tif"))
+    deliveries.write_tif(clip, np.full((4, 20, 20), 900, np.uint16), 3.0)
+    marks = np.zeros((8, 20, 20), np.uint8)
+    marks[7, 3, 4] = 4
+    deliveries.write_tif(tmp_path / "20200531_103000_42_2414_3B_udm2_clip.tif", marks, 3.0)
+    with open_source(clip) as source:
+        _, valid = source.read(source.description.grid.window)
+    assert [*map(list, np.argwhere(~valid[0]))] == [[3, 4]]
+
+
+def test_a_link_leads_to_the_other_files(tmp_path: Path) -> None:
+    image = deliveries.planet(tmp_path / "there")
+    link = tmp_path / "link.tif"
+    link.symlink_to(image)
+    assert described(link).path == str(link)
+    assert words(link) == words(image)
+
+
+def test_sidecars_of_ordinary_rasters_make_no_order(tmp_path: Path) -> None:
+    plain = [tmp_path / name for name in ("a.tif", "b.tif")]
+    for path in plain:
+        rasters.write(path, np.ones((1, 8, 8), np.uint8))
+    text = 'bandId = "Multi";\nBEGIN_GROUP = BAND_R\nEND_GROUP = BAND_R\n'
+    (tmp_path / "a.IMD").write_text(text, encoding="utf-8")
+    assert rasters_below(tmp_path).rasters == plain
+
+
+def test_orders_and_other_rasters_are_each_found(tmp_path: Path) -> None:
+    order = deliveries.pleiades(tmp_path)
+    [image] = order.glob("IMG_*")
+    rasters.write(order / "plain.tif", np.ones((1, 8, 8), np.uint8))
+    second = order / "IMG_PHR1A_MS_002"
+    second.mkdir()
+    for file in image.iterdir():
+        (second / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "GRANULE").mkdir()
+    rasters.write(tmp_path / "top.tif", np.ones((1, 8, 8), np.uint8))
+    found = rasters_below(tmp_path).rasters
+    assert found == sorted([image, second, order / "plain.tif", tmp_path / "top.tif"])
 
 
 def test_impossible_numbers_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from rs_superres.engine import Plan, run
 from rs_superres.errors import InputError, RasterError
-from rs_superres.raster import open_source
+from rs_superres.raster import open_source, rasters_below
 from tests import deliveries
 from tests.cli.calls import main
 
@@ -131,3 +131,40 @@ def test_a_number_that_is_none_is_named(tmp_path: Path, make: Callable[..., Plan
     metadata.write_text(text, encoding="utf-8")
     with pytest.raises(RasterError, match="REFLECTANCE_MULT_BAND_1 is many, expected a number"):
         make(folder, scale=2)
+
+
+def test_other_rasters_beside_a_scene_are_found_too(tmp_path: Path) -> None:
+    folder = deliveries.landsat(tmp_path)
+    deliveries.write_tif(folder / "NDVI.tif", np.ones((9, 9), np.uint8), 30)
+    assert rasters_below(tmp_path).rasters == [folder, folder / "NDVI.tif"]
+    with open_source(folder) as source:
+        assert source.description.product is not None
+
+
+def test_metadata_without_images_make_no_scene(tmp_path: Path) -> None:
+    folder = deliveries.landsat(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for image in folder.glob("*.TIF"):
+        image.rename(tmp_path / "sub" / image.name)
+    [metadata] = folder.glob("*_MTL.txt")
+    metadata.rename(tmp_path / metadata.name)
+    folder.rmdir()
+    assert len(rasters_below(tmp_path).rasters) > 1
+
+
+def test_a_product_says_itself_what_is_nodata(tmp_path: Path, make: Callable[..., Plan]) -> None:
+    with pytest.raises(InputError, match=r"nodata=5, but the metadata of .* say what is nodata"):
+        make(deliveries.landsat(tmp_path), scale=2, nodata=5)
+
+
+def test_products_are_not_stacked(tmp_path: Path) -> None:
+    folders = [deliveries.landsat(tmp_path / name) for name in "ab"]
+    with pytest.raises(InputError, match="is a product, which cannot be stacked with others"):
+        open_source(folders)
+
+
+def test_the_result_says_which_band_holds_bits(tmp_path: Path, make: Callable[..., Plan]) -> None:
+    plan = make(deliveries.landsat(tmp_path), scale=2)
+    run(plan)
+    with open_source(plan.out) as again:
+        assert [band.nearest for band in again.description.bands] == [False] * 4 + [True]

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from rs_superres.errors import SuperResError
+from rs_superres.errors import InputError, SuperResError
 from rs_superres.raster.products import commercial, landsat, sentinel2, stac
 from rs_superres.raster.products.files import result_stem
 from rs_superres.raster.products.product import Product, ProductBand, QualityMask
 
-__all__ = ["Product", "ProductBand", "QualityMask", "find_product", "is_product", "result_stem"]
+__all__ = [
+    "Product",
+    "ProductBand",
+    "QualityMask",
+    "find_product",
+    "is_part",
+    "is_product",
+    "result_stem",
+]
 
 FINDERS: tuple[Callable[[Path], Product | None], ...] = (
     sentinel2.find,
@@ -36,7 +45,10 @@ def find_product(path: str | Path) -> Product | None:
     try:
         if not file.exists():
             return None
-        return next(filter(None, (find(file) for find in FINDERS)), None)
+        # A link leads to the product's other files.
+        real = file.resolve() if file.is_symlink() else file
+        found = next(filter(None, (find(real) for find in FINDERS)), None)
+        return found if found is None or real is file else replace(found, path=str(path))
     except SuperResError:
         raise
     except (OSError, ValueError):  # a folder that cannot be read, a name that no file can have
@@ -47,5 +59,21 @@ def is_product(path: Path) -> bool:
     """Return whether a path names a product, even one that cannot be read."""
     try:
         return find_product(path) is not None
+    except InputError:  # several images in a folder: each is a product
+        return not path.is_dir() or path.suffix.upper() == ".SAFE"
     except SuperResError:
         return True
+
+
+def is_part(path: Path, folder: Path) -> bool:
+    """Return whether a file belongs to the product that its folder is.
+
+    Args:
+        path: the file.
+        folder: its folder, for which :func:`is_product` holds.
+    """
+    try:
+        product = find_product(folder)
+    except SuperResError:
+        return True
+    return product is None or path.name.lower().startswith(product.stem.lower())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rs_superres.errors import InputError, RasterError
+from rs_superres.raster.gdal import open_dataset, raster_errors, reading
 from rs_superres.raster.products.files import ProductFiles, missing, number, text_of
 from rs_superres.raster.products.product import Product, ProductBand, QualityMask
 
@@ -35,6 +36,12 @@ IMD = re.compile(r"(?:.*/)?[^/]+\.IMD", re.IGNORECASE)
 
 IMAGE_FOLDER = re.compile(r"IMG_.+|.+_P\d{3}_[A-Z\d]+", re.IGNORECASE)
 """The name of an image's folder in an order of Airbus or Maxar."""
+
+RASTER = re.compile(r"\.(tiff?|jp2|ntf)$")
+"""The end of the name of a raster, in small letters."""
+
+TILE = re.compile(r"_r\d+c\d+(?=[-_.])")
+"""Row and column of a tile in the name of a raster, in small letters."""
 
 MAXAR = {
     "QB02": "quickbird",
@@ -83,6 +90,8 @@ class _Image:
     tags: dict[str, str]
     metadata: str
     """The path of the metadata in the order."""
+    files: tuple[str, ...]
+    """The paths of the image's rasters; tiles may have names with row and column in them."""
 
     @property
     def coloured(self) -> bool:
@@ -124,11 +133,11 @@ def _found(
         return None
     if files is None:
         return None
-    names = [name for name in files.names if pattern.fullmatch(name)]
+    names = [name for name in files.names if pattern.fullmatch(name) and _is_near(name)]
     if not path.is_dir():
         names = [path.name]
     images = [image for name in names if (image := read(files, name)) is not None]
-    if not images:
+    if not images or (path.is_dir() and _holds_others(files, images)):
         return None
     coloured = [image for image in images if image.coloured] if len(images) > 1 else images
     if len(coloured) != 1:
@@ -151,6 +160,21 @@ def _found(
         tags=image.tags,
         files=files.own(image.metadata),
     )
+
+
+def _is_near(name: str) -> bool:
+    """Return whether a path leads to a file of an order's folder, or of an image's folder in it."""
+    parts = PurePosixPath(name).parts
+    return len(parts) == 1 or (len(parts) == 2 and IMAGE_FOLDER.fullmatch(parts[0]) is not None)
+
+
+def _holds_others(files: ProductFiles, images: Sequence[_Image]) -> bool:
+    """Return whether a folder holds rasters that belong to none of an order's images."""
+    owned = {name.lower() for image in images for name in image.files}
+    tiles = (
+        (name, TILE.sub("", name.lower())) for name in files.names if RASTER.search(name.lower())
+    )
+    return any(name.lower() not in owned and plain not in owned for name, plain in tiles)
 
 
 def _has_images(folder: Path, pattern: re.Pattern[str]) -> bool:
@@ -205,6 +229,7 @@ def _dimap(files: ProductFiles, metadata: str) -> _Image | None:
             PRODUCT_START_TIME=date,
         ),
         metadata=metadata,
+        files=tuple(images),
     )
 
 
@@ -228,7 +253,10 @@ def _imd(files: ProductFiles, metadata: str) -> _Image | None:
     if raster is None:
         raise missing(files.shown(metadata), [f"{PurePosixPath(stem).name}.TIL or .TIF"], AGAIN)
     satellite, sharpened = value("satId"), value("panSharpenAlgorithm") not in {"", "None"}
-    coloured, time = len(names) >= 3, value("firstLineTime") or value("earliestAcqTime")
+    coloured, time = (
+        {"R", "G", "B"} <= set(names),
+        value("firstLineTime") or value("earliestAcqTime"),
+    )
     level, kind = value("productLevel"), "pansharpened" if sharpened else value("bandId")
     words = satellite or "Maxar", level, kind, time.partition("T")[0]
     return _Image(
@@ -244,6 +272,7 @@ def _imd(files: ProductFiles, metadata: str) -> _Image | None:
             PRODUCT_START_TIME=time,
         ),
         metadata=metadata,
+        files=tuple(f"{stem}{suffix}" for suffix in (".til", ".tif", ".tiff", ".ntf")),
     )
 
 
@@ -259,20 +288,25 @@ def find_planet(path: Path) -> Product | None:
     match = PLANET.fullmatch(path.name) if path.suffix.lower() == ".tif" else None
     if match is None or not path.is_file():
         return None
+    name = str(path)
+    with raster_errors(f"cannot open {name}"), reading(name), open_dataset(name) as dataset:
+        count = dataset.count
+    if count not in PLANET_BANDS:
+        return None
     files = ProductFiles(path.parent, tuple(sorted(x.name for x in path.parent.iterdir())))
     stem = re.escape(match["scene"] + match["level"])
-    masks = [name for name in files.names if re.fullmatch(rf"{stem}_udm2(_clip)?\.tif", name)]
+    clip = match["clip"] or ""
+    masks = [name for name in files.names if re.fullmatch(rf"{stem}_udm2{clip}\.tif", name)]
     metadata = [
         name
         for name in files.names
-        if re.fullmatch(rf"{stem}_[Aa]nalytic.*_metadata(_clip)?\.xml", name)
+        if re.fullmatch(rf"{stem}_[Aa]nalytic.*_metadata{clip}\.xml", name)
     ]
     if not masks and not metadata:
         return None
     coefficients, spacecraft = _planet_metadata(files, metadata)
-    count = max(coefficients, default=8 if "_8b" in path.name else 4)
-    names = PLANET_BANDS.get(count, PLANET_BANDS[4])
-    surface = match["surface"] is not None
+    names, surface = PLANET_BANDS[count], match["surface"] is not None
+    level = "surface reflectance" if surface else "top of atmosphere"
     quality = None
     if masks:
         quality = QualityMask(name=files.gdal(masks[0]), planes=(8,), bits=PLANET_UNUSABLE)
@@ -289,7 +323,6 @@ def find_planet(path: Path) -> Product | None:
         for i, name in enumerate(names, start=1)
     )
     kind = "SkySat" if "ssc" in match["scene"] or "_s1" in match["scene"] else "PlanetScope"
-    level = "surface reflectance" if surface else "top-of-atmosphere radiance"
     return Product(
         path=str(path),
         title=f"{spacecraft or kind} {level}, {match['scene']}",

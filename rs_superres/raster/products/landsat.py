@@ -97,11 +97,11 @@ def find(path: Path) -> Product | None:
 
 
 def _is_scene(names: list[str]) -> bool:
-    """Return whether the files of a folder are those of one scene, with no other images."""
+    """Return whether a folder holds the metadata of one scene, and images beside them."""
     scenes = _scenes(names)
     stem = next(iter(scenes)).removesuffix("mtl") if len(scenes) == 1 else ""
-    images = [name.lower() for name in names if name.lower().endswith((".tif", ".tiff"))]
-    return len(scenes) == 1 and all(name.startswith(stem) for name in images)
+    images = [name for name in names if name.lower().endswith((".tif", ".tiff"))]
+    return len(scenes) == 1 and any(name.lower().startswith(stem) for name in images)
 
 
 def _scenes(names: list[str]) -> set[str]:
@@ -155,6 +155,7 @@ def _product(path: Path, files: ProductFiles, metadata: str) -> Product | None:
         apart=scene.panchromatic(),
         tags={key: value for key, value in tags.items() if value},
         files=files.own(metadata),
+        stem=scene.stem,
     )
 
 

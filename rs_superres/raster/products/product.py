@@ -33,7 +33,7 @@ class ProductBand:
     file: str
     """The raster, as GDAL opens it."""
     number: int = 1
-    """The band's number in the raster, from 1."""
+    """The band's number in the raster, from 1; 0 for all bands, as the raster describes them."""
     default: bool = True
     """Whether a result has the band if the caller chooses none."""
     nearest: bool = False
@@ -75,6 +75,8 @@ class Product:
     """Facts for the tags of a result, such as the time of acquisition."""
     files: tuple[str, ...] = ()
     """The files that were read to find this out."""
+    stem: str = ""
+    """What the names of all files begin with, if a folder may hold others; else empty."""
 
     def words(self, names: Iterable[str]) -> str:
         """Say in one line what the product is, and which of its bands are used."""

@@ -92,6 +92,9 @@ def find(path: Path) -> Product | None:
         return None
     metadata = [name for name in files.names if METADATA.fullmatch(name)]
     granules = {m["folder"]: name for name in files.names if (m := GRANULE.fullmatch(name))}
+    if root.is_dir():  # in an archive, the product is a folder
+        metadata = [name for name in metadata if "/" not in name]
+        granules = {f: name for f, name in granules.items() if f.startswith("GRANULE/")}
     if not metadata:
         if not granules or not root.name.upper().removesuffix(".ZIP").endswith(".SAFE"):
             return None
@@ -119,8 +122,7 @@ def _may_be(root: Path) -> bool:
     if not root.is_dir():
         return True
     inside = [entry.name for entry in root.iterdir()]
-    named = root.suffix.upper() == ".SAFE" or "GRANULE" in inside
-    return named or any(map(METADATA.fullmatch, inside))
+    return root.suffix.upper() == ".SAFE" or any(map(METADATA.fullmatch, inside))
 
 
 def _root(path: Path) -> tuple[Path | None, str | None]:

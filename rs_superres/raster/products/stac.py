@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from rs_superres.errors import RasterError
 from rs_superres.raster.gdal import allows_hosts, host_refusal, refers_to_host
@@ -53,8 +53,14 @@ COLOURS = ("blue", "green", "red", "nir")
 RASTERS = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "application/x-geotiff")
 """The beginnings of the media types of assets that are rasters."""
 
-CLASSES = ("scl", "qa_pixel", "fmask")
-"""Names of assets that hold classes or bits, in small letters."""
+CLASSES = re.compile(r"^(scl|fmask|qa(_?\w+)?|\w+_qa|classification)$", re.IGNORECASE)
+"""The names of assets and bands that hold classes or bits."""
+
+SHARED = (
+    *("nodata", "raster:scale", "raster:offset", "eo:common_name", "eo:center_wavelength"),
+    *("scale", "offset"),
+)
+"""Fields of bands that STAC 1.1 states once, for an asset, if all bands have the same."""
 
 
 def find(path: Path) -> Product | None:
@@ -162,27 +168,33 @@ def _bands(key: str, asset: Any, base: str) -> Iterator[ProductBand]:
     """Yield the bands of an asset that is a raster; none of pictures and of metadata."""
     if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
         return
-    roles = asset.get("roles") or []
+    found = asset.get("roles")
+    roles = found if isinstance(found, list) else []
     kind = str(asset.get("type") or "")
     by_name = re.search(r"\.(tiff?|jp2)$", urlsplit(asset["href"]).path, re.IGNORECASE)
     if not (kind.startswith(RASTERS) or (not kind and by_name)) or {"thumbnail", "overview"} & {
-        *map(str, roles if isinstance(roles, list) else [])
+        *map(str, roles)
     }:
         return
     described = _dicts(asset, "bands") or _dicts(asset, "eo:bands")
     values = _dicts(asset, "bands") or _dicts(asset, "raster:bands")
-    nearest = key.lower() in CLASSES
-    for i in range(max(1, len(described), len(values))):
-        eo = described[i] if i < len(described) else {}
-        raster = values[i] if i < len(values) else {}
+    shared = {name: value for name, value in asset.items() if name in SHARED}
+    count = max(len(described), len(values))
+    classified = {"data-mask", "classification"} & {*map(str, roles)} or any(
+        name.startswith("classification:") for d in (asset, *described, *values) for name in d
+    )
+    for i in range(max(1, count)):
+        eo = {**shared, **(described[i] if i < len(described) else {})}
+        raster = {**shared, **(values[i] if i < len(values) else {})}
+        name = str(eo.get("name") or i + 1)
         colour = str(eo.get("eo:common_name") or eo.get("common_name") or "")
         wavelength = _number(eo, "eo:center_wavelength", "center_wavelength")  # micrometres
         yield ProductBand(
-            name=key if len(described) <= 1 else f"{key}/{eo.get('name') or i + 1}",
+            name=key if count <= 1 else f"{key}/{name}",
             file=_href(asset["href"], base),
-            number=i + 1,
+            number=i + 1 if count else 0,
             default=False,
-            nearest=nearest,
+            nearest=bool(classified or CLASSES.search(key) or CLASSES.search(name)),
             colour=colour if colour in COLOURS else "",
             wavelength=None if wavelength is None else 1000 * wavelength,
             nodata=_number(raster, "nodata"),
@@ -199,7 +211,8 @@ def _href(href: str, base: str) -> str:
         return href
     if re.match(r"https?://", base):
         return urljoin(base, href)
-    return str(Path(base).parent / href)
+    plain = Path(base).parent / href
+    return str(plain if plain.exists() else Path(base).parent / unquote(href))
 
 
 def _dicts(asset: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
