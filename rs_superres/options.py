@@ -160,15 +160,20 @@ def _whole(least: int, most: int | None = None) -> Accept:
     return accept
 
 
+def _band(value: Any) -> int | str | None:
+    """Return the number or the name of a band; None for other values, and for a list in a text."""
+    if isinstance(value, str):
+        name = value.strip()
+        return None if re.fullmatch(r"[\d,.\s]*", name) else name
+    number = _integer(value)
+    return number if number is not None and number >= 1 else None
+
+
 def _chosen_bands(name: str, value: Any) -> tuple[int | str, ...]:
     """Accept numbers and names of bands, or a single one."""
     members = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
-    bands: list[int | str | None] = [
-        member.strip() if isinstance(member, str) else _integer(member) for member in members
-    ]
-    if not all(isinstance(b, str) or (b is not None and b >= 1) for b in bands) or any(
-        isinstance(band, str) and re.fullmatch(r"[\d,.\s]*", band) for band in bands
-    ):
+    bands = [_band(member) for member in members]
+    if None in bands:
         raise refusal(name, value, "names of bands, or numbers counted from 1")
     if len({*bands}) < len(bands):
         raise refusal(name, value, "each band once")

@@ -131,6 +131,7 @@ def _open_product(
         RasterError: A file cannot be opened, or does not fit the others.
     """
     opened: dict[str, Dataset] = {}
+    described: dict[str, Description] = {}
 
     def dataset_of(name: str) -> Dataset:
         if name not in opened:
@@ -148,7 +149,9 @@ def _open_product(
                 f"{band.file} has {dataset.count} bands, expected band {band.number} to be "
                 f"{band.name}; {product.path} does not describe it"
             )
-        parts.append(_described(band.file, dataset))
+        if band.file not in described:
+            described[band.file] = _described(band.file, dataset)
+        parts.append(described[band.file])
         quality = None if band.quality is None else dataset_of(band.quality.name)
         if quality is not None and quality.shape != dataset.shape:
             raise RasterError(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rs_superres.errors import RasterError, SuperResError
 from rs_superres.raster.opening import read_grid, read_tags
-from rs_superres.raster.products import is_part, is_product
+from rs_superres.raster.products import is_product, others_in
 
 logger = logging.getLogger(__name__)
 
@@ -126,11 +126,7 @@ def _files_below(
             visited.add(real)
             if is_new and is_product(Path(root)):
                 yield Path(root)
-                yield from (
-                    file
-                    for name in sorted(files)
-                    if not is_part(file := Path(root, name), Path(root))
-                )
+                yield from others_in(Path(root), files)
                 is_new = False
             if is_new and root.lower().endswith(CONTAINERS):
                 pass_over(Path(root), f"{root} is a folder of one data set, not of rasters")

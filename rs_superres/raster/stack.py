@@ -135,11 +135,8 @@ def _product_band(band: ProductBand, stored: Band, dtype: str, factor: int) -> B
     wavelength = {}
     if band.wavelength is not None:
         wavelength = {"WAVELENGTH": f"{band.wavelength:g}", "WAVELENGTH_UNIT": "nm"}
-    colour = ColorInterp.undefined.name
-    if band.colour in {"red", "green", "blue"}:
-        colour = band.colour
-    elif band.colour == "nir" and "nir" in ColorInterp.__members__:
-        colour = "nir"
+    known = band.colour in ColorInterp.__members__  # older releases of rasterio know no "nir"
+    colour = band.colour if known else ColorInterp.undefined.name
     return replace(
         stored,
         dtype=dtype,

@@ -90,10 +90,9 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
         InputError: an option lists a band that does not exist, or lists a band twice; or a band
             cannot be super-resolved and no option says what to do with it.
     """
-    count = len(source.bands)
     rgb = () if options.rgb == "none" else options.rgb
     for option, numbers in (("rgb=", rgb), ("nearest=", options.nearest)):
-        _check_numbers(option, numbers, count, source.path)
+        numbers_of(source.bands, numbers, option, source.path)
     _check_together(source, options.bidx)
     if source.product is not None and options.nodata is not None:
         raise InputError(
@@ -216,13 +215,6 @@ def _positions(option: str, numbers: Sequence[int], order: Sequence[int]) -> tup
                 f"{option} lists band {number}, which bidx= does not; number bands as in the source"
             )
     return tuple(order.index(number) for number in numbers)
-
-
-def _check_numbers(option: str, numbers: Sequence[int], count: int, path: str) -> None:
-    """Refuse an option that lists bands that do not exist, or lists a band twice."""
-    for number in numbers:
-        if not 1 <= number <= count:
-            raise InputError(f"{option} lists band {number}, {path} has bands 1 to {count}")
 
 
 def _check_expansion(source: Description, options: PixelOptions, order: Sequence[int]) -> None:

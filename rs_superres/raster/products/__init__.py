@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,8 @@ __all__ = [
     "ProductBand",
     "QualityMask",
     "find_product",
-    "is_part",
     "is_product",
+    "others_in",
     "result_stem",
 ]
 
@@ -65,15 +65,16 @@ def is_product(path: Path) -> bool:
         return True
 
 
-def is_part(path: Path, folder: Path) -> bool:
-    """Return whether a file belongs to the product that its folder is.
+def others_in(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Return the files in a product's folder that do not belong to the product.
 
     Args:
-        path: the file.
-        folder: its folder, for which :func:`is_product` holds.
+        folder: the folder, for which :func:`is_product` holds.
+        names: the names of the files in it.
     """
     try:
         product = find_product(folder)
     except SuperResError:
-        return True
-    return product is None or path.name.lower().startswith(product.stem.lower())
+        return []
+    stem = "" if product is None else product.stem.lower()
+    return [folder / name for name in sorted(names) if not name.lower().startswith(stem)]

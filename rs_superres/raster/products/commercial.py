@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.raster.gdal import open_dataset, raster_errors, reading
-from rs_superres.raster.products.files import ProductFiles, missing, number, text_of
+from rs_superres.raster.products.files import ProductFiles, missing, number, stated, text_of
 from rs_superres.raster.products.product import Product, ProductBand, QualityMask
 
 COLOURS = {
@@ -223,7 +223,7 @@ def _dimap(files: ProductFiles, metadata: str) -> _Image | None:
         colours=colours if count >= 3 else ("",) * len(names),
         title=" ".join(filter(None, words)),
         sensor=None,
-        tags=_tags(
+        tags=stated(
             PRODUCT_URI=PurePosixPath(metadata).stem,
             SPACECRAFT_NAME=mission,
             PRODUCT_START_TIME=date,
@@ -265,7 +265,7 @@ def _imd(files: ProductFiles, metadata: str) -> _Image | None:
         colours=tuple(COLOURS.get(name, "") if coloured else "" for name in names),
         title=" ".join(filter(None, words)),
         sensor=MAXAR.get(satellite) if coloured and not sharpened else None,
-        tags=_tags(
+        tags=stated(
             PRODUCT_URI=PurePosixPath(stem).name,
             SPACECRAFT_NAME=satellite,
             PROCESSING_LEVEL=level,
@@ -328,7 +328,7 @@ def find_planet(path: Path) -> Product | None:
         title=f"{spacecraft or kind} {level}, {match['scene']}",
         sensor=None,
         bands=bands,
-        tags=_tags(PRODUCT_URI=match["scene"], SPACECRAFT_NAME=spacecraft or kind),
+        tags=stated(PRODUCT_URI=match["scene"], SPACECRAFT_NAME=spacecraft or kind),
         files=files.own(*metadata),
     )
 
@@ -349,8 +349,3 @@ def _planet_metadata(files: ProductFiles, metadata: Sequence[str]) -> tuple[dict
         if coefficient:
             coefficients[band] = number(where, "reflectanceCoefficient", coefficient)
     return coefficients, text_of(root, "shortName")
-
-
-def _tags(**values: str) -> dict[str, str]:
-    """Return the tags that have a value."""
-    return {key: value for key, value in values.items() if value}

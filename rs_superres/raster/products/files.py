@@ -141,6 +141,11 @@ def text_of(root: ET.Element, *tags: str) -> str:
     return ""
 
 
+def stated(**values: str) -> dict[str, str]:
+    """Return the values that metadata state, by name: those that are not empty."""
+    return {name: value for name, value in values.items() if value}
+
+
 def result_stem(path: PurePath) -> str:
     """Return the name, without an ending, of the result of a raster or a product.
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rs_superres.errors import RasterError
-from rs_superres.raster.products.files import TAR, ProductFiles, missing, number
+from rs_superres.raster.products.files import TAR, ProductFiles, missing, number, stated
 from rs_superres.raster.products.product import Product, ProductBand
 
 METADATA = re.compile(r"(?:.*/)?[^/]+_MTL\.(?:txt|json)", re.IGNORECASE)
@@ -153,7 +153,7 @@ def _product(path: Path, files: ProductFiles, metadata: str) -> Product | None:
         sensor="landsat-8" if scene.satellite >= 8 else None,
         bands=(*bands, *quality),
         apart=scene.panchromatic(),
-        tags={key: value for key, value in tags.items() if value},
+        tags=stated(**tags),
         files=files.own(metadata),
         stem=scene.stem,
     )

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
 from rs_superres.errors import InputError, RasterError
-from rs_superres.raster.products.files import ProductFiles, missing, number, text_of
+from rs_superres.raster.products.files import ProductFiles, missing, number, stated, text_of
 from rs_superres.raster.products.product import (
     Polygon,
     Product,
@@ -212,7 +212,7 @@ def _product(path: Path, files: ProductFiles, metadata: str, folder: str, granul
         title=f"{spacecraft} L{level}, baseline {baseline or 'unknown'}, {tile}",
         sensor=SENSOR,
         bands=tuple(bands),
-        tags={key: value for key, value in tags.items() if value},
+        tags=stated(**tags),
         files=files.own(metadata, granule, *filter(AREAS.search, within)),
     )
 

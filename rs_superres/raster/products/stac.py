@@ -19,6 +19,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from rs_superres.errors import RasterError
 from rs_superres.raster.gdal import allows_hosts, host_refusal, refers_to_host
+from rs_superres.raster.products.files import stated
 from rs_superres.raster.products.product import Product, ProductBand
 
 ADDRESS = re.compile(r"https?://\S+(?:\.json|/items/[^/?#]+)(?:[?#]\S*)?", re.IGNORECASE)
@@ -140,7 +141,7 @@ def _product(item: dict[str, Any], path: str, base: str, files: tuple[str, ...])
         # The pixels of a result of rs-sr are not those that the sensor took.
         sensor=None if "rs-sr" in str(software) else SENSORS.get(platform.lower()),
         bands=tuple(bands),
-        tags={key: value for key, value in tags.items() if value},
+        tags=stated(**tags),
         files=files,
     )
 
