@@ -183,7 +183,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
         uncertainty: Write the expected error, per band and in source units, to this file.
             This keyword and those below, except ``progress``, are for files only.
         preview: Write the middle of source and result, side by side, to a PNG file.
-        stac: Write a STAC item beside the result, with the ending .json.
+        stac: Also write a STAC item that describes the result: out.json for out.tif.
         memory: Memory that a process may use, as in 2GB; it does not change the pixels.
             Bytes, or a text such as "2GB"; None for half of the machine's memory.
         format: Cloud-optimised or plain GeoTIFF.

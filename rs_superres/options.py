@@ -493,7 +493,9 @@ class Options(PixelOptions):
     preview: Path | None = option(
         None, "Write the middle of source and result, side by side, to a PNG file.", _path
     )
-    stac: bool = option(False, "Write a STAC item beside the result, with the ending .json.", _flag)
+    stac: bool = option(
+        False, "Also write a STAC item that describes the result: out.json for out.tif.", _flag
+    )
     memory: int | None = option(
         None,
         "Memory that a process may use, as in 2GB; it does not change the pixels.",

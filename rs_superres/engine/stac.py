@@ -34,7 +34,7 @@ def write_item(plan: Plan, path: Path, item: Path) -> None:
     Args:
         plan: the plan of the run.
         path: the file to write.
-        item: the name that the file will have, beside the result.
+        item: the final name of the file, in the folder of the result.
     """
     described = item_of(plan, item.absolute().parent)
     path.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
