@@ -85,7 +85,7 @@ class LimitsParam(Numbers):
         return value if value in {"none", "local"} else super().convert(value, param, ctx)
 
 
-class ChosenBandsParam(click.ParamType[tuple[int | str, ...]]):
+class BandsParam(click.ParamType[tuple[int | str, ...]]):
     """Numbers and names of bands separated by commas, or the word all."""
 
     name = "bands"
@@ -101,23 +101,10 @@ class ChosenBandsParam(click.ParamType[tuple[int | str, ...]]):
         return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
-class BandsParam(_Commas[int]):
-    """Band numbers separated by commas, counted from 1."""
-
-    name = "bands"
-
-    def __init__(self) -> None:
-        super().__init__(int, "band numbers as in 4,3,2")
-
-
 class RgbParam(BandsParam):
-    """Three band numbers separated by commas, or the word none."""
+    """Three bands separated by commas, or the word none."""
 
     name = "rgb"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.expected = f"{self.expected}, or none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a text; a word stays a word."""
@@ -262,9 +249,9 @@ UPSCALING = [
     run_option("mtf", type=float, metavar="M"),
     run_option("noise", type=float, metavar="N"),
     run_option("limits", type=LimitsParam(), metavar="none|local|LO,HI"),
-    run_option("bidx", "-b", "--bands", "--bidx", type=ChosenBandsParam(), metavar="B,B...|all"),
+    run_option("bidx", "-b", "--bands", "--bidx", type=BandsParam(), metavar="B,B...|all"),
     run_option("rgb", type=RgbParam(), metavar="R,G,B|none"),
-    run_option("nearest", type=BandsParam(), metavar="N,N..."),
+    run_option("nearest", type=BandsParam(), metavar="B,B..."),
     run_option("classes", type=click.Choice(get_args(Classes))),
     run_option("nodata", type=float, metavar="V"),
     value_range,

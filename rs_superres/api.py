@@ -54,8 +54,8 @@ class PixelKeywords(TypedDict, total=False):
     noise: float | None
     limits: LimitsOption
     bidx: int | str | Sequence[int | str]
-    rgb: NoColours | Sequence[int] | Sequence[str]
-    nearest: int | Sequence[int] | Sequence[str]
+    rgb: NoColours | Sequence[int | str]
+    nearest: int | str | Sequence[int | str]
     classes: Classes | None
     nodata: float | None
     value_range: Sequence[float] | None
@@ -108,8 +108,8 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     noise: float | None = None,
     limits: LimitsOption = "local",
     bidx: int | str | Sequence[int | str] = (),
-    rgb: NoColours | Sequence[int] | Sequence[str] = (),
-    nearest: int | Sequence[int] | Sequence[str] = (),
+    rgb: NoColours | Sequence[int | str] = (),
+    nearest: int | str | Sequence[int | str] = (),
     classes: Classes | None = None,
     nodata: float | None = None,
     value_range: Sequence[float] | None = None,
@@ -167,10 +167,10 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             main ones of a product.
         rgb: Bands of the source to sharpen together, as red, green and blue; or no such bands
             (none).
-            Three numbers, or "none"; empty for those that the colour interpretation, names or
-            wavelengths say; variable names for a Dataset.
+            Three numbers or names, or "none"; empty for those that the colour interpretation,
+            names or wavelengths say; variable names for a Dataset.
         nearest: Bands of the source to resample by nearest neighbour: quality, classes, bit masks.
-            Variable names for a Dataset.
+            Numbers or names; variable names for a Dataset.
         classes: Turn a palette into colours, or resample classes and 1-bit masks by nearest
             neighbour.
             "expand" or "nearest"; None refuses such bands.

@@ -38,7 +38,7 @@ LimitsOption = Literal["none", "local"] | tuple[float, float]
 NoColours = Literal["none"]
 """Says that no bands are red, green and blue."""
 
-RgbOption = NoColours | tuple[int, ...]
+RgbOption = NoColours | tuple[int | str, ...]
 """Numbers of the red, green and blue band; empty to find them."""
 
 LARGEST_MTF = 8.0
@@ -169,7 +169,7 @@ def _band(value: Any) -> int | str | None:
     return number if number is not None and number >= 1 else None
 
 
-def _chosen_bands(name: str, value: Any) -> tuple[int | str, ...]:
+def _bands(name: str, value: Any) -> tuple[int | str, ...]:
     """Accept numbers and names of bands, or a single one."""
     members = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
     bands = [_band(member) for member in members]
@@ -180,19 +180,8 @@ def _chosen_bands(name: str, value: Any) -> tuple[int | str, ...]:
     return tuple(band for band in bands if band is not None)
 
 
-def _bands(name: str, value: Any) -> tuple[int, ...]:
-    """Accept a band number, or several."""
-    members = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
-    numbers = [_integer(member) for member in members]
-    if any(number is None or number < 1 for number in numbers):
-        raise refusal(name, value, "band numbers, counted from 1")
-    if len({*numbers}) < len(numbers):
-        raise refusal(name, value, "each band once")
-    return tuple(number for number in numbers if number is not None)
-
-
 def _three_bands(name: str, value: Any) -> RgbOption:
-    """Accept three band numbers, an empty sequence, or the word none."""
+    """Accept three bands, an empty sequence, or the word none."""
     if isinstance(value, str):
         if value == "none":
             return "none"
@@ -407,17 +396,17 @@ class PixelOptions:
     bidx: tuple[int | str, ...] = option(
         (),
         "Bands of the source to write, in this order: numbers, names such as B8A, or all.",
-        _chosen_bands,
+        _bands,
         unset="all; of a product, its main ones",
     )
-    """Numbers counted from 1, as in ``rgb`` and ``nearest``; or names, or the word ``all``."""
+    """Numbers counted from 1, or names, as in ``rgb`` and ``nearest``; or the word ``all``."""
     rgb: RgbOption = option(
         (),
         "Bands of the source to sharpen together, as red, green and blue; or no such bands (none).",
         _three_bands,
         unset="by colour interpretation, names and wavelengths",
     )
-    nearest: tuple[int, ...] = option(
+    nearest: tuple[int | str, ...] = option(
         (),
         "Bands of the source to resample by nearest neighbour: quality, classes, bit masks.",
         _bands,

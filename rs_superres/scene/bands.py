@@ -90,9 +90,9 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
         InputError: an option lists a band that does not exist, or lists a band twice; or a band
             cannot be super-resolved and no option says what to do with it.
     """
-    rgb = () if options.rgb == "none" else options.rgb
-    for option, numbers in (("rgb=", rgb), ("nearest=", options.nearest)):
-        numbers_of(source.bands, numbers, option, source.path)
+    colour_bands = () if options.rgb == "none" else options.rgb
+    rgb = numbers_of(source.bands, colour_bands, "rgb=", source.path)
+    nearest_bands = numbers_of(source.bands, options.nearest, "nearest=", source.path)
     _check_together(source, options.bidx)
     if source.product is not None and options.nodata is not None:
         raise InputError(
@@ -115,7 +115,7 @@ def decide(source: Description, options: PixelOptions) -> BandRoles:
             f"{source.path} has a mask for each band, which a GeoTIFF cannot hold; choose a value "
             "for masked pixels with nodata=V"
         )
-    nearest = _positions("nearest=", options.nearest, order)
+    nearest = _positions("nearest=", nearest_bands, order)
     known = {i for i, number in enumerate(order) if source.bands[number - 1].nearest}
     nearest = tuple(sorted({*nearest, *known}))
     if options.classes == "nearest":

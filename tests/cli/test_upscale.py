@@ -371,7 +371,7 @@ def test_refused_in_one_line(
         (("--scale", "2", "--memory", "2"), "expected an amount of memory as in 2GB"),
         (("--scale", "2", "--memory", "0GB"), "expected an amount of memory as in 2GB"),
         (("--scale", "2", "--bands", "1,,2"), "expected names of bands, or numbers counted from 1"),
-        (("--scale", "2", "--rgb", "1,,2"), "expected band numbers as in 4,3,2, or none"),
+        (("--scale", "2", "--rgb", "1,,2"), "expected names of bands, or numbers counted from 1"),
         (("--scale", "2", "--classes", "drop"), "is not one of 'expand', 'nearest'"),
         (("--scale", "2", "--nodata", "none"), "is not a valid float"),
         (("--scale", "2", "--bounds", "1", "2", "3"), "requires 4 arguments"),

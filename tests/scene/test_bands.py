@@ -110,10 +110,19 @@ def test_names_decide_where_colours_do_not(source: Description) -> None:
     assert decide(four, PixelOptions()).triplet == ()
     assert decide(four, PixelOptions(sensor="sentinel-2")).triplet == (2, 1, 0)
     assert decide(four, PixelOptions(sensor="quickbird")).triplet == ()
-    cases: list[tuple[Any, tuple[int, ...]]] = [((4, 3, 2), (3, 2, 1)), ("none", ())]
+    cases: list[tuple[Any, tuple[int, ...]]] = [
+        ((4, 3, 2), (3, 2, 1)),
+        (("B8", "b04", 2), (3, 2, 1)),
+        ("none", ()),
+    ]
     for rgb, triplet in cases:
         roles = decide(stack, PixelOptions(rgb=rgb))
         assert (roles.triplet, roles.described) == (triplet, "")
+    assert decide(stack, PixelOptions(nearest="B8A")).nearest == (4,)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"rgb= names band B9 of x.tif: expected one of its bands"):
+        decide(stack, PixelOptions(rgb=("B9", "B3", "B2")))
+    with pytest.raises(InputError, match=r"nearest= lists band 1 of x.tif twice"):
+        decide(stack, PixelOptions(nearest=("B2", 1)))
 
 
 def described(source: Description, *bands: Band, **more: Any) -> Description:
