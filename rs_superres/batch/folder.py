@@ -20,6 +20,7 @@ from rs_superres.raster import (
     lines_about,
     rasters_below,
     reason_to_pass_over,
+    unpacked,
 )
 
 GEOTIFF = (".tif", ".tiff")
@@ -126,6 +127,14 @@ class _Search:
             elif exists(name.source) or not self.add_pattern(line, folder):
                 self.add(name, folder)
 
+    def leave_out_archives(self) -> None:
+        """Pass over archives of products that have been unpacked beside them."""
+        keys = {Path(name.source): key for key, (name, _) in self.scenes.items()}
+        for path, unpacked_folder in unpacked(keys).items():
+            del self.scenes[keys[path]]
+            reason = f"{path} holds the same product as {unpacked_folder}"
+            self.passed_over[path] = SkippedFile(path, reason, is_raster=False)
+
 
 def scenes(where: Sequence[str], out: Path, *, without: Collection[Path] = ()) -> BatchScenes:
     """Find the scenes of folders, files, patterns and lists.
@@ -163,6 +172,7 @@ def scenes(where: Sequence[str], out: Path, *, without: Collection[Path] = ()) -
                     f"{text} {problem}, expected a folder, a file, a pattern or a list of them"
                 )
             search.add(name, name.stem.parent)
+    search.leave_out_archives()
     passed_over = list(search.passed_over.values())
     if not search.scenes:
         others = "".join(f"; {line}" for line in lines_about(passed_over))

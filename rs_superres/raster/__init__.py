@@ -40,6 +40,7 @@ from rs_superres.raster.search import (
     lines_about,
     rasters_below,
     reason_to_pass_over,
+    unpacked,
 )
 from rs_superres.raster.selection import Selection
 from rs_superres.raster.sidecars import check_alone, delete_sidecars, owner, sidecars
@@ -116,6 +117,7 @@ __all__ = [
     "sample_windows",
     "sidecars",
     "unit_note",
+    "unpacked",
     "visible",
     "windows_over",
     "with_alpha",

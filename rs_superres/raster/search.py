@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from rs_superres.errors import RasterError, SuperResError
 from rs_superres.raster.opening import read_grid, read_tags
-from rs_superres.raster.products import is_product, others_in
+from rs_superres.raster.products import is_product, others_in, result_stem
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,9 @@ SIDECARS = (
     *(".j2w", ".jp2w", ".gfw", ".gifw", ".bpw", ".bmpw", ".blw", ".bilw", ".igw", ".imgw"),
 )
 """Ends, in lower case, of the names of files that describe a raster, or report on a run."""
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+"""Suffixes, in lower case, of files that may hold a product."""
 
 CONTAINERS = (".zarr", ".gdb")
 """Suffixes, in lower case, of folders that are data sets of many files."""
@@ -95,6 +98,9 @@ def rasters_below(folder: Path, *, without: Collection[Path] = ()) -> FoundRaste
                 rasters.append(path)
             else:
                 pass_over(path, reason)
+    for path, folder_of_it in unpacked(rasters).items():
+        rasters.remove(path)
+        pass_over(path, f"{path} holds the same product as {folder_of_it}")
     results = [path for path in rasters if _is_result(path)]
     if len(results) == len(rasters):
         results = []
@@ -137,6 +143,25 @@ def _files_below(
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             pending += [child for name in folders if (child := Path(root, name)).is_symlink()]
             yield from (Path(root, name) for name in sorted(files))
+
+
+def unpacked(paths: Iterable[Path]) -> dict[Path, Path]:
+    """Find the archives of products that have been unpacked beside them.
+
+    Args:
+        paths: rasters and products.
+
+    Returns:
+        For each such archive among them, the folder among them that holds the same product.
+    """
+    folders, archives = {}, {}
+    for path in paths:
+        place = path.parent.resolve() / result_stem(path)
+        if path.is_dir():
+            folders[place] = path
+        elif path.name.lower().endswith(ARCHIVES):
+            archives[path] = place
+    return {path: folders[place] for path, place in archives.items() if place in folders}
 
 
 def is_sidecar(path: Path) -> bool:

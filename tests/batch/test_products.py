@@ -10,6 +10,7 @@ import pytest
 from rs_superres.batch.folder import scenes
 from rs_superres.batch.job import Job, upscale_scene
 from rs_superres.engine import Options
+from rs_superres.raster import rasters_below
 from tests import products, rasters
 from tests.rasters import textured
 
@@ -53,6 +54,25 @@ def test_products_are_found_by_what_a_shell_expands(folder: Path) -> None:
     assert found(*sorted(folder.iterdir())).keys() == everything
     assert found(folder / "*.SAFE").keys() == {f"{OLD}.tif", f"{NEW}.tif"}
     assert found(folder / f"{NEW}.SAFE", folder / "deep").keys() == {f"{NEW}.tif", f"{ZIPPED}.tif"}
+
+
+def test_an_archive_beside_its_unpacked_product_is_passed_over(tmp_path: Path) -> None:
+    """The scene would be upscaled twice, or be both in training and in validation."""
+    folder = tmp_path / "in"
+    safe = products.sentinel2(folder, side=12)
+    archive = products.zipped(safe).rename(folder / f"{NEW}.SAFE.zip")
+    plain = folder / f"{NEW}.zip"
+    plain.write_bytes(archive.read_bytes())
+    for where in ([folder], [safe, archive, plain], [folder / "*"]):
+        batch = scenes([str(path) for path in where], Path("out"))
+        assert [scene.source for scene in batch.files] == [str(safe)]
+        assert [skipped.path for skipped in batch.passed_over] == [archive, plain]
+        assert f"{archive} holds the same product as {safe}" in batch.passed_over[0].reason
+    assert rasters_below(folder).rasters == [safe]
+    # An archive is used by itself, and beside other products.
+    assert found(archive).keys() == {f"{NEW}.tif"}
+    other = products.sentinel2(tmp_path / "other", side=12)
+    assert found(other, archive).keys() == {f"other/{NEW}.tif", f"in/{NEW}.tif"}
 
 
 def test_a_list_may_name_products(folder: Path) -> None:

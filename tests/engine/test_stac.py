@@ -86,6 +86,19 @@ def write_item(folder: Path, *, start: str = "./", newer: bool = False) -> Path:
     return path
 
 
+@pytest.mark.parametrize("catalogue", ["earthsearch", "sentinel"])
+def test_an_offset_that_was_applied_is_not_applied_again(tmp_path: Path, catalogue: str) -> None:
+    path = write_item(tmp_path)
+    item = json.loads(path.read_text())
+    for applied, offset in ((False, -0.1), (True, 0)):
+        item["properties"][f"{catalogue}:boa_offset_applied"] = applied
+        path.write_text(json.dumps(item), encoding="utf-8")
+        with open_source(path) as source:
+            bands = source.description.bands
+            assert {b.offset for b in bands if b.description in COLOURS} == {offset}
+            assert {b.scale for b in bands if b.description in COLOURS} == {1e-4}
+
+
 @pytest.mark.parametrize("newer", [False, True])
 def test_separate_colours_come_first(tmp_path: Path, newer: bool) -> None:
     with open_source(write_item(tmp_path, newer=newer)) as source:

@@ -57,6 +57,12 @@ RASTERS = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "application/x-g
 CLASSES = re.compile(r"^(scl|fmask|qa(_?\w+)?|\w+_qa|classification)$", re.IGNORECASE)
 """The names of assets and bands that hold classes or bits."""
 
+OFFSET_APPLIED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
+"""Properties of Earth Search: the pixels of Sentinel-2 have no offset any more.
+
+The bands of such an item may still state the offset of the agency's product.
+"""
+
 SHARED = (
     *("nodata", "raster:scale", "raster:offset", "eo:common_name", "eo:center_wavelength"),
     *("scale", "offset"),
@@ -117,16 +123,18 @@ def _product(item: dict[str, Any], path: str, base: str, files: tuple[str, ...])
         base: the place that relative addresses of assets start from.
         files: the files that were read.
     """
+    found = item.get("properties")
+    properties: dict[str, Any] = found if isinstance(found, dict) else {}
     bands = [band for key, asset in item["assets"].items() for band in _bands(key, asset, base)]
     if not bands:
         raise RasterError(f"{path}: no asset of this STAC item is a raster, expected one")
+    if any(properties.get(name) is True for name in OFFSET_APPLIED):
+        bands = [replace(band, offset=0.0 if band.offset else band.offset) for band in bands]
     chosen = _chosen(bands)
     bands = [replace(band, default=i in chosen) for i, band in enumerate(bands)]
     hosts = any(refers_to_host(band.file) for band in bands)
     if hosts and not allows_hosts(path):
         raise host_refusal(path)
-    found = item.get("properties")
-    properties: dict[str, Any] = found if isinstance(found, dict) else {}
     software = properties.get("processing:software")
     platform, time = (str(properties.get(key) or "") for key in ("platform", "datetime"))
     words = f"STAC item {item.get('id')}", platform, time.partition("T")[0]
