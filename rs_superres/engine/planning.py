@@ -40,7 +40,7 @@ from rs_superres.raster import (
     keeps_domains,
     open_source,
 )
-from rs_superres.scene.advice import colour_note, wrapped_note
+from rs_superres.scene.advice import colour_note, drone_note, wrapped_note
 from rs_superres.scene.bands import decide, loses_colours
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.memory import memory
@@ -205,6 +205,9 @@ class Plan:
             sensor = self.options.sensor_of(source.sensor)
             note = colour_note(source.bands, self.pixels.roles, sensor)
             notes += [] if note is None else [note]
+        if self.options.mtf is None and self.options.sensor is None:
+            drone = drone_note(source.tags)
+            notes += [] if drone is None else [drone]
         if len(source.bands) > 1 and any(b.colours for b in source.bands):
             notes.append("a GeoTIFF of several bands holds no colour table: it is left out")
         if self.options.format == "cog" and source.min_is_white:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +24,10 @@ MOST_WRAPPED = 0.2
 
 PIXEL_SIZE_TOLERANCE = 2.0
 """Factor by which pixel sizes may lie outside a model's training range without a warning."""
+
+
+MOSAICKERS = {"pix4d": "Pix4D", "agisoft": "Metashape", "odm": "OpenDroneMap"}
+"""Programs that make orthophotos of drone photographs, by how their ``TIFFTAG_SOFTWARE`` begins."""
 
 
 def pixel_size_warning(grid: Grid, model: str, trained: TrainedConfig) -> str | None:
@@ -81,6 +85,25 @@ def colour_note(bands: Sequence[Band], roles: BandRoles, sensor: str | None = No
     return (
         f"the {len(roles.single)} bands have no names or colours; {alone}, but rgb= sharpens red, "
         f"green and blue together: rgb={numbers} if these are the first three"
+    )
+
+
+def drone_note(tags: Mapping[str, str]) -> str | None:
+    """Return a note if a program for drone photographs has made a raster.
+
+    Nothing in the file says whether the photographs or the orthophoto were sharpened.
+
+    Args:
+        tags: the tags of the raster.
+    """
+    software = tags.get("TIFFTAG_SOFTWARE", "").strip()
+    begins = software.lower()
+    name = next((name for start, name in MOSAICKERS.items() if begins.startswith(start)), None)
+    if name is None:
+        return None
+    return (
+        f"an orthophoto by {name} ({software}): if its edges have bright and dark rims, it was "
+        "sharpened; mtf=3 keeps the rims from being sharpened too"
     )
 
 

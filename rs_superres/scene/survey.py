@@ -16,7 +16,7 @@ from rs_superres.grid import Grid
 from rs_superres.image.radiometry import PERCENTILES, ValueRange
 from rs_superres.options import PixelOptions
 from rs_superres.raster import Band, Description, Product, crs_code, inspect, open_source
-from rs_superres.scene.advice import colour_note, pixel_size_warning, wrapped_note
+from rs_superres.scene.advice import colour_note, drone_note, pixel_size_warning, wrapped_note
 from rs_superres.scene.bands import BandGroup, band_groups, decide
 from rs_superres.scene.quality import QualityRule, estimator_of
 
@@ -66,7 +66,7 @@ class RasterReport:
             "pages_not_read": list(description.pages),
             "product": None if description.product is None else self._product(description.product),
             "warnings": self._warnings(),
-            "hints": [] if self.hint is None else [self.hint],
+            "hints": list(filter(None, [self.hint, drone_note(self.description.tags)])),
             "options": _options(description.grid),
             "model": _model(),
             "refused": self.refusal,

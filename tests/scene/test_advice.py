@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 
 from rs_superres.config import TrainedConfig
+from rs_superres.engine import Options, plan
 from rs_superres.grid import Grid, Shape
 from rs_superres.raster import Band
-from rs_superres.scene.advice import colour_note, pixel_size_warning, wrapped_note
+from rs_superres.scene.advice import colour_note, drone_note, pixel_size_warning, wrapped_note
 from rs_superres.scene.bands import roles_of
 from rs_superres.scene.colours import Colours
+from rs_superres.scene.survey import survey
+from tests import rasters
+from tests.rasters import textured
 
 TRAINED = TrainedConfig(scales=(1.5, 4), pixel_size=(0.5, 5))
 
@@ -125,3 +131,33 @@ def test_bright_values_are_not_taken_for_wrapped_ones(groups: list[tuple[int, in
 def test_invalid_values_do_not_count() -> None:
     [(values, valid)] = stored((300, 995), (65_535, 5))
     assert wrapped_note([Band(dtype="uint16")], [(values, valid & (values < 65_535))]) is None
+
+
+@pytest.mark.parametrize(
+    ("software", "name"),
+    [
+        ("pix4dmapper", "Pix4D"),
+        ("Agisoft Metashape Professional 2.1.0", "Metashape"),
+        ("ODM 3.5.1", "OpenDroneMap"),
+        ("Adobe Photoshop", None),
+        ("", None),
+    ],
+)
+def test_programs_for_drone_photographs_are_recognised(software: str, name: str | None) -> None:
+    note = drone_note({"TIFFTAG_SOFTWARE": software})
+    if name is None:
+        assert note is None
+    else:
+        assert note is not None
+        assert note.startswith(f"an orthophoto by {name} ({software}): ")
+        assert "mtf=3" in note
+
+
+def test_upscale_and_info_say_that_an_orthophoto_may_be_sharpened(tmp_path: Path) -> None:
+    path = rasters.write(tmp_path / "a.tif", textured(1, 3, 16, 16))
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(TIFFTAG_SOFTWARE="ODM 3.5.1")
+    assert "ODM 3.5.1" in survey(str(path)).facts()["hints"][0]
+    for options, count in ((Options(scale=2), 1), (Options(scale=2, mtf=2), 0)):
+        notes = plan(path, tmp_path / "b.tif", options).notes()
+        assert sum("an orthophoto by OpenDroneMap" in note for note in notes) == count
