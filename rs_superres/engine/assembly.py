@@ -1,27 +1,26 @@
-"""Assembling finished cells into a raster, and bringing it into its final format."""
+"""Assembling finished cells into a raster in its final format."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rs_superres.engine.planning import DRIVERS, Plan
 from rs_superres.engine.residual import Residual, residual
 from rs_superres.engine.store import CellStore
+from rs_superres.grid import Window
 from rs_superres.raster import (
-    OutputBlock,
     Source,
     Target,
-    add_tags,
-    check_written,
-    creating,
+    Tile,
     finish,
     keep_crs,
     open_source,
+    tile_bytes,
+    write_mosaic,
 )
-from rs_superres.scene.cell import CellResult, blank_cell, is_blank
+from rs_superres.scene.cell import blank_cell
 
 logger = logging.getLogger(__name__)
 
@@ -53,83 +52,64 @@ def assemble(plan: Plan, store: CellStore, source: Source) -> Assembled:
         RasterError: a file cannot be read or written.
     """
     target = plan.target()
-    path, blank = _write(plan, store, target, _values)
-    left = _residual(plan, path, source)
+    mosaic = _mosaic(plan, store, target, std=False)
+    left = _residual(plan, mosaic, source)
+    blank = sum(map(store.is_blank, plan.cells))
     logger.debug("assembled %d cells, %d of them blank; residual: %s", len(plan.cells), blank, left)
-    add_tags(path, {RESIDUAL_TAG: str(left)})
+    target = replace(target, tags={**target.tags, RESIDUAL_TAG: str(left)})
     result = store.new_file("result", plan.out.name)
-    _finish(plan, target, path, result)
+    _finish(plan, target, _mosaic(plan, store, target, std=False), result)
     files = {result: plan.out}
     uncertainty = plan.options.uncertainty
     if uncertainty is not None:
         target = plan.std_target()
-        path, _ = _write(plan, store, target, _std)
         std = store.new_file("uncertainty", uncertainty.name)
-        _finish(plan, target, path, std)
+        _finish(plan, target, _mosaic(plan, store, target, std=True), std)
         files = {std: uncertainty, **files}
     return Assembled(files=files, blank=blank, residual=left)
 
 
-Layer = Callable[[CellResult], CellResult]
-"""Selects what of a cell goes into a file."""
+def _mosaic(plan: Plan, store: CellStore, target: Target, *, std: bool) -> Path:
+    """Write the mosaic of all cells.
 
-
-def _values(cell: CellResult) -> CellResult:
-    """Select the pixels of a cell and their mask."""
-    return cell
-
-
-def _std(cell: CellResult) -> CellResult:
-    """Select the standard deviation of a cell's samples."""
-    if cell.std is None:
-        raise ValueError("the cell has no standard deviation of its samples")
-    return CellResult(cell.std, None)
-
-
-def _write(plan: Plan, store: CellStore, target: Target, layer: Layer) -> tuple[Path, int]:
-    """Write all cells into one plain GeoTIFF, and compare it with them.
-
-    Returns:
-        The file, and the number of computed cells that hold nothing valid.
+    Args:
+        plan: the plan of the run.
+        store: holds every cell of the plan.
+        target: the properties of the file that is made from the mosaic.
+        std: whether it is that of the expected errors, instead of the result.
     """
-    blank, path = 0, store.new_file("assembled", "assembled.tif")
-    with creating(path, target) as writer:
-        for block, computed in _blocks(plan, store, layer):
-            writer.write(block)
-            blank += computed and is_blank(plan.recipe, block.values, block.mask)
-    check_written(path, (block for block, _ in _blocks(plan, store, layer)))
-    return path, blank
-
-
-def _finish(plan: Plan, target: Target, assembled: Path, path: Path) -> None:
-    """Bring the assembled raster into the final format, and delete it."""
-    keep_crs(assembled, target)  # so that GDAL copies the coordinate epoch, which rasterio hides
-    finish(
-        assembled,
+    path = store.new_file("mosaic", "mosaic.vrt")
+    size = plan.recipe.lattice.cell
+    blank = blank_cell(plan.recipe, Window(0, 0, size.height, size.width))
+    nothing = path.with_name("blank.tif")  # cells outside the area, which were not computed
+    if std:
+        if blank.std is None:
+            raise ValueError("the plan has no expected errors")
+        nothing.write_bytes(tile_bytes(blank.std, None))
+    else:
+        nothing.write_bytes(tile_bytes(blank.values, blank.mask))
+    computed = set(plan.cells)
+    tile = store.std_tile if std else store.tile
+    parts = plan.recipe.lattice.parts(plan.window)
+    write_mosaic(
         path,
-        target=target,
-        driver=DRIVERS[plan.options.format],
-        options=plan.options.creation,
+        target,
+        (
+            Tile(tile(cell) if cell in computed else nothing, size, in_cell, in_window)
+            for cell, in_cell, in_window in parts
+        ),
     )
-    assembled.unlink()
+    return path
+
+
+def _finish(plan: Plan, target: Target, mosaic: Path, path: Path) -> None:
+    """Write a file in its final format."""
+    driver, options = DRIVERS[plan.options.format], plan.options.creation
+    finish(mosaic, path, target=target, driver=driver, options=options)
     keep_crs(path, target)
 
 
-def _residual(plan: Plan, path: Path, source: Source) -> Residual:
-    """Downsample an assembled result and subtract the source."""
-    with open_source(path) as result:
+def _residual(plan: Plan, mosaic: Path, source: Source) -> Residual:
+    """Downsample a result and subtract the source."""
+    with open_source(mosaic) as result:
         return residual(source, result, plan.recipe, plan.window)
-
-
-def _blocks(plan: Plan, store: CellStore, layer: Layer) -> Iterator[tuple[OutputBlock, bool]]:
-    """Yield the result cell by cell, and whether the cell was computed or lies outside the area."""
-    needed = set(plan.cells)
-    for cell, in_cell, in_window in plan.recipe.lattice.parts(plan.window):
-        computed = cell in needed
-        result = layer(store.get(cell) if computed else blank_cell(plan.recipe, cell))
-        block = OutputBlock(
-            in_window,
-            result.values[:, *in_cell.slices],
-            None if result.mask is None else result.mask[in_cell.slices],
-        )
-        yield block, computed

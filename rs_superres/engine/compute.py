@@ -118,8 +118,14 @@ def _compute(plan: Plan, store: CellStore, cell: Window, source: Source) -> bool
     if limit is not None and limit < SHORT:
         return_large_blocks()
     result = _timed(plan, source, cell)
-    store.put(cell, result)
-    return is_blank(plan.recipe, result.values, result.mask)
+    return _keep(plan, store, cell, result)
+
+
+def _keep(plan: Plan, store: CellStore, cell: Window, result: CellResult) -> bool:
+    """Put a cell into the store, and return whether it holds nothing valid."""
+    blank = is_blank(plan.recipe, result.values, result.mask)
+    store.put(cell, result, blank=blank)
+    return blank
 
 
 def _timed(plan: Plan, reader: Reader, cell: Window) -> CellResult:
@@ -217,7 +223,7 @@ def _in_turn(plan: Plan, store: CellStore, todo: deque[Window], source: Source) 
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         ahead = [reader.submit(read, cell) for cell in islice(todo, 1)]
-        written: list[Future[None]] = []
+        written: list[Future[bool]] = []
         while todo:
             cell, halo = todo.popleft(), ahead.pop().result()
             ahead = [reader.submit(read, following) for following in islice(todo, 1)]
@@ -225,7 +231,7 @@ def _in_turn(plan: Plan, store: CellStore, todo: deque[Window], source: Source) 
             for last in written:
                 last.result()
                 yield
-            written = [writer.submit(store.put, cell, result)]
+            written = [writer.submit(_keep, plan, store, cell, result)]
         for last in written:
             last.result()
             yield

@@ -114,8 +114,8 @@ class Plan:
     def disk_needs(self) -> dict[Path, int]:
         """Return upper limits of the bytes that the run writes, a folder for each file system.
 
-        Cells, assembled raster and result are written in the scratch folder. The result is then
-        renamed, or copied if its folder lies on another file system.
+        Cells and result are written in the scratch folder. The result is then renamed, or copied if
+        its folder lies on another file system.
 
         Raises:
             OSError: a folder cannot be examined.
@@ -142,7 +142,7 @@ class Plan:
 
     @property
     def disk_bytes(self) -> int:
-        """Upper limit of what the run writes, in bytes: cells, assembled raster, and result."""
+        """Upper limit of what the run writes, in bytes: cells and result."""
         return sum(self.disk_needs().values())
 
     def settings(self) -> dict[str, Any]:
@@ -260,7 +260,7 @@ class Plan:
 
 
 def _raster_bytes(size: int, pixels: int) -> int:
-    """Return an upper limit of the bytes of an assembled raster and the result made from it.
+    """Return an upper limit of the bytes of a result and of what GDAL writes beside it.
 
     The overviews count twice: GDAL writes them to a separate file before it copies them.
 
@@ -268,7 +268,7 @@ def _raster_bytes(size: int, pixels: int) -> int:
         size: bytes of a pixel.
         pixels: how many are stored; see :func:`stored_pixels`.
     """
-    return int(size * pixels * (2 + 2 * OVERVIEWS))
+    return int(size * pixels * (1 + 2 * OVERVIEWS))
 
 
 def _std_description(description: Description) -> Description:

@@ -30,6 +30,9 @@ __all__ = ["Options", "Plan", "Progress", "Report", "assemble", "plan", "run", "
 
 logger = logging.getLogger(__name__)
 
+KEPT = "finished cells are kept, run the same command again to resume"
+"""What a user needs to know after a failure."""
+
 Progress = Callable[[int, int], None]
 """Called with the number of finished cells and the number of all cells."""
 
@@ -99,6 +102,8 @@ def run(plan: Plan, *, progress: Progress | None = None, compute: Compute = comp
             opened_store(plan.scratch) as store,
         ):
             dropped = store.begin(settings, resume=plan.options.resume)
+            if store.finished:
+                store.drop_damaged(plan.cells)
             missing = [cell for cell in plan.cells if not store.has(cell)]
             total = len(plan.cells)
             resumed = total - len(missing)
@@ -109,7 +114,10 @@ def run(plan: Plan, *, progress: Progress | None = None, compute: Compute = comp
             computed = time.monotonic()
             logger.debug("computed %d cells in %.1f s", len(missing), computed - started)
             check_unchanged(settings["source file"], plan.pixels.description.files)
-            assembled = assemble(plan, store, source)
+            try:
+                assembled = assemble(plan, store, source)
+            except RasterError as error:  # a damaged cell too: the next run computes it again
+                raise RasterError(f"{error}; {KEPT}") from error
             logger.debug("assembled the result in %.1f s", time.monotonic() - computed)
             _publish(plan, store, assembled)
     return Report(
@@ -214,8 +222,7 @@ def _disk_errors(plan: Plan) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, SuperResError):
             raise
-        kept = "; finished cells are kept, run the same command again to resume"
         raise RasterError(
             f"cannot write {plan.out}: {error.strerror or error}"
-            + (kept if plan.scratch.is_dir() else "")
+            + (f"; {KEPT}" if plan.scratch.is_dir() else "")
         ) from error

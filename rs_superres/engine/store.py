@@ -6,18 +6,15 @@ import contextlib
 import json
 import logging
 import shutil
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from rs_superres.errors import RasterError, WriteError
 from rs_superres.grid import Window
-from rs_superres.raster import check_alone, sidecars
+from rs_superres.raster import check_alone, read_tile, sidecars, tile_bytes
 from rs_superres.scene.cell import CellResult
 from rs_superres.system.files import (
     atomic_write,
@@ -28,6 +25,9 @@ from rs_superres.system.files import (
 )
 
 logger = logging.getLogger(__name__)
+
+BLANK, STD = ".blank.tif", ".std.tif"
+"""How the files of cells end: one that holds nothing valid, and the expected error of any."""
 
 PUBLISHED = "published.json"
 """The file in the store that lists the output names that a run is about to give."""
@@ -109,7 +109,7 @@ class CellStore:
     @property
     def finished(self) -> int:
         """Number of finished cells, whatever their settings."""
-        return sum(1 for _ in self.folder.glob("*.npz"))
+        return sum(not path.name.endswith(STD) for path in self.folder.glob("*.tif"))
 
     @property
     def used_bytes(self) -> int:
@@ -129,35 +129,52 @@ class CellStore:
             elif path.name != "lock":
                 path.unlink()
 
-    def _path(self, cell: Window) -> Path:
-        return self.folder / f"{cell.row}_{cell.column}.npz"
+    def _path(self, cell: Window, end: str = ".tif") -> Path:
+        return self.folder / f"{cell.row}_{cell.column}{end}"
 
     def has(self, cell: Window) -> bool:
         """Return whether a cell is finished."""
-        return self._path(cell).exists()
+        return self._path(cell).exists() or self.is_blank(cell)
 
-    def put(self, cell: Window, result: CellResult) -> None:
-        """Keep a finished cell; its file appears complete or not at all."""
-        arrays = {name: array for name, array in result._asdict().items() if array is not None}
-        with atomic_write(self._path(cell)) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
+    def is_blank(self, cell: Window) -> bool:
+        """Return whether a cell is finished and holds nothing valid."""
+        return self._path(cell, BLANK).exists()
 
-    def get(self, cell: Window) -> CellResult:
-        """Return a finished cell as :meth:`put` took it.
+    def tile(self, cell: Window) -> Path:
+        """Return the file with the pixels of a finished cell, and their mask."""
+        return self._path(cell, BLANK if self.is_blank(cell) else ".tif")
 
-        Raises:
-            RasterError: its file is damaged.
+    def std_tile(self, cell: Window) -> Path:
+        """Return the file with the expected error of a finished cell."""
+        return self._path(cell, STD)
+
+    def put(self, cell: Window, result: CellResult, *, blank: bool = False) -> None:
+        """Keep a finished cell, of which other runs see everything or nothing.
+
+        Args:
+            cell: the cell.
+            result: its pixels.
+            blank: whether it holds nothing valid.
         """
-        path = self._path(cell)
-        try:
-            # Opened here: numpy leaves a file open that it cannot read.
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return CellResult(arrays["values"], arrays.get("mask"), arrays.get("std"))
-        except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
-            raise RasterError(
-                f"the finished cell {path} is damaged ({error}); delete it and run again, or start "
-                "over with resume=False"
-            ) from error
+        if result.std is not None:
+            _write(self._path(cell, STD), tile_bytes(result.std, None))
+        _write(self._path(cell, BLANK if blank else ".tif"), tile_bytes(result.values, result.mask))
+
+    def drop_damaged(self, cells: Iterable[Window]) -> int:
+        """Delete those of the finished cells that are damaged, and return how many these are."""
+        dropped = 0
+        for cell in cells:
+            if not self.has(cell):
+                continue
+            try:
+                read_tile(self.tile(cell))
+                if self.std_tile(cell).exists():
+                    read_tile(self.std_tile(cell))
+            except RasterError as error:
+                logger.warning("computing a finished cell again: %s", error)
+                self.tile(cell).unlink()
+                dropped += 1
+        return dropped
 
     def publish(self, results: Mapping[Path, Path]) -> None:
         """Give files and their sidecars their final names, in order.
@@ -186,6 +203,12 @@ class CellStore:
         self._clear()
         with contextlib.suppress(PermissionError):  # Windows deletes no open file: not the lock
             shutil.rmtree(self.folder)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file, which appears complete or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
 
 
 @contextlib.contextmanager

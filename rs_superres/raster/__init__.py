@@ -6,7 +6,6 @@ from rs_superres.raster.formats import (
     creation_options,
     domain_names,
     finish,
-    keep_crs,
     keeps_domains,
     write_image,
 )
@@ -29,6 +28,7 @@ from rs_superres.raster.location import (
     unit_note,
 )
 from rs_superres.raster.metadata import Band, Description, same_crs
+from rs_superres.raster.mosaic import Tile, read_tile, tile_bytes, write_mosaic
 from rs_superres.raster.names import COLOURS, colour_of, number_of, numbers_of
 from rs_superres.raster.opening import inspect, open_source, read_grid, read_small, read_tags
 from rs_superres.raster.products import Product, is_product, result_stem
@@ -54,7 +54,7 @@ from rs_superres.raster.source import (
     windows_over,
 )
 from rs_superres.raster.transparency import opacity, visible, with_alpha
-from rs_superres.raster.writer import OutputBlock, Target, Writer, add_tags, check_written, creating
+from rs_superres.raster.writer import Target, creating, keep_crs
 
 __all__ = [
     "BLOCK",
@@ -64,7 +64,6 @@ __all__ = [
     "Band",
     "Description",
     "FoundRasters",
-    "OutputBlock",
     "Paths",
     "Place",
     "Product",
@@ -73,13 +72,11 @@ __all__ = [
     "SkippedFile",
     "Source",
     "Target",
-    "Writer",
-    "add_tags",
+    "Tile",
     "block_cache",
     "check_alone",
     "check_creation",
     "check_whole",
-    "check_written",
     "checksum",
     "colour_of",
     "creating",
@@ -111,11 +108,13 @@ __all__ = [
     "read_grid",
     "read_small",
     "read_tags",
+    "read_tile",
     "reason_to_pass_over",
     "result_stem",
     "same_crs",
     "sample_windows",
     "sidecars",
+    "tile_bytes",
     "unit_note",
     "unpacked",
     "visible",
@@ -123,4 +122,5 @@ __all__ = [
     "with_alpha",
     "without_name",
     "write_image",
+    "write_mosaic",
 ]

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +15,6 @@ from rasterio.io import MemoryFile
 
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Grid, Window
-from rs_superres.raster.dataset import epoch_of, grid_of
 from rs_superres.raster.gdal import (
     BLOCK,
     FAILURES,
@@ -31,8 +26,9 @@ from rs_superres.raster.gdal import (
     reading,
     writing,
 )
-from rs_superres.raster.metadata import Description, same_crs
-from rs_superres.raster.writer import OutputBlock, Target, creating, write_domains
+from rs_superres.raster.metadata import Description
+from rs_superres.raster.mosaic import OPEN_TILES, virtual
+from rs_superres.raster.writer import Target, creating, write_domains
 from rs_superres.types import Values
 
 logger = logging.getLogger(__name__)
@@ -112,13 +108,14 @@ def check_creation(target: Target, *, driver: str, options: Sequence[str]) -> No
 
 
 def _write_in_memory(target: Target, driver: str, options: Sequence[str]) -> None:
-    """Write a result of one pixel to memory, from assembling it to reading it back."""
-    with MemoryFile() as assembled, MemoryFile() as result:
-        with creating(assembled.name, target) as writer:
+    """Write a result of one pixel to memory, from creating it to reading it back."""
+    with MemoryFile() as template, MemoryFile() as result:
+        with creating(template.name, target) as dataset:
             bits = min(b.bits or 8 for b in target.source.bands)
             pixel = np.full((len(target.source.bands), 1, 1), min(100, 2**bits - 1))
-            writer.write(OutputBlock(target.window, pixel.astype(target.source.dtype), None))
-        finish(assembled.name, result.name, target=target, driver=driver, options=options)
+            dataset.write(pixel.astype(target.source.dtype))
+        with MemoryFile(virtual(template.name, target).encode(), ext=".vrt") as mosaic:
+            finish(mosaic.name, result.name, target=target, driver=driver, options=options)
         # An encoder that fails as the file is closed raises no error.
         with writing(), rasterio.open(result.name) as dataset:
             if not dataset.read().any():
@@ -145,17 +142,17 @@ def keeps_domains(source: Description) -> bool:
 
 
 def finish(
-    assembled: Path | str,
+    mosaic: Path | str,
     out: Path | str,
     *,
     target: Target,
     driver: str,
     options: Sequence[str],
 ) -> None:
-    """Copy an assembled result into its final format, with overviews.
+    """Write a result in its final format, with overviews.
 
     Args:
-        assembled: The file that :func:`creating` wrote.
+        mosaic: Its pixels and metadata; see :mod:`rs_superres.raster.mosaic`.
         out: A temporary name; the caller renames the file.
         target: Properties of the result's file.
         driver: ``COG`` or ``GTiff``.
@@ -182,48 +179,16 @@ def finish(
         if source.min_is_white:
             creation["PHOTOMETRIC"] = "MINISWHITE"
     creation |= creation_options(options)
-    # GDAL first writes overviews to a temporary file, where compression only costs time. With a
-    # mask or with nearest neighbour, overviews would differ without that compression.
-    faster = averaged and not target.masked and "COG_TMP_COMPRESSION" not in os.environ
-    temporary = {"COG_TMP_COMPRESSION": "NONE"} if faster else {}
-    logger.debug("copying %s to %s: driver %s, options %s", assembled, out, driver, creation)
-    with raster_errors(f"cannot write {out}"), writing(), rasterio.Env(**temporary):
-        with _with_hidden(assembled, target) as complete:
-            rasterio.shutil.copy(complete, out, driver=driver, **creation)
+    logger.debug("writing %s from %s: driver %s, options %s", out, mosaic, driver, creation)
+    with (
+        raster_errors(f"cannot write {out}"),
+        writing(),
+        rasterio.Env(GDAL_MAX_DATASET_POOL_SIZE=OPEN_TILES),
+    ):
+        rasterio.shutil.copy(mosaic, out, driver=driver, **creation)
         if driver == "GTiff":
             _add_overviews(out, source, averaged=averaged)
         check_whole(out)
-
-
-def keep_crs(path: Path, target: Target) -> None:
-    """Write the CRS and its epoch next to a GeoTIFF from which GDAL would read others.
-
-    GDAL writes a CRS that it cannot write to a GeoTIFF to the file ``.aux.xml``, in which it looks
-    first. It does not notice that some others change: local coordinate systems lose their datum,
-    and geographic ones get another order of axes.
-
-    Args:
-        path: An assembled or a finished result.
-        target: Properties of the result's file.
-
-    Raises:
-        RasterError: The file cannot be read.
-        OSError: The file next to it cannot be written.
-    """
-    if target.grid.crs is None or target.source.control_points:
-        return
-    with raster_errors(f"cannot read {path} back"), writing(), rasterio.open(path) as dataset:
-        same = same_crs(target.grid, grid_of(dataset))
-        if same and target.source.epoch in {None, epoch_of(dataset)}:
-            return
-    sidecar = path.with_name(f"{path.name}.aux.xml")
-    text = "<PAMDataset>\n</PAMDataset>\n"
-    if sidecar.exists():
-        text = re.sub(r"\s*<SRS.*?</SRS>", "", sidecar.read_text("utf-8"), flags=re.DOTALL)
-    epoch = target.source.epoch
-    attribute = "" if epoch is None else f' coordinateEpoch="{epoch!r}"'
-    srs = f"  <SRS{attribute}>{escape(target.grid.crs, quote=False)}</SRS>"
-    sidecar.write_text(text.replace("<PAMDataset>", f"<PAMDataset>\n{srs}", 1), "utf-8")
 
 
 def _add_overviews(path: Path | str, source: Description, *, averaged: bool) -> None:
@@ -233,34 +198,6 @@ def _add_overviews(path: Path | str, source: Description, *, averaged: bool) -> 
         resampling = Resampling.average if averaged else Resampling.nearest
         dataset.build_overviews(_overview_factors(dataset.shape), resampling)
         write_domains(dataset, source)
-
-
-@contextmanager
-def _with_hidden(assembled: Path | str, target: Target) -> Iterator[Path | str]:
-    """Give an assembled result what rasterio cannot write, but a VRT copy can have.
-
-    These are a nodata value that the dtype does not hold, category names and attribute tables. A
-    result with a mask gets no nodata value: GDAL would use the value and ignore the mask. GDAL
-    writes category names and attribute tables to the file ``.aux.xml`` next to the result.
-    """
-    foreign = target.source.foreign_nodata
-    if target.masked or target.source.nodata is not None:
-        foreign = None
-    nodata = "" if foreign is None else f"<NoDataValue>{float(foreign):.17g}</NoDataValue>"
-    hidden = [nodata + band.classes for band in target.source.bands]
-    if not any(hidden):
-        yield assembled
-        return
-    with MemoryFile(ext=".vrt") as copy:
-        rasterio.shutil.copy(assembled, copy.name, driver="VRT")
-        text = copy.read().decode()
-    elements = iter(hidden)
-    # After the bands, a mask is a VRTRasterBand too.
-    text = re.sub(
-        "<VRTRasterBand[^>]*>", lambda tag: tag[0] + next(elements), text, count=len(hidden)
-    )
-    with MemoryFile(text.encode(), ext=".vrt") as virtual:
-        yield virtual.name
 
 
 def check_whole(path: Path | str) -> None:

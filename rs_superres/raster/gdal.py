@@ -349,7 +349,7 @@ def open_dataset(path: str | os.PathLike[str], **options: Any) -> Dataset:
         return dataset
 
 
-def read_mask(dataset: Dataset, band: int, window: RasterioWindow) -> Mask:
+def read_mask(dataset: Dataset, band: int, window: RasterioWindow | None = None) -> Mask:
     """Read GDAL's mask of one band: (y, x), 0 where not valid.
 
     rasterio warns, once for each band, if a raster of four bands has both alpha and nodata. Which

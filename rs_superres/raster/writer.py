@@ -1,11 +1,13 @@
-"""Assemble a result in an uncompressed GeoTIFF, window by window, and read it back."""
+"""The metadata of a result's file, and a GeoTIFF that holds them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,16 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 
-from rs_superres.errors import RasterError
 from rs_superres.grid import Grid, Window, Zoom
+from rs_superres.raster.dataset import epoch_of, grid_of
 from rs_superres.raster.gdal import (
     BLOCK,
     WritableDataset,
     raster_errors,
     rasterio_window,
-    read_mask,
     writing,
 )
-from rs_superres.raster.metadata import Description
-from rs_superres.types import Valid, Values
+from rs_superres.raster.metadata import Description, same_crs
 
 logger = logging.getLogger(__name__)
 
@@ -87,35 +87,9 @@ class Target:
         return RPC(**coefficients)
 
 
-@dataclass(frozen=True, slots=True)
-class OutputBlock:
-    """Pixels of one window of a result."""
-
-    window: Window
-    """The window in output pixels, counted from the first pixel of the file."""
-    values: Values
-    """Digital numbers, (band, y, x)."""
-    mask: Valid | None
-    """(y, x), True where a pixel is valid; None if the result has no mask."""
-
-
-class Writer:
-    """An open result that blocks can be written to."""
-
-    def __init__(self, dataset: WritableDataset) -> None:
-        self._dataset = dataset
-
-    def write(self, block: OutputBlock) -> None:
-        """Write a block's values and, if it has one, its mask."""
-        window = rasterio_window(block.window)
-        self._dataset.write(block.values, window=window)
-        if block.mask is not None:
-            self._dataset.write_mask(block.mask, window=window)
-
-
 @contextmanager
-def creating(path: Path | str, target: Target) -> Iterator[Writer]:
-    """Create the uncompressed GeoTIFF in which a result is assembled.
+def creating(path: Path | str, target: Target) -> Iterator[WritableDataset]:
+    """Create a GeoTIFF with the metadata of a result; pixels that are not written take no space.
 
     Raises:
         RasterError: The file cannot be written.
@@ -161,38 +135,42 @@ def creating(path: Path | str, target: Target) -> Iterator[Writer]:
         rasterio.open(path, "w", **profile) as dataset,
     ):
         _write_metadata(dataset, target)
-        yield Writer(dataset)
+        if target.masked:
+            dataset.write_mask(
+                np.zeros((1, 1), np.bool_), window=rasterio_window(Window(0, 0, 1, 1))
+            )
+        yield dataset
 
 
-def add_tags(path: Path | str, tags: Mapping[str, str]) -> None:
-    """Add tags to an assembled result.
+def keep_crs(path: Path, target: Target) -> None:
+    """Write the CRS and its epoch next to a GeoTIFF from which GDAL would read others.
+
+    GDAL writes a CRS that it cannot write to a GeoTIFF to the file ``.aux.xml``, in which it looks
+    first. It does not notice that some others change: local coordinate systems lose their datum,
+    and geographic ones get another order of axes.
+
+    Args:
+        path: A result, or the file with its metadata.
+        target: Properties of the result's file.
 
     Raises:
-        RasterError: The file cannot be written.
+        RasterError: The file cannot be read.
+        OSError: The file next to it cannot be written.
     """
-    with raster_errors(f"cannot write {path}"), writing(), rasterio.open(path, "r+") as dataset:
-        dataset.update_tags(**tags)
-
-
-def check_written(path: Path | str, blocks: Iterable[OutputBlock]) -> None:
-    """Read an assembled result back and compare it with the blocks that were written.
-
-    GDAL does not report an error if a write fails when the file is closed.
-
-    Raises:
-        RasterError: A block differs, or cannot be read.
-    """
+    if target.grid.crs is None or target.source.control_points:
+        return
     with raster_errors(f"cannot read {path} back"), writing(), rasterio.open(path) as dataset:
-        for block in blocks:
-            window = rasterio_window(block.window)
-            same = dataset.read(window=window).tobytes() == block.values.tobytes()
-            if same and block.mask is not None:
-                same = np.array_equal(read_mask(dataset, 1, window) > 0, block.mask)
-            if not same:
-                raise RasterError(
-                    f"cannot write {path}: it is incomplete; is the disk full? Finished cells are "
-                    "kept, run the same command again to resume"
-                )
+        same = same_crs(target.grid, grid_of(dataset))
+        if same and target.source.epoch in {None, epoch_of(dataset)}:
+            return
+    sidecar = path.with_name(f"{path.name}.aux.xml")
+    text = "<PAMDataset>\n</PAMDataset>\n"
+    if sidecar.exists():
+        text = re.sub(r"\s*<SRS.*?</SRS>", "", sidecar.read_text("utf-8"), flags=re.DOTALL)
+    epoch = target.source.epoch
+    attribute = "" if epoch is None else f' coordinateEpoch="{epoch!r}"'
+    srs = f"  <SRS{attribute}>{escape(target.grid.crs, quote=False)}</SRS>"
+    sidecar.write_text(text.replace("<PAMDataset>", f"<PAMDataset>\n{srs}", 1), "utf-8")
 
 
 def _write_metadata(dataset: WritableDataset, target: Target) -> None:

@@ -31,7 +31,7 @@ def test_dry_run_reports_leftovers_and_no_resume_discards_them(
         dataset.update_tags(A="1")
     scratch = out.parent / ".out.tif.rs-sr"
     scratch.mkdir()
-    (scratch / "0_0.npz").write_bytes(b"")
+    (scratch / "0_0.tif").write_bytes(b"")
     facts = facts_of(upscale("--scale", "3", "--dry-run", "--json"))
     assert facts["leftovers"] == str(scratch)
     assert (facts["leftover_cells"], facts["leftovers_resumed"]) == (1, False)

@@ -476,7 +476,7 @@ def test_a_killed_run_resumes(tmp_path: Path, tiny: str, upscale: Call) -> None:
     process = subprocess.Popen(command)
     try:
         deadline = time.monotonic() + 60
-        while len(list(scratch.glob("*.npz"))) < 3:
+        while len(list(scratch.glob("*.tif"))) < 3:
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.01)

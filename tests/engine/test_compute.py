@@ -193,7 +193,7 @@ def test_blank_cells_do_not_decide_cells_at_once(
     plan = engine.plan(source, tmp_path / "out.tif", Options(scale="3", model=tiny))
 
     def measured_peak() -> int:
-        finished.append(len(list(plan.scratch.glob("*.npz"))))
+        finished.append(len(list(plan.scratch.glob("*.tif"))))
         return 10**9
 
     monkeypatch.setattr(compute, "peak", measured_peak)
@@ -260,11 +260,11 @@ def test_reading_and_writing_overlap_with_computing(
             read.set()
         return reading(self, window)
 
-    def observed_put(self: CellStore, cell: Window, result: CellResult) -> None:
+    def observed_put(self: CellStore, cell: Window, result: CellResult, *, blank: bool) -> None:
         if cell in computed[1:2]:
             assert third.wait(20)  # held back until the third is being computed
             written.set()
-        putting(self, cell, result)
+        putting(self, cell, result, blank=blank)
 
     third = Event()
 

@@ -17,6 +17,7 @@ import pytest
 from rs_superres.engine.store import CellStore, opened_store, published, scratch_of
 from rs_superres.errors import RasterError
 from rs_superres.grid import Window
+from rs_superres.raster import read_tile
 from rs_superres.scene.cell import CellResult
 from rs_superres.system import files
 from tests import rasters
@@ -49,17 +50,22 @@ def test_cells_are_read_as_they_were_written(store: CellStore, dtype: str, maske
     mask = values[0] % 2 == 0 if masked else None
     std = np.full((2, 4, 5), 0.5, dtype=np.float32) if masked else None
     assert not store.has(CELL)
-    store.put(CELL, CellResult(values, mask, std))
+    store.put(CELL, CellResult(values, mask, std), blank=masked)
     assert store.has(CELL)
+    assert store.is_blank(CELL) == masked
     assert not store.has(OTHER)
-    back, back_mask, back_std = store.get(CELL)
+    assert not store.is_blank(OTHER)
+    assert store.finished == 1
+    back, back_mask = read_tile(store.tile(CELL))
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, values)
-    for array, expected in ((back_mask, mask), (back_std, std)):
-        assert (array is None) == (expected is None)
-        if array is not None and expected is not None:
-            assert array.dtype == expected.dtype
-            np.testing.assert_array_equal(array, expected)
+    assert store.std_tile(CELL).exists() == masked
+    if mask is None or std is None:
+        assert back_mask is None
+    else:
+        assert back_mask is not None
+        np.testing.assert_array_equal(back_mask, mask)
+        np.testing.assert_array_equal(read_tile(store.std_tile(CELL))[0], std)
 
 
 def test_an_incomplete_cell_does_not_exist(
@@ -68,7 +74,7 @@ def test_an_incomplete_cell_does_not_exist(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
         store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     assert not store.has(CELL)
@@ -266,19 +272,32 @@ def test_a_result_is_copied_to_another_file_system(
 
 def test_the_disk_that_a_store_takes_includes_folders_and_no_holes(store: CellStore) -> None:
     store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
-    [cell] = store.folder.glob("*.npz")
+    cell = store.tile(CELL)
     with store.new_file("assembled", "sparse.tif").open("wb") as sparse:
         sparse.truncate(10**9)
     store.new_file("result", "out.tif").write_bytes(bytes(50_000))
     assert store.used_bytes == cell.stat().st_size + 50_000
 
 
-def test_a_damaged_cell_is_refused(store: CellStore) -> None:
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
+@pytest.mark.parametrize("std", [False, True])
+def test_damaged_cells_are_computed_again(store: CellStore, damage: str, std: bool) -> None:
+    values, deviation = np.full((1, 4, 5), 1.25), np.full((1, 4, 5), 0.5, dtype=np.float32)
+    for cell in (CELL, OTHER):
+        store.put(cell, CellResult(values, None, deviation))
+    path = store.std_tile(CELL) if std else store.tile(CELL)
+    content = bytearray(path.read_bytes())
+    if damage == "changed":
+        content[content.index((deviation if std else values).tobytes())] ^= 1
+    left = {"cut": len(content) - 40, "changed": len(content), "empty": 0}
+    path.write_bytes(content[: left[damage]])
+    assert store.drop_damaged([CELL, OTHER, Window(64, 64, 4, 5)]) == 1
+    assert not store.has(CELL)
+    assert store.has(OTHER)
+
+
+def test_settings_that_are_damaged_fit_no_run(store: CellStore) -> None:
     store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
-    [path] = store.folder.glob("*.npz")
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(RasterError, match="is damaged"):
-        store.get(CELL)
     (store.folder / "settings.json").write_text("{")
     assert not store.fits(SETTINGS)
     assert store.begin(SETTINGS, resume=True) is not None

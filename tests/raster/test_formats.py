@@ -15,9 +15,7 @@ import rasterio.shutil
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window, Zoom
 from rs_superres.raster import (
-    OutputBlock,
     Target,
-    check_written,
     creating,
     finish,
     open_source,
@@ -25,7 +23,7 @@ from rs_superres.raster import (
     write_image,
 )
 from tests import rasters
-from tests.raster.targets import target_of
+from tests.raster.targets import target_of, write_tiles
 from tests.rasters import RGB, textured
 
 
@@ -38,13 +36,9 @@ def test_a_result_is_written_without_loss(tmp_path: Path, driver: str) -> None:
     pixels = textured(2, 3, 590, 770)
     mask = np.ones((590, 770), dtype=np.bool_)
     mask[:80] = False
-    with creating(tmp_path / "work.tif", target) as writer:
-        for row in range(0, 590, 100):
-            block = Window(row, 0, 100, 770).intersection(Window(0, 0, 590, 770))
-            assert block is not None
-            writer.write(OutputBlock(block, pixels[:, *block.slices], mask[block.slices]))
+    mosaic = write_tiles(tmp_path, target, pixels, mask)
     out = tmp_path / "out.tif"
-    finish(tmp_path / "work.tif", out, target=target, driver=driver, options=["COMPRESS=LZW"])
+    finish(mosaic, out, target=target, driver=driver, options=["COMPRESS=LZW"])
     np.testing.assert_array_equal(rasters.read(out), pixels)
     np.testing.assert_array_equal(rasters.masks(out), np.broadcast_to(mask, (3, 590, 770)))
     with rasters.opened(out) as dataset:
@@ -82,10 +76,9 @@ def test_names_of_classes_are_written_next_to_the_result(
     target = replace(target_of(path, "2"), masked=masked)
     pixels = textured(1, 2, 60, 80) // 128
     mask = np.arange(80) + np.zeros((60, 1)) > 20 if masked else None
-    with creating(tmp_path / "work.tif", target) as writer:
-        writer.write(OutputBlock(target.window, pixels, mask))
+    mosaic = write_tiles(tmp_path, target, pixels, mask)
     out = tmp_path / "out.tif"
-    finish(tmp_path / "work.tif", out, target=target, driver=driver, options=[])
+    finish(mosaic, out, target=target, driver=driver, options=[])
     np.testing.assert_array_equal(rasters.read(out), pixels)
     if mask is not None:
         np.testing.assert_array_equal(rasters.masks(out)[1], mask)
@@ -103,46 +96,20 @@ def test_white_stays_the_smallest_value(tmp_path: Path) -> None:
     path = rasters.write(tmp_path / "a.tif", textured(1, 1, 30, 40), photometric="MINISWHITE")
     target = target_of(path, "2")
     assert target.source.min_is_white
-    with creating(tmp_path / "work.tif", target) as writer:
-        writer.write(OutputBlock(target.window, textured(2, 1, 60, 80), None))
+    mosaic = write_tiles(tmp_path, target, textured(2, 1, 60, 80), None)
     out = tmp_path / "out.tif"
-    finish(tmp_path / "work.tif", out, target=target, driver="GTiff", options=[])
+    finish(mosaic, out, target=target, driver="GTiff", options=[])
     with rasters.opened(out) as dataset:
         assert dataset.tags(ns="IMAGE_STRUCTURE")["MINISWHITE"] == "YES"
     np.testing.assert_array_equal(rasters.read(out), textured(2, 1, 60, 80))
 
 
-@pytest.mark.parametrize("kind", ["plain", "masked", "nearest"])
-def test_overviews_are_those_of_gdal_by_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    """Temporary overviews without compression change no byte of the file."""
-    path = rasters.write(tmp_path / "a.tif", textured(1, 3, 600, 650), colours=RGB)
-    target = replace(target_of(path, "2"), masked=kind == "masked", nearest=kind == "nearest")
-    mask = np.ones((1200, 1300), dtype=np.bool_)
-    mask[300:500, 200:900] = False
-    with creating(tmp_path / "work.tif", target) as writer:
-        pixels = textured(2, 3, 1200, 1300)
-        writer.write(OutputBlock(target.window, pixels, mask if target.masked else None))
-    copy = rasterio.shutil.copy
-
-    def copy_twice(work: Path, out: Path, **options: str) -> None:
-        copy(work, out, **options)
-        with rasterio.Env(COG_TMP_COMPRESSION="LZW"):
-            copy(work, tmp_path / "other.tif", **options)
-
-    monkeypatch.setattr(rasterio.shutil, "copy", copy_twice)
-    finish(tmp_path / "work.tif", tmp_path / "out.tif", target=target, driver="COG", options=[])
-    assert (tmp_path / "out.tif").read_bytes() == (tmp_path / "other.tif").read_bytes()
-
-
 def test_small_results_have_no_overviews(tmp_path: Path) -> None:
     target = target_of(rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30)), "2")
-    with creating(tmp_path / "work.tif", target) as writer:
-        writer.write(OutputBlock(target.window, textured(2, 1, 40, 60), None))
+    mosaic = write_tiles(tmp_path, target, textured(2, 1, 40, 60), None)
     for driver in ("COG", "GTiff"):
         out = tmp_path / f"{driver}.tif"
-        finish(tmp_path / "work.tif", out, target=target, driver=driver, options=[])
+        finish(mosaic, out, target=target, driver=driver, options=[])
         with rasters.opened(out) as dataset:
             assert dataset.overviews(1) == []
 
@@ -154,11 +121,10 @@ def test_failures_of_writing_are_our_errors(tmp_path: Path) -> None:
         creating(tmp_path / "none" / "work.tif", target),
     ):
         pass
-    with creating(tmp_path / "work.tif", target) as writer:
-        writer.write(OutputBlock(target.window, textured(2, 1, 40, 60), None))
+    mosaic = write_tiles(tmp_path, target, textured(2, 1, 40, 60), None)
     with pytest.raises(InputError, match="creation option 'COMPRESS', expected KEY=VALUE"):
         finish(
-            tmp_path / "work.tif",
+            mosaic,
             tmp_path / "o.tif",
             target=target,
             driver="COG",
@@ -166,7 +132,7 @@ def test_failures_of_writing_are_our_errors(tmp_path: Path) -> None:
         )
     with pytest.raises(RasterError, match="cannot write"):
         finish(
-            tmp_path / "work.tif",
+            mosaic,
             tmp_path / "no" / "o.tif",
             target=target,
             driver="COG",
@@ -183,24 +149,6 @@ def test_an_image_is_written_with_its_grid(tmp_path: Path) -> None:
     write_image(tmp_path / "b.tif", pixels, grid)
     np.testing.assert_array_equal(rasters.read(tmp_path / "b.tif"), pixels)
     assert read_grid(tmp_path / "b.tif") == grid
-
-
-def test_blocks_that_differ_when_read_back_are_an_error(tmp_path: Path) -> None:
-    with open_source(rasters.write(tmp_path / "a.tif", textured(1, 2, 20, 30))) as source:
-        zoom = Zoom.by_scale(source.description.grid, 2)
-        target = Target(
-            source=source.description, zoom=zoom, window=zoom.output.window, tags={}, masked=True
-        )
-    pixels, mask = textured(2, 2, 40, 60), np.eye(40, 60, dtype=np.bool_)
-    with creating(tmp_path / "b.tif", target) as writer:
-        writer.write(OutputBlock(target.window, pixels, mask))
-    check_written(tmp_path / "b.tif", [OutputBlock(target.window, pixels, mask)])
-    for block in (
-        OutputBlock(target.window, pixels[::-1], mask),
-        OutputBlock(target.window, pixels, np.zeros_like(mask)),
-    ):
-        with pytest.raises(RasterError, match="is the disk full"):
-            check_written(tmp_path / "b.tif", [block])
 
 
 def test_a_truncated_result_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
