@@ -13,7 +13,7 @@ from rs_superres.verify import Audit, verify
 from rs_superres.view.layers import full_layers, reduced_layers
 from rs_superres.view.page import Picture, page
 from rs_superres.view.pair import ViewedPair, opened
-from rs_superres.view.parts import Part, choose_parts
+from rs_superres.view.parts import RESERVED, Part, choose_parts
 
 DEFAULT_SIZE = 32_000_000
 """Bytes of a page, at most, unless the caller sets another limit."""
@@ -134,8 +134,7 @@ def view(
             out, source, uncertainty=options.uncertainty, bidx=options.bidx, rgb=options.rgb
         ) as pair,
     ):
-        parts = choose_parts(pair, options.bounds, max_size=options.max_size)
-        pictures = [_picture(pair, part) for part in parts]
+        pictures = _pictures(pair, options)
         shape = pair.zoom.output.shape
         megapixels = shape.height * shape.width / 1e6
         audited = options.verify if options.verify is not None else megapixels <= AUDITED
@@ -143,7 +142,18 @@ def view(
         notes = _notes(pair, megapixels, skipped=options.verify is None and not audited)
         html = page(pair, pictures, audit, notes, translate)
     assert len(html.encode()) <= options.max_size  # noqa: S101 (parts and tables promise it)
+    parts = tuple(picture.part for picture in pictures)
     return View(html=html, parts=parts, audit=audit, notes=notes)
+
+
+def _pictures(pair: ViewedPair, options: ViewOptions) -> list[Picture]:
+    """Read and encode the parts of a page."""
+    bounds, limit = options.bounds, options.max_size
+    pictures = [_picture(pair, part) for part in choose_parts(pair, bounds, max_size=limit)]
+    if sum(picture.size for picture in pictures) > limit - RESERVED:
+        parts = choose_parts(pair, bounds, max_size=limit, sure=True)
+        pictures = [_picture(pair, part) for part in parts]
+    return pictures
 
 
 def _picture(pair: ViewedPair, part: Part) -> Picture:

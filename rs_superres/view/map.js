@@ -114,7 +114,8 @@ function drawSide(name, from, to) {
     context.clip(); // pixels of the source may stand out
     context.clearRect(...place);
     const box = onCanvas(layer.box);
-    context.imageSmoothingEnabled = box[2] < layer.width;
+    // Pixels of an overview mean nothing by themselves; all others stay crisp when they are enlarged.
+    context.imageSmoothingEnabled = box[2] < layer.width * (part.overview ? 3 : 1);
     context.imageSmoothingQuality = "high";
     context.drawImage(picture, ...box);
     context.restore();

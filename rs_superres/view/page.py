@@ -75,6 +75,13 @@ class Picture:
         percentiles = {name: _percentiles(layers[name]) for name in names}
         return cls(part, facts, percentiles, _difference(layers) if CUBIC in layers else None)
 
+    @property
+    def size(self) -> int:
+        """The number of characters that the pixels take."""
+        layers = self.facts["layers"].values()
+        texts = (text for layer in layers for text in (*layer["bands"], *layer["masks"]))
+        return sum(len(text) for text in texts if text is not None)
+
 
 def page(
     pair: ViewedPair,

@@ -26,6 +26,9 @@ LONGEST_SIDE = 8192
 OVERVIEW_SIDE, OVERVIEW_SHARE = 1024, 0.35
 """Pixels on the longer side of an overview, and the share of the page's bytes, at most."""
 
+SHRINKING = 1.6
+"""How many times smaller than their limit the pixels of most scenes become, at least."""
+
 PARTS = 4
 """Parts that are chosen if the user names none."""
 
@@ -49,7 +52,7 @@ class Part:
 
 
 def choose_parts(
-    pair: ViewedPair, bounds: Sequence[Bounds] = (), *, max_size: int
+    pair: ViewedPair, bounds: Sequence[Bounds] = (), *, max_size: int, sure: bool = False
 ) -> tuple[Part, ...]:
     """Choose the windows of a page.
 
@@ -60,6 +63,8 @@ def choose_parts(
         pair: the rasters.
         bounds: bounds on the map, or in source pixels; empty to choose parts.
         max_size: the limit of the page, bytes.
+        sure: whether the page must stay within its limit even if its pixels cannot be compressed.
+            If not, an entire result may exceed it.
 
     Raises:
         InputError: bounds lie outside the result, or their pixels exceed the limit.
@@ -67,7 +72,7 @@ def choose_parts(
     """
     whole, room = pair.zoom.output.window, max_size - RESERVED
     windows = [window_within(pair.zoom, box) for box in bounds]
-    if not windows and _fits(pair, whole, room):
+    if not windows and _fits(pair, whole, room if sure else int(SHRINKING * room)):
         return (Part("Entire result", whole),)
     shape = _overview_shape(pair, room)
     room -= page_bytes(math.ceil(shape.height * shape.width * _overview_pixel(pair)))

@@ -15,7 +15,7 @@ from rs_superres.view import ViewOptions, view
 from rs_superres.view.pair import opened
 from rs_superres.view.parts import PARTS, Part, choose_parts, detailed_windows
 from tests import rasters
-from tests.rasters import NORTH_UP
+from tests.rasters import NORTH_UP, textured
 from tests.view.scenes import SCALE, write_noise, write_pair
 
 LEAST = 3_000_000
@@ -42,6 +42,26 @@ def test_a_large_result_has_an_overview_and_parts(tmp_path: Path) -> None:
         assert part.window.height == part.window.width > 50
     for one, other in combinations(parts, 2):
         assert one.window.intersection(other.window) is None
+
+
+def test_a_result_that_shrinks_is_shown_entirely(tmp_path: Path) -> None:
+    """The limit holds what is written; noise does not shrink, and most scenes do."""
+    names = {}
+    for kind in ("smooth", "noise"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        out, source = write_noise(folder, 180)
+        if kind == "smooth":
+            smooth = textured(1, 3, 180, 180)
+            rasters.write(source, smooth)
+            half = NORTH_UP @ Affine.scale(0.5)
+            rasters.write(out, smooth.repeat(2, 1).repeat(2, 2), transform=half)
+        with opened(str(out), source) as pair:
+            assert [part.name for part in choose_parts(pair, max_size=LEAST)] == ["Entire result"]
+        page = view(str(out), source, ViewOptions(max_size=LEAST, verify=False))
+        names[kind] = [part.name for part in page.parts]
+    assert names["smooth"] == ["Entire result"]
+    assert names["noise"][:2] == ["Overview", "Part 1"]
 
 
 @pytest.mark.parametrize(
