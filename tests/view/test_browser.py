@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
+from rs_superres.grid import Window
 from rs_superres.raster import open_source
 from rs_superres.view import ViewOptions, view
 from tests import rasters
@@ -284,6 +285,41 @@ def test_parts_of_a_large_result(tmp_path: Path) -> None:
         assert (await map_tab.at(part.window.row - 5, part.window.column + 5))[3] == 0
 
     assert overview.overview is not None
+    shown(built.html, tmp_path, visit)
+
+
+def test_a_part_that_cuts_pixels_of_the_source(tmp_path: Path) -> None:
+    """They lie where they lie, end with the part, and holes show no overview below them."""
+    rows, columns = np.mgrid[:40, :40]
+    source = np.stack([5 * columns, 5 * rows, np.full(rows.shape, 100)]).astype(np.uint8)
+    fine = source.repeat(4, 1).repeat(4, 2)
+    fine[:, 70, 73] = 255  # a hole that the overview does not show
+    quarter = NORTH_UP @ Affine.scale(0.25)
+    out = rasters.write(tmp_path / "o.tif", fine, colours=RGB, transform=quarter, nodata=255)
+    scene = rasters.write(tmp_path / "s.tif", source, colours=RGB)
+    # Output rows 66 to 86 and columns 71 to 91; a pixel of the source covers 68 to 72.
+    left, top = NORTH_UP.c + 2.5 * 71, NORTH_UP.f - 2.5 * 66
+    bounds = (left, top - 50, left + 50, top)
+    built = view(str(out), scene, ViewOptions(bounds=(bounds,), verify=False))
+    assert built.parts[1].window == Window(66, 71, 20, 20)
+
+    async def visit(map_tab: MapTab) -> None:
+        # The overview red, so that it differs from the part, which is as it is.
+        await map_tab.value(
+            "pictures.set('0 source', solid('red')); pictures.set('0 result', solid('red'));"
+            "function solid(colour) { const c = document.createElement('canvas');"
+            "[c.width, c.height] = [1, 1]; const p = c.getContext('2d'); p.fillStyle = colour;"
+            "p.fillRect(0, 0, 1, 1); return c; }"
+            "moveTo(76, 71, 20); slide(1)"
+        )
+        for column, red in ((71.5, 85), (72.5, 90), (75.5, 90), (76.5, 95)):
+            assert await map_tab.at(70.5, column) == [red, 85, 100, 255]
+        assert await map_tab.at(70.5, 69.5) == [255, 0, 0, 255]
+        assert await map_tab.at(64.5, 75.5) == [255, 0, 0, 255]
+        await map_tab.value("slide(0)")
+        assert (await map_tab.at(70.5, 73.5))[3] == 0
+        assert (await map_tab.at(70.5, 74.5)) == [90, 85, 100, 255]
+
     shown(built.html, tmp_path, visit)
 
 

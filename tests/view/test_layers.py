@@ -12,6 +12,7 @@ from rs_superres.errors import InputError
 from rs_superres.grid import AxisSupport, Shape, Window
 from rs_superres.image.resampling import cubic
 from rs_superres.raster import read_grid
+from rs_superres.verify.comparison import SourceResultPair
 from rs_superres.view.layers import (
     CUBIC,
     RESULT,
@@ -118,6 +119,41 @@ def test_transparent_pixels_are_left_out(tmp_path: Path) -> None:
         assert not layers[name].valid[:, :first].any()
         assert layers[name].valid[:, first:].all()
         assert len(layers[name].values) == 3
+
+
+def test_cubic_weighs_colours_by_their_alpha(tmp_path: Path) -> None:
+    """It is the interpolation that the audit compares results with."""
+    pixels = textured(1, 4, 30, 30)
+    pixels[3] = np.random.default_rng(1).integers(1, 255, (30, 30))
+    source = rasters.write(tmp_path / "s.tif", pixels, colours=(*RGB, "alpha"))
+    half = NORTH_UP @ Affine.scale(0.5)
+    out = rasters.write(
+        tmp_path / "o.tif",
+        pixels.repeat(2, 1).repeat(2, 2),
+        colours=(*RGB, "alpha"),
+        transform=half,
+    )
+    with opened(str(out), source) as pair:
+        both = SourceResultPair(
+            source=pair.source, result=pair.result, zoom=pair.zoom, bands=(0, 1, 2)
+        )
+        block = both.read(Window(4, 4, 20, 20))
+        layers = full_layers(pair, block.pixels)
+    for band in range(3):
+        expected = block.reference(band, "uint8")
+        np.testing.assert_array_equal(layers[CUBIC].values[band].astype(float), expected)
+
+
+def test_a_result_may_reach_beyond_its_source(tmp_path: Path) -> None:
+    """As with ``--like``: pixels whose centre lies outside the source show nothing of it."""
+    out, source = write_pair(tmp_path, dtype="float32")
+    moved = rasters.transform_of(out) @ Affine.translation(-6, -4)
+    wide = np.pad(rasters.read(out), ((0, 0), (4, 9), (6, 8)), constant_values=-1)
+    beyond = rasters.write(tmp_path / "b.tif", wide, transform=moved, nodata=-1.0)
+    with opened(str(beyond), source) as pair:
+        layers = full_layers(pair, Window(0, 0, 73, 86))
+    np.testing.assert_array_equal(layers[CUBIC].valid, layers[RESULT].valid)
+    assert layers[SOURCE].box == pytest.approx((6, 4, 78, 64))
 
 
 def test_the_uncertainty_is_a_layer(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tests.view.scenes import write_noise, write_pair
 def data_of(html: str) -> dict[str, Any]:
     """Return what the page's script reads."""
     [text] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html)
+    assert "<" not in text  # "<!--<script" would hide the end of the script from a browser
     data: dict[str, Any] = json.loads(text)
     return data
 
