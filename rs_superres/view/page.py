@@ -108,7 +108,7 @@ def page(
         policy=policy(style, script),
         title=plain(names[0]),
         source=plain(names[1]),
-        facts=facts_table(pair),
+        facts=facts_table(pair, audit),
         notes="".join(f"<p class='note'>{plain(translate(note))}</p>" for note in notes),
         findings=findings_section(audit, translate),
         tags=tags_table(after.tags),

@@ -27,8 +27,8 @@ def plain(text: str) -> str:
     return escape(_CONTROL.sub("\ufffd", known))
 
 
-def facts_table(pair: ViewedPair) -> str:
-    """Return sizes, pixel sizes and CRS of source and result as a list."""
+def facts_table(pair: ViewedPair, audit: Audit | None) -> str:
+    """Return sizes, pixel sizes and CRS of source and result, and the verdict, as a list."""
     before, after = pair.source.description, pair.result.description
     tags = after.tags
     model = tags.get("SUPERRES_MODEL", "")
@@ -41,7 +41,20 @@ def facts_table(pair: ViewedPair) -> str:
         "model": model and f"{model}, {_steps(steps)}",
         "method": tags.get("SUPERRES_METHOD", ""),
     }
-    return "".join(f"<dt>{k}</dt><dd>{plain(v)}</dd>" for k, v in facts.items() if v)
+    items = "".join(f"<dt>{k}</dt><dd>{plain(v)}</dd>" for k, v in facts.items() if v)
+    return items if audit is None else f"<dt>audit</dt><dd>{_verdict(audit)}</dd>{items}"
+
+
+def _verdict(audit: Audit) -> str:
+    """Return PASS or FAIL, and the number of checks."""
+    count, failed = len(audit.findings), len(audit.failed)
+    skipped = sum(finding.verdict == "not measured" for finding in audit.findings)
+    verdict = (
+        f"<b class='fail'>FAIL</b>: {failed} of {count} checks"
+        if failed
+        else f"<b class='pass'>PASS</b>: {count - skipped} of {count} checks"
+    )
+    return f"{verdict}, {skipped} not measured" if skipped else verdict
 
 
 def _steps(steps: str) -> str:
@@ -74,17 +87,9 @@ def findings_section(audit: Audit | None, translate: Callable[[str], str]) -> st
     """Return the findings of an audit: the verdict, failed checks, and a table of all."""
     if audit is None:
         return "<p>The result was not audited. <code>rs-sr verify OUT SOURCE</code> does that.</p>"
-    count = len(audit.findings)
-    skipped = sum(finding.verdict == "not measured" for finding in audit.findings)
-    failed = len(audit.failed)
-    verdict = (
-        f"<b class='fail'>FAIL</b>: {failed} of {count} checks"
-        if failed
-        else f"<b class='pass'>PASS</b>: {count - skipped} of {count} checks"
-    )
     rows = "".join(_row(finding) for finding in audit.findings)
     return (
-        f"<p id='verdict'>{verdict}{f', {skipped} not measured' if skipped else ''}</p>"
+        f"<p id='verdict'>{_verdict(audit)}</p>"
         f"{''.join(_explained(finding, translate) for finding in audit.failed)}"
         "<div class='scroll'><table><thead><tr><th scope='col'>check</th><th scope='col'>verdict"
         "</th><th scope='col'>measured</th><th scope='col'>allowed</th><th scope='col'>detail</th>"
