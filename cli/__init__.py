@@ -22,6 +22,7 @@ COMMANDS = {
     "train": ("train", "Train a model on your rasters, or fine-tune one to your sensor."),
     "eval": ("eval", "Compare models with bicubic interpolation, and write a report."),
     "verify": ("verify", "Audit an upscaled raster against its source."),
+    "view": ("view", "Write a page to look at a result next to its source."),
     "info": ("info", "Inspect a raster: bands, value range, and how it would be processed."),
     "models": ("models", "List models, show one, or import a checkpoint."),
     "demo": ("demo", "Draw a sample scene, upscale it, and write a picture of both."),

@@ -141,7 +141,7 @@ def _check_report(report: Path | None, *, overwrite: bool) -> None:
         return
     if report.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--report {report}, expected a name that ends in .html")
-    from rs_superres.engine.outputs import check_folder, check_replaced
+    from rs_superres.system.names import check_folder, check_replaced
 
     for path in (report, report.with_suffix(".json")):
         check_folder(path)

@@ -223,7 +223,7 @@ def _print(audit: Audit) -> None:
         )
         messages.echo(f"  It means: {rule.failure}.")
         messages.echo(f"  To do: {messages.in_flags(rule.remedy)}.")
-    messages.echo(*([""] if audit.failed else []), _verdict(audit))
+    messages.echo(*([""] if audit.failed else []), verdict(audit))
 
 
 def _row(finding: Finding) -> str:
@@ -235,7 +235,7 @@ def _row(finding: Finding) -> str:
     )
 
 
-def _verdict(audit: Audit) -> str:
+def verdict(audit: Audit) -> str:
     """Return the last line: PASS or FAIL, with the number of checks."""
     count = len(audit.findings)
     skipped = sum(finding.verdict == "not measured" for finding in audit.findings)

@@ -26,7 +26,7 @@ export RS_SR_UPSCALE_DEVICE=cuda:1 RS_SR_UPSCALE_MEMORY=8GB
 export RS_SR_TRAIN_DEVICE=cuda:1 RS_SR_EVAL_OVERWRITE=1
 ```
 
-The variable has the name of the longest flag, except these: `RS_SR_UPSCALE_RESOLUTION` (`--res`), `RS_SR_UPSCALE_BIDX` (`--bands`) and `RS_SR_UPSCALE_CREATION` (`--co`), which `batch` has too, and `RS_SR_VERIFY_BIDX` (`--bands`), `RS_SR_TRAIN_START` and `RS_SR_EVAL_MODELS` (`-m`). `RS_SR_QUIET`, `RS_SR_VERBOSE` and `RS_SR_DEBUG` apply to all commands. `rio superres` does not read these variables.
+The variable has the name of the longest flag, except these: `RS_SR_UPSCALE_RESOLUTION` (`--res`), `RS_SR_UPSCALE_BIDX` (`--bands`) and `RS_SR_UPSCALE_CREATION` (`--co`), which `batch` has too, `RS_SR_VERIFY_BIDX` and `RS_SR_VIEW_BIDX` (`--bands`), and `RS_SR_TRAIN_START` and `RS_SR_EVAL_MODELS` (`-m`). `RS_SR_QUIET`, `RS_SR_VERBOSE` and `RS_SR_DEBUG` apply to all commands. `rio superres` does not read these variables.
 
 ## Completion in the shell
 

@@ -14,6 +14,7 @@ import numpy as np
 from rs_superres.errors import InputError, RasterError
 from rs_superres.grid import Window
 from rs_superres.raster import BLOCK, Description, owner, result_stem, sidecars
+from rs_superres.system.names import check_folder, check_replaced, is_one_of
 
 SUFFIXES = (".tif", ".tiff", ".gtiff", ".cog", ".btf")
 """File name extensions of a GeoTIFF."""
@@ -143,41 +144,6 @@ def check_name(name: str) -> None:
         )
 
 
-def check_folder(out: Path) -> None:
-    """Refuse the name of a folder, or of a file in a missing folder.
-
-    Raises:
-        InputError: one of the two.
-    """
-    try:
-        is_folder, has_folder = out.is_dir(), out.parent.is_dir()
-    except OSError as error:
-        raise InputError(f"the output {out} cannot be written: {error.strerror}") from error
-    if is_folder:
-        raise InputError(f"the output {out} is a directory, expected a file name")
-    if not has_folder:
-        raise InputError(f"the output's folder {out.parent} does not exist")
-
-
-def check_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -> None:
-    """Refuse to replace a file of the source, or an existing file without permission.
-
-    Args:
-        out: the name of an output.
-        files: the source's files.
-        overwrite: whether an existing file may be replaced.
-
-    Raises:
-        InputError: the file may not be replaced.
-    """
-    if not out.exists():
-        return
-    if _is_one_of(out, files):
-        raise InputError(f"the output {out} is the source, choose another name")
-    if not overwrite:
-        raise InputError(f"{out} exists already; overwrite=True replaces it")
-
-
 def check_raster_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -> None:
     """Refuse to replace a raster, or files that GDAL would read as part of it.
 
@@ -192,13 +158,13 @@ def check_raster_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -
     """
     found = sidecars(out)
     for file in found:
-        other = "the source" if _is_one_of(file, files) else owner(file, out)
+        other = "the source" if is_one_of(file, files) else owner(file, out)
         if other is not None:
             raise InputError(
                 f"{file} belongs to {other}, and GDAL would read it as part of the output {out} "
                 "too; choose another name"
             )
-    if found and not overwrite and not _is_one_of(out, files):
+    if found and not overwrite and not is_one_of(out, files):
         names = ", ".join(file.name for file in found)
         raise InputError(
             f"{out} exists already, with sidecar files: {names}; overwrite=True replaces {out} and "
@@ -208,8 +174,3 @@ def check_raster_replaced(out: Path, files: Sequence[str], *, overwrite: bool) -
             "overwrite=True deletes such files"
         )
     check_replaced(out, files, overwrite=overwrite)
-
-
-def _is_one_of(path: Path, files: Sequence[str]) -> bool:
-    """Return whether a path leads to one of several files, some of which may not exist."""
-    return path.exists() and any(Path(file).exists() and path.samefile(file) for file in files)

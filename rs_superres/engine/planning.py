@@ -13,7 +13,6 @@ from rs_superres.engine.outputs import (
     OVERVIEWS,
     PREVIEW,
     check_disk,
-    check_folder,
     check_name,
     check_raster_replaced,
     file_system,
@@ -44,6 +43,7 @@ from rs_superres.scene.advice import colour_note, drone_note, wrapped_note
 from rs_superres.scene.bands import decide, loses_colours
 from rs_superres.scene.recipe import CellRecipe
 from rs_superres.system.memory import memory
+from rs_superres.system.names import check_folder
 
 DRIVERS = {"cog": "COG", "gtiff": "GTiff"}
 """GDAL's drivers for the formats of a result."""

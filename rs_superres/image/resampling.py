@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from rs_superres.grid import AxisSupport
-from rs_superres.types import Doubles, Values
+from rs_superres.image.radiometry import fill_holes
+from rs_superres.types import Doubles, Valid, Values
 
 
 def linear(values: Values, rows: AxisSupport, columns: AxisSupport) -> Doubles:
@@ -58,6 +59,31 @@ def cubic(values: Values, rows: AxisSupport, columns: AxisSupport) -> Doubles:
         )
         out = sum(taps, start=np.zeros(()))
     return out
+
+
+def cubic_over_holes(
+    values: Values, valid: Valid, rows: AxisSupport, columns: AxisSupport, radius: int
+) -> Doubles:
+    """Interpolate one band as :func:`cubic`, after filling its holes from valid neighbours.
+
+    Args:
+        values: (y, x) values of the source pixels that ``rows`` and ``columns`` describe; anything
+            where they are not valid.
+        valid: (y, x) validity.
+        rows: source rows, and the positions to interpolate at.
+        columns: source columns, and the positions to interpolate at.
+        radius: distance in source pixels up to which holes are filled.
+
+    Returns:
+        (row positions, column positions).
+    """
+    known = np.where(valid, values, 0).astype(np.float64)
+    if not valid.all():
+        mean = known[valid].mean() if valid.any() else 0.0
+        centred = np.where(valid, known - mean, 0.0)
+        known = fill_holes(centred[None], valid[None], radius)[0] + mean
+    interpolated: Doubles = cubic(known[None], rows, columns)[0]
+    return interpolated
 
 
 def cubic_kernel(distance: Doubles) -> Doubles:

@@ -1,5 +1,6 @@
 """Reads and writes rasters and their metadata; the only package that opens raster files."""
 
+from rs_superres.raster.bounds import Bounds, window_within
 from rs_superres.raster.formats import (
     check_creation,
     check_whole,
@@ -62,6 +63,7 @@ __all__ = [
     "FAILURES",
     "SAMPLE",
     "Band",
+    "Bounds",
     "Description",
     "FoundRasters",
     "Paths",
@@ -118,6 +120,7 @@ __all__ = [
     "unit_note",
     "unpacked",
     "visible",
+    "window_within",
     "windows_over",
     "with_alpha",
     "without_name",

@@ -157,7 +157,13 @@ class Dataset(Protocol):
     ) -> Values:
         """Read digital numbers: (y, x) of one band, else (band, y, x)."""
 
-    def read_masks(self, indexes: int, *, window: RasterioWindow | None = None) -> Mask:
+    def read_masks(
+        self,
+        indexes: int,
+        *,
+        window: RasterioWindow | None = None,
+        out_shape: Sequence[int] | None = None,
+    ) -> Mask:
         """Read GDAL's mask of one band: (y, x), 0 where not valid."""
 
     def tags(self, bidx: int = 0, *, ns: str | None = None) -> dict[str, str]:
@@ -349,17 +355,24 @@ def open_dataset(path: str | os.PathLike[str], **options: Any) -> Dataset:
         return dataset
 
 
-def read_mask(dataset: Dataset, band: int, window: RasterioWindow | None = None) -> Mask:
+def read_mask(
+    dataset: Dataset,
+    band: int,
+    window: RasterioWindow | None = None,
+    shape: tuple[int, int] | None = None,
+) -> Mask:
     """Read GDAL's mask of one band: (y, x), 0 where not valid.
+
+    A shape smaller than the window's reads it at reduced size.
 
     rasterio warns, once for each band, if a raster of four bands has both alpha and nodata. Which
     of the two counts is decided in `Source`, so a caller need not be warned.
     """
     if dataset.count != 4:
-        return dataset.read_masks(band, window=window)
+        return dataset.read_masks(band, window=window, out_shape=shape)
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", NodataShadowWarning)
-        return dataset.read_masks(band, window=window)
+        return dataset.read_masks(band, window=window, out_shape=shape)
 
 
 def check_proj(path: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -67,34 +67,44 @@ class BandFile:
     dtype: str | None = None
     """The dtype of the source, if it is not that of the file."""
 
-    def read(self, window: RasterioWindow) -> tuple[Values, Valid]:
-        """Read digital numbers of a window, and which are usable: (y, x) each."""
-        values = self.dataset.read(self.number, window=window)
+    def read(
+        self, window: RasterioWindow, shape: tuple[int, int] | None = None
+    ) -> tuple[Values, Valid]:
+        """Read digital numbers of a window, and which are usable: (y, x) each.
+
+        Args:
+            window: A window of the file.
+            shape: Height and width of the arrays, to read fewer pixels; None reads all.
+        """
+        values = self.dataset.read(self.number, window=window, out_shape=shape)
         usable = ~np.isin(values, self.unusable) if self.unusable else np.ones(values.shape, bool)
         if self.dtype is not None:
             values = values.astype(self.dtype, copy=False)
         if self.quality is not None:
-            marks = self.quality.read(list(self.planes), window=window).astype(np.int64)
-            usable &= ~(marks & self.bits).any(axis=0)
+            planes = None if shape is None else (len(self.planes), *shape)
+            marks = self.quality.read(list(self.planes), window=window, out_shape=planes)
+            usable &= ~(marks.astype(np.int64) & self.bits).any(axis=0)
         if self.holes:
-            usable &= ~self._in_holes(window)
+            usable &= ~self._in_holes(window, values.shape)
         return values, usable
 
-    def _in_holes(self, window: RasterioWindow) -> Valid:
+    def _in_holes(self, window: RasterioWindow, shape: tuple[int, ...]) -> Valid:
         """Return which pixels of a window have their centre in one of the holes: (y, x)."""
         shapes = [{"type": "Polygon", "coordinates": polygon} for polygon in self.holes]
         across = Affine.translation(window.col_off, window.row_off)
+        height, width = shape
+        larger = Affine.scale(window.width / width, window.height / height)
         inside = rasterize(
             shapes,
-            out_shape=(window.height, window.width),
-            transform=self.dataset.transform @ across,
+            out_shape=shape,
+            transform=self.dataset.transform @ across @ larger,
             dtype=np.uint8,
         )
         return np.asarray(inside != 0)
 
-    def read_mask(self, window: RasterioWindow) -> Mask:
+    def read_mask(self, window: RasterioWindow, shape: tuple[int, int] | None = None) -> Mask:
         """Read GDAL's mask of a window: (y, x), 0 where not valid."""
-        return read_mask(self.dataset, self.number, window)
+        return read_mask(self.dataset, self.number, window, shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +123,36 @@ class _Layer:
         """Read digital numbers and validity of a window, (y, x) each."""
         factor = self.file.factor
         if factor == 1:
-            return self._read(window)
+            return self._read(rasterio_window(window))
         # The file's pixels that the window touches, each repeated.
         row, column = window.row // factor, window.column // factor
         height = -(-(window.row + window.height) // factor) - row
         width = -(-(window.column + window.width) // factor) - column
         inside = window.relative_to(Window(row * factor, column * factor, 0, 0)).slices
-        values, valid = self._read(Window(row, column, height, width))
+        values, valid = self._read(RasterioWindow(column, row, width, height))
         return (
             values.repeat(factor, axis=0).repeat(factor, axis=1)[inside],
             valid.repeat(factor, axis=0).repeat(factor, axis=1)[inside],
         )
 
-    def _read(self, window: Window) -> tuple[Values, Valid]:
+    def read_reduced(self, window: Window, shape: Shape) -> tuple[Values, Valid]:
+        """Read a window at reduced size, from overviews if the file has some: (y, x) each."""
+        sides = (window.column, window.row, window.width, window.height)
+        inside = RasterioWindow(*(side / self.file.factor for side in sides))
+        return self._read(inside, (shape.height, shape.width))
+
+    def _read(
+        self, inside: RasterioWindow, shape: tuple[int, int] | None = None
+    ) -> tuple[Values, Valid]:
         """Read a window of the file's own pixels."""
-        inside, file = rasterio_window(window), self.file
-        values, valid = file.read(inside)
+        file = self.file
+        values, valid = file.read(inside, shape)
         valid &= valid_by_value(values, self.nodata)
         if self.masked:
-            valid &= file.read_mask(inside) > 0
+            valid &= file.read_mask(inside, shape) > 0
         if self.alpha is not None:
-            valid &= file.dataset.read(self.alpha, window=inside).astype(np.float64) > 0
+            alpha = file.dataset.read(self.alpha, window=inside, out_shape=shape)
+            valid &= alpha.astype(np.float64) > 0
         return values, valid
 
 
@@ -189,6 +208,17 @@ class Source:
         """
         return Source(self._datasets, self._files, self._stack, selection)
 
+    def narrowed(self, indices: Sequence[int]) -> Source:
+        """Return a source that reads some of this one's bands; closing one closes both.
+
+        Args:
+            indices: Indices of the bands, from 0. The bands of a colour table stay together.
+        """
+        if self._selection.expand:
+            return self
+        bands = tuple(self._selection.bands[index] for index in indices)
+        return self.selected(replace(self._selection, bands=bands))
+
     def coarser(self, factor: int) -> Source:
         """Return the same source on a grid of larger pixels; closing one closes both.
 
@@ -212,12 +242,41 @@ class Source:
         every = self._every
         if every > 1:
             window = window.finer(every)
+        values, valid = self._read_layers(window, lambda layer: layer.read(window))
+        return values[:, ::every, ::every], valid[:, ::every, ::every]
+
+    def read_reduced(self, window: Window, shape: Shape) -> tuple[Values, Valid]:
+        """Read a window at reduced size, for a picture: fast if the file has overviews.
+
+        Args:
+            window: A window that lies within the raster.
+            shape: Height and width of the arrays, at most those of the window.
+
+        Returns:
+            Digital numbers and validity, (band, y, x) each: those of overviews, or of the pixels
+            under the middles of the larger ones.
+
+        Raises:
+            RasterError: The file cannot be read there.
+        """
+        return self._read_layers(window, lambda layer: layer.read_reduced(window, shape))
+
+    def _read_layers(
+        self, window: Window, read: Callable[[_Layer], tuple[Values, Valid]]
+    ) -> tuple[Values, Valid]:
+        """Read all bands, and expand a colour table.
+
+        Args:
+            window: What is read, for the message of a failure.
+            read: Reads digital numbers and validity of one band, (y, x) each.
+
+        Raises:
+            RasterError: The file cannot be read.
+        """
         failure = f"cannot read {self.description.path} at row {window.row}, column {window.column}"
         with raster_errors(failure), reading(*self._names):
-            bands = [layer.read(window) for layer in self._layers]
-        values, valid = (
-            np.stack(arrays)[:, ::every, ::every] for arrays in zip(*bands, strict=True)
-        )
+            bands = [read(layer) for layer in self._layers]
+        values, valid = (np.stack(arrays) for arrays in zip(*bands, strict=True))
         if self._table is not None:
             values = np.moveaxis(self._table[values[0]], -1, 0)
             valid = np.repeat(valid, len(values), axis=0)

@@ -63,7 +63,7 @@ def verify(
     with ExitStack() as open_files:
         result = open_files.enter_context(open_source(out))
         all_bands = open_files.enter_context(open_source(source))
-        selected = _select_bands(all_bands, result, bidx)
+        selected = matching_bands(all_bands, result, bidx)
         before, after = selected.description, result.description
         zoom, fault = map_grids(before, after)
         findings = [
@@ -116,8 +116,13 @@ def _pixel_findings(pair: SourceResultPair, progress: Progress | None) -> list[F
     ]
 
 
-def _select_bands(source: Source, result: Source, bidx: tuple[int | str, ...]) -> Source:
+def matching_bands(source: Source, result: Source, bidx: tuple[int | str, ...]) -> Source:
     """Return the source with the bands that the result holds.
+
+    Args:
+        source: the source, with all its bands.
+        result: the result.
+        bidx: the bands that the caller chose; see :func:`verify`.
 
     Raises:
         InputError: a band does not exist.

@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 
 from rs_superres.grid import SNAP, AxisMapping, AxisSupport, Window, Zoom
 from rs_superres.image.degradation import kernel_weights
-from rs_superres.image.radiometry import eroded, fill_holes, weigh_colours
-from rs_superres.image.resampling import cubic
+from rs_superres.image.radiometry import eroded, weigh_colours
+from rs_superres.image.resampling import cubic_over_holes
 from rs_superres.raster import Source, opacity, visible
 from rs_superres.types import Doubles, Indices, Valid, Values
 
@@ -214,22 +214,18 @@ class ComparedBlock:
             band: index of the band.
             dtype: the values are rounded and clipped as for this dtype.
         """
-        valid = self.source_valid[[band]]
-        values = np.where(valid, self.source_values[[band]], 0).astype(np.float64)
-        if not valid.all():
-            mean = values[valid].mean() if valid.any() else 0.0
-            values = fill_holes(np.where(valid, values - mean, 0.0), valid, HALO) + mean
+        values, valid = self.source_values[band], self.source_valid[band]
         rows = AxisSupport(
             self.window.row - HALO,
-            values.shape[1],
+            values.shape[0],
             self.zoom.rows.positions(self.pixels.row, self.pixels.height),
         )
         columns = AxisSupport(
             self.window.column - HALO,
-            values.shape[2],
+            values.shape[1],
             self.zoom.columns.positions(self.pixels.column, self.pixels.width),
         )
-        interpolated: Doubles = cubic(values, rows, columns)[0]
+        interpolated = cubic_over_holes(values, valid, rows, columns, HALO)
         if np.dtype(dtype).kind in "iu":
             limits = np.iinfo(dtype)
             interpolated = np.rint(interpolated.clip(limits.min, limits.max))

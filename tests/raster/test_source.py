@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio.enums import Resampling
 
 from rs_superres.errors import InputError, RasterError
-from rs_superres.grid import Window
+from rs_superres.grid import Shape, Window
 from rs_superres.raster import SAMPLE, checksum, open_source
-from tests import rasters
+from tests import products, rasters
 from tests.rasters import textured
 
 
@@ -53,6 +54,50 @@ def test_sampled_windows_depend_only_on_the_size(tmp_path: Path, shape: tuple[in
         assert values.shape[1:] == (min(SAMPLE, shape[0]), min(SAMPLE, shape[1]))
     assert max(int(v[0].max()) for v in samples) == shape[0] - 1
     assert max(int(v[1].max()) for v in samples) == shape[1] - 1
+
+
+def test_a_window_at_reduced_size(tmp_path: Path) -> None:
+    """Of each 3 x 3 pixels the middle one, with nodata, a mask and alpha as at full size."""
+    rows, columns = np.mgrid[:60, :90]
+    pixels = np.stack((rows, columns, np.where(columns < 45, 0, 255))).astype(np.uint8)
+    mask = np.where(rows < 30, 0, 255).astype(np.uint8)
+    window, shape = Window(6, 30, 45, 60), Shape(15, 20)
+    for name, options, masked in (
+        ("nodata", {"nodata": 40}, None),
+        ("mask", {}, mask),
+        ("alpha", {"colours": ("gray", "undefined", "alpha")}, None),
+    ):
+        path = rasters.write(tmp_path / f"{name}.tif", pixels, mask=masked, **options)
+        with open_source(path) as source:
+            for bands in ([0, 1, 2], [1, 0]):  # without alpha its transparency is a mask
+                narrow = source.narrowed(bands)
+                values, valid = narrow.read(window)
+                reduced, known = narrow.read_reduced(window, shape)
+                np.testing.assert_array_equal(reduced, values[:, 1::3, 1::3])
+                np.testing.assert_array_equal(known, valid[:, 1::3, 1::3])
+                assert reduced[0, 0, 0] == (7 if bands[0] == 0 else 31)
+        assert not known.all()
+
+
+def test_overviews_serve_reduced_sizes(tmp_path: Path) -> None:
+    path = rasters.write(tmp_path / "a.tif", textured(1, 1, 64, 64))
+    with rasters.opened(path, "r+") as dataset:
+        dataset.build_overviews([2, 4], Resampling.average)
+    with open_source(path) as source:
+        values, _ = source.read_reduced(Window(0, 0, 64, 64), Shape(16, 16))
+    means = rasters.read(path).reshape(1, 16, 4, 16, 4).mean(axis=(2, 4))
+    assert np.abs(values - means).max() <= 1
+
+
+def test_bands_of_a_product_at_reduced_size(tmp_path: Path) -> None:
+    """Bands with larger pixels lie where they lie at full size."""
+    with open_source(products.sentinel2(tmp_path, side=60)) as source:
+        names = [band.description for band in source.description.bands]
+        narrow = source.narrowed([names.index("B02"), names.index("B05")])
+        values, _ = narrow.read(Window(6, 12, 36, 42))
+        reduced, _ = narrow.read_reduced(Window(6, 12, 36, 42), Shape(12, 14))
+    assert narrow.description.bands[1].factor == 2
+    np.testing.assert_array_equal(reduced, values[:, 1::3, 1::3])
 
 
 def test_the_checksum_depends_on_header_and_samples(tmp_path: Path) -> None:
