@@ -14,7 +14,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e
 
 .PHONY: install hooks demo check types format test test-full cov docs build wheel-test lowest
-.PHONY: mutants clean
+.PHONY: qgis qgis-test mutants clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.installed
@@ -45,7 +45,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest $(TESTS)
 
 test-full: $(VENV)/.installed-test
-	$(BIN)/pytest -m "" $(TESTS)
+	$(BIN)/pytest -m "not qgis" $(TESTS)
 
 # The report is printed even if a test fails. pyproject.toml holds the settings.
 cov: $(VENV)/.installed-dev
@@ -77,6 +77,14 @@ lowest: $(VENV)/.installed-dev
 	$(BIN)/uv pip install --python build/lowest/bin/python -q --resolution lowest-direct \
 	    -e '.[test]'
 	build/lowest/bin/python -m pytest $(TESTS)
+
+# Writes the plugin for QGIS. It needs no environment.
+qgis:
+	$(PYTHON) qgis/build.py dist
+
+# Tests the plugin in QGIS itself, which the system must have.
+qgis-test: $(VENV)/.installed-test
+	$(BIN)/pytest tests/qgis $(TESTS) -m qgis
 
 # Changes a copy of the last commit, one small fault at a time. cosmic-ray.toml lists the faults.
 # A module without a test file of its name is tested by all tests of its folder.

@@ -220,7 +220,7 @@ def test_ci_fails_when_a_test_is_skipped(
 
 def test_the_paths_in_contributing_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    paths = re.findall(r"`((?:rs_superres|cli|docs|tests|models|benchmarks)/[\w/.]*)`", text)
+    paths = re.findall(r"`((?:rs_superres|cli|docs|tests|models|benchmarks|qgis)/[\w/.]*)`", text)
     assert len(paths) > 25
     for path in paths:
         assert (ROOT / path).exists(), path

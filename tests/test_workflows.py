@@ -75,13 +75,14 @@ def test_a_workflow_selects_tests_by_markers_that_exist(path: Path) -> None:
         assert expression is not None
         assert set(expression[1].split()) - {"and", "not"} <= markers
         assert "not shared" in expression[1]
+        assert "not qgis" in expression[1]  # a job of its own runs them
     assert "TESTS ?=" in MAKEFILE  # so the variable of the environment counts
 
 
 def test_pushes_and_pull_requests_are_tested_on_each_supported_python() -> None:
     workflow = named("tests")
     assert {"push", "pull_request"} <= set(workflow[True])  # YAML 1.1 reads the key `on` as true
-    assert {"check", "docs", "test"} <= set(targets(workflow))
+    assert {"check", "docs", "test", "qgis-test"} <= set(targets(workflow))
     prefix = "Programming Language :: Python :: "
     supported = [
         line.removeprefix(prefix)
