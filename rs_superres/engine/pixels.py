@@ -12,7 +12,7 @@ from rs_superres._version import __version__
 from rs_superres.engine.region import OutputRegion
 from rs_superres.grid import AxisMapping, Cells, Window, Zoom
 from rs_superres.options import PixelOptions
-from rs_superres.raster import Description, Sampled
+from rs_superres.raster import SOURCE_BANDS_TAG, Description, Sampled
 from rs_superres.scene.advice import pixel_size_warning
 from rs_superres.scene.bands import BandGroup, BandRoles
 from rs_superres.scene.recipe import CellRecipe
@@ -127,8 +127,16 @@ class PixelPlan:
             "SUPERRES_LATTICE": self._lattice_tag(),
             **({"SUPERRES_WARNING": "; ".join(messages)} if messages else {}),
             "SUPERRES_BANDS": str(self.roles),
+            **self._source_bands_tag(),
             "SUPERRES_VALUE_RANGE": "; ".join(f"{r.low:.10g},{r.high:.10g}" for r in ranges),
         }
+
+    def _source_bands_tag(self) -> dict[str, str]:
+        """Return the numbers in the source of the result's bands, unless they are colours."""
+        selection = self.roles.selection
+        if selection.expand:
+            return {}
+        return {SOURCE_BANDS_TAG: ",".join(map(str, selection.bands))}
 
     def _texture_tag(self) -> dict[str, str]:
         """Return the strength of the drawn texture, for a model that draws some."""

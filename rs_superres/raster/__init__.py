@@ -43,7 +43,7 @@ from rs_superres.raster.search import (
     reason_to_pass_over,
     unpacked,
 )
-from rs_superres.raster.selection import Selection
+from rs_superres.raster.selection import SOURCE_BANDS_TAG, Selection
 from rs_superres.raster.sidecars import check_alone, delete_sidecars, owner, sidecars
 from rs_superres.raster.source import (
     SAMPLE,
@@ -62,6 +62,7 @@ __all__ = [
     "COLOURS",
     "FAILURES",
     "SAMPLE",
+    "SOURCE_BANDS_TAG",
     "Band",
     "Bounds",
     "Description",

@@ -11,6 +11,9 @@ from rs_superres.errors import InputError
 from rs_superres.raster.metadata import Band, Description, holds, nodata_of
 from rs_superres.raster.transparency import with_alpha
 
+SOURCE_BANDS_TAG = "SUPERRES_SOURCE_BANDS"
+"""The tag of a result with the numbers of its bands in the source, in their order."""
+
 CHANNELS = ("red", "green", "blue", "alpha")
 """Colour interpretations of the bands that replace a band with a colour table."""
 

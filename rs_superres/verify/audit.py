@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from rs_superres.grid import Zoom
 from rs_superres.raster import (
+    SOURCE_BANDS_TAG,
     Band,
     Description,
     Paths,
@@ -128,11 +131,7 @@ def matching_bands(source: Source, result: Source, bidx: tuple[int | str, ...]) 
         InputError: a band does not exist.
     """
     bands, count = source.description.bands, len(source.description.bands)
-    if not bidx and source.description.product is not None:
-        # The result says which of the product's bands it holds.
-        names = {band.description for band in bands}
-        held = tuple(b.description or "" for b in result.description.bands)
-        bidx = held if names.issuperset(held) else source.description.default_bands
+    bidx = bidx or _bands_held(source.description, result.description)
     if bidx:
         numbers = numbers_of(bands, bidx, "bidx=", source.description.path)
         return source.selected(Selection(bands=numbers))
@@ -140,6 +139,23 @@ def matching_bands(source: Source, result: Source, bidx: tuple[int | str, ...]) 
     if is_palette and len(result.description.bands) >= 3:
         return source.selected(Selection(bands=(1,), expand=True))
     return source
+
+
+def _bands_held(source: Description, result: Description) -> tuple[int | str, ...]:
+    """Return which bands of its source a result holds; empty if it does not say.
+
+    A result of rs-sr says so in a tag, and others by the names of their bands.
+    """
+    names = Counter(band.description for band in source.bands)
+    held = tuple(band.description or "" for band in result.bands)
+    if len({*held}) == len(held) and all(name and names[name] == 1 for name in held):
+        return held
+    tag = result.tags.get(SOURCE_BANDS_TAG, "")
+    if re.fullmatch(r"\d+(,\d+)*", tag):
+        numbers = tuple(map(int, tag.split(",")))
+        if len(numbers) == len(held) and all(1 <= n <= len(source.bands) for n in numbers):
+            return numbers
+    return () if source.product is None else source.default_bands
 
 
 def _pairs(source: Source, result: Source, zoom: Zoom) -> list[SourceResultPair]:

@@ -17,7 +17,7 @@ from rs_superres.engine import Options, upscale
 from rs_superres.errors import InputError
 from rs_superres.verify import Audit, Finding, verify
 from tests import rasters
-from tests.rasters import NORTH_UP, UTM, Array
+from tests.rasters import NORTH_UP, UTM, Array, textured
 from tests.verify import pairs
 
 Spoil = Callable[[Array], Array]
@@ -316,3 +316,26 @@ def test_grids_that_do_not_fit_are_reported(transform: Affine, fault: str, tmp_p
     assert "placement" in failed(audit)
     assert fault in finding_of(audit, "placement").detail
     assert audit.scale is None
+
+
+@pytest.mark.parametrize("names", [None, ("a", "b", "c", "d")])
+def test_a_result_says_which_bands_of_its_source_it_holds(
+    tmp_path: Path, tiny: str, names: tuple[str, ...] | None
+) -> None:
+    """By a tag; results of other tools by the names of their bands."""
+    source, out = tmp_path / "a.tif", tmp_path / "b.tif"
+    rasters.write(source, textured(1, 4, 60, 64))
+    with rasters.opened(source, "r+") as dataset:
+        dataset.descriptions = names or (None,) * 4
+    options = Options(scale=2, model=tiny, steps=0, bidx=(4, 1, 3), rgb="none", format="gtiff")
+    upscale(source, out, options)
+    with rasters.opened(out, "r+") as dataset:
+        assert dataset.tags()["SUPERRES_SOURCE_BANDS"] == "4,1,3"
+        if names is not None:
+            dataset.update_tags(SUPERRES_SOURCE_BANDS="1,2,3")  # names say more
+    assert not failed(verify(str(out), source))
+    with rasters.opened(out, "r+") as dataset:
+        dataset.update_tags(SUPERRES_SOURCE_BANDS="4,1,9")
+    assert bool(failed(verify(str(out), source))) == (names is None)
+    assert not failed(verify(str(out), source, bidx=(4, 1, 3)))
+    assert failed(verify(str(out), source, bidx=(1, 2, 3)))

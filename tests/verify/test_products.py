@@ -76,6 +76,8 @@ def test_a_result_without_names_holds_the_bands_of_a_default_run(product: Path, 
     run(plan)
     with rasters.opened(plan.out, "r+") as dataset:
         dataset.descriptions = ("",)
+        assert not verify(str(plan.out), product).failed  # a tag says which band it is
+        dataset.update_tags(SUPERRES_SOURCE_BANDS="")
     audit = verify(str(plan.out), product)
     assert finding_of(audit, "bands").detail == "the result has 1, the source 5"
     assert "bands" in failed(audit)
