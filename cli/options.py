@@ -233,6 +233,55 @@ def scheduler(command: F) -> F:
     return result
 
 
+def sources(command: F) -> F:
+    """Give a command the argument SOURCE, and ``--source`` as another way to give it."""
+    option = click.option(
+        "--source", "sources", multiple=True, metavar="SOURCE", help="Another way to give SOURCE."
+    )
+    return click.argument("source", nargs=-1)(option(command))
+
+
+def sources_given(source: tuple[str, ...], sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what was given in one of the two ways of :func:`sources`.
+
+    Raises:
+        click.UsageError: both were used.
+    """
+    if source and sources:
+        raise click.UsageError(
+            "SOURCE was given twice: as an argument and as --source; use one of them"
+        )
+    return source or sources
+
+
+def check_source(source: tuple[str, ...]) -> None:
+    """Refuse to continue without a source.
+
+    Raises:
+        click.UsageError: there is none.
+    """
+    if not source:
+        raise click.UsageError("Missing argument 'SOURCE', the raster that OUT was made from.")
+
+
+def bands_held(text: str) -> Callable[[F], F]:
+    """Return the option for the bands of SOURCE that OUT holds.
+
+    Args:
+        text: what the help says about it.
+    """
+    return click.option(
+        "-b",
+        "--bands",
+        "--bidx",
+        "bidx",
+        type=BandsParam(),
+        metavar="B,B...|all",
+        default=(),
+        help=text,
+    )
+
+
 UPSCALING = [
     run_option("scale", "-s", "--scale", metavar="S"),
     run_option("resolution", "--res", type=Resolution(), metavar="X[,Y]"),

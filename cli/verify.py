@@ -53,19 +53,9 @@ def wald_options(command: options.F) -> options.F:
 
 @click.command()
 @click.argument("out")
-@click.argument("source", nargs=-1)
-@click.option(
-    "--source", "sources", multiple=True, metavar="SOURCE", help="Another way to give SOURCE."
-)
-@click.option(
-    "-b",
-    "--bands",
-    "--bidx",
-    "bidx",
-    type=options.BandsParam(),
-    metavar="B,B...|all",
-    default=(),
-    help="Bands of SOURCE that OUT holds, in the order of OUT; with --wald, bands to compare.",
+@options.sources
+@options.bands_held(
+    "Bands of SOURCE that OUT holds, in the order of OUT; with --wald, bands to compare."
 )
 @click.option(
     "--wald",
@@ -98,11 +88,7 @@ def command(
     rs-sr verify out.tif scene.tif
     rs-sr verify --wald scene.tif --scale 2 --sensor sentinel-2
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
-    if source and sources:
-        raise click.UsageError(
-            "SOURCE was given twice: as an argument and as --source; use one of them"
-        )
-    source = source or sources
+    source = options.sources_given(source, sources)
     if wald:
         if source:
             raise click.UsageError("--wald takes one scene, which is the truth: leave out SOURCE")
@@ -111,8 +97,7 @@ def command(
         _measure(out, options.of_run(bidx=bidx, **chosen), as_json=as_json, quiet=quiet)
         return
     _check_audit(chosen)
-    if not source:
-        raise click.UsageError("Missing argument 'SOURCE', the raster that OUT was made from.")
+    options.check_source(source)
     # Not at the top: these import rasterio and scipy, and --help must not wait for them.
     from rs_superres.errors import InputError
     from rs_superres.raster import read_grid

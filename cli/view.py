@@ -22,10 +22,7 @@ ANY_PORT = 0
 
 @click.command()
 @click.argument("out")
-@click.argument("source", nargs=-1)
-@click.option(
-    "--source", "sources", multiple=True, metavar="SOURCE", help="Another way to give SOURCE."
-)
+@options.sources
 @click.option(
     "-o",
     "--page",
@@ -57,16 +54,7 @@ ANY_PORT = 0
     help="Show this part at full resolution, in units of the CRS or, without a CRS, in source "
     "pixels; repeatable. By default, parts of a large result are chosen by their detail.",
 )
-@click.option(
-    "-b",
-    "--bands",
-    "--bidx",
-    "bidx",
-    type=options.BandsParam(),
-    metavar="B,B...|all",
-    default=(),
-    help="Bands of SOURCE that OUT holds, in the order of OUT.",
-)
+@options.bands_held("Bands of SOURCE that OUT holds, in the order of OUT.")
 @click.option(
     "--rgb",
     type=options.BandsParam(),
@@ -113,13 +101,8 @@ def command(
     rs-sr view out.tif scene.tif
     rs-sr view out.tif scene.tif --bounds 500000 5399000 500500 5399500 -o part.html
     """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
-    if source and sources:
-        raise click.UsageError(
-            "SOURCE was given twice: as an argument and as --source; use one of them"
-        )
-    source = source or sources
-    if not source:
-        raise click.UsageError("Missing argument 'SOURCE', the raster that OUT was made from.")
+    source = options.sources_given(source, sources)
+    options.check_source(source)
     # Not at the top: these import rasterio and scipy, and --help must not wait for them.
     from rs_superres.system.files import write_file
     from rs_superres.view import page_path
