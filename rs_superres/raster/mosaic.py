@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -107,11 +107,12 @@ def _checksum(values: Values, mask: Valid | None) -> str:
     return f"{crc if mask is None else zlib.crc32(np.ascontiguousarray(mask).data, crc):08x}"
 
 
-def write_mosaic(path: Path, target: Target, tiles: Iterable[Tile]) -> None:
+def write_mosaic(path: Path, target: Target, tiles: Sequence[Tile]) -> None:
     """Write the mosaic of a result.
 
     Args:
-        path: a name that ends in ``.vrt``; a small file with the metadata is written beside it.
+        path: a name that ends in ``.vrt``; a small GeoTIFF with the metadata is written to the same
+            folder.
         target: the properties of the result's file.
         tiles: they cover the result, and stay where they are as long as the mosaic is read.
 
@@ -151,7 +152,10 @@ def virtual(template: Path | str, target: Target, tiles: Sequence[Tile] | None =
             if target.source.colour_profile:
                 dataset.update_tags(ns="COLOR_PROFILE", **target.source.colour_profile)
         text = copy.read().decode()
-    text = re.sub("<(Offset|Scale)>.*?</.*?>", "", text)
+    dataset_elements, bands, band_elements = text.partition("\n  <VRTRasterBand")
+    # Four spaces: elements of the bands themselves, not of documents in their metadata.
+    band_elements = re.sub(r"\n    <(Offset|Scale)>[^<]*</\1>", "", band_elements)
+    text = dataset_elements + bands + band_elements
     hidden = iter(_hidden(target))
     # After the bands, a mask is a VRTRasterBand too.
     text = re.sub("<VRTRasterBand[^>]*>", lambda tag: tag[0] + next(hidden, ""), text)
@@ -194,7 +198,7 @@ def _place(point: GroundControlPoint) -> str:
     return f'{place} X="{float(point.x)!r}" Y="{float(point.y)!r}" Z="{float(point.z or 0)!r}"'
 
 
-def _sources(tiles: Sequence[Tile], kind: str, band: str) -> Iterable[str]:
+def _sources(tiles: Sequence[Tile], kind: str, band: str) -> Iterator[str]:
     """Yield tiles as the sources of a band.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from xml.etree.ElementTree import canonicalize
 
 import numpy as np
 import pytest
@@ -111,3 +112,21 @@ def test_numbers_keep_all_their_digits(tmp_path: Path, driver: str) -> None:
         for point, before in zip(dataset.gcps[0], target.control_points(), strict=True):
             assert (point.row, point.col) == (before.row, before.col)
             assert (point.x, point.y, point.z) == (before.x, before.y, before.z)
+
+
+def test_a_document_in_the_metadata_keeps_its_scales(tmp_path: Path) -> None:
+    """Its elements may have the names of those in which a VRT holds the scales of bands."""
+    document = '<Scale of="x"><Offset>7</Offset><a><Scale>3</Scale></a></Scale>'
+    scene = rasters.write(tmp_path / "a.tif", textured(1, 1, 20, 30))
+    with rasters.opened(scene, "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.1,), (2.0,)
+        for band in (0, 1):
+            key, _, rest = document.partition("=")
+            dataset.update_tags(band, ns="xml:MINE", **{key: rest})
+    target = target_of(scene, "2")
+    mosaic = write_tiles(tmp_path, target, textured(2, 1, 40, 60), None)
+    finish(mosaic, tmp_path / "out.tif", target=target, driver="COG", options=["COPY_SRC_MDD=YES"])
+    with rasters.opened(tmp_path / "out.tif") as dataset:
+        assert (dataset.scales, dataset.offsets) == ((0.1,), (2.0,))
+        kept = [dataset.tags(band, ns="xml:MINE")["xml:MINE"] for band in (0, 1)]
+    assert [canonicalize(text, strip_text=True) for text in kept] == [canonicalize(document)] * 2
