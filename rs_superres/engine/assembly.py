@@ -52,36 +52,40 @@ def assemble(plan: Plan, store: CellStore, source: Source) -> Assembled:
         RasterError: a file cannot be read or written.
     """
     target = plan.target()
-    mosaic = _mosaic(plan, store, target, std=False)
+    mosaic = store.new_file("mosaic", "mosaic.vrt")
+    tiles = _tiles(plan, store, mosaic.with_name("blank.tif"), std=False)
+    write_mosaic(mosaic, target, tiles)
     left = _residual(plan, mosaic, source)
     blank = sum(map(store.is_blank, plan.cells))
     logger.debug("assembled %d cells, %d of them blank; residual: %s", len(plan.cells), blank, left)
     target = replace(target, tags={**target.tags, RESIDUAL_TAG: str(left)})
+    write_mosaic(mosaic, target, tiles)
     result = store.new_file("result", plan.out.name)
-    _finish(plan, target, _mosaic(plan, store, target, std=False), result)
+    _finish(plan, target, mosaic, result)
     files = {result: plan.out}
     uncertainty = plan.options.uncertainty
     if uncertainty is not None:
         target = plan.std_target()
+        mosaic = store.new_file("mosaic", "mosaic.vrt")
+        tiles = _tiles(plan, store, mosaic.with_name("blank.tif"), std=True)
+        write_mosaic(mosaic, target, tiles)
         std = store.new_file("uncertainty", uncertainty.name)
-        _finish(plan, target, _mosaic(plan, store, target, std=True), std)
+        _finish(plan, target, mosaic, std)
         files = {std: uncertainty, **files}
     return Assembled(files=files, blank=blank, residual=left)
 
 
-def _mosaic(plan: Plan, store: CellStore, target: Target, *, std: bool) -> Path:
-    """Write the mosaic of all cells.
+def _tiles(plan: Plan, store: CellStore, nothing: Path, *, std: bool) -> list[Tile]:
+    """Return the tiles of a mosaic: the finished cells, and one file for all other cells.
 
     Args:
         plan: the plan of the run.
         store: holds every cell of the plan.
-        target: the properties of the file that is made from the mosaic.
-        std: whether it is that of the expected errors, instead of the result.
+        nothing: the file to write for cells outside the area, which were not computed.
+        std: whether the tiles hold the expected errors, instead of the result.
     """
-    path = store.new_file("mosaic", "mosaic.vrt")
     size = plan.recipe.lattice.cell
     blank = blank_cell(plan.recipe, Window(0, 0, size.height, size.width))
-    nothing = path.with_name("blank.tif")  # cells outside the area, which were not computed
     if std:
         if blank.std is None:
             raise ValueError("the plan has no expected errors")
@@ -90,16 +94,10 @@ def _mosaic(plan: Plan, store: CellStore, target: Target, *, std: bool) -> Path:
         nothing.write_bytes(tile_bytes(blank.values, blank.mask))
     computed = set(plan.cells)
     tile = store.std_tile if std else store.tile
-    parts = plan.recipe.lattice.parts(plan.window)
-    write_mosaic(
-        path,
-        target,
-        (
-            Tile(tile(cell) if cell in computed else nothing, size, in_cell, in_window)
-            for cell, in_cell, in_window in parts
-        ),
-    )
-    return path
+    return [
+        Tile(tile(cell) if cell in computed else nothing, size, in_cell, in_window)
+        for cell, in_cell, in_window in plan.recipe.lattice.parts(plan.window)
+    ]
 
 
 def _finish(plan: Plan, target: Target, mosaic: Path, path: Path) -> None:
