@@ -15,12 +15,12 @@ from rs_superres.batch.names import Name, exists, read_name
 from rs_superres.errors import InputError
 from rs_superres.raster import (
     SkippedFile,
+    archives_of_folders,
     is_product,
     is_sidecar,
     lines_about,
     rasters_below,
     reason_to_pass_over,
-    unpacked,
 )
 
 GEOTIFF = (".tif", ".tiff")
@@ -128,12 +128,11 @@ class _Search:
                 self.add(name, folder)
 
     def leave_out_archives(self) -> None:
-        """Pass over archives of products that have been unpacked beside them."""
+        """Skip the archive of a product if the product's unpacked folder is a scene too."""
         keys = {Path(name.source): key for key, (name, _) in self.scenes.items()}
-        for path, unpacked_folder in unpacked(keys).items():
-            del self.scenes[keys[path]]
-            reason = f"{path} holds the same product as {unpacked_folder}"
-            self.passed_over[path] = SkippedFile(path, reason, is_raster=False)
+        for archive in archives_of_folders(keys):
+            del self.scenes[keys[archive.path]]
+            self.passed_over[archive.path] = archive
 
 
 def scenes(where: Sequence[str], out: Path, *, without: Collection[Path] = ()) -> BatchScenes:

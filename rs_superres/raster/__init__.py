@@ -36,12 +36,12 @@ from rs_superres.raster.products import Product, is_product, result_stem
 from rs_superres.raster.search import (
     FoundRasters,
     SkippedFile,
+    archives_of_folders,
     is_raster,
     is_sidecar,
     lines_about,
     rasters_below,
     reason_to_pass_over,
-    unpacked,
 )
 from rs_superres.raster.selection import SOURCE_BANDS_TAG, Selection
 from rs_superres.raster.sidecars import check_alone, delete_sidecars, owner, sidecars
@@ -76,6 +76,7 @@ __all__ = [
     "Source",
     "Target",
     "Tile",
+    "archives_of_folders",
     "block_cache",
     "check_alone",
     "check_creation",
@@ -119,7 +120,6 @@ __all__ = [
     "sidecars",
     "tile_bytes",
     "unit_note",
-    "unpacked",
     "visible",
     "window_within",
     "windows_over",

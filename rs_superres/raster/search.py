@@ -98,9 +98,9 @@ def rasters_below(folder: Path, *, without: Collection[Path] = ()) -> FoundRaste
                 rasters.append(path)
             else:
                 pass_over(path, reason)
-    for path, folder_of_it in unpacked(rasters).items():
-        rasters.remove(path)
-        pass_over(path, f"{path} holds the same product as {folder_of_it}")
+    for archive in archives_of_folders(rasters):
+        rasters.remove(archive.path)
+        pass_over(archive.path, archive.reason)
     results = [path for path in rasters if _is_result(path)]
     if len(results) == len(rasters):
         results = []
@@ -145,14 +145,14 @@ def _files_below(
             yield from (Path(root, name) for name in sorted(files))
 
 
-def unpacked(paths: Iterable[Path]) -> dict[Path, Path]:
-    """Find the archives of products that have been unpacked beside them.
+def archives_of_folders(paths: Iterable[Path]) -> list[SkippedFile]:
+    """Find archives of products whose unpacked folder is there too, to skip them.
 
     Args:
         paths: rasters and products.
 
     Returns:
-        For each such archive among them, the folder among them that holds the same product.
+        Each archive among them whose folder, with the same product, is among them too.
     """
     folders, archives = {}, {}
     for path in paths:
@@ -161,7 +161,11 @@ def unpacked(paths: Iterable[Path]) -> dict[Path, Path]:
             folders[place] = path
         elif path.name.lower().endswith(ARCHIVES):
             archives[path] = place
-    return {path: folders[place] for path, place in archives.items() if place in folders}
+    return [
+        SkippedFile(path, f"{path} holds the same product as {folders[place]}", is_raster=False)
+        for path, place in archives.items()
+        if place in folders
+    ]
 
 
 def is_sidecar(path: Path) -> bool:

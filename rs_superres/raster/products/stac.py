@@ -129,7 +129,7 @@ def _product(item: dict[str, Any], path: str, base: str, files: tuple[str, ...])
     if not bands:
         raise RasterError(f"{path}: no asset of this STAC item is a raster, expected one")
     if any(properties.get(name) is True for name in OFFSET_APPLIED):
-        bands = [replace(band, offset=0.0 if band.offset else band.offset) for band in bands]
+        bands = [replace(band, offset=0.0) if band.offset else band for band in bands]
     chosen = _chosen(bands)
     bands = [replace(band, default=i in chosen) for i, band in enumerate(bands)]
     hosts = any(refers_to_host(band.file) for band in bands)
