@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 GRACE = 20.0
-"""Seconds that rs-sr gets to end by itself. It then leaves its finished cells to the next run."""
+"""Seconds that rs-sr has to stop on its own. The next run then resumes from its finished cells."""
 
 POLL = 0.1
 """Seconds between two looks at whether the user has cancelled."""
@@ -89,7 +89,7 @@ def run(
                 stderr.append(line.rstrip("\n"))
                 on_line(line.rstrip("\n"))
         status = process.wait()
-    # It may have ended by itself just before.
+    # The process may have ended in the meantime.
     was_cancelled = stop.begun and status != 0
     return Finished(status, "".join(stdout), tuple(stderr), was_cancelled)
 

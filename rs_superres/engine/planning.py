@@ -260,7 +260,7 @@ class Plan:
 
 
 def _raster_bytes(size: int, pixels: int) -> int:
-    """Return an upper limit of the bytes of a result and of what GDAL writes beside it.
+    """Return an upper limit for the bytes of a result, and of GDAL's temporary overviews.
 
     The overviews count twice: GDAL writes them to a separate file before it copies them.
 

@@ -69,7 +69,7 @@ def test_an_archive_beside_its_unpacked_product_is_passed_over(tmp_path: Path) -
         assert [skipped.path for skipped in batch.passed_over] == [archive, plain]
         assert f"{archive} holds the same product as {safe}" in batch.passed_over[0].reason
     assert rasters_below(folder).rasters == [safe]
-    # An archive is used by itself, and beside other products.
+    # Without the product's folder, the archive is used.
     assert found(archive).keys() == {f"{NEW}.tif"}
     other = products.sentinel2(tmp_path / "other", side=12)
     assert found(other, archive).keys() == {f"other/{NEW}.tif", f"in/{NEW}.tif"}

@@ -153,10 +153,10 @@ def main() -> None:
     plugin = importlib.import_module("rs_superres").classFactory(None)
     plugin.initGui()
     scenarios: dict[str, Scenario] = {"styled": styled, "cancelled": cancelled, "refused": refused}
-    told = scenarios[scenario](**json.loads(Path(arguments).read_text("utf-8")))
+    answer = scenarios[scenario](**json.loads(Path(arguments).read_text("utf-8")))
     QgsProject.instance().clear()
     plugin.unload()
-    sys.stdout.write(f"{json.dumps(told)}\n")
+    sys.stdout.write(f"{json.dumps(answer)}\n")
 
 
 if __name__ == "__main__":

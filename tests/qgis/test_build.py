@@ -78,7 +78,7 @@ def test_a_module_is_python_3_9_and_imports_qgis_only_where_it_may(path: Path) -
     uses_qgis = any(name.split(".")[0] in {"qgis", "processing"} for name in imported)
     assert not (uses_qgis and path.stem in WITHOUT_QGIS)
     assert uses_qgis or path.stem in WITHOUT_QGIS | {"__init__"}
-    # QGIS has its own Python: beside it, there is only the standard library.
+    # The plugin runs in the Python of QGIS, which may have only the standard library.
     tops = {name.split(".")[0] for name in imported}
     assert tops <= {*sys.stdlib_module_names, "qgis", "processing"}
 

@@ -313,10 +313,10 @@ def test_a_result_is_shown_as_its_source(
 ) -> None:
     source = write(tmp_path / "scene.tif", textured(1, 3, 60, 60), colours=RGB)
     values = {"SCALE": 2, "BANDS": bands, **quick}
-    told = session("styled", source=str(source), values=values, picture=str(tmp_path / "drawn"))
-    assert told["bands"] == ([1, 2, 3] if bands else [3, 2, 1])
-    assert told["stretch"] == [10, 150]
-    assert told["progress"] == 100
+    answer = session("styled", source=str(source), values=values, picture=str(tmp_path / "drawn"))
+    assert answer["bands"] == ([1, 2, 3] if bands else [3, 2, 1])
+    assert answer["stretch"] == [10, 150]
+    assert answer["progress"] == 100
     drawn = [
         np.asarray(Image.open(tmp_path / f"drawn-{name}.png").convert("RGB"), np.float64)
         for name in ("source", "result")
@@ -334,9 +334,9 @@ def test_a_cancelled_run_resumes(
     out = tmp_path / "o.tif"
     values = quick | {"SCALE": 3, "EXTRA": "-v --precision fp32"}
     values |= {"INPUT": str(source), "OUTPUT": str(out)}
-    told = session("cancelled", values=values, word="cell at row 0, column 448")
-    assert "cancelled" in told["reason"]
-    assert not any("computed" in line for line in told["lines"])
+    answer = session("cancelled", values=values, word="cell at row 0, column 448")
+    assert "cancelled" in answer["reason"]
+    assert not any("computed" in line for line in answer["lines"])
     assert not out.exists()
     done = run("upscale", **values)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -347,6 +347,6 @@ def test_a_cancelled_run_resumes(
 def test_a_layer_that_is_no_file_is_refused(session: Callable[..., Any], tmp_path: Path) -> None:
     source, provider = "type=xyz&url=file:///{x}/{y}/{z}.png&zmax=3&zmin=0", "wms"
     values = {"OUTPUT": str(tmp_path / "o.tif")}
-    told = session("refused", source=source, provider=provider, values=values)
-    assert "export it to a GeoTIFF first" in told["reason"]
-    assert "\n" not in told["reason"]
+    answer = session("refused", source=source, provider=provider, values=values)
+    assert "export it to a GeoTIFF first" in answer["reason"]
+    assert "\n" not in answer["reason"]

@@ -111,7 +111,7 @@ def audit(scene: Path) -> Callable[[Path], dict[str, Any]]:
     return facts
 
 
-def test_findings_are_told_as_rs_sr_tells_them(
+def test_findings_are_worded_as_in_rs_sr(
     scene: Path, audit: Callable[[Path], dict[str, Any]]
 ) -> None:
     facts = audit(scene)  # its pixels are not smaller, so that it fails
