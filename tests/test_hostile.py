@@ -523,6 +523,31 @@ def test_finished_cells_that_are_damaged(plan: Plan, out: Path) -> None:
     assert report.dropped is not None
 
 
+def test_a_damaged_cell_is_computed_again_in_the_same_process(plan: Plan, out: Path) -> None:
+    """With any VRT open, GDAL remembers what it could not open, by name."""
+    other = virtual(out.with_name("other.vrt"), "scene.tif")
+    with rasters.opened(other) as dataset:
+        assert dataset.read().any()
+        failure_of(plan, lambda: os.truncate(scratch_of(out) / "128_0.tif", 1000), at=9)
+        assert not [path for path in scratch_of(out).iterdir() if path.is_dir()]
+        assert engine.run(plan).resumed == 8
+    again = out.read_bytes()
+    out.unlink()
+    engine.run(plan)
+    assert out.read_bytes() == again
+
+
+def test_a_failure_that_gdal_does_not_explain_is_one_line(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise SystemError("Unknown GDAL Error. To debug: ...")
+
+    monkeypatch.setattr("rasterio.shutil.copy", fail)
+    with pytest.raises(RasterError, match="Unknown GDAL Error"):
+        engine.run(plan)
+
+
 # A full disk
 
 

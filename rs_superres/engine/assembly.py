@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rs_superres.engine.planning import DRIVERS, Plan
 from rs_superres.engine.residual import Residual, residual
@@ -52,27 +55,39 @@ def assemble(plan: Plan, store: CellStore, source: Source) -> Assembled:
         RasterError: a file cannot be read or written.
     """
     target = plan.target()
-    mosaic = store.new_file("mosaic", "mosaic.vrt")
-    tiles = _tiles(plan, store, mosaic.with_name("blank.tif"), std=False)
-    write_mosaic(mosaic, target, tiles)
-    left = _residual(plan, mosaic, source)
+    with _mosaic_folder(store) as folder:
+        tiles = _tiles(plan, store, folder / "blank.tif", std=False)
+        mosaic = folder / "mosaic.vrt"
+        write_mosaic(mosaic, target, tiles)
+        left = _residual(plan, mosaic, source)
+        target = replace(target, tags={**target.tags, RESIDUAL_TAG: str(left)})
+        write_mosaic(mosaic, target, tiles)
+        result = store.new_file("result", plan.out.name)
+        _finish(plan, target, mosaic, result)
     blank = sum(map(store.is_blank, plan.cells))
     logger.debug("assembled %d cells, %d of them blank; residual: %s", len(plan.cells), blank, left)
-    target = replace(target, tags={**target.tags, RESIDUAL_TAG: str(left)})
-    write_mosaic(mosaic, target, tiles)
-    result = store.new_file("result", plan.out.name)
-    _finish(plan, target, mosaic, result)
     files = {result: plan.out}
     uncertainty = plan.options.uncertainty
     if uncertainty is not None:
         target = plan.std_target()
-        mosaic = store.new_file("mosaic", "mosaic.vrt")
-        tiles = _tiles(plan, store, mosaic.with_name("blank.tif"), std=True)
-        write_mosaic(mosaic, target, tiles)
         std = store.new_file("uncertainty", uncertainty.name)
-        _finish(plan, target, mosaic, std)
+        with _mosaic_folder(store) as folder:
+            mosaic = folder / "mosaic.vrt"
+            write_mosaic(mosaic, target, _tiles(plan, store, folder / "blank.tif", std=True))
+            _finish(plan, target, mosaic, std)
         files = {std: uncertainty, **files}
     return Assembled(files=files, blank=blank, residual=left)
+
+
+@contextmanager
+def _mosaic_folder(store: CellStore) -> Iterator[Path]:
+    """Yield a folder for a mosaic, which has another name in each run.
+
+    As long as a process has any VRT open, GDAL remembers the names of sources that it could not
+    open, and does not try again. The mosaic names cells by their paths from this folder.
+    """
+    with TemporaryDirectory(prefix="mosaic-", dir=store.folder) as folder:
+        yield Path(folder)
 
 
 def _tiles(plan: Plan, store: CellStore, nothing: Path, *, std: bool) -> list[Tile]:

@@ -54,8 +54,10 @@ FAILURES = (
 It does not always wrap GDAL's own errors, `CPLE_BaseError`.
 """
 
-_ODD_FAILURES = (ValueError, OverflowError, MemoryError, LookupError)
-"""Further errors that rasterio raises for damaged files. UnicodeError is a ValueError."""
+_ODD_FAILURES = (ValueError, OverflowError, MemoryError, LookupError, SystemError)
+"""Further errors that rasterio raises for damaged files. UnicodeError is a ValueError, and
+SystemError means that GDAL failed without saying why.
+"""
 
 Mask = npt.NDArray[np.uint8]
 """A mask of GDAL's: 0 where a pixel is not valid, 255 where it is, or its alpha."""
