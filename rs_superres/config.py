@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
@@ -151,6 +152,25 @@ class ConsistencyConfig:
         """Return a description of the kernel and the noise level, for tags and cards."""
         kernel = kernel_words(self.kernel, f"{self.mtf:g}")
         return kernel + (f", within {self.noise:.2%} of the value range" if self.noise else "")
+
+    @classmethod
+    def from_words(cls, words: str) -> ConsistencyConfig | None:
+        """Return the kernel that :meth:`words` describes, without its noise level.
+
+        Args:
+            words: a description, which more may follow after a comma.
+
+        Returns:
+            The kernel; None if ``words`` describe none.
+        """
+        for kernel in get_args(Kernel):
+            match = re.fullmatch(
+                kernel_words(kernel, r"(?P<mtf>0\.\d*[1-9]\d*)"), words.split(",", maxsplit=1)[0]
+            )
+            if match is not None:
+                mtf = match.groupdict().get("mtf")
+                return cls(kernel=kernel) if mtf is None else cls(kernel=kernel, mtf=float(mtf))
+        return None
 
 
 def kernel_words(kernel: Kernel, mtf: str) -> str:

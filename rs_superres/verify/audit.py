@@ -6,11 +6,12 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
 
+from rs_superres.config import ConsistencyConfig
 from rs_superres.grid import Zoom
 from rs_superres.raster import (
     SOURCE_BANDS_TAG,
@@ -161,7 +162,7 @@ def _bands_held(source: Description, result: Description) -> tuple[int | str, ..
 def _pairs(source: Source, result: Source, zoom: Zoom) -> list[SourceResultPair]:
     """Return what is compared: bands with larger pixels apart, each size on its own grid."""
     before, after = source.description, result.description
-    both = before.bands[: len(after.bands)]
+    both, kernels = before.bands[: len(after.bands)], stated_kernels(after.tags)
     pairs: list[SourceResultPair] = []
     for factor in sorted({band.factor for band in before.bands}):
         bands = _comparable_bands(before, after, factor)
@@ -175,9 +176,38 @@ def _pairs(source: Source, result: Source, zoom: Zoom) -> list[SourceResultPair]
                     zoom=zoom if factor == 1 else zoom.coarser(factor),
                     bands=bands,
                     classes=() if pairs else tuple(classes),
+                    kernels=kernels,
                 )
             )
     return pairs
+
+
+def stated_kernels(tags: Mapping[str, str]) -> dict[int, ConsistencyConfig]:
+    """Return the kernels that rs-sr corrected a result for, by the index of the band.
+
+    The correction makes a result downsample to its source by these kernels. Bands are missing that
+    were not corrected.
+
+    Args:
+        tags: those of the result.
+    """
+    joint, alone = (
+        re.search(rf"\b{role} (\d+(?:,\d+)*)", tags.get("SUPERRES_BANDS", ""))
+        for role in ("joint", "alone")
+    )
+    groups = [] if joint is None else [joint[1].split(",")]
+    groups += [] if alone is None else [[number] for number in alone[1].split(",")]
+    words = tags.get("SUPERRES_CONSISTENCY", "").split("; ")
+    words = words * len(groups) if len(words) == 1 else words
+    if len(words) != len(groups):
+        return {}
+    kernels = [ConsistencyConfig.from_words(text) for text in words]
+    return {
+        int(number) - 1: kernel
+        for group, kernel in zip(groups, kernels, strict=True)
+        if kernel is not None
+        for number in group
+    }
 
 
 def _comparable_bands(before: Description, after: Description, factor: int = 1) -> tuple[int, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from rs_superres.config import ConsistencyConfig
 from rs_superres.grid import SNAP, AxisMapping, AxisSupport, Window, Zoom
 from rs_superres.image.degradation import kernel_weights
 from rs_superres.image.radiometry import eroded, weigh_colours
@@ -24,6 +25,9 @@ HOLE_REACH = 3
 
 MASK_TOLERANCE = 2
 """Source pixels around a mask's edge that are not counted: methods round the edge differently."""
+
+CUBIC = ConsistencyConfig()
+"""Keys' cubic kernel, as wide as a source pixel: what a result is downsampled with by default."""
 
 KERNEL_REACH = 2
 """Source pixels that the downsampling kernel reaches beyond a block."""
@@ -53,6 +57,8 @@ class SourceResultPair:
     """Indices of the bands that are compared, without alpha and classes."""
     classes: tuple[int, ...] = ()
     """Indices of the bands that hold classes or bits."""
+    kernels: Mapping[int, ConsistencyConfig] = field(default_factory=dict)
+    """The kernels that downsample the result's bands, by their indices; :data:`CUBIC` otherwise."""
 
     def blocks(self) -> Iterator[Window]:
         """Yield source windows, row by row, that cover what the result covers."""
@@ -101,6 +107,7 @@ class SourceResultPair:
         result_values, result_valid = self.result.read(pixels)
         return ComparedBlock(
             zoom=self.zoom,
+            kernels=self.kernels,
             window=window,
             pixels=pixels,
             source_values=weigh_colours(source_values, alpha),
@@ -137,11 +144,16 @@ def _output_pixels(axis: AxisMapping, start: int, count: int) -> range:
 
 
 def _downsampling_weights(
-    axis: AxisMapping, source_pixels: range, output_pixels: range, shift: float
+    kernel: ConsistencyConfig,
+    axis: AxisMapping,
+    source_pixels: range,
+    output_pixels: range,
+    shift: float,
 ) -> csr_array:
-    """Return Keys' cubic kernel, as wide as a source pixel: (source pixel, output pixel).
+    """Return the weights of a kernel: (source pixel, output pixel).
 
     Args:
+        kernel: the kernel.
         axis: the mapping between the two grids.
         source_pixels: the pixels that are computed.
         output_pixels: the pixels that are weighed.
@@ -149,8 +161,11 @@ def _downsampling_weights(
     """
     centres = np.array([axis.edge(pixel + 0.5 + shift) for pixel in source_pixels])
     pixels = np.arange(output_pixels.start, output_pixels.stop) + 0.5
+    weights = kernel_weights(kernel.kernel, centres, 1 / axis.step, pixels, mtf=kernel.mtf)
+    # A Gaussian never ends, but the correction of a result takes it up to here.
+    weights[np.abs(pixels - centres[:, None]) * axis.step >= KERNEL_REACH] = 0
     # Sparse: a source pixel depends on few output pixels.
-    return csr_array(kernel_weights("bicubic", centres, 1 / axis.step, pixels))
+    return csr_array(weights / weights.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +212,12 @@ class ComparedBlock:
     """(band, y, x) validity of the result; False where it is transparent."""
     result_alpha: Doubles
     """(band, y, x) alpha of the result's bands, 0 where transparent; 1 without an alpha band."""
+    kernels: Mapping[int, ConsistencyConfig] = field(default_factory=dict)
+    """The kernels that downsample the result's bands; see :class:`SourceResultPair`."""
+
+    def kernel(self, band: int) -> ConsistencyConfig:
+        """Return the kernel that downsamples a band of the result."""
+        return self.kernels.get(band, CUBIC)
 
     def source(self, band: int) -> Doubles:
         """Return the source's values in the window, (y, x), float64."""
@@ -231,17 +252,24 @@ class ComparedBlock:
             interpolated = np.rint(interpolated.clip(limits.min, limits.max))
         return interpolated
 
-    def downsampling(self, row_shift: float = 0.0, column_shift: float = 0.0) -> Downsampling:
+    def downsampling(
+        self,
+        kernel: ConsistencyConfig = CUBIC,
+        row_shift: float = 0.0,
+        column_shift: float = 0.0,
+    ) -> Downsampling:
         """Return the map that downsamples the result, after undoing a shift in source pixels."""
         window, pixels = self.window, self.pixels
         return Downsampling(
             rows=_downsampling_weights(
+                kernel,
                 self.zoom.rows,
                 range(window.row, window.row + window.height),
                 range(pixels.row, pixels.row + pixels.height),
                 row_shift,
             ),
             columns=_downsampling_weights(
+                kernel,
                 self.zoom.columns,
                 range(window.column, window.column + window.width),
                 range(pixels.column, pixels.column + pixels.width),

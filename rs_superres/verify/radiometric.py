@@ -7,13 +7,14 @@ Bias, border and tiles are judged by the smaller of two
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from rs_superres.grid import Window
 from rs_superres.image.statistics import Moments
 from rs_superres.types import Doubles, Valid
-from rs_superres.verify.comparison import PATCH_SIDE, ComparedBlock, SourceResultPair
+from rs_superres.verify.comparison import CUBIC, PATCH_SIDE, ComparedBlock, SourceResultPair
 from rs_superres.verify.differences import BandDifferences, BandImages, band_spans
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rims import Rims
@@ -51,7 +52,10 @@ class Radiometry:
 
     def add(self, block: ComparedBlock) -> None:
         """Downsample one block and add its differences."""
-        downsample = block.downsampling()
+        by_kernel = {
+            kernel: block.downsampling(kernel)
+            for kernel in {CUBIC, *(block.kernel(band) for band in self._pair.bands)}
+        }
         dtype = self._pair.source.description.dtype
         all_images, all_usable = [], []
         for band in self._pair.bands:
@@ -59,8 +63,8 @@ class Radiometry:
             self._rims[band].add(block, band, result)
             images = BandImages(
                 source=block.source(band),
-                result=downsample(result),
-                cubic=downsample(block.reference(band, dtype)),
+                result=by_kernel[block.kernel(band)](result),
+                cubic=by_kernel[CUBIC](block.reference(band, dtype)),
             )
             usable = block.usable(band)
             self._bands[band].add(block, usable, images, self._covered)
@@ -127,7 +131,12 @@ class Radiometry:
             for differences in self._bands.values()
         ]
         cubic = [differences.cubic.rms for differences in self._bands.values()]
-        return self._worst_band("rms", figures, "cubic's RMS", cubic)
+        finding = self._worst_band("rms", figures, "cubic's RMS", cubic)
+        kernels = dict.fromkeys(self._pair.kernels[i].words() for i in self._pair.kernels)
+        if not kernels:
+            return finding
+        by = " and ".join(kernels)
+        return replace(finding, detail=f"{finding.detail}; by the tags' kernel, {by}")
 
     def _angles(self) -> Finding:
         """Judge the mean spectral angle over all bands, degrees."""

@@ -142,7 +142,7 @@ def measure_shift(block: ComparedBlock, band: int) -> Shift | None:
     offset, step = np.zeros(2), np.zeros(2)
     precision = np.zeros((2, 2))
     for _ in range(ITERATIONS):
-        downsampled = block.downsampling(offset[0], offset[1])(image)
+        downsampled = block.downsampling(block.kernel(band), offset[0], offset[1])(image)
         step, precision = _gauss_newton_step(downsampled, source, usable)
         offset = (offset + step).clip(-LARGEST_SHIFT, LARGEST_SHIFT)
         if not np.isfinite(precision).all() or not precision.any():

@@ -13,9 +13,11 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 from skimage.exposure import match_histograms
 
+from rs_superres.config import ConsistencyConfig
 from rs_superres.engine import Options, upscale
 from rs_superres.errors import InputError
 from rs_superres.verify import Audit, Finding, verify
+from rs_superres.verify.audit import stated_kernels
 from tests import rasters
 from tests.rasters import NORTH_UP, UTM, Array, textured
 from tests.verify import pairs
@@ -339,3 +341,61 @@ def test_a_result_says_which_bands_of_its_source_it_holds(
     assert bool(failed(verify(str(out), source))) == (names is None)
     assert not failed(verify(str(out), source, bidx=(4, 1, 3)))
     assert failed(verify(str(out), source, bidx=(1, 2, 3)))
+
+
+def test_a_result_is_downsampled_by_the_kernel_that_it_was_corrected_for(
+    tmp_path: Path, tiny: str
+) -> None:
+    """The tags name the kernel; any other tool's result is downsampled by the cubic one."""
+    source, out = tmp_path / "a.tif", tmp_path / "b.tif"
+    rasters.write(source, textured(1, 4, 60, 64))
+    options = Options(scale=3, model=tiny, steps=0, mtf=0.15, limits="none", format="gtiff")
+    upscale(source, out, options)
+    audit = verify(str(out), source)
+    assert not failed(audit)
+    assert finding_of(audit, "rms").detail.endswith(
+        "by the tags' kernel, Gaussian with an MTF of 0.15"
+    )
+    with rasters.opened(out, "r+") as dataset:
+        dataset.update_tags(SUPERRES_CONSISTENCY="off")
+    audit = verify(str(out), source)
+    assert "rms" in failed(audit)
+    assert "kernel" not in finding_of(audit, "rms").detail
+
+
+GAUSSIAN, CUBIC = (ConsistencyConfig(kernel="gaussian", mtf=0.2), ConsistencyConfig())
+
+
+@pytest.mark.parametrize(
+    ("bands", "consistency", "expected"),
+    [
+        (
+            "joint 3,2,1; alone 4",
+            "Gaussian with an MTF of 0.2",
+            dict.fromkeys((2, 1, 0, 3), GAUSSIAN),
+        ),
+        (
+            "joint 1,2,3; alone 5,6; nearest 4",
+            "antialiased bicubic; Gaussian with an MTF of 0.2, noise of 3.5; off",
+            {0: CUBIC, 1: CUBIC, 2: CUBIC, 4: GAUSSIAN},
+        ),
+        (
+            "alone 1,2",
+            "area mean, within 1.00% of the value range; off, the source was sharpened",
+            {0: ConsistencyConfig(kernel="area")},
+        ),
+        ("joint 1,2,3; alone 4", "antialiased bicubic; off; off", {}),
+        ("alone 1", "Gaussian with an MTF of 3", {}),
+        ("alone 1", "Gaussian with an MTF of 0.0", {}),
+        ("", "antialiased bicubic", {}),
+    ],
+)
+def test_kernels_are_read_from_the_tags(
+    bands: str, consistency: str, expected: dict[int, ConsistencyConfig]
+) -> None:
+    tags = {"SUPERRES_BANDS": bands, "SUPERRES_CONSISTENCY": consistency}
+    assert stated_kernels(tags) == expected
+
+
+def test_without_tags_no_kernel_is_stated() -> None:
+    assert stated_kernels({}) == {}
