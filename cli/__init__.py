@@ -14,25 +14,25 @@ import click
 
 from rs_superres._version import __version__
 
-from . import logs, messages, process
+from . import logs, messages, process, sections
 
 COMMANDS = {
     "upscale": ("upscale", "Super-resolve a raster by any factor."),
     "batch": ("batch", "Super-resolve many rasters, on one machine or a cluster."),
-    "train": ("train", "Train a model on your rasters, or fine-tune one to your sensor."),
-    "eval": ("eval", "Compare models with bicubic interpolation, and write a report."),
+    "demo": ("demo", "Draw a sample scene, upscale it, and write a picture of both."),
+    "info": ("info", "Inspect a raster: bands, values, and what upscale would do."),
     "verify": ("verify", "Audit an upscaled raster against its source."),
     "view": ("view", "Write a page to look at a result next to its source."),
-    "info": ("info", "Inspect a raster: bands, value range, and how it would be processed."),
     "models": ("models", "List models, show one, or import a checkpoint."),
-    "demo": ("demo", "Draw a sample scene, upscale it, and write a picture of both."),
+    "eval": ("eval", "Compare models with bicubic interpolation, and write a report."),
+    "train": ("train", "Train a model on your rasters, or fine-tune one to your sensor."),
 }
 """Each command's module and summary. ``--help`` prints these without importing the modules."""
 
 _ANYWHERE = re.compile(r"--debug|--verbose|-v+")
 
 
-class Commands(click.Group):
+class Commands(sections.Group):
     """A group that imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
@@ -56,9 +56,9 @@ class Commands(click.Group):
         ctx: click.Context,  # noqa: ARG002 (click's signature)
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the commands' summaries, without importing the commands."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        """Write the commands' summaries in sections, without importing the commands."""
+        rows = {name: (name, text) for name, (_, text) in COMMANDS.items()}
+        sections.write(formatter, rows, sections.COMMANDS.items())
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Accept ``--debug`` and ``-v`` after the command too: you add them to a failed line."""
@@ -100,7 +100,16 @@ class Commands(click.Group):
 
 @click.command(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RS_SR"},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": sections.WIDTH,
+        "auto_envvar_prefix": "RS_SR",
+    },
+    examples=[
+        "rs-sr upscale scene.tif --scale 3.5 -o out.tif",
+        "rs-sr view out.tif scene.tif",
+        "rs-sr info scene.tif",
+    ],
 )
 @click.version_option(__version__, prog_name="rs-sr")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -114,5 +123,5 @@ class Commands(click.Group):
 def main(**_: object) -> None:
     """Super-resolve satellite and aerial rasters at any real scale, with NeurOp-Diff.
 
-    -v and --debug work before and after the command.
+    rs-sr COMMAND --help shows the options of a command. -v and --debug work before and after it.
     """

@@ -15,7 +15,7 @@ from rs_superres.errors import InputError
 from rs_superres.evaluation.metrics import METRICS
 from rs_superres.evaluation.sources import SpoiledSource, parse_sources
 
-from . import messages, options, process
+from . import messages, options, process, sections
 from .progress import shown
 
 if TYPE_CHECKING:
@@ -85,7 +85,15 @@ class SpoiledSources(click.ParamType[tuple[SpoiledSource, ...]]):
             self.fail(str(error).removeprefix("spoil="), param, ctx)
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    sections=sections.EVAL,
+    examples=[
+        "rs-sr eval --data images/ --scales 2,4 -o report",
+        "rs-sr eval --data images/ --scales 2,4 --spoil noise=8,jpeg=75 -o report",
+        "rs-sr eval --pairs sentinel/ aerial/ -o report",
+    ],
+)
 @click.option(
     "--data",
     type=options.FILE,
@@ -197,12 +205,7 @@ def command(
     """Compare models with bicubic: shrink rasters, enlarge them again, and score the results.
 
     REPORT becomes a folder with report.html, scores.csv and scores.json.
-
-    \b
-    rs-sr eval --data images/ --scales 2,4 -o report
-    rs-sr eval --data images/ --scales 2,4 --spoil noise=8,jpeg=75 -o report
-    rs-sr eval --pairs sentinel/ aerial/ -o report
-    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    """
     if bool(data) == (pairs is not None):
         raise click.UsageError("one of --data and --pairs is needed, and no more than one")
     for name in ("spoil", "given"):
