@@ -6,7 +6,6 @@ an exception into one line and an exit status, so that no command has to.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 
@@ -74,12 +73,11 @@ class Commands(sections.Group):
         """Find the command to call; suggest one for a name that is misspelt."""
         try:
             return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if not close:
-                raise
-            message = f"{error.message} (Did you mean {close[0]!r}?)"
-            raise click.UsageError(message, ctx) from None
+        except click.exceptions.NoSuchCommand as error:
+            # click finds names that are close, but knows no command before its module is imported.
+            raise click.exceptions.NoSuchCommand(
+                error.command_name, possibilities=COMMANDS, ctx=ctx
+            ) from None
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn an exception into one line and an exit status."""

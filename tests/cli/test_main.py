@@ -155,14 +155,20 @@ def test_wrong_calls_exit_2(args: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("upscle", "upscale"), ("verfiy", "verify"), ("zzz", None)]
+    ("args", "line"),
+    [
+        (["upscal", "a.tif"], "No such command 'upscal'. Did you mean 'upscale'?"),
+        (["Verify", "a.tif"], "No such command 'Verify'. Did you mean 'verify'?"),
+        (["models", "lst"], "No such command 'lst'. Did you mean 'list'?"),
+        (["demo", "--ovrwrite"], "No such option '--ovrwrite'. Did you mean '--overwrite'?"),
+        (["zzz", "a.tif"], "No such command 'zzz'."),
+    ],
 )
-def test_a_misspelt_command_gets_a_suggestion(typed: str, meant: str | None) -> None:
-    result = run(typed, "a.tif")
+def test_a_misspelt_word_gets_a_suggestion(args: list[str], line: str) -> None:
+    """Commands, their subcommands and options get the same sentence."""
+    result = run(*args)
     assert result.exit_code == 2
-    assert f"No such command '{typed}'" in result.stderr
-    assert ("Did you mean" in result.stderr) == (meant is not None)
-    assert meant is None or f"(Did you mean '{meant}'?)" in result.stderr
+    assert result.stderr.splitlines()[-1] == f"Error: {line}"
 
 
 def test_an_installed_command_fails_in_one_line() -> None:
