@@ -28,6 +28,22 @@ COMMANDS = {
 }
 """Each command's module and summary. ``--help`` prints these without importing the modules."""
 
+FIRST = ("upscale", "batch", "info", "verify", "view")
+"""The commands that ``rs-sr`` alone shows."""
+
+EXAMPLES = (
+    "rs-sr upscale scene.tif --scale 3.5 -o out.tif",
+    "rs-sr view out.tif scene.tif",
+    "rs-sr info scene.tif",
+)
+"""Examples of the most usual commands; ``rs-sr`` alone shows the first one."""
+
+HELP = (
+    ("rs-sr --help", "All commands."),
+    ("rs-sr upscale --help", "All options of upscale."),
+)
+"""Where ``rs-sr`` alone sends a reader who wants more."""
+
 _ANYWHERE = re.compile(r"--debug|--verbose|-v+")
 
 
@@ -62,6 +78,9 @@ class Commands(sections.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Accept ``--debug`` and ``-v`` after the command too: you add them to a failed line."""
         process.keep_command_line(ctx, args)
+        if not args and not ctx.resilient_parsing:
+            click.echo(_first_page(ctx))
+            ctx.exit()
         end = args.index("--") if "--" in args else len(args)
         ours = [arg for arg in args[:end] if _ANYWHERE.fullmatch(arg)]
         rest = [arg for arg in args[:end] if not _ANYWHERE.fullmatch(arg)]
@@ -96,6 +115,18 @@ class Commands(sections.Group):
             return super().invoke(ctx)
 
 
+def _first_page(ctx: click.Context) -> str:
+    """Return what ``rs-sr`` alone shows: the commands that matter most, and where the rest is."""
+    formatter = ctx.make_formatter()
+    formatter.write_text((ctx.command.help or "").partition("\n")[0])
+    formatter.write_paragraph()
+    formatter.write_dl([(f"  {name}", COMMANDS[name][1]) for name in FIRST])
+    sections.write_lines(formatter, "Example", EXAMPLES[:1])
+    with formatter.section("Help"):
+        formatter.write_dl(HELP)
+    return formatter.getvalue().rstrip()
+
+
 @click.command(
     cls=Commands,
     context_settings={
@@ -103,11 +134,7 @@ class Commands(sections.Group):
         "max_content_width": sections.WIDTH,
         "auto_envvar_prefix": "RS_SR",
     },
-    examples=[
-        "rs-sr upscale scene.tif --scale 3.5 -o out.tif",
-        "rs-sr view out.tif scene.tif",
-        "rs-sr info scene.tif",
-    ],
+    examples=EXAMPLES,
 )
 @click.version_option(__version__, prog_name="rs-sr")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -119,7 +146,7 @@ class Commands(sections.Group):
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 def main(**_: object) -> None:
-    """Super-resolve satellite and aerial rasters at any real scale, with NeurOp-Diff.
+    """Super-resolve satellite and aerial rasters at any real scale.
 
     rs-sr COMMAND --help shows the options of a command. -v and --debug work before and after it.
     """

@@ -171,6 +171,21 @@ def test_a_misspelt_word_gets_a_suggestion(args: list[str], line: str) -> None:
     assert result.stderr.splitlines()[-1] == f"Error: {line}"
 
 
+def test_without_arguments_a_short_page_shows_the_commands_that_matter() -> None:
+    result = run()
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert len(lines) < 15
+    assert lines[0] == "Super-resolve satellite and aerial rasters at any real scale."
+    for name in ("upscale", "batch", "info", "verify", "view"):
+        assert f"  {name:7}  {cli.COMMANDS[name][1]}" in lines  # one line each
+    for name in ("train", "eval", "models", "demo"):
+        assert f"  {name} " not in result.stdout
+    assert "  rs-sr upscale scene.tif --scale 3.5 -o out.tif" in lines
+    assert "  rs-sr --help " in result.stdout
+    assert run("-q").exit_code == 2  # options alone are not a call
+
+
 def test_an_installed_command_fails_in_one_line() -> None:
     start = time.perf_counter()
     code = "from rs_superres.cli import main; main()"
