@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
+    metavar="N",
     help="Processes on this machine.  [default: one per GPU, else by cores and memory]",
 )
 @click.option(

@@ -150,6 +150,7 @@ class SpoiledSources(click.ParamType[tuple[SpoiledSource, ...]]):
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
+    metavar="N",
     default=1,
     show_default=True,
     help="Number of random seeds to evaluate with.",
@@ -157,6 +158,7 @@ class SpoiledSources(click.ParamType[tuple[SpoiledSource, ...]]):
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
+    metavar="N",
     default=1,
     show_default=True,
     help="Random results to average; with 2 or more, also rate their uncertainty if the model "
@@ -170,7 +172,10 @@ class SpoiledSources(click.ParamType[tuple[SpoiledSource, ...]]):
 )
 @options.value_range
 @click.option(
-    "--limit", type=click.IntRange(min=1), help="Evaluate at most this many files, evenly chosen."
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Evaluate at most this many files, evenly chosen.",
 )
 @click.option(
     "--lpips",

@@ -63,7 +63,10 @@ class Duration(click.ParamType[float]):
 )
 @click.option("--resume", is_flag=True, help="Continue the run in OUT.")
 @click.option(
-    "--max-steps", type=click.IntRange(min=1), help="Largest number of iterations in each phase."
+    "--max-steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Largest number of iterations in each phase.",
 )
 @click.option(
     "--max-time", type=Duration(), help="Time limit of the run, scoring included: 15m, 2h."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,6 +99,14 @@ def test_descriptions_begin_in_one_column() -> None:
     # These flags are too long for the column, so their description is on the next line.
     [after] = [b for a, b in pairwise(lines) if a == "  --precision [auto|fp32|bf16]"]
     assert after.strip().startswith("auto uses bf16")
+
+
+@every_command
+def test_the_help_names_values_after_what_they_are(
+    path: tuple[str, ...],
+    command: click.Command,  # noqa: ARG001 (only its words are needed)
+) -> None:
+    assert not re.search(r"^  -.* (TEXT|INTEGER|FLOAT)\b", help_of(*path), re.MULTILINE)
 
 
 @pytest.mark.parametrize("width", [80, 120])
