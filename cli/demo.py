@@ -7,11 +7,17 @@ from pathlib import Path
 
 import click
 
-from . import messages, options, process
+from . import messages, options, process, sections
 from .progress import shown
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    examples=[
+        "rs-sr demo",
+        "rs-sr demo --scene country -o country/",
+    ],
+)
 @click.option(
     "-o",
     "--out",

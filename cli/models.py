@@ -11,13 +11,22 @@ import click
 from rs_superres import zoo
 from rs_superres.config import ModelConfig, read_config
 
-from . import messages, options
+from . import messages, options, sections
 
 SHORT = 16
 """Digits of a checksum that people see."""
 
 
-@click.group(invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]...")
+@click.group(
+    cls=sections.Group,
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND] [ARGS]...",
+    examples=[
+        "rs-sr models",
+        "rs-sr models show aerial",
+        "rs-sr models import neurop-diff.pth -o paper",
+    ],
+)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """List models, show one, or import a checkpoint. Without a command, list them."""
@@ -25,7 +34,7 @@ def command(ctx: click.Context) -> None:
         ctx.invoke(list_models)
 
 
-@command.command("list")
+@command.command("list", examples=["rs-sr models list", "rs-sr models list --json"])
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_models(as_json: bool = False) -> None:
     """List the models that ship with this version."""
@@ -39,7 +48,7 @@ def list_models(as_json: bool = False) -> None:
         click.echo("no models are installed; give -m a model folder", err=True)
 
 
-@command.command("show")
+@command.command("show", examples=["rs-sr models show aerial", "rs-sr models show run/ --json"])
 @click.argument("name", shell_complete=options.complete_models)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, as_json: bool) -> None:
@@ -53,7 +62,13 @@ def show(name: str, as_json: bool) -> None:
     messages.echo(facts["path"], "", *card.rstrip().splitlines())
 
 
-@command.command("import")
+@command.command(
+    "import",
+    examples=[
+        "rs-sr models import neurop-diff.pth -o paper",
+        "rs-sr models import neurop-diff.pth -o paper --weights raw --overwrite",
+    ],
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "-o",
