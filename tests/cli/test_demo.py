@@ -76,3 +76,10 @@ def test_failure() -> None:
     result = run("-o", "taken")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "rs-sr: error: taken exists already\n"
+
+
+def test_the_help_states_the_size_of_the_pixels() -> None:
+    sizes = {name: scene.extent / scene.side for name, scene in demo.SCENES.items()}
+    assert sizes == {"town": 0.75, "country": 10}
+    text = " ".join(run("--help").stdout.split())
+    assert "a town with pixels of 0.75 m, or countryside with pixels of 10 m" in text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cli.demo import command
 from rs_superres.demo.synthetic_scene import (
     ORIGIN,
     SCENES,
@@ -67,10 +66,3 @@ def test_the_corners_are_the_same_at_every_size(scene: SyntheticScene) -> None:
         assert grid.transform @ (0, 0) == ORIGIN
         corner = (left + scene.extent, top - scene.extent)
         assert grid.transform @ (side, side) == pytest.approx(corner)
-
-
-def test_pixels_have_the_size_that_the_help_states() -> None:
-    sizes = {name: scene.extent / scene.side for name, scene in SCENES.items()}
-    assert sizes == {"town": 0.75, "country": 10}
-    help_text = next(o.to_info_dict()["help"] for o in command.params if o.name == "scene")
-    assert all(f"{size:g} m" in help_text for size in sizes.values())
