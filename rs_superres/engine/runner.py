@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from rs_superres.engine.compute import Compute, compute_here
 from rs_superres.engine.outputs import check_disk, check_unchanged
 from rs_superres.engine.planning import Plan, plan
 from rs_superres.engine.preview import save_preview
-from rs_superres.engine.residual import Residual
+from rs_superres.engine.report import Report, Subject
 from rs_superres.engine.stac import write_item
 from rs_superres.engine.store import CellStore, opened_store
 from rs_superres.errors import RasterError, SuperResError
@@ -27,32 +26,12 @@ from rs_superres.options import Options
 from rs_superres.raster import Paths, block_cache
 from rs_superres.system.progress import Progress, ProgressOption, shown_progress
 
-__all__ = ["Options", "Plan", "Report", "assemble", "plan", "run", "upscale"]
+__all__ = ["Options", "Plan", "assemble", "plan", "run", "upscale"]
 
 logger = logging.getLogger(__name__)
 
 KEPT = "finished cells are kept, run the same command again to resume"
 """What a user needs to know after a failure."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a run did."""
-
-    out: Path
-    """The name of the result."""
-    cells: int
-    """Number of cells that make up the result."""
-    resumed: int
-    """Number of those cells that an earlier run had finished."""
-    blank: int
-    """Number of those cells that hold nothing valid; they do not go through the network."""
-    residual: Residual
-    """The downsampled result minus the source."""
-    dropped: str | None
-    """Why the cells of an earlier run were deleted; None if none were."""
-    seconds: float
-    """Duration of the run, seconds."""
 
 
 def upscale(
@@ -131,6 +110,7 @@ def run(plan: Plan, *, progress: ProgressOption = None, compute: Compute = compu
         residual=assembled.residual,
         dropped=dropped,
         seconds=time.monotonic() - started,
+        subject=Subject.of(plan),
     )
 
 
