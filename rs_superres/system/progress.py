@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
@@ -66,8 +67,11 @@ class _Bar:
     """A bar of tqdm: a widget in a notebook that has ipywidgets, else text on standard error."""
 
     def __init__(self, label: str, *, unit: str, total: int, done: int) -> None:
-        # Not at the top: few callers want a bar.
-        from tqdm.auto import tqdm  # noqa: PLC0415
+        with warnings.catch_warnings():
+            # A notebook without ipywidgets gets a bar of text, of which tqdm warns.
+            warnings.simplefilter("ignore")
+            # Not at the top: few callers want a bar.
+            from tqdm.auto import tqdm  # noqa: PLC0415
 
         # Pixels come in millions: they are counted in kpx and Mpx.
         scaled = unit == "px"

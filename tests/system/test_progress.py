@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,7 +44,7 @@ def let_shell(monkeypatch: pytest.MonkeyPatch, shell: object) -> None:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process look like the kernel of a notebook."""
-    let_shell(monkeypatch, SimpleNamespace(kernel=object()))
+    let_shell(monkeypatch, SimpleNamespace(kernel=object(), config={"IPKernelApp": {}}))
 
 
 @pytest.fixture
@@ -124,6 +126,21 @@ def test_a_bar_begins_with_what_an_earlier_run_finished(
         shown(4, 9)
         shown(9, 9)
     assert "9/9" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_notebook_without_widgets_gets_no_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if re.match(r"tqdm\.(auto|notebook)", name)]:
+        monkeypatch.delitem(sys.modules, name)  # so that it looks for widgets again
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", SimpleNamespace())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with bar(option=True):
+            assert "0/9" in capsys.readouterr().err
+    assert not caught
 
 
 def test_a_callback_is_given_back() -> None:
