@@ -13,6 +13,7 @@ import rs_superres
 
 if TYPE_CHECKING:
     from rs_superres.api import PixelKeywords
+    from rs_superres.engine import ProgressOption
 
 
 @xr.register_dataarray_accessor("superres")
@@ -22,9 +23,11 @@ class ArrayAccessor:
     def __init__(self, array: xr.DataArray) -> None:
         self._array = array
 
-    def upscale(self, **keywords: Unpack[PixelKeywords]) -> xr.DataArray:
+    def upscale(
+        self, *, progress: ProgressOption = None, **keywords: Unpack[PixelKeywords]
+    ) -> xr.DataArray:
         """Super-resolve the array; :func:`rs_superres.upscale` describes the keywords."""
-        return rs_superres.upscale(self._array, **keywords)
+        return rs_superres.upscale(self._array, progress=progress, **keywords)
 
 
 @xr.register_dataset_accessor("superres")
@@ -34,6 +37,8 @@ class DatasetAccessor:
     def __init__(self, dataset: xr.Dataset) -> None:
         self._dataset = dataset
 
-    def upscale(self, **keywords: Unpack[PixelKeywords]) -> xr.Dataset:
+    def upscale(
+        self, *, progress: bool | None = None, **keywords: Unpack[PixelKeywords]
+    ) -> xr.Dataset:
         """Super-resolve the rasters; :func:`rs_superres.upscale` describes the keywords."""
-        return rs_superres.upscale(self._dataset, **keywords)
+        return rs_superres.upscale(self._dataset, progress=progress, **keywords)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 import numpy as np
 import numpy.typing as npt
 
-from rs_superres.engine import Progress, Report, plan, run
+from rs_superres.engine import ProgressOption, Report, plan, run
 from rs_superres.errors import CardWarning, ColourWarning, InputError
 from rs_superres.options import (
     Classes,
@@ -75,7 +75,7 @@ class FileKeywords(PixelKeywords, total=False):
     overwrite: bool
     resume: bool
     scratch: str | Path | None
-    progress: Progress | None
+    progress: ProgressOption
 
 
 @overload
@@ -84,7 +84,7 @@ def upscale(src: Paths, out: str | Path, **keywords: Unpack[FileKeywords]) -> Re
 
 @overload
 def upscale(
-    src: Arrays, *, progress: Progress | None = None, **keywords: Unpack[PixelKeywords]
+    src: Arrays, *, progress: ProgressOption = None, **keywords: Unpack[PixelKeywords]
 ) -> Arrays: ...
 
 
@@ -124,7 +124,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
     overwrite: bool = False,
     resume: bool = True,
     scratch: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Any:
     """Super-resolve raster files into a file, or an array into an array.
 
@@ -195,8 +195,10 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             False discards them and starts over.
         scratch: Folder for unfinished work.
             None for a hidden folder next to the result.
-        progress: Called after each cell with two numbers: finished cells and all cells. For files,
-            and for arrays in memory other than a Dataset.
+        progress: Show a bar (True) or none (False), or call a function after each cell.
+            The function takes two numbers, finished cells and all cells, and is not for a Dataset.
+            None shows a bar if the call is in a Jupyter notebook. A lazy array shows no progress:
+            compute its result within ``dask.diagnostics.ProgressBar()``.
 
     Returns:
         A report for files. For an array, an array of the same kind: computed if ``src`` is in
@@ -222,7 +224,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
 
 
 def _upscale_file(
-    src: Paths, out: str | Path | None, options: Options, progress: Progress | None
+    src: Paths, out: str | Path | None, options: Options, progress: ProgressOption
 ) -> Report:
     """Super-resolve files into a file."""
     if out is None:
@@ -250,22 +252,22 @@ def _check_array_keywords(given: dict[str, Any]) -> None:
             raise InputError(f"{name}= applies to files only; the result of an array is returned")
 
 
-def _upscale_array(src: Any, keywords: dict[str, Any], progress: Progress | None) -> Any:
+def _upscale_array(src: Any, keywords: dict[str, Any], progress: ProgressOption) -> Any:
     """Super-resolve an array of any supported kind."""
     import xarray as xr  # noqa: PLC0415 (slow to load, and not needed for files)
 
     from rs_superres.arrays import dataarray, dataset  # noqa: PLC0415
 
     if isinstance(src, xr.Dataset):
-        if progress is not None:
+        if callable(progress):
             raise InputError(
-                "progress= applies to files and to arrays in memory, not to a Dataset; upscale its "
+                "progress= of a Dataset is True, False or None; for a function, upscale its "
                 "variables one by one"
             )
         names = {
             role: keywords.pop(role) for role in ("rgb", "nearest") if _are_names(keywords[role])
         }
-        return dataset.upscale_dataset(src, PixelOptions(**keywords), names)
+        return dataset.upscale_dataset(src, PixelOptions(**keywords), names, progress)
     options = PixelOptions(**keywords)
     if isinstance(src, xr.DataArray):
         return dataarray.upscale_array(src, options, progress)

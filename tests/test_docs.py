@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import json
 import logging
 import re
 import runpy
@@ -16,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import matplotlib as mpl
 import pytest
 from click.testing import CliRunner
 from distributed import Client, LocalCluster
+from matplotlib import pyplot as plt
 from rasterio.rio.main import main_group as rio
 
 import rs_superres
@@ -162,6 +166,63 @@ def test_the_code_runs(page: Path) -> None:
     for block in (b for b in blocks("python") if b.page == page):
         # Compiled with its line numbers, so that a traceback shows the line of the page.
         exec(compile("\n" * (block.line - 1) + block.text, page, "exec"), names)  # noqa: S102
+
+
+TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
+
+
+def cells(kind: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of the tutorial's cells of a kind."""
+    for number, cell in enumerate(json.loads(TUTORIAL.read_text("utf-8"))["cells"], start=1):
+        if cell["cell_type"] == kind:
+            yield f"{TUTORIAL.name}, cell {number}", "".join(cell["source"])
+
+
+def shown(text: str, name: str, names: dict[str, Any]) -> object:
+    """Run a cell, and return the value of its last line, which Jupyter shows."""
+    *statements, last = ast.parse(text).body
+    if not isinstance(last, ast.Expr):
+        exec(compile(text, name, "exec"), names)  # noqa: S102
+        return None
+    exec(compile(ast.Module(statements, type_ignores=[]), name, "exec"), names)  # noqa: S102
+    return eval(compile(ast.Expression(last.value), name, "eval"), names)  # noqa: S307
+
+
+@pytest.mark.usefixtures("scenes")
+def test_the_tutorial_runs() -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with mpl.rc_context({"backend": "agg"}):
+        values = [shown(text, name, names) for name, text in cells("code")]
+        plt.close("all")
+    html = "".join(v._repr_html_() for v in values if hasattr(v, "_repr_html_"))
+    assert html.count("<img ") == 2  # of the report
+    assert "checks" in html  # of the audit
+    assert "dask" in html
+
+
+def test_the_tutorial_stores_no_outputs() -> None:
+    book = json.loads(TUTORIAL.read_text("utf-8"))
+    code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert len(code) >= 7
+    for cell in code:
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+        assert cell["metadata"] == {}
+    assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
+
+
+def test_the_site_shows_the_tutorial() -> None:
+    write = runpy.run_path(str(ROOT / "docs" / "notebook.py"))["on_page_markdown"]
+    page = write((ROOT / "docs" / "tutorial.md").read_text("utf-8"), page=None, config={}, files=[])
+    assert page.startswith("# A tutorial\n")
+    for _, text in cells("markdown"):
+        assert text in page
+    for _, text in cells("code"):
+        assert f"\n\n```python\n{text}\n```\n\n" in page
+    assert "{{" not in page
+    for linked in re.findall(r"\]\(([\w-]+\.\w+)", page):
+        assert (ROOT / "docs" / linked).exists(), linked
+    assert write("no {{ x.ipynb }} here", page=None) == "no {{ x.ipynb }} here"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -21,7 +21,7 @@ from rs_superres.arrays.conventions import (
     with_bands,
     with_metadata,
 )
-from rs_superres.engine import Progress
+from rs_superres.engine import ProgressOption
 from rs_superres.engine.pixels import PixelPlan, plan_pixels
 from rs_superres.engine.region import output_region
 from rs_superres.errors import CardWarning, InputError
@@ -32,6 +32,7 @@ from rs_superres.scene.cell import CellResult, compute_window
 from rs_superres.scene.reader import ArrayReader
 from rs_superres.system.caller import warn_caller
 from rs_superres.system.memory import check_memory
+from rs_superres.system.progress import shown_progress
 from rs_superres.types import Values
 
 logger = logging.getLogger(__name__)
@@ -41,14 +42,14 @@ UINT8_RANGE = np.array((0.0, 255.0))
 
 
 def upscale_array(
-    array: xr.DataArray, options: PixelOptions, progress: Progress | None = None
+    array: xr.DataArray, options: PixelOptions, progress: ProgressOption = None
 ) -> xr.DataArray:
     """Super-resolve an array; each index of a dimension other than band, y and x is a scene.
 
     Args:
         array: Has y and x among its dimensions, and perhaps a band dimension.
         options: PixelOptions of the run; those about files are ignored.
-        progress: Called after each cell; for arrays in memory only.
+        progress: Called after each cell, or whether to show a bar; for arrays in memory only.
 
     Returns:
         An array with the dimensions of ``array`` in the same order: computed if ``array`` is in
@@ -86,7 +87,7 @@ def upscale_array(
     scene_dims: list[Hashable] = [d for d in source.dims if d not in {BAND, y, x}]
     data = source.transpose(*scene_dims, BAND, y, x).data
     lazy = array.chunks is not None
-    if lazy and progress is not None:
+    if lazy and progress not in (None, False):
         raise InputError(
             "progress= applies to files and to arrays in memory; for a dask array, compute the "
             "result within dask.diagnostics.ProgressBar()"
@@ -111,13 +112,13 @@ def _stored_range(array: xr.DataArray) -> tuple[float, float] | None:
     return float(ends.min()), float(ends.max())
 
 
-def _compute(values: Values, plan: PixelPlan, progress: Progress | None) -> Values:
+def _compute(values: Values, plan: PixelPlan, progress: ProgressOption) -> Values:
     """Compute the result of an array in memory, scene by scene.
 
     Args:
         values: Digital numbers, (..., band, y, x).
         plan: The plan for one scene.
-        progress: Called after each cell.
+        progress: As for :func:`upscale_array`.
 
     Returns:
         Digital numbers of the plan's window, (..., band, y, x).
@@ -135,13 +136,14 @@ def _compute(values: Values, plan: PixelPlan, progress: Progress | None) -> Valu
     out = np.empty(shape, dtype=description.dtype)
     done = count(1)
     total = len(plan.recipe.lattice.cells(window)) * int(np.prod(scenes))
+    with shown_progress(progress, "upscale", unit="cell", total=total) as shown:
 
-    def finished() -> None:
-        if progress is not None:
-            progress(next(done), total)
+        def finished() -> None:
+            if shown is not None:
+                shown(next(done), total)
 
-    for scene in np.ndindex(scenes):
-        _compute_scene(values[scene], plan, out[scene], finished)
+        for scene in np.ndindex(scenes):
+            _compute_scene(values[scene], plan, out[scene], finished)
     return out
 
 

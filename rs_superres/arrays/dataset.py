@@ -21,7 +21,9 @@ Names = Mapping[str, Sequence[Hashable]]
 """Names of variables by role, ``rgb`` or ``nearest``."""
 
 
-def upscale_dataset(dataset: xr.Dataset, options: PixelOptions, names: Names) -> xr.Dataset:
+def upscale_dataset(
+    dataset: xr.Dataset, options: PixelOptions, names: Names, progress: bool | None = None
+) -> xr.Dataset:
     """Super-resolve the variables that have y and x; other variables are copied.
 
     A variable with a band dimension is a raster. The variables without one are grouped by
@@ -31,6 +33,7 @@ def upscale_dataset(dataset: xr.Dataset, options: PixelOptions, names: Names) ->
         dataset: Has at least one variable with y and x.
         options: PixelOptions of the run; band numbers refer to variables with a band dimension.
         names: The roles of variables without a band dimension.
+        progress: Whether to show a bar for each raster; see :func:`upscale_array`.
 
     Raises:
         InputError: A named variable does not exist, or as for :func:`upscale_array`.
@@ -60,9 +63,9 @@ def upscale_dataset(dataset: xr.Dataset, options: PixelOptions, names: Names) ->
     logger.debug("bands of one raster each: %s", groups)
     results: dict[Hashable, Any] = {}
     for members in groups:
-        results |= _upscaled([rasters[n] for n in members], members, options, names)
+        results |= _upscaled([rasters[n] for n in members], members, options, names, progress)
     for name in rasters.keys() - {*single}:
-        results[name] = upscale_array(rasters[name], options)
+        results[name] = upscale_array(rasters[name], options, progress)
     variables = {n: results.get(n, v) for n, v in dataset.data_vars.items()}
     return xr.Dataset(variables, attrs=dataset.attrs)
 
@@ -77,7 +80,11 @@ def _alike(rasters: Mapping[Hashable, xr.DataArray]) -> list[list[Hashable]]:
 
 
 def _upscaled(
-    bands: list[xr.DataArray], members: list[Hashable], options: PixelOptions, names: Names
+    bands: list[xr.DataArray],
+    members: list[Hashable],
+    options: PixelOptions,
+    names: Names,
+    progress: bool | None,
 ) -> dict[Hashable, xr.DataArray]:
     """Super-resolve variables as the bands of one raster.
 
@@ -86,6 +93,7 @@ def _upscaled(
         members: Their names.
         options: PixelOptions of the run.
         names: The roles of variables, of these and of others.
+        progress: Whether to show a bar.
 
     Returns:
         Results by the variables' names.
@@ -98,7 +106,7 @@ def _upscaled(
     if options.rgb == "none":
         rgb = "none"
     options = replace(options, rgb=rgb, nearest=numbers.get("nearest", ()))
-    stack = upscale_array(_stacked(bands, members), options)
+    stack = upscale_array(_stacked(bands, members), options, progress)
     provenance = {k: v for k, v in stack.attrs.items() if k.startswith("SUPERRES_")}
     results = {}
     for i, (name, band) in enumerate(zip(members, bands, strict=True)):

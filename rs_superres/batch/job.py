@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import errno
-import io
 import logging
 import re
 import threading
@@ -15,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
-
 from rs_superres import engine, zoo
 from rs_superres.engine.compute import compute_here
 from rs_superres.engine.outputs import check_raster_replaced
@@ -24,6 +20,7 @@ from rs_superres.engine.planning import SETTINGS_TAG
 from rs_superres.engine.preview import halves_of, save_preview
 from rs_superres.engine.stac import write_item
 from rs_superres.errors import InputError, RasterError, SuperResError
+from rs_superres.image.pictures import encode_png
 from rs_superres.raster import FAILURES, check_whole, delete_sidecars, one_line, read_tags
 from rs_superres.system.threads import THREADS
 
@@ -283,9 +280,4 @@ def reason_to_replace(plan: engine.Plan) -> str | None:
 
 def _pictures(plan: engine.Plan) -> list[str]:
     """Draw the middle of source and result, each a PNG in base64."""
-    texts = []
-    for half in halves_of(plan, plan.out, THUMBNAIL):
-        file = io.BytesIO()
-        Image.fromarray(half).save(file, "PNG")
-        texts.append(base64.b64encode(file.getvalue()).decode())
-    return texts
+    return [encode_png(half) for half in halves_of(plan, plan.out, THUMBNAIL)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rs_superres.demo.synthetic_scene import SCENES, render_scene, scene_grid
-from rs_superres.engine import Options, Progress, upscale
+from rs_superres.engine import Options, ProgressOption, upscale
 from rs_superres.engine.outputs import check_raster_replaced
 from rs_superres.errors import InputError, WriteError
 from rs_superres.grid import Window
@@ -42,7 +42,7 @@ def run_demo(
     *,
     scene: str = "town",
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> DemoReport:
     """Draw a synthetic scene, upscale it, and compare the result with the truth.
 
@@ -51,7 +51,7 @@ def run_demo(
         scene: ``town``, an aerial image with pixels of 0.75 m, or ``country``, a satellite's with
             10 m.
         overwrite: whether to replace files that exist.
-        progress: called with the finished cells and all cells of the default result.
+        progress: as for :func:`rs_superres.engine.run`, for the default result.
 
     Raises:
         WriteError: the folder or the picture cannot be written.
@@ -74,7 +74,7 @@ def run_demo(
     pixels = render_scene(drawn.side, samples=8, scene=drawn)
     write_image(low, pixels, scene_grid(drawn.side, drawn))
     options = Options(scale=SCALE, overwrite=overwrite)
-    upscale(low, prior, replace(options, steps=0))
+    upscale(low, prior, replace(options, steps=0), progress=False)
     upscale(low, result, options, progress=progress)
     truth = render_scene(round(drawn.side * SCALE), samples=4, scene=drawn)
     height, width = truth.shape[1:]

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +18,20 @@ from rs_superres.engine.compute import Compute, compute_here
 from rs_superres.engine.outputs import check_disk, check_unchanged
 from rs_superres.engine.planning import Plan, plan
 from rs_superres.engine.preview import save_preview
-from rs_superres.engine.residual import Residual
+from rs_superres.engine.report import Report, Subject
 from rs_superres.engine.stac import write_item
 from rs_superres.engine.store import CellStore, opened_store
 from rs_superres.errors import RasterError, SuperResError
 from rs_superres.options import Options
 from rs_superres.raster import Paths, block_cache
+from rs_superres.system.progress import Progress, ProgressOption, shown_progress
 
-__all__ = ["Options", "Plan", "Progress", "Report", "assemble", "plan", "run", "upscale"]
+__all__ = ["Options", "Plan", "assemble", "plan", "run", "upscale"]
 
 logger = logging.getLogger(__name__)
 
 KEPT = "finished cells are kept, run the same command again to resume"
 """What a user needs to know after a failure."""
-
-Progress = Callable[[int, int], None]
-"""Called with the number of finished cells and the number of all cells."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a run did."""
-
-    out: Path
-    """The name of the result."""
-    cells: int
-    """Number of cells that make up the result."""
-    resumed: int
-    """Number of those cells that an earlier run had finished."""
-    blank: int
-    """Number of those cells that hold nothing valid; they do not go through the network."""
-    residual: Residual
-    """The downsampled result minus the source."""
-    dropped: str | None
-    """Why the cells of an earlier run were deleted; None if none were."""
-    seconds: float
-    """Duration of the run, seconds."""
 
 
 def upscale(
@@ -62,7 +39,7 @@ def upscale(
     out: str | Path,
     options: Options,
     *,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Report:
     """Super-resolve a raster file into another: plan the run, and run the plan.
 
@@ -70,7 +47,8 @@ def upscale(
         source: one raster, or several on one grid whose bands are stacked in that order.
         out: the name of the result.
         options: the options of the run.
-        progress: called after each cell.
+        progress: called after each cell, with the numbers of finished cells and of all cells; or
+            whether to show a bar. None shows one in a Jupyter notebook.
 
     Raises:
         SuperResError: see :func:`plan` and :func:`run`.
@@ -78,12 +56,13 @@ def upscale(
     return run(plan(source, out, options), progress=progress)
 
 
-def run(plan: Plan, *, progress: Progress | None = None, compute: Compute = compute_here) -> Report:
+def run(plan: Plan, *, progress: ProgressOption = None, compute: Compute = compute_here) -> Report:
     """Compute what was planned; the result appears under its name when it is complete.
 
     Args:
         plan: the plan of the run.
-        progress: called after each cell.
+        progress: called after each cell, with the numbers of finished cells and of all cells; or
+            whether to show a bar. None shows one in a Jupyter notebook.
         compute: computes the missing cells, in this process or elsewhere.
 
     Raises:
@@ -108,9 +87,12 @@ def run(plan: Plan, *, progress: Progress | None = None, compute: Compute = comp
             total = len(plan.cells)
             resumed = total - len(missing)
             logger.debug("%d of %d cells are finished already", resumed, total)
-            finished = _counting(progress, resumed, total)
-            if missing:
-                compute(plan, store, missing, finished)
+            with shown_progress(
+                progress, plan.out.name, unit="cell", total=total, done=resumed
+            ) as shown:
+                finished = _counting(shown, resumed, total)
+                if missing:
+                    compute(plan, store, missing, finished)
             computed = time.monotonic()
             logger.debug("computed %d cells in %.1f s", len(missing), computed - started)
             check_unchanged(settings["source file"], plan.pixels.description.files)
@@ -128,6 +110,7 @@ def run(plan: Plan, *, progress: Progress | None = None, compute: Compute = comp
         residual=assembled.residual,
         dropped=dropped,
         seconds=time.monotonic() - started,
+        subject=Subject.of(plan),
     )
 
 

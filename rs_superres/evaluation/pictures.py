@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from rs_superres.evaluation.protocol import Case
-from rs_superres.image.pictures import limits_of, stretched
+from rs_superres.image.pictures import encode_png, limits_of, stretched
 from rs_superres.types import Doubles, Values
 
 LARGEST_PICTURE_SIDE = 320
@@ -117,10 +114,3 @@ def heat_map(share: Doubles) -> Picture:
     stops = np.linspace(0, 1, len(HEAT))
     bands = [np.interp(share.clip(0, 1), stops, [colour[i] for colour in HEAT]) for i in range(3)]
     return np.stack(bands, axis=2).round().astype(np.uint8)
-
-
-def encode_png(picture: Picture) -> str:
-    """Return a picture as PNG in base64."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -22,12 +22,10 @@ from rs_superres.evaluation.spoiling import spoil, with_quality
 from rs_superres.evaluation.tiles import Tile
 from rs_superres.scene.image import upscale_onto_grid
 from rs_superres.scene.recipe import ModelSettings
+from rs_superres.system.progress import Progress, ProgressOption, shown_progress
 from rs_superres.types import Values
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
-"""A callback that takes the number of finished output pixels and the number of all."""
 
 
 @dataclass(slots=True)
@@ -51,20 +49,31 @@ class _Work:
             self.progress(self.total, self.total)
 
 
-def run(plan: EvaluationPlan, progress: Progress | None = None) -> Evaluation:
+def run(plan: EvaluationPlan, progress: ProgressOption = None) -> Evaluation:
     """Run an evaluation.
 
     Args:
         plan: what to compute.
-        progress: called after each result.
+        progress: called after each result, with the numbers of finished output pixels and of all;
+            or whether to show a bar. None shows one in a Jupyter notebook.
 
     Raises:
         RasterError: a raster cannot be read.
         InputError: no pixel can be compared.
     """
+    with shown_progress(progress, "eval", unit="px", total=plan.pixels) as shown:
+        return _run(plan, _Work(plan.pixels, shown))
+
+
+def _run(plan: EvaluationPlan, work: _Work) -> Evaluation:
+    """Run an evaluation; see :func:`run`.
+
+    Args:
+        plan: what to compute.
+        work: the progress, updated.
+    """
     rows: list[Row] = []
     pools: dict[tuple[str, float, str], PixelPool] = {}
-    work = _Work(plan.pixels, progress)
     for subject in plan.subjects:
         for scale, source in product(subject.scales(plan.options.scales), plan.sources):
             case = _case(plan, subject, scale, source)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -31,13 +31,11 @@ from rs_superres.scene.bands import decide
 from rs_superres.scene.image import LowResolution, upscale_onto_grid
 from rs_superres.scene.recipe import ModelSettings, source_kernel
 from rs_superres.scene.settings import model_settings
+from rs_superres.system.progress import ProgressOption, shown_progress
 from rs_superres.types import Doubles, Valid, Values
 from rs_superres.zoo.sensors import blur_between
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
-"""A callback that takes the number of finished output pixels and the number of all."""
 
 ACCEPTED = (
     "scale", "model", "steps", "texture", "seed", "samples", "consistency", "sensor", "mtf",
@@ -136,7 +134,7 @@ class WaldReport:
         }
 
 
-def wald(scene: str | Path, options: PixelOptions, progress: Progress | None = None) -> WaldReport:
+def wald(scene: str | Path, options: PixelOptions, progress: ProgressOption = None) -> WaldReport:
     """Measure what ``upscale`` gains over cubic interpolation on a scene that has no truth.
 
     The scene is downsampled by the kernel that the sensor, or the MTF, puts between the two
@@ -147,7 +145,8 @@ def wald(scene: str | Path, options: PixelOptions, progress: Progress | None = N
     Args:
         scene: the path of the scene.
         options: the options of the run to judge. ``scale`` is needed; see :data:`ACCEPTED`.
-        progress: called after each tile.
+        progress: called after each tile, or whether to show a bar. None shows one in a Jupyter
+            notebook.
 
     Raises:
         InputError: an option does not apply, or the scene is too small or has too few valid pixels.
@@ -172,15 +171,16 @@ def wald(scene: str | Path, options: PixelOptions, progress: Progress | None = N
         kernels = _kernels(bands, scale, settings)
         squares, pixels = np.zeros((2, len(bands.index))), 0
         noise = np.random.default_rng(options.seed)
-        for i, window in enumerate(windows):
-            case = _case(bands, bands.read(source, window), scale, kernels)
-            if settings.noise is not None:
-                case = _with_noise(case, kernels, settings.noise, noise)
-            results = interpolate(case), upscale_onto_grid(case.low, case.zoom, settings)[0]
-            squares += [_squared_errors(image, case) for image in results]
-            pixels += int(case.valid.sum())
-            if progress is not None:
-                progress(i + 1, len(windows))
+        with shown_progress(progress, "wald", unit="tile", total=len(windows)) as shown:
+            for done, window in enumerate(windows, start=1):
+                case = _case(bands, bands.read(source, window), scale, kernels)
+                if settings.noise is not None:
+                    case = _with_noise(case, kernels, settings.noise, noise)
+                results = interpolate(case), upscale_onto_grid(case.low, case.zoom, settings)[0]
+                squares += [_squared_errors(image, case) for image in results]
+                pixels += int(case.valid.sum())
+                if shown is not None:
+                    shown(done, len(windows))
     if not pixels:
         raise InputError(f"{scene} has no pixel to compare: all are near holes at scale={scale:g}")
     if not squares[0].any():

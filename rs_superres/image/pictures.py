@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 
@@ -65,6 +66,13 @@ def side_by_side(*pictures: npt.NDArray[np.uint8]) -> Image.Image:
         sheet.paste(Image.fromarray(picture), (left, 0))
         left += picture.shape[1] + _GAP
     return sheet
+
+
+def encode_png(picture: npt.NDArray[np.uint8]) -> str:
+    """Return a picture, (y, x, 3), as PNG in base64."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def save(image: Image.Image, path: Path) -> None:

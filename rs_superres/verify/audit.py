@@ -23,6 +23,7 @@ from rs_superres.raster import (
     numbers_of,
     open_source,
 )
+from rs_superres.system.progress import Progress, ProgressOption, shown_progress
 from rs_superres.verify.comparison import SourceResultPair
 from rs_superres.verify.findings import Audit, Finding
 from rs_superres.verify.masks import MaskCounts
@@ -34,16 +35,13 @@ from rs_superres.verify.seams import seams
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
-"""A callback that takes the number of finished blocks and the number of all blocks."""
-
 
 def verify(
     out: str,
     source: Paths,
     *,
     bidx: tuple[int | str, ...] = (),
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Audit:
     """Audit a result against its source, whichever tool made it.
 
@@ -54,7 +52,8 @@ def verify(
         source: path of the source, or the paths of several sources that were stacked.
         bidx: the source's bands that the result holds, in the result's order: names, or numbers
             counted from 1; empty for all bands, or for those that a product's result names.
-        progress: called after each block.
+        progress: called after each block, with the numbers of finished blocks and of all blocks; or
+            whether to show a bar. None shows one in a Jupyter notebook.
 
     Returns:
         A finding for each check. If the grids do not fit, the checks that compare pixels are
@@ -84,7 +83,10 @@ def verify(
         ]
         if zoom is not None:
             pairs = _pairs(selected, result, zoom)
-            findings += _worst([_pixel_findings(pair, progress) for pair in pairs])
+            total = sum(len(list(pair.blocks())) for pair in pairs)
+            with shown_progress(progress, "verify", unit="block", total=total) as shown:
+                finished = _counting(shown, total)
+                findings += _worst([_pixel_findings(pair, finished) for pair in pairs])
         shape = after.grid.shape
         return Audit(
             out=out,
@@ -95,7 +97,20 @@ def verify(
         )
 
 
-def _pixel_findings(pair: SourceResultPair, progress: Progress | None) -> list[Finding]:
+def _counting(progress: Progress | None, total: int) -> Callable[[], None]:
+    """Return a function to call after each block, which reports how many are done."""
+    done = 0
+
+    def finished() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    return finished
+
+
+def _pixel_findings(pair: SourceResultPair, finished: Callable[[], None]) -> list[Finding]:
     """Run the checks that read pixels."""
     masks, radiometry = MaskCounts(pair), Radiometry(pair)
     blocks = list(pair.blocks())
@@ -105,12 +120,11 @@ def _pixel_findings(pair: SourceResultPair, progress: Progress | None) -> list[F
         len(blocks),
         pair.block_side,
     )
-    for done, window in enumerate(blocks, start=1):
+    for window in blocks:
         block = pair.read(window)
         masks.add(block)
         radiometry.add(block)
-        if progress is not None:
-            progress(done, len(blocks))
+        finished()
     masks.add_outside()
     return [
         *masks.findings(),

@@ -9,6 +9,7 @@ from pathlib import Path
 from rs_superres.errors import InputError
 from rs_superres.raster import Bounds, Paths, block_cache, names_host
 from rs_superres.system.names import check_folder, check_replaced
+from rs_superres.system.progress import ProgressOption
 from rs_superres.verify import Audit, verify
 from rs_superres.view.layers import full_layers, reduced_layers
 from rs_superres.view.page import Picture, page
@@ -29,9 +30,6 @@ BLOCK_CACHE = 64 * 2**20
 
 SUFFIXES = (".html", ".htm")
 """File name extensions of a page."""
-
-Progress = Callable[[int, int], None]
-"""A callback that takes the number of finished blocks and the number of all blocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +106,7 @@ def view(
     source: Paths,
     options: ViewOptions | None = None,
     *,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
     translate: Callable[[str], str] = str,
 ) -> View:
     """Build a page to look at a result next to its source.
@@ -119,7 +117,7 @@ def view(
         out: path of the result, whichever tool made it.
         source: path of the source, or the paths of several sources that were stacked.
         options: what the page shows.
-        progress: called after each block of the audit.
+        progress: called after each block of the audit, or whether to show a bar.
         translate: turns the keywords in a text into the words of the caller's interface.
 
     Raises:

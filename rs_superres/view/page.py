@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from rs_superres.raster import Band, crs_code
+from rs_superres.system.markup import plain
 from rs_superres.types import Doubles
 from rs_superres.verify import Audit
 from rs_superres.view.encoding import LARGEST, encode_mask, encode_pixels, page_dtype
 from rs_superres.view.layers import CUBIC, RESULT, SOURCE, UNCERTAINTY, Layer
 from rs_superres.view.pair import ViewedPair
 from rs_superres.view.parts import Part
-from rs_superres.view.tables import facts_table, findings_section, plain, tags_table
+from rs_superres.view.tables import facts_table, findings_section, tags_table
 
 PERCENTILES = (0.0, 1.0, 99.0, 100.0)
 """Percentiles of a layer's values from which the page offers contrast stretches."""

@@ -5,26 +5,16 @@ Names and tags come from files of strangers: all of them are escaped, and none i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from html import escape
 
 from rs_superres.raster import Description, crs_code, pixel_size
-from rs_superres.verify import Audit, Finding
+from rs_superres.system.markup import plain
+from rs_superres.verify import Audit
+from rs_superres.verify.findings import findings_html, verdict_html
 from rs_superres.view.pair import ViewedPair
 
-MOST_TAGS, LONGEST_TEXT = 150, 1000
-"""Tags that are shown, and characters of each, at most."""
-
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Characters that HTML does not allow, or that change the direction of the text around them."""
-
-
-def plain(text: str) -> str:
-    """Return a text from a file as HTML that shows it."""
-    short = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"
-    known = short.encode("utf-8", "replace").decode("utf-8")  # bytes of names that are not UTF-8
-    return escape(_CONTROL.sub("\ufffd", known))
+MOST_TAGS = 150
+"""Tags that are shown, at most."""
 
 
 def facts_table(pair: ViewedPair, audit: Audit | None) -> str:
@@ -42,19 +32,7 @@ def facts_table(pair: ViewedPair, audit: Audit | None) -> str:
         "method": tags.get("SUPERRES_METHOD", ""),
     }
     items = "".join(f"<dt>{k}</dt><dd>{plain(v)}</dd>" for k, v in facts.items() if v)
-    return items if audit is None else f"<dt>audit</dt><dd>{_verdict(audit)}</dd>{items}"
-
-
-def _verdict(audit: Audit) -> str:
-    """Return PASS or FAIL, and the number of checks."""
-    count, failed = len(audit.findings), len(audit.failed)
-    skipped = sum(finding.verdict == "not measured" for finding in audit.findings)
-    verdict = (
-        f"<b class='fail'>FAIL</b>: {failed} of {count} checks"
-        if failed
-        else f"<b class='pass'>PASS</b>: {count - skipped} of {count} checks"
-    )
-    return f"{verdict}, {skipped} not measured" if skipped else verdict
+    return items if audit is None else f"<dt>audit</dt><dd>{verdict_html(audit)}</dd>{items}"
 
 
 def _steps(steps: str) -> str:
@@ -87,37 +65,4 @@ def findings_section(audit: Audit | None, translate: Callable[[str], str]) -> st
     """Return the findings of an audit: the verdict, failed checks, and a table of all."""
     if audit is None:
         return "<p>The result was not audited. <code>rs-sr verify OUT SOURCE</code> does that.</p>"
-    rows = "".join(_row(finding) for finding in audit.findings)
-    return (
-        f"<p id='verdict'>{_verdict(audit)}</p>"
-        f"{''.join(_explained(finding, translate) for finding in audit.failed)}"
-        "<div class='scroll'><table><thead><tr><th scope='col'>check</th><th scope='col'>verdict"
-        "</th><th scope='col'>measured</th><th scope='col'>allowed</th><th scope='col'>detail</th>"
-        f"</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _row(finding: Finding) -> str:
-    """Return the table's row for a check."""
-    kind = finding.verdict.split()[0]
-    return (
-        f"<tr><th scope='row' title='{plain(finding.rule.measured)}'>{plain(finding.name)}</th>"
-        f"<td class='{kind}'>{finding.verdict}</td><td class='number'>{_number(finding.measured)}"
-        f"</td><td class='number'>{_number(finding.allowed)}</td><td>{plain(finding.detail)}</td>"
-        "</tr>"
-    )
-
-
-def _explained(finding: Finding, translate: Callable[[str], str]) -> str:
-    """Return what a failed check means, and what to do."""
-    rule = finding.rule
-    return (
-        f"<p class='fault'><b>{plain(finding.name)}</b>: {plain(rule.measured)}, "
-        f"{_number(finding.measured)}; allowed is {_number(finding.allowed)}. It means: "
-        f"{plain(rule.failure)}. To do: {plain(translate(rule.remedy))}.</p>"
-    )
-
-
-def _number(value: float | None) -> str:
-    """Format a number with three digits; "–" for None."""
-    return "–" if value is None else f"{value:.3g}"
+    return f"<p id='verdict'>{verdict_html(audit)}</p>{findings_html(audit, translate)}"

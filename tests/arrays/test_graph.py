@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import dask.array
 import numpy as np
 import pytest
 import xarray as xr
+from dask.callbacks import Callback
+from dask.diagnostics.progress import ProgressBar
 
 import rs_superres
 from rs_superres import errors
@@ -111,6 +114,24 @@ def test_the_graph_has_one_task_per_cell(model: rs_superres.Model) -> None:
     assert len(large) == 40 * 40 + 1
     recipe = len(pickle.dumps(layer(64, 64)))
     assert len(pickle.dumps(large)) - recipe < 1600 * 400
+
+
+def test_dask_shows_the_progress_of_the_cells(
+    model: rs_superres.Model, cells: list[Window]
+) -> None:
+    array, _ = counting_array((3, 60, 60), 30)
+    result = rs_superres.upscale(array, scale=2, model=model, steps=0)
+    shown, finished = io.StringIO(), set[int]()
+
+    def count(*_: object) -> None:
+        finished.add(len(cells))
+
+    with ProgressBar(out=shown), Callback(posttask=count):
+        result.compute(scheduler="synchronous")
+    assert len(cells) == 4
+    # The bar counts tasks, and each cell is one.
+    assert finished >= {1, 2, 3, 4}
+    assert "100% Completed" in shown.getvalue()
 
 
 def test_no_task_depends_on_the_entire_array(model: rs_superres.Model) -> None:

@@ -37,7 +37,10 @@ def test_bands_are_found_by_name_and_compared_on_their_own_pixels(
     plan = make(product, scale=2, bidx=("B05", "SCL", "B02"), format="gtiff")
     run(plan)
     out = str(plan.out)
-    audit = verify(out, product)
+    calls: list[tuple[int, int]] = []
+    audit = verify(out, product, progress=lambda done, total: calls.append((done, total)))
+    # Pixels of 10 m and of 20 m are compared apart, and counted together.
+    assert calls == [(done, 2) for done in (1, 2)]
     assert not audit.failed, audit.failed
     assert finding_of(audit, "bands").detail == "the result has 3, the source 3"
     # Of one band: classes are not compared, and bands of 10 m are compared apart.
