@@ -19,6 +19,7 @@ from rs_superres.errors import InputError
 from rs_superres.options import Classes, Format, Options, Precision, memory_bytes
 
 from . import messages
+from .parameters import Parameter
 
 F = TypeVar("F", bound=Callable[..., Any])
 Number = TypeVar("Number", int, float)
@@ -33,7 +34,7 @@ FILE = click.Path(path_type=Path)
 """A path as a Path; the library checks whether it exists."""
 
 
-class _Commas(click.ParamType[tuple[Number, ...]]):
+class _Commas(Parameter[tuple[Number, ...]]):
     """Numbers separated by commas, as a tuple."""
 
     name = "numbers"
@@ -85,7 +86,7 @@ class LimitsParam(Numbers):
         return value if value in {"none", "local"} else super().convert(value, param, ctx)
 
 
-class BandsParam(click.ParamType[tuple[int | str, ...]]):
+class BandsParam(Parameter[tuple[int | str, ...]]):
     """Numbers and names of bands separated by commas, or the word all."""
 
     name = "bands"
@@ -120,7 +121,7 @@ class Resolution(_Commas[float]):
         super().__init__(float, "a pixel size as in 2.5 or 2.5,2.5", (1, 2))
 
 
-class Bytes(click.ParamType[int]):
+class Bytes(Parameter[int]):
     """An amount of memory: a number with a unit."""
 
     name = "size"
