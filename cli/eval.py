@@ -115,7 +115,7 @@ class SpoiledSources(Parameter[tuple[SpoiledSource, ...]]):
     metavar="MODEL[,MODEL]",
     multiple=True,
     shell_complete=options.complete_models,
-    help="Shipped models or model folders; repeat for several.",
+    help="Names of models, or model folders; repeat for several.",
 )
 @click.option(
     "-o", "--out", type=options.FILE, required=True, metavar="REPORT", help="Folder for the report."

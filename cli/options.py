@@ -135,7 +135,7 @@ class Bytes(Parameter[int]):
 
 
 def complete_models(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
-    """Complete a model for the shell: a shipped one's name, or a folder."""
+    """Complete a model for the shell: a name, or a folder."""
     del ctx, param
     names = [CompletionItem(name) for name in zoo.names() if name.startswith(text)]
     return [CompletionItem(text, type="dir"), *names]  # bash forgets what comes before "dir"
@@ -190,7 +190,7 @@ model_start = click.option(
     "--model",
     "start",
     shell_complete=complete_models,
-    help="Start from a shipped model, or from a model folder.",
+    help="Start from a model: its name, or its folder.",
 )
 steps = run_option("steps", type=click.IntRange(min=0))
 texture = run_option("texture", type=float, metavar="T")
