@@ -122,6 +122,47 @@ def test_the_conda_environment_has_what_pip_would_install() -> None:
     assert python == PROJECT["requires-python"]
 
 
+def conda_bounds(lines: list[str], names: dict[str, str]) -> dict[str, str]:
+    """Name to version range under conda's names, from lines of pyproject.toml."""
+    return {names.get(name, name): bounds for name, bounds in requirements(lines).items()}
+
+
+def test_the_recipe_requires_what_pip_would_install() -> None:
+    recipe = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text("utf-8"))
+    names = {**CONDA_NAMES, "dask": "dask-core"}  # conda's dask brings distributed
+    run = requirements(recipe["requirements"]["run"])
+    assert run.pop("python") == ">=${{ python_min }}"
+    assert run == conda_bounds(PROJECT["dependencies"], names)
+    extras = PROJECT["optional-dependencies"]
+    optional = requirements(recipe["requirements"]["run_constraints"])
+    assert optional == conda_bounds(extras["eval"] + extras["cluster"], names)
+    host = requirements(recipe["requirements"]["host"])
+    assert set(host) == {"python", "pip", "setuptools"}
+    assert f"setuptools{host['setuptools']}" in PYPROJECT["build-system"]["requires"]
+
+
+def test_the_recipe_describes_the_project() -> None:
+    recipe = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text("utf-8"))
+    assert recipe["context"] == {
+        "name": PROJECT["name"],
+        "version": rs_superres.__version__,
+        "python_min": PROJECT["requires-python"].removeprefix(">="),
+    }
+    assert recipe["build"]["noarch"] == "python"
+    [script] = PROJECT["scripts"].items()
+    assert recipe["build"]["python"]["entry_points"] == [" = ".join(script)]
+    assert recipe["about"]["license"] == PROJECT["license"]
+    assert [recipe["about"]["license_file"]] == PROJECT["license-files"]
+    assert (ROOT / "recipe" / recipe["source"]["path"] / "pyproject.toml").is_file()
+
+
+def test_the_addresses_of_the_project_are_known() -> None:
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert PROJECT["urls"]
+    for address in PROJECT["urls"].values():
+        assert address in citation
+
+
 def test_each_optional_package_is_in_its_extra_and_no_dependency() -> None:
     extras = PROJECT["optional-dependencies"]
     for package, extra in OPTIONAL.values():
