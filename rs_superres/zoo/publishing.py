@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rs_superres.errors import ModelError
-from rs_superres.zoo.models import CONFIG, card, find, load
+from rs_superres.zoo import models
 
-FILES = {CONFIG, "weights.safetensors", "card.md"}
+FILES = {models.CONFIG, "weights.safetensors", "card.md"}
 """The files of a model; configurations of its training (``*.toml``) may lie next to them."""
 
 LICENCE = ("licence", "license")
@@ -33,17 +33,17 @@ def check(model: str) -> Findings:
     Raises:
         UnknownModelError: there is no such model.
     """
-    path = find(model)
+    path = models.find(model)
     faults, advice = [], []
     try:
-        tensors = load(model).network.state_dict()
+        tensors = models.load(model).network.state_dict()
         wrong = sorted(name for name, tensor in tensors.items() if not tensor.isfinite().all())
         if wrong:
             faults.append(f"{path / 'weights.safetensors'}: {wrong[0]} holds NaN or infinity")
     except ModelError as error:
         faults.append(str(error))
     try:
-        text = card(model)
+        text = models.card(model)
         if not text.startswith("# "):
             faults.append(f"{path / 'card.md'}: expected a heading, such as # {path.name}, first")
         if not any(word in text.lower() for word in LICENCE):
