@@ -27,8 +27,9 @@ from rs_superres.system.memory import memory
 from rs_superres.system.threads import THREADS, cores
 
 with needed_for("a dask cluster"):
-    import cryptography  # noqa: F401 (dask makes the local cluster's credentials with it)
     from distributed import Client, Future, LocalCluster, Security, get_worker
+with needed_for("a dask cluster"):
+    import cryptography  # noqa: F401 (dask makes the local cluster's credentials with it)
 
 logger = logging.getLogger(__name__)
 
