@@ -6,7 +6,6 @@ an exception into one line and an exit status, so that no command has to.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 
@@ -14,25 +13,41 @@ import click
 
 from rs_superres._version import __version__
 
-from . import logs, messages, process
+from . import logs, messages, process, sections
 
 COMMANDS = {
     "upscale": ("upscale", "Super-resolve a raster by any factor."),
     "batch": ("batch", "Super-resolve many rasters, on one machine or a cluster."),
-    "train": ("train", "Train a model on your rasters, or fine-tune one to your sensor."),
-    "eval": ("eval", "Compare models with bicubic interpolation, and write a report."),
+    "demo": ("demo", "Draw a sample scene, upscale it, and write a picture of both."),
+    "info": ("info", "Inspect a raster: bands, values, and what upscale would do."),
     "verify": ("verify", "Audit an upscaled raster against its source."),
     "view": ("view", "Write a page to look at a result next to its source."),
-    "info": ("info", "Inspect a raster: bands, value range, and how it would be processed."),
     "models": ("models", "List models, show one, or import a checkpoint."),
-    "demo": ("demo", "Draw a sample scene, upscale it, and write a picture of both."),
+    "eval": ("eval", "Compare models with bicubic interpolation, and write a report."),
+    "train": ("train", "Train a model on your rasters, or fine-tune one to your sensor."),
 }
 """Each command's module and summary. ``--help`` prints these without importing the modules."""
+
+FIRST = ("upscale", "batch", "info", "verify", "view")
+"""The commands that ``rs-sr`` alone shows."""
+
+EXAMPLES = (
+    "rs-sr upscale scene.tif --scale 3.5 -o out.tif",
+    "rs-sr view out.tif scene.tif",
+    "rs-sr info scene.tif",
+)
+"""Examples of the most usual commands; ``rs-sr`` alone shows the first one."""
+
+HELP = (
+    ("rs-sr --help", "All commands."),
+    ("rs-sr upscale --help", "All options of upscale."),
+)
+"""Where ``rs-sr`` alone sends a reader who wants more."""
 
 _ANYWHERE = re.compile(r"--debug|--verbose|-v+")
 
 
-class Commands(click.Group):
+class Commands(sections.Group):
     """A group that imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
@@ -56,13 +71,16 @@ class Commands(click.Group):
         ctx: click.Context,  # noqa: ARG002 (click's signature)
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the commands' summaries, without importing the commands."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        """Write the commands' summaries in sections, without importing the commands."""
+        rows = {name: (name, text) for name, (_, text) in COMMANDS.items()}
+        sections.write(formatter, rows, sections.COMMANDS.items())
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Accept ``--debug`` and ``-v`` after the command too: you add them to a failed line."""
         process.keep_command_line(ctx, args)
+        if not args and not ctx.resilient_parsing:
+            click.echo(_first_page(ctx))
+            ctx.exit()
         end = args.index("--") if "--" in args else len(args)
         ours = [arg for arg in args[:end] if _ANYWHERE.fullmatch(arg)]
         rest = [arg for arg in args[:end] if not _ANYWHERE.fullmatch(arg)]
@@ -74,12 +92,11 @@ class Commands(click.Group):
         """Find the command to call; suggest one for a name that is misspelt."""
         try:
             return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if not close:
-                raise
-            message = f"{error.message} (Did you mean {close[0]!r}?)"
-            raise click.UsageError(message, ctx) from None
+        except click.exceptions.NoSuchCommand as error:
+            # click finds names that are close, but knows no command before its module is imported.
+            raise click.exceptions.NoSuchCommand(
+                error.command_name, possibilities=COMMANDS, ctx=ctx
+            ) from None
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn an exception into one line and an exit status."""
@@ -98,9 +115,26 @@ class Commands(click.Group):
             return super().invoke(ctx)
 
 
+def _first_page(ctx: click.Context) -> str:
+    """Return what ``rs-sr`` alone shows: the commands that matter most, and where the rest is."""
+    formatter = ctx.make_formatter()
+    formatter.write_text((ctx.command.help or "").partition("\n")[0])
+    formatter.write_paragraph()
+    formatter.write_dl([(f"  {name}", COMMANDS[name][1]) for name in FIRST])
+    sections.write_lines(formatter, "Example", EXAMPLES[:1])
+    with formatter.section("Help"):
+        formatter.write_dl(HELP)
+    return formatter.getvalue().rstrip()
+
+
 @click.command(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RS_SR"},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": sections.WIDTH,
+        "auto_envvar_prefix": "RS_SR",
+    },
+    examples=EXAMPLES,
 )
 @click.version_option(__version__, prog_name="rs-sr")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -112,7 +146,7 @@ class Commands(click.Group):
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 def main(**_: object) -> None:
-    """Super-resolve satellite and aerial rasters at any real scale, with NeurOp-Diff.
+    """Super-resolve satellite and aerial rasters at any real scale.
 
-    -v and --debug work before and after the command.
+    rs-sr COMMAND --help shows the options of a command. -v and --debug work before and after it.
     """

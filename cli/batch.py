@@ -14,7 +14,7 @@ import click
 
 from rs_superres.errors import InputError, MissingPackageError
 
-from . import messages, options, process
+from . import messages, options, process, sections
 from .progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from rs_superres.batch.sequence import BatchProgress, State
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    examples=[
+        "rs-sr batch scenes/ --scale 2 -o finer/ --report finer.html",
+        "rs-sr batch a.tif b.jp2 list.txt --scale 2 -o finer/",
+        "rs-sr batch 'scenes/**/*_RGB.tif' --scale 2 -o finer/ --skip-existing",
+    ],
+)
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENES...")
 @click.option("-o", "--out", type=options.FILE, required=True, help="Folder for the results.")
 @options.upscaling
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
+    metavar="N",
     help="Processes on this machine.  [default: one per GPU, else by cores and memory]",
 )
 @click.option(
@@ -79,12 +87,7 @@ def command(
     SCENES are folders, which are searched to any depth, rasters, patterns in quotes, or text files
     LIST.txt. The results get the names and subfolders of their sources. A scene that fails does not
     stop the others; the exit status is 1 if any failed.
-
-    \b
-    rs-sr batch scenes/ --scale 2 -o finer/ --report finer.html
-    rs-sr batch a.tif b.jp2 list.txt --scale 2 -o finer/
-    rs-sr batch 'scenes/**/*_RGB.tif' --scale 2 -o finer/ --skip-existing
-    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    """
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers is for a cluster on this machine: leave out --scheduler")
     requested = options.of_run(**chosen, uncertainty=uncertainty, preview=preview)

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import click
 
-from . import messages, options, process
+from . import messages, options, process, sections
 from .progress import shown
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    examples=[
+        "rs-sr demo",
+        "rs-sr demo --scene country -o country/",
+    ],
+)
 @click.option(
     "-o",
     "--out",
@@ -20,19 +26,26 @@ from .progress import shown
     show_default=True,
     help="Folder for the scene, the results and the picture.",
 )
+@click.option(
+    "--scene",
+    type=click.Choice(["town", "country"]),
+    default="town",
+    show_default=True,
+    help="What to draw: a town with pixels of 0.75 m, or countryside with pixels of 10 m.",
+)
 @options.overwrite
 @options.as_json
 @options.quiet
 @process.own_stderr
-def command(out: Path, overwrite: bool, as_json: bool, quiet: bool) -> None:
-    """Draw a georeferenced town, upscale it 3.5 times, and compare the results with the truth."""
+def command(out: Path, scene: str, overwrite: bool, as_json: bool, quiet: bool) -> None:
+    """Draw a georeferenced scene, upscale it 3.5 times, and compare the results with the truth."""
     # Not at the top: the engine imports torch and rasterio, which --help must not wait for.
     with process.heavy_imports():
         from rs_superres import demo
 
-    megapixels = (demo.SIDE * demo.SCALE) ** 2 / 1e6
+    megapixels = (demo.SCENES[scene].side * demo.SCALE) ** 2 / 1e6
     with shown("upscaled.tif", megapixels=megapixels, quiet=quiet or as_json) as progress:
-        report = demo.run_demo(out, overwrite=overwrite, progress=progress)
+        report = demo.run_demo(out, scene=scene, overwrite=overwrite, progress=progress)
     if as_json:
         facts = {
             "scene": str(report.scene),

@@ -15,7 +15,7 @@ from rs_superres.errors import InputError
 from rs_superres.evaluation.metrics import METRICS
 from rs_superres.evaluation.sources import SpoiledSource, parse_sources
 
-from . import messages, options, process
+from . import messages, options, process, sections
 from .parameters import Parameter
 from .progress import shown
 
@@ -86,7 +86,15 @@ class SpoiledSources(Parameter[tuple[SpoiledSource, ...]]):
             self.fail(str(error).removeprefix("spoil="), param, ctx)
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    sections=sections.EVAL,
+    examples=[
+        "rs-sr eval --data images/ --scales 2,4 -o report",
+        "rs-sr eval --data images/ --scales 2,4 --spoil noise=8,jpeg=75 -o report",
+        "rs-sr eval --pairs sentinel/ aerial/ -o report",
+    ],
+)
 @click.option(
     "--data",
     type=options.FILE,
@@ -143,6 +151,7 @@ class SpoiledSources(Parameter[tuple[SpoiledSource, ...]]):
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
+    metavar="N",
     default=1,
     show_default=True,
     help="Number of random seeds to evaluate with.",
@@ -150,6 +159,7 @@ class SpoiledSources(Parameter[tuple[SpoiledSource, ...]]):
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
+    metavar="N",
     default=1,
     show_default=True,
     help="Random results to average; with 2 or more, also rate their uncertainty if the model "
@@ -163,7 +173,10 @@ class SpoiledSources(Parameter[tuple[SpoiledSource, ...]]):
 )
 @options.value_range
 @click.option(
-    "--limit", type=click.IntRange(min=1), help="Evaluate at most this many files, evenly chosen."
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Evaluate at most this many files, evenly chosen.",
 )
 @click.option(
     "--lpips",
@@ -198,12 +211,7 @@ def command(
     """Compare models with bicubic: shrink rasters, enlarge them again, and score the results.
 
     REPORT becomes a folder with report.html, scores.csv and scores.json.
-
-    \b
-    rs-sr eval --data images/ --scales 2,4 -o report
-    rs-sr eval --data images/ --scales 2,4 --spoil noise=8,jpeg=75 -o report
-    rs-sr eval --pairs sentinel/ aerial/ -o report
-    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    """
     if bool(data) == (pairs is not None):
         raise click.UsageError("one of --data and --pairs is needed, and no more than one")
     for name in ("spoil", "given"):

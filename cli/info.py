@@ -8,11 +8,18 @@ from typing import Any
 
 import click
 
-from . import messages, options, process
+from . import messages, options, process, sections
 from .upscale import command as upscale
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    examples=[
+        "rs-sr info scene.tif",
+        "rs-sr info S2B_T33UUB.SAFE",
+        "rs-sr info scene.tif --json",
+    ],
+)
 @click.argument("file")
 @options.as_json
 @process.own_stderr

@@ -12,13 +12,22 @@ from rs_superres import zoo
 from rs_superres.config import ModelConfig, read_config
 from rs_superres.errors import ModelError
 
-from . import messages, options
+from . import messages, options, sections
 
 SHORT = 16
 """Digits of a checksum that people see."""
 
 
-@click.group(invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]...")
+@click.group(
+    cls=sections.Group,
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND] [ARGS]...",
+    examples=[
+        "rs-sr models",
+        "rs-sr models show aerial",
+        "rs-sr models import neurop-diff.pth -o paper",
+    ],
+)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """List, show and check models, or import a checkpoint. Without a command, list them."""
@@ -26,7 +35,7 @@ def command(ctx: click.Context) -> None:
         ctx.invoke(list_models)
 
 
-@command.command("list")
+@command.command("list", examples=["rs-sr models list", "rs-sr models list --json"])
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_models(as_json: bool = False) -> None:
     """List the models that -m finds by name: in RS_SR_MODELS and in the package."""
@@ -51,7 +60,7 @@ def list_models(as_json: bool = False) -> None:
         raise click.exceptions.Exit(1)
 
 
-@command.command("show")
+@command.command("show", examples=["rs-sr models show aerial", "rs-sr models show run/ --json"])
 @click.argument("name", shell_complete=options.complete_models)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, as_json: bool) -> None:
@@ -65,7 +74,7 @@ def show(name: str, as_json: bool) -> None:
     messages.echo(facts["path"], "", *card.rstrip().splitlines())
 
 
-@command.command("check")
+@command.command("check", examples=["rs-sr models check aerial", "rs-sr models check run/"])
 @click.argument("name", shell_complete=options.complete_models)
 def check(name: str) -> None:
     """Check a model before you publish it. NAME is a listed model, or the path of a model folder.
@@ -85,7 +94,13 @@ def check(name: str) -> None:
     messages.echo("  ".join(_columns(_facts(name))))
 
 
-@command.command("import")
+@command.command(
+    "import",
+    examples=[
+        "rs-sr models import neurop-diff.pth -o paper",
+        "rs-sr models import neurop-diff.pth -o paper --weights raw --overwrite",
+    ],
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "-o",

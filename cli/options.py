@@ -184,17 +184,18 @@ def run_option(name: str, *flags: str, **more: Any) -> Callable[[F], F]:
     return click.option(*(flags or (f"--{name.replace('_', '-')}",)), name, **settings)
 
 
-model = run_option("model", "-m", "--model", shell_complete=complete_models)
+model = run_option("model", "-m", "--model", metavar="MODEL", shell_complete=complete_models)
 model_start = click.option(
     "-m",
     "--model",
     "start",
+    metavar="MODEL",
     shell_complete=complete_models,
     help="Start from a model: its name, or its folder.",
 )
-steps = run_option("steps", type=click.IntRange(min=0))
+steps = run_option("steps", type=click.IntRange(min=0), metavar="N")
 texture = run_option("texture", type=float, metavar="T")
-device = run_option("device", shell_complete=complete_devices)
+device = run_option("device", metavar="DEVICE", shell_complete=complete_devices)
 precision = run_option("precision", type=click.Choice(get_args(Precision)))
 value_range = run_option("value_range", type=Numbers(2), metavar="LO,HI")
 overwrite = run_option("overwrite", is_flag=True)
@@ -292,8 +293,8 @@ UPSCALING = [
     model,
     steps,
     texture,
-    run_option("seed", type=click.IntRange(min=0)),
-    run_option("samples", type=click.IntRange(min=1)),
+    run_option("seed", type=click.IntRange(min=0), metavar="N"),
+    run_option("samples", type=click.IntRange(min=1), metavar="N"),
     run_option("consistency", "--consistency/--no-consistency"),
     run_option("sensor", metavar="NAME", shell_complete=complete_sensors),
     run_option("mtf", type=float, metavar="M"),

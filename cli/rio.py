@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from . import logs, messages
+from . import logs, messages, sections
 from .upscale import command as upscale
 
 
-class Plugin(click.Command):
+class Plugin(sections.Command):
     """A command that reports its failures itself, because rasterio's group does not."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -22,8 +22,12 @@ command = Plugin(
     "superres",
     callback=upscale.callback,
     params=upscale.params,
-    help=(upscale.help or "").replace("rs-sr upscale", "rio superres"),
+    help=upscale.help,
+    examples=[line.replace("rs-sr upscale", "rio superres") for line in upscale.examples],
     short_help="Super-resolve a raster by any factor.",
     # rasterio's own commands do not take -h, but users of rs-sr expect it.
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": sections.WIDTH,
+    },
 )

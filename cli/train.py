@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import messages, options, process
+from . import messages, options, process, sections
 from .parameters import Parameter
 
 if TYPE_CHECKING:
@@ -35,7 +35,15 @@ class Duration(Parameter[float]):
         return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    sections=sections.TRAIN,
+    examples=[
+        "rs-sr train --data scenes/ -m aerial --max-time 15m -o mine",
+        "rs-sr train --data scenes/ -c config.toml --max-time 8h -o run",
+        "rs-sr train --data scenes/ --resume -o run",
+    ],
+)
 @click.option(
     "--data",
     type=options.FILE,
@@ -56,7 +64,10 @@ class Duration(Parameter[float]):
 )
 @click.option("--resume", is_flag=True, help="Continue the run in OUT.")
 @click.option(
-    "--max-steps", type=click.IntRange(min=1), help="Largest number of iterations in each phase."
+    "--max-steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Largest number of iterations in each phase.",
 )
 @click.option(
     "--max-time", type=Duration(), help="Time limit of the run, scoring included: 15m, 2h."

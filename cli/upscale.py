@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import messages, options, process
+from . import messages, options, process, sections
 from .progress import duration, shown
 
 if TYPE_CHECKING:
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from rs_superres.engine.residual import Residual
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    examples=[
+        "rs-sr upscale scene.tif --scale 3.5 -o out.tif",
+        "rs-sr upscale S2B_T33UUB.SAFE --res 5 --steps 0 -o finer.tif",
+        "rs-sr upscale scene.tif --scale 4 --aoi fields.geojson -o part.tif --dry-run",
+    ],
+)
 @click.argument("source", nargs=-1, required=True)
 @click.option(
     "-o",
@@ -62,11 +69,7 @@ def command(
     """Super-resolve SOURCE by any factor, keeping its location, units and metadata.
 
     Several SOURCEs on one grid become the bands of one result.
-
-    \b
-    rs-sr upscale scene.tif --scale 3.5 -o out.tif
-    rs-sr upscale scene.tif --res 2.5 -o out.tif
-    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    """
     if lattice is not None and not dry_run:
         raise click.UsageError("--lattice needs --dry-run")
     requested = options.of_run(**chosen)

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from rs_superres.options import Classes
 
-from . import messages, options, process
+from . import messages, options, process, sections
 from .progress import shown
 
 if TYPE_CHECKING:
@@ -51,7 +51,15 @@ def wald_options(command: options.F) -> options.F:
     return command
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    sections=sections.VERIFY,
+    examples=[
+        "rs-sr verify out.tif scene.tif",
+        "rs-sr verify out.tif S2B_T33UUB.SAFE --bands B04,B8A",
+        "rs-sr verify --wald scene.tif --scale 2 --sensor sentinel-2",
+    ],
+)
 @click.argument("out")
 @options.sources
 @options.bands_held(
@@ -61,7 +69,7 @@ def wald_options(command: options.F) -> options.F:
     "--wald",
     is_flag=True,
     help="Instead, measure the gain over cubic on a scene: shrink it by --scale and the sensor's "
-    "blur, and upscale it again. The options from --scale to --precision need --wald.",
+    "blur, and upscale it again.",
 )
 @wald_options
 @options.as_json
@@ -83,11 +91,7 @@ def command(
     failed check says what the failure means and what to do.
 
     With --wald, give one scene: it is the truth, and no SOURCE is needed.
-
-    \b
-    rs-sr verify out.tif scene.tif
-    rs-sr verify --wald scene.tif --scale 2 --sensor sentinel-2
-    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    """
     source = options.sources_given(source, sources)
     if wald:
         if source:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import flags, messages, options, process
+from . import flags, messages, options, process, sections
 from .progress import shown
 from .verify import command as verify
 from .verify import verdict
@@ -20,7 +20,15 @@ ANY_PORT = 0
 """The port that stands for any that is free."""
 
 
-@click.command()
+@click.command(
+    cls=sections.Command,
+    sections=sections.VIEW,
+    examples=[
+        "rs-sr view out.tif scene.tif",
+        "rs-sr view out.tif scene.tif --serve",
+        "rs-sr view out.tif scene.tif --bounds 500000 5399000 500500 5399500",
+    ],
+)
 @click.argument("out")
 @options.sources
 @click.option(
@@ -96,11 +104,7 @@ def command(
     The page is one file that needs no network: source, cubic interpolation and result on one map,
     with a slider between them; bands and stretch to choose; the tags of OUT, and its audit. Give
     several SOURCEs if their bands were stacked.
-
-    \b
-    rs-sr view out.tif scene.tif
-    rs-sr view out.tif scene.tif --bounds 500000 5399000 500500 5399500 -o part.html
-    """  # noqa: D301 (\b is click's mark for lines that it must not wrap)
+    """
     source = options.sources_given(source, sources)
     options.check_source(source)
     # Not at the top: these import rasterio and scipy, and --help must not wait for them.

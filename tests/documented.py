@@ -15,8 +15,7 @@ import shapely
 from affine import Affine
 from shapely.geometry import shape
 
-from rs_superres import demo
-from rs_superres.demo.synthetic_scene import EXTENT, ORIGIN, render_scene, scene_grid
+from rs_superres.demo.synthetic_scene import ORIGIN, TOWN, render_scene, scene_grid
 from tests import deliveries, products, rasters
 from tests.rasters import RGB
 
@@ -98,12 +97,12 @@ def write_scenes(folder: Path) -> None:
         geometry_type="Polygon",
         crs="EPSG:32633",
     )
-    large = render_scene(demo.SIDE, samples=1)
+    large = render_scene(TOWN.side, samples=1)
     for name in ("scenes", "my-scenes", "imagery", "validation"):
         (folder / name).mkdir()
         # Two scenes, far from each other: training holds out one of them.
         for east, scene in ((0, "a.tif"), (50_000, "b.tif")):
-            grid = scene_grid(demo.SIDE)
+            grid = scene_grid(TOWN.side)
             assert grid.transform is not None
             moved = Affine.translation(east, 0) @ grid.transform
             rasters.write(folder / name / scene, large, colours=RGB, transform=moved)
@@ -155,7 +154,7 @@ def _write_products(folder: Path) -> None:
 
 def _field() -> dict[str, object]:
     """Return a triangle in the town as GeoJSON, in the town's CRS."""
-    (x, y), side = ORIGIN, EXTENT
+    (x, y), side = ORIGIN, TOWN.extent
     corners = [[x + 10, y - 10], [x + side / 2, y - 20], [x + 30, y - side / 2], [x + 10, y - 10]]
     return {
         "type": "Polygon",

@@ -6,6 +6,7 @@ import importlib
 import logging
 import re
 import runpy
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -132,6 +133,17 @@ def test_other_commands_parse(block: Block) -> None:
         args = list(takewhile(lambda word: word not in {"&", ">"}, words[start:]))
         if args:
             parse(main, args)
+
+
+def test_the_examples_of_the_help_parse() -> None:
+    """Each line of the section "Examples" is a command that a reader may copy."""
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    sections = re.findall(r"^Examples:\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(sections) == page.count("\nUsage: ")
+    for line in "".join(sections).splitlines():
+        program, *args = shlex.split(line)
+        assert program == "rs-sr"
+        parse(main, args)
 
 
 def parse(command: click.Command, args: list[str], above: click.Context | None = None) -> None:

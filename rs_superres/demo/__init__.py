@@ -1,6 +1,14 @@
-"""Try the tool without data: a synthetic scene whose truth is known, upscaled and compared."""
+"""Try the tool without data: synthetic scenes whose truth is known, upscaled and compared."""
 
-from rs_superres.demo.showcase import SCALE, SIDE, DemoReport, run_demo
-from rs_superres.demo.synthetic_scene import render_scene, scene_grid
+from rs_superres.demo.showcase import SCALE, DemoReport, run_demo
+from rs_superres.demo.synthetic_scene import SCENES, SyntheticScene, render_scene, scene_grid
 
-__all__ = ["SCALE", "SIDE", "DemoReport", "render_scene", "run_demo", "scene_grid"]
+__all__ = [
+    "SCALE",
+    "SCENES",
+    "DemoReport",
+    "SyntheticScene",
+    "render_scene",
+    "run_demo",
+    "scene_grid",
+]

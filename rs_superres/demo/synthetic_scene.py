@@ -1,175 +1,65 @@
-"""A synthetic scene, a town drawn from formulas, so that the truth is known at every pixel size.
+"""Synthetic scenes, drawn from formulas, so that the truth is known at every pixel size.
 
-:func:`radiance` gives the colour at any point of the ground. A pixel is its mean over the pixel's
-area. So one scene can be rendered with large pixels, to upscale it, and with small ones, to judge
-the result.
+A formula gives the colour at any point of the ground. A pixel is its mean over the pixel's area. So
+one scene can be rendered with large pixels, to upscale it, and with small ones, to judge it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
+from rs_superres.demo import country, town
 from rs_superres.grid import Grid, Shape
 from rs_superres.types import Doubles
 
-EXTENT = 120.0
-"""Length of each side of the scene, in metres."""
-
 ORIGIN = (500_000.0, 5_400_000.0)
-"""Easting and northing of the scene's upper left corner, UTM zone 33 north (EPSG:32633)."""
-
-_BLOCK, _ROAD = 40.0, 7.0
-"""Distance between two roads, and width of a road, in metres."""
+"""Easting and northing of a scene's upper left corner, UTM zone 33 north (EPSG:32633)."""
 
 
-_FACTORS = (12.9898, 78.233, 37.719, 53.117)
-"""Factors of the hashed numbers, which make neighbouring ones unlike each other."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticScene:
+    """Ground that is drawn from a formula."""
+
+    radiance: Callable[[Doubles, Doubles], Doubles]
+    """The colour, (3, *shape) from 0 to 255, at points so many metres to the right of the upper
+    left corner and below it, of the same shape each."""
+    extent: float
+    """Length of each side in metres."""
+    side: int
+    """Rows and columns of the low resolution in a demonstration."""
 
 
-def _hash(*numbers: Doubles | float) -> Doubles:
-    """Hash each tuple of integers to a number in [0, 1)."""
-    x = sum(np.asarray(n, dtype=np.float64) * f for n, f in zip(numbers, _FACTORS, strict=False))
-    out: Doubles = np.mod(np.sin(x) * 43758.5453, 1.0)
-    return out
+SCENES = {
+    "town": SyntheticScene(radiance=town.radiance, extent=town.EXTENT, side=160),
+    "country": SyntheticScene(radiance=country.radiance, extent=country.EXTENT, side=160),
+}
+"""The scenes by name: an aerial image with pixels of 0.75 m, and a satellite's with 10 m."""
+
+TOWN = SCENES["town"]
 
 
-def _smooth_noise(x: Doubles, y: Doubles, wavelength: float) -> Doubles:
-    """Value noise in [0, 1): random numbers on a grid of ``wavelength`` metres, interpolated."""
-    u, v = x / wavelength, y / wavelength
-    i, j = np.floor(u), np.floor(v)
-    s, t = u - i, v - j
-    s, t = s * s * (3 - 2 * s), t * t * (3 - 2 * t)
-    top = _hash(i, j, 7.0) * (1 - s) + _hash(i + 1, j, 7.0) * s
-    bottom = _hash(i, j + 1, 7.0) * (1 - s) + _hash(i + 1, j + 1, 7.0) * s
-    return top * (1 - t) + bottom * t
-
-
-def _paint(image: Doubles, where: npt.NDArray[np.bool_], colour: Doubles) -> None:
-    """Set the colour, (3, ...) or (3,), of the points at which ``where`` is True."""
-    if colour.ndim == 1:
-        colour = np.broadcast_to(colour[:, None, None], image.shape)
-    image[:, where] = colour[:, where]
-
-
-def radiance(x: Doubles, y: Doubles) -> Doubles:
-    """Compute the scene's colour at points on the ground.
-
-    Args:
-        x: metres to the right of the scene's upper left corner, in two dimensions.
-        y: metres below it, in the same shape.
-
-    Returns:
-        (3, *x.shape) red, green and blue from 0 to 255.
-    """
-    texture = 0.6 * _smooth_noise(x, y, 6.0) + 0.4 * _smooth_noise(x, y, 1.5)
-    grass = np.array([92.0, 108.0, 72.0])
-    image: Doubles = grass[:, None, None] * (0.75 + 0.5 * texture)
-    block_x, block_y = np.floor(x / _BLOCK), np.floor(y / _BLOCK)
-    inner_x, inner_y = x - block_x * _BLOCK, y - block_y * _BLOCK
-    _draw_field(image, x, y, (block_x + block_y) % 3 == 2)
-    _draw_houses(image, inner_x, inner_y, block_x, block_y, (block_x + block_y) % 3 != 2)
-    _draw_trees(image, x, y)
-    _draw_roads(image, inner_x, inner_y)
-    _draw_river(image, x, y)
-    return image
-
-
-def _draw_field(image: Doubles, x: Doubles, y: Doubles, where: npt.NDArray[np.bool_]) -> None:
-    """Draw a ploughed field with furrows every 2.4 m, slightly rotated."""
-    furrow = np.sin(2 * np.pi * (x * np.cos(0.3) + y * np.sin(0.3)) / 2.4)
-    earth = np.array([142.0, 118.0, 88.0])[:, None, None]
-    _paint(image, where, earth * (0.9 + 0.14 * furrow + 0.15 * _smooth_noise(x, y, 4.0)))
-
-
-def _draw_houses(
-    image: Doubles,
-    u: Doubles,
-    v: Doubles,
-    block_x: Doubles,
-    block_y: Doubles,
-    where: npt.NDArray[np.bool_],
-) -> None:
-    """Draw four houses in each block: two roof planes, a ridge, a chimney and a shadow."""
-    lot = (_BLOCK - _ROAD) / 2
-    lot_x, lot_y = np.floor((u - _ROAD) / lot), np.floor((v - _ROAD) / lot)
-    where = where & (lot_x >= 0) & (lot_y >= 0)
-    number = block_x * 2 + lot_x, block_y * 2 + lot_y
-    angle = (_hash(*number, 1.0) - 0.5) * 0.9
-    a = u - _ROAD - (lot_x + 0.5) * lot
-    b = v - _ROAD - (lot_y + 0.5) * lot
-    p = a * np.cos(angle) + b * np.sin(angle)
-    q = -a * np.sin(angle) + b * np.cos(angle)
-    half_p, half_q = 3.5 + 2.0 * _hash(*number, 2.0), 2.6 + 1.2 * _hash(*number, 3.0)
-    shadow = where & (np.abs(p - 1.2) < half_p) & (np.abs(q - 1.2) < half_q)
-    _paint(image, shadow, np.array([38.0, 42.0, 44.0]))
-    roof = where & (np.abs(p) < half_p) & (np.abs(q) < half_q)
-    tone = _hash(*number, 4.0)
-    colour = np.stack((150 + 60 * tone, 92 + 90 * tone, 78 + 100 * tone))
-    tiles = 1 + 0.06 * np.sin(2 * np.pi * p / 0.9)
-    _paint(image, roof, colour * np.where(q < 0, 1.12, 0.78) * tiles)
-    _paint(image, roof & (np.abs(q) < 0.15), np.array([205.0, 196.0, 186.0]))
-    chimney = roof & (np.abs(p - half_p / 2) < 0.5) & (np.abs(q + half_q / 2) < 0.5)
-    _paint(image, chimney, np.array([62.0, 54.0, 52.0]))
-
-
-def _draw_trees(image: Doubles, x: Doubles, y: Doubles) -> None:
-    """Draw round trees on a jittered grid, lit from the upper left."""
-    spacing = 9.0
-    i, j = np.floor(x / spacing), np.floor(y / spacing)
-    centre_x = (i + 0.3 + 0.4 * _hash(i, j, 11.0)) * spacing
-    centre_y = (j + 0.3 + 0.4 * _hash(i, j, 12.0)) * spacing
-    radius = 1.0 + 1.6 * _hash(i, j, 13.0)
-    exists = _hash(i, j, 14.0) < 0.4
-    distance = np.hypot(x - centre_x, y - centre_y) / radius
-    _paint(
-        image,
-        exists & (np.hypot(x - centre_x - 0.8, y - centre_y - 0.8) < radius),
-        np.array([46.0, 54.0, 42.0]),
-    )
-    light = 1.05 - 0.25 * (x - centre_x + y - centre_y) / radius
-    leaves = 0.8 + 0.4 * _smooth_noise(x, y, 0.8)
-    crown = np.array([58.0, 88.0, 48.0])[:, None, None] * light * leaves
-    _paint(image, exists & (distance < 1), crown)
-
-
-def _draw_roads(image: Doubles, u: Doubles, v: Doubles) -> None:
-    """Draw a grid of roads with asphalt, pavements, a dashed centre line and cars."""
-    for along, across in ((u, v), (v, u)):
-        _paint(image, across < _ROAD, np.array([168.0, 164.0, 158.0]))
-        _paint(image, (across > 1.0) & (across < _ROAD - 1.0), np.array([96.0, 96.0, 100.0]))
-        dash = (np.abs(across - _ROAD / 2) < 0.12) & (np.mod(along, 5.0) < 2.5)
-        _paint(image, dash, np.array([232.0, 230.0, 222.0]))
-        car = (np.abs(across - 2.2) < 0.9) & (np.abs(np.mod(along, 17.0) - 12.0) < 2.1)
-        _paint(image, car & (along > _ROAD), np.array([206.0, 60.0, 52.0]))
-    crossing = (u < _ROAD) & (v < _ROAD)
-    _paint(image, crossing, np.array([96.0, 96.0, 100.0]))
-
-
-def _draw_river(image: Doubles, x: Doubles, y: Doubles) -> None:
-    """Draw a dark river with light banks that winds through the lower right."""
-    bed = 100.0 + 5.0 * np.sin(x / 14.0) - 0.18 * (x - 60.0)
-    _paint(image, np.abs(y - bed) < 6.5, np.array([176.0, 164.0, 132.0]))
-    _paint(image, np.abs(y - bed) < 5.5, np.array([44.0, 62.0, 72.0]))
-
-
-def render_scene(side: int, *, samples: int) -> npt.NDArray[np.uint8]:
-    """Render the scene.
+def render_scene(side: int, *, samples: int, scene: SyntheticScene = TOWN) -> npt.NDArray[np.uint8]:
+    """Render a scene.
 
     Args:
         side: rows and columns of the image.
         samples: points in each direction whose mean is a pixel.
+        scene: what is drawn.
 
     Returns:
         (3, side, side) red, green and blue.
     """
-    points = (np.arange(side * samples) + 0.5) * (EXTENT / (side * samples))
+    points = (np.arange(side * samples) + 0.5) * (scene.extent / (side * samples))
     rows = []
     for start in range(0, side, 64):
         stop = min(side, start + 64)
         y, x = np.meshgrid(points[start * samples : stop * samples], points, indexing="ij")
-        colours = radiance(x, y)
+        colours = scene.radiance(x, y)
         by_pixel = colours.reshape(3, stop - start, samples, side, samples)
         rows.append(by_pixel.mean(axis=(2, 4)))
     pixels: npt.NDArray[np.uint8] = (
@@ -178,11 +68,12 @@ def render_scene(side: int, *, samples: int) -> npt.NDArray[np.uint8]:
     return pixels
 
 
-def scene_grid(side: int) -> Grid:
-    """The grid of the scene, which covers 120 m x 120 m in UTM zone 33 north.
+def scene_grid(side: int, scene: SyntheticScene = TOWN) -> Grid:
+    """Return the grid of a scene in UTM zone 33 north.
 
     Args:
         side: rows and columns of the image.
+        scene: what is drawn.
     """
-    size = EXTENT / side
+    size = scene.extent / side
     return Grid(Shape(side, side), Affine(size, 0, ORIGIN[0], 0, -size, ORIGIN[1]), "EPSG:32633")

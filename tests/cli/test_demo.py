@@ -45,16 +45,17 @@ def test_plain(call: dict[str, Any]) -> None:
     result = run()
     assert result.exit_code == 0
     assert call["folder"] == Path("rs-sr-demo")
-    assert call["overwrite"] is False
+    assert (call["scene"], call["overwrite"]) == ("town", False)
     for part in ("at x3.5:", "cubic     21.04 dB", "prior     22.50 dB", "before-after.png"):
         assert part in result.stdout
     assert result.stderr.startswith("upscaled.tif 100 %")
 
 
 def test_options(call: dict[str, Any], tmp_path: Path) -> None:
-    result = run("-o", str(tmp_path / "here"), "--overwrite", "-q")
+    result = run("--scene", "country", "-o", str(tmp_path / "here"), "--overwrite", "-q")
     assert (result.exit_code, result.stderr) == (0, "")
     assert (call["folder"], call["overwrite"]) == (tmp_path / "here", True)
+    assert call["scene"] == "country"
 
 
 @pytest.mark.usefixtures("call")

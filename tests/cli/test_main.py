@@ -155,14 +155,35 @@ def test_wrong_calls_exit_2(args: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("upscle", "upscale"), ("verfiy", "verify"), ("zzz", None)]
+    ("args", "line"),
+    [
+        (["upscal", "a.tif"], "No such command 'upscal'. Did you mean 'upscale'?"),
+        (["Verify", "a.tif"], "No such command 'Verify'. Did you mean 'verify'?"),
+        (["models", "lst"], "No such command 'lst'. Did you mean 'list'?"),
+        (["demo", "--ovrwrite"], "No such option '--ovrwrite'. Did you mean '--overwrite'?"),
+        (["zzz", "a.tif"], "No such command 'zzz'."),
+    ],
 )
-def test_a_misspelt_command_gets_a_suggestion(typed: str, meant: str | None) -> None:
-    result = run(typed, "a.tif")
+def test_a_misspelt_word_gets_a_suggestion(args: list[str], line: str) -> None:
+    """Commands, their subcommands and options get the same sentence."""
+    result = run(*args)
     assert result.exit_code == 2
-    assert f"No such command '{typed}'" in result.stderr
-    assert ("Did you mean" in result.stderr) == (meant is not None)
-    assert meant is None or f"(Did you mean '{meant}'?)" in result.stderr
+    assert result.stderr.splitlines()[-1] == f"Error: {line}"
+
+
+def test_without_arguments_a_short_page_shows_the_commands_that_matter() -> None:
+    result = run()
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert len(lines) < 15
+    assert lines[0] == "Super-resolve satellite and aerial rasters at any real scale."
+    for name in ("upscale", "batch", "info", "verify", "view"):
+        assert f"  {name:7}  {cli.COMMANDS[name][1]}" in lines  # one line each
+    for name in ("train", "eval", "models", "demo"):
+        assert f"  {name} " not in result.stdout
+    assert "  rs-sr upscale scene.tif --scale 3.5 -o out.tif" in lines
+    assert "  rs-sr --help " in result.stdout
+    assert run("-q").exit_code == 2  # options alone are not a call
 
 
 def test_an_installed_command_fails_in_one_line() -> None:

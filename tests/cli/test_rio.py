@@ -33,7 +33,9 @@ def test_the_plugin_is_among_the_commands() -> None:
 def test_the_help_equals_that_of_upscale() -> None:
     plugin, command = rio("superres", "--help"), CliRunner().invoke(ours.load(), ["upscale", "-h"])
     assert plugin.exit_code == 0
-    assert plugin.stdout.partition("Options:")[2] == command.stdout.partition("Options:")[2]
+    usage, _, rest = plugin.stdout.partition("\n")
+    assert usage.endswith("superres [OPTIONS] SOURCE...")
+    assert rest == command.stdout.partition("\n")[2].replace("rs-sr upscale", "rio superres")
     assert "rio superres scene.tif --scale 3.5 -o out.tif" in plugin.stdout
     assert "rs-sr" not in plugin.stdout
 

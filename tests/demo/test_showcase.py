@@ -23,7 +23,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tiny: str) -> None:
     def upscale(source: Path, out: Path, options: engine.Options, **more: Any) -> engine.Report:
         return engine.upscale(source, out, replace(options, model=tiny), **more)
 
-    monkeypatch.setattr(demo.showcase, "SIDE", 48)
+    scenes = {name: replace(scene, side=48) for name, scene in demo.SCENES.items()}
+    monkeypatch.setattr(demo.showcase, "SCENES", scenes)
     monkeypatch.setattr(demo.showcase, "upscale", upscale)
 
 
@@ -62,3 +63,17 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match="cannot create the folder"):
         demo.run_demo(tmp_path / "file")
+
+
+@pytest.mark.usefixtures("small")
+def test_the_countryside_has_larger_pixels(tmp_path: Path) -> None:
+    report = demo.run_demo(tmp_path / "demo", scene="country")
+    with rasters.opened(report.scene) as scene, rasters.opened(report.result) as result:
+        assert scene.res == pytest.approx((1600 / 48, 1600 / 48))
+        assert result.bounds == pytest.approx(scene.bounds)
+
+
+def test_an_unknown_scene_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="scene=city, expected one of town, country"):
+        demo.run_demo(tmp_path / "demo", scene="city")
+    assert not (tmp_path / "demo").exists()
