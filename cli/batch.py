@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rs_superres.errors import InputError
+from rs_superres.errors import InputError, MissingPackageError
 
 from . import messages, options, process, sections
 from .progress import ProgressLine
 
 if TYPE_CHECKING:
-    from rs_superres.batch.job import SceneOutcome
-    from rs_superres.batch.run import State
+    from collections.abc import Callable, Iterator
+
+    from rs_superres.batch.job import Job, SceneOutcome
+    from rs_superres.batch.sequence import BatchProgress, State
 
 
 @click.command(
@@ -91,7 +95,7 @@ def command(
     with process.heavy_imports():
         from rs_superres.batch import report as reports
         from rs_superres.batch.folder import scenes as find
-        from rs_superres.batch.run import jobs, run_batch
+        from rs_superres.batch.sequence import jobs
         from rs_superres.raster import lines_about
 
     _check_folders(out, preview, uncertainty)
@@ -108,10 +112,10 @@ def command(
     )
     started = time.monotonic()
     with (
-        process.cluster(scheduler, workers, tls=tls, quiet=quiet) as client,
+        _runner(scheduler, workers, tls=tls, quiet=quiet) as run,
         ProgressLine(quiet=quiet) as line,
     ):
-        outcomes = run_batch(client, work, lambda state: _show(line, state))
+        outcomes = run(work, lambda state: _show(line, state))
     seconds = time.monotonic() - started
     outcomes = [_in_flags(outcome) for outcome in outcomes]
     done = reports.BatchReport(
@@ -129,6 +133,26 @@ def command(
     if report is not None:
         reports.write(report, done)
     _report_failures(outcomes)
+
+
+@contextmanager
+def _runner(
+    scheduler: str | None, workers: int | None, *, tls: dict[str, Path | None], quiet: bool
+) -> Iterator[Callable[[list[Job], BatchProgress], list[SceneOutcome]]]:
+    """Yield what runs the scenes: a cluster; without dask's packages, this process."""
+    try:
+        from rs_superres.batch.run import run_batch
+    except MissingPackageError as error:
+        if scheduler is not None or workers is not None or any(tls.values()):
+            raise
+        from rs_superres.batch.sequence import run_here
+
+        if not quiet:
+            messages.note(f"one scene at a time, because {error}")
+        yield run_here
+        return
+    with process.cluster(scheduler, workers, tls=tls, quiet=quiet) as client:
+        yield partial(run_batch, client)
 
 
 def _check_folders(*paths: Path | None) -> None:

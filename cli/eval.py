@@ -16,6 +16,7 @@ from rs_superres.evaluation.metrics import METRICS
 from rs_superres.evaluation.sources import SpoiledSource, parse_sources
 
 from . import messages, options, process, sections
+from .parameters import Parameter
 from .progress import shown
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from rs_superres.evaluation.results import Evaluation
 
 
-class Scales(click.ParamType[tuple[float, ...]]):
+class Scales(Parameter[tuple[float, ...]]):
     """Scales separated by commas."""
 
     name = "scales"
@@ -45,7 +46,7 @@ class Scales(click.ParamType[tuple[float, ...]]):
         return tuple(scales)
 
 
-class DegradationParam(click.ParamType[tuple[str, float]]):
+class DegradationParam(Parameter[tuple[str, float]]):
     """A kernel's name; for a Gaussian also its modulation transfer (MTF) at Nyquist."""
 
     name = "kernel"
@@ -68,7 +69,7 @@ class DegradationParam(click.ParamType[tuple[str, float]]):
         return kernel, mtf
 
 
-class SpoiledSources(click.ParamType[tuple[SpoiledSource, ...]]):
+class SpoiledSources(Parameter[tuple[SpoiledSource, ...]]):
     """Spoiled sources separated by commas."""
 
     name = "sources"
@@ -122,7 +123,7 @@ class SpoiledSources(click.ParamType[tuple[SpoiledSource, ...]]):
     metavar="MODEL[,MODEL]",
     multiple=True,
     shell_complete=options.complete_models,
-    help="Shipped models or model folders; repeat for several.",
+    help="Names of models, or model folders; repeat for several.",
 )
 @click.option(
     "-o", "--out", type=options.FILE, required=True, metavar="REPORT", help="Folder for the report."

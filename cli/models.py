@@ -1,4 +1,4 @@
-"""``rs-sr models``: list the models, show one, or import a checkpoint of the paper's release."""
+"""``rs-sr models``: list, show and check models, or import a checkpoint of the paper's release."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from rs_superres import zoo
 from rs_superres.config import ModelConfig, read_config
+from rs_superres.errors import ModelError
 
 from . import messages, options, sections
 
@@ -29,7 +30,7 @@ SHORT = 16
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List models, show one, or import a checkpoint. Without a command, list them."""
+    """List, show and check models, or import a checkpoint. Without a command, list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_models)
 
@@ -37,22 +38,33 @@ def command(ctx: click.Context) -> None:
 @command.command("list", examples=["rs-sr models list", "rs-sr models list --json"])
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_models(as_json: bool = False) -> None:
-    """List the models that ship with this version."""
-    models = [_facts(name) for name in zoo.names()]
+    """List the models that -m finds by name: in RS_SR_MODELS and in the package."""
+    for folder in zoo.search_path():
+        if not folder.is_dir():
+            messages.warn(f"RS_SR_MODELS names {folder}, which is no folder")
+    models, damaged = [], False
+    for name in zoo.names():
+        try:
+            models.append(_facts(name))
+        except ModelError as error:
+            damaged = True
+            messages.warn(f"{name}: {error}")
     if as_json:
         click.echo(json.dumps(models, indent=2))
-        return
-    for facts in models:
-        messages.echo("  ".join(_columns(facts)))
-    if not models:
-        click.echo("no models are installed; give -m a model folder", err=True)
+    else:
+        for facts in models:
+            messages.echo("  ".join(_columns(facts)))
+    if not (models or damaged):
+        messages.say("no models are installed; give -m a model folder")
+    if damaged:
+        raise click.exceptions.Exit(1)
 
 
 @command.command("show", examples=["rs-sr models show aerial", "rs-sr models show run/ --json"])
 @click.argument("name", shell_complete=options.complete_models)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Show the card of a model. NAME is a shipped model or the path of a model folder."""
+    """Show the card of a model. NAME is a model that is listed, or the path of a model folder."""
     facts = _facts(name)
     card = zoo.card(name)
     if as_json:
@@ -60,6 +72,26 @@ def show(name: str, as_json: bool) -> None:
         return
     messages.echo("  ".join(_columns(facts)))
     messages.echo(facts["path"], "", *card.rstrip().splitlines())
+
+
+@command.command("check", examples=["rs-sr models check aerial", "rs-sr models check run/"])
+@click.argument("name", shell_complete=options.complete_models)
+def check(name: str) -> None:
+    """Check a model before you publish it. NAME is a listed model, or the path of a model folder.
+
+    The exit status is 1 if others could not use the model.
+    """
+    # Not at the top: it imports torch, which `rs-sr models --help` must not wait for.
+    from rs_superres.zoo.publishing import check as find_faults
+
+    findings = find_faults(name)
+    for text in findings.advice:
+        messages.warn(text)
+    for text in findings.faults:
+        messages.say(f"error: {text}")
+    if findings.faults:
+        raise click.exceptions.Exit(1)
+    messages.echo("  ".join(_columns(_facts(name))))
 
 
 @command.command(
@@ -113,8 +145,9 @@ def _facts(name: str) -> dict[str, Any]:
     path = zoo.find(name)
     config = read_config(path / "config.toml")
     return {
-        "name": path.resolve().name,
+        "name": zoo.name_of(path),
         "path": str(path),
+        "shipped": zoo.is_shipped(path),
         "default": name == zoo.DEFAULT,
         "kind": config.kind,
         "sizes": _sizes(config),
@@ -137,7 +170,8 @@ def _columns(facts: dict[str, Any]) -> list[str]:
     ]
     if facts["pixel_size"]:
         columns.append("trained on pixels of {:g} to {:g} m".format(*facts["pixel_size"]))
-    return [*columns, f"sha256 {facts['checksum'][:SHORT]}"]
+    columns.append(f"sha256 {facts['checksum'][:SHORT]}")
+    return columns if facts["shipped"] else [*columns, f"in {Path(facts['path']).parent}"]
 
 
 def _sizes(config: ModelConfig) -> str:

@@ -19,6 +19,7 @@ from rs_superres.errors import InputError
 from rs_superres.options import Classes, Format, Options, Precision, memory_bytes
 
 from . import messages
+from .parameters import Parameter
 
 F = TypeVar("F", bound=Callable[..., Any])
 Number = TypeVar("Number", int, float)
@@ -33,7 +34,7 @@ FILE = click.Path(path_type=Path)
 """A path as a Path; the library checks whether it exists."""
 
 
-class _Commas(click.ParamType[tuple[Number, ...]]):
+class _Commas(Parameter[tuple[Number, ...]]):
     """Numbers separated by commas, as a tuple."""
 
     name = "numbers"
@@ -85,7 +86,7 @@ class LimitsParam(Numbers):
         return value if value in {"none", "local"} else super().convert(value, param, ctx)
 
 
-class BandsParam(click.ParamType[tuple[int | str, ...]]):
+class BandsParam(Parameter[tuple[int | str, ...]]):
     """Numbers and names of bands separated by commas, or the word all."""
 
     name = "bands"
@@ -120,7 +121,7 @@ class Resolution(_Commas[float]):
         super().__init__(float, "a pixel size as in 2.5 or 2.5,2.5", (1, 2))
 
 
-class Bytes(click.ParamType[int]):
+class Bytes(Parameter[int]):
     """An amount of memory: a number with a unit."""
 
     name = "size"
@@ -134,7 +135,7 @@ class Bytes(click.ParamType[int]):
 
 
 def complete_models(ctx: click.Context, param: click.Parameter, text: str) -> list[CompletionItem]:
-    """Complete a model for the shell: a shipped one's name, or a folder."""
+    """Complete a model for the shell: a name, or a folder."""
     del ctx, param
     names = [CompletionItem(name) for name in zoo.names() if name.startswith(text)]
     return [CompletionItem(text, type="dir"), *names]  # bash forgets what comes before "dir"
@@ -190,7 +191,7 @@ model_start = click.option(
     "start",
     metavar="MODEL",
     shell_complete=complete_models,
-    help="Start from a shipped model, or from a model folder.",
+    help="Start from a model: its name, or its folder.",
 )
 steps = run_option("steps", type=click.IntRange(min=0), metavar="N")
 texture = run_option("texture", type=float, metavar="T")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import messages, options, process, sections
+from .parameters import Parameter
 
 if TYPE_CHECKING:
     from rs_superres.training.run import TrainReport
     from rs_superres.training.validation import Score
 
 
-class Duration(click.ParamType[float]):
+class Duration(Parameter[float]):
     """A duration such as 90s, 15m, 2h or 1.5h; seconds without a unit."""
 
     name = "time"

@@ -144,7 +144,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             one).
         aoi: Write only what lies inside the polygons of this vector file, in any CRS.
             ``FILE|layer=NAME`` chooses a layer.
-        model: Name of a shipped model, or a model folder.
+        model: Name of a model, or a model folder.
             A model that :func:`rs_superres.load_model` returned is accepted too.
         steps: Diffusion steps; 0 is the neural operator alone.
             None for the model's default.

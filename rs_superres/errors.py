@@ -52,6 +52,13 @@ class ClusterError(SuperResError, ConnectionError):
     """
 
 
+class MissingPackageError(SuperResError, ImportError):
+    """Raised when an optional package is needed and not installed.
+
+    The message says what needs it, and how to install it.
+    """
+
+
 class TrainingError(SuperResError, ArithmeticError):
     """Raised when training cannot continue because the loss or its gradient is NaN or infinite."""
 

@@ -299,7 +299,7 @@ def _model(name: str, value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if not isinstance(value, str) and not hasattr(value, "network"):
-        raise refusal(name, value, "a shipped model's name, a model folder, or a loaded model")
+        raise refusal(name, value, "a model's name, a model folder, or a loaded model")
     return value
 
 
@@ -342,7 +342,7 @@ class PixelOptions:
         None, "Write only what lies inside the polygons of this vector file, in any CRS.", _path
     )
     """``FILE|layer=NAME`` chooses a layer."""
-    model: str | Model = option("aerial", "Name of a shipped model, or a model folder.", _model)
+    model: str | Model = option("aerial", "Name of a model, or a model folder.", _model)
     """A model that :func:`rs_superres.load_model` returned is accepted too."""
     steps: int | None = option(
         None,

@@ -85,7 +85,7 @@ def scramble(network: SceneNetwork, seed: int) -> None:
 
 def write(path: Path, model: ModelConfig, *, seed: int = 1) -> Path:
     """Write a model folder with random weights, and return its path."""
-    path.mkdir()
+    path.mkdir(parents=True)
     (path / "config.toml").write_text(to_toml(model))
     (path / "card.md").write_text("# Tiny\n\nFor tests.\n")
     if model.kind == "scene":

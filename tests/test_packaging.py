@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import yaml  # dask brings it
 
 import rs_superres
 from rs_superres import _version
+from rs_superres.system.extras import OPTIONAL
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -112,9 +114,64 @@ def test_the_conda_environment_has_what_pip_would_install() -> None:
     conda = conda_requirements()
     python = conda.pop("python")
     conda.pop("pip")
-    pip = requirements(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["gdal"])
+    extras = PROJECT["optional-dependencies"]
+    pip = requirements(
+        PROJECT["dependencies"] + extras["gdal"] + extras["eval"] + extras["cluster"]
+    )
     assert conda == {CONDA_NAMES.get(name, name): bounds for name, bounds in pip.items()}
     assert python == PROJECT["requires-python"]
+
+
+def conda_bounds(lines: list[str], names: dict[str, str]) -> dict[str, str]:
+    """Name to version range under conda's names, from lines of pyproject.toml."""
+    return {names.get(name, name): bounds for name, bounds in requirements(lines).items()}
+
+
+def test_the_recipe_requires_what_pip_would_install() -> None:
+    recipe = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text("utf-8"))
+    names = {**CONDA_NAMES, "dask": "dask-core"}  # conda's dask brings distributed
+    run = requirements(recipe["requirements"]["run"])
+    assert run.pop("python") == ">=${{ python_min }}"
+    assert run == conda_bounds(PROJECT["dependencies"], names)
+    extras = PROJECT["optional-dependencies"]
+    optional = requirements(recipe["requirements"]["run_constraints"])
+    assert optional == conda_bounds(extras["eval"] + extras["cluster"], names)
+    host = requirements(recipe["requirements"]["host"])
+    assert set(host) == {"python", "pip", "setuptools"}
+    assert f"setuptools{host['setuptools']}" in PYPROJECT["build-system"]["requires"]
+
+
+def test_the_recipe_describes_the_project() -> None:
+    recipe = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text("utf-8"))
+    assert recipe["context"] == {
+        "name": PROJECT["name"],
+        "version": rs_superres.__version__,
+        "python_min": PROJECT["requires-python"].removeprefix(">="),
+    }
+    assert recipe["build"]["noarch"] == "python"
+    [script] = PROJECT["scripts"].items()
+    assert recipe["build"]["python"]["entry_points"] == [" = ".join(script)]
+    assert recipe["about"]["license"] == PROJECT["license"]
+    assert [recipe["about"]["license_file"]] == PROJECT["license-files"]
+    assert (ROOT / "recipe" / recipe["source"]["path"] / "pyproject.toml").is_file()
+
+
+def test_the_addresses_of_the_project_are_known() -> None:
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert PROJECT["urls"]
+    for address in PROJECT["urls"].values():
+        assert address in citation
+
+
+def test_each_optional_package_is_in_its_extra_and_no_dependency() -> None:
+    extras = PROJECT["optional-dependencies"]
+    for package, extra in OPTIONAL.values():
+        assert package in requirements(extras[extra])
+        assert package not in requirements(PROJECT["dependencies"])
+    held = {p: extra for extra in ("eval", "cluster") for p in requirements(extras[extra])}
+    assert held == dict(OPTIONAL.values())
+    assert extras["all"] == ["rs-superres[eval,cluster]"]
+    assert "rs-superres[all]" in extras["test"]
 
 
 def test_every_constraint_lies_within_its_range() -> None:
@@ -131,8 +188,13 @@ def release(version: str) -> tuple[int, ...]:
 
 def test_every_lower_bound_has_its_reason() -> None:
     text = (ROOT / "pyproject.toml").read_text("utf-8")
-    block = text.partition("\ndependencies = [\n")[2].partition("\n]")[0]
-    for line in block.splitlines():
+    lines = [
+        line
+        for name in ("dependencies", "eval", "cluster")
+        for line in text.partition(f"\n{name} = [\n")[2].partition("\n]")[0].splitlines()
+    ]
+    assert len(lines) > 15
+    for line in lines:
         assert re.fullmatch(r'    "[\w-]+>=[\d.]+", # \S.+', line), line
 
 
@@ -178,7 +240,8 @@ def test_the_citation_has_what_its_format_asks_for() -> None:
 
 def test_only_checkers_and_builders_of_docs_have_upper_bounds() -> None:
     extras = PROJECT["optional-dependencies"]
-    for line in (*PROJECT["dependencies"], *extras["test"], *extras["gdal"]):
+    used = (extras[name] for name in ("gdal", "eval", "cluster", "test"))
+    for line in (*PROJECT["dependencies"], *chain.from_iterable(used)):
         assert "<" not in line, line
     for line in extras["docs"]:
         assert "<" in line, line

@@ -8,8 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from distributed import Client
+from typing import TYPE_CHECKING
 
 from rs_superres import engine
 from rs_superres.batch.cluster import as_completed, device_of_worker, memory_of_worker
@@ -21,6 +20,9 @@ from rs_superres.engine.outputs import result_path
 from rs_superres.engine.store import CellStore
 from rs_superres.errors import ClusterError, RasterError, SuperResError
 from rs_superres.grid import Window
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 logger = logging.getLogger(__name__)
 

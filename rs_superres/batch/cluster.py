@@ -19,12 +19,17 @@ from typing import Any, TypeVar
 
 import dask
 import torch
-from distributed import Client, Future, LocalCluster, Security, get_worker
 
 from rs_superres.errors import ClusterError, InputError
 from rs_superres.system.devices import Precision, resolve_device, resolve_precision
+from rs_superres.system.extras import needed_for
 from rs_superres.system.memory import memory
 from rs_superres.system.threads import THREADS, cores
+
+with needed_for("a dask cluster"):
+    from distributed import Client, Future, LocalCluster, Security, get_worker
+with needed_for("a dask cluster"):
+    import cryptography  # noqa: F401 (dask makes the local cluster's credentials with it)
 
 logger = logging.getLogger(__name__)
 
@@ -426,6 +431,16 @@ def _threads(client: Client) -> int:
         return sum(client.nthreads().values())
     except (OSError, TimeoutError) as error:
         raise ClusterError(CONNECTION_LOST) from error
+
+
+def log_event(topic: str, event: Any) -> None:
+    """Send an event from the worker that runs this to the clients that listen.
+
+    Args:
+        topic: the topic that they listen to.
+        event: any value that can be pickled.
+    """
+    get_worker().log_event(topic, event)
 
 
 def is_abandoned() -> bool:

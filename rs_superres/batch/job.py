@@ -146,8 +146,8 @@ def with_absolute_paths(options: engine.Options) -> engine.Options:
         return None if path is None else path.absolute()
 
     model = options.model
-    if isinstance(model, str) and Path(model).is_dir():
-        model = str(Path(model).absolute())
+    if isinstance(model, str):
+        model = zoo.found_anywhere(model)
     return replace(
         options,
         like=absolute(options.like),

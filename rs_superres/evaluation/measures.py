@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from skimage.metrics import structural_similarity
-from skimage.registration import phase_cross_correlation
 
 from rs_superres.image.radiometry import eroded
+from rs_superres.system.extras import needed_for
 from rs_superres.types import Doubles, Valid, Values
+
+PURPOSE = "an evaluation"
+"""What needs scikit-image."""
 
 SSIM_RADIUS = 5
 """Pixels on either side of a pixel that SSIM's Gaussian window covers."""
@@ -32,6 +34,16 @@ DETAIL_FLOOR = 1e-3
 """Share of the value range: the least detail of the truth that the distances are divided by."""
 
 
+def check_packages() -> None:
+    """Refuse an evaluation, before it starts, if scikit-image is not installed.
+
+    Raises:
+        MissingPackageError: it is not.
+    """
+    with needed_for(PURPOSE):
+        import skimage.metrics  # noqa: F401, PLC0415 (optional)
+
+
 def ssim(image: Doubles, truth: Doubles, valid: Valid) -> float:
     """Return the SSIM of one band, with the Gaussian window of Wang et al. (2004) and peak 1.
 
@@ -44,6 +56,9 @@ def ssim(image: Doubles, truth: Doubles, valid: Valid) -> float:
     Returns:
         NaN if no pixel counts.
     """
+    with needed_for(PURPOSE):
+        from skimage.metrics import structural_similarity  # noqa: PLC0415 (optional)
+
     _, index = structural_similarity(
         truth,
         image,
@@ -115,6 +130,9 @@ def measure_shift(image: Doubles, truth: Doubles, valid: Valid) -> tuple[float, 
     tapered = [(v - np.average(v, weights=window)) * window for v in (truth, image)]
     if min(np.ptp(t) for t in tapered) < 1e-9:  # flat except for rounding errors
         return float("nan"), float("nan")
+    with needed_for(PURPOSE):
+        from skimage.registration import phase_cross_correlation  # noqa: PLC0415 (optional)
+
     (down, right), _, _ = phase_cross_correlation(
         *tapered, upsample_factor=SHIFT_STEPS, normalization=None
     )

@@ -15,6 +15,7 @@ from rs_superres._version import __version__
 from rs_superres.config import ConsistencyConfig
 from rs_superres.errors import InputError
 from rs_superres.evaluation.lpips import Lpips
+from rs_superres.evaluation.measures import check_packages
 from rs_superres.evaluation.pairs import SensorPair, find_pairs
 from rs_superres.evaluation.results import BICUBIC
 from rs_superres.evaluation.sources import SpoiledSource
@@ -153,9 +154,11 @@ def plan(options: EvaluationOptions) -> EvaluationPlan:
 
     Raises:
         InputError: an option or the data cannot be used.
+        MissingPackageError: scikit-image is not installed.
         ModelError: a model or LPIPS's backbone cannot be used.
     """
     _check(options)
+    check_packages()
     if options.pairs is None:
         files, passed_over = find_files(options.data, options.limit)
         tiles, skipped = find_tiles(files, options.value_range)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from rs_superres.image import pictures
+from rs_superres.system.extras import needed_for
 from rs_superres.system.files import write_file
 from rs_superres.training.validation import Trial
 from rs_superres.types import Values
@@ -32,10 +33,12 @@ def loss_curve(lines: Iterable[Mapping[str, Any]], path: Path) -> None:
         path: the file to write.
 
     Raises:
+        MissingPackageError: matplotlib is not installed.
         WriteError: the file cannot be written.
     """
-    # Not at the top: importing matplotlib takes a second.
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    # Not at the top: importing matplotlib takes a second, and it is optional.
+    with needed_for("the picture of the losses"):
+        from matplotlib.figure import Figure  # noqa: PLC0415
 
     phases: dict[str, list[tuple[int, float]]] = {}
     for line in lines:

@@ -17,7 +17,7 @@ import torch
 
 from rs_superres import zoo
 from rs_superres.config import TextureConfig
-from rs_superres.errors import InputError
+from rs_superres.errors import InputError, MissingPackageError
 from rs_superres.image.pictures import save
 from rs_superres.nets.build import SceneNetwork, scene_network, to_channels_last
 from rs_superres.raster import SkippedFile, lines_about
@@ -362,7 +362,10 @@ def _finish(run: Session, ended: Ended) -> tuple[validation.ValidationResult, in
         seconds = min(seconds, STOPPED_SCORING_SECONDS)
     evaluation = run.evaluate(windows, default=True, seconds=seconds, keep=SHOWN)
     run.save_model(evaluation)
-    pictures.loss_curve(run.folder.lines(), run.folder.path / "loss.png")
+    try:
+        pictures.loss_curve(run.folder.lines(), run.folder.path / "loss.png")
+    except MissingPackageError as error:  # the model is there, and log.jsonl has the losses
+        run.listener.note(f"loss.png is not written: {error}")
     if evaluation.trials:
         save(pictures.sheet(evaluation.trials), run.folder.path / "validation.png")
     return evaluation, chosen

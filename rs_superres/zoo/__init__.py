@@ -1,6 +1,20 @@
 """Load models by name or folder, and read their configuration, card and checksum."""
 
-from rs_superres.zoo.models import DEFAULT, Model, card, checksum, config_of, find, load, names
+from rs_superres.zoo.models import (
+    DEFAULT,
+    Model,
+    card,
+    checksum,
+    config_of,
+    find,
+    found_anywhere,
+    is_shipped,
+    load,
+    name_of,
+    names,
+    search_path,
+    shipped,
+)
 from rs_superres.zoo.sensors import Sensor, sensor, sensors
 
 __all__ = [
@@ -11,8 +25,13 @@ __all__ = [
     "checksum",
     "config_of",
     "find",
+    "found_anywhere",
+    "is_shipped",
     "load",
+    "name_of",
     "names",
+    "search_path",
     "sensor",
     "sensors",
+    "shipped",
 ]

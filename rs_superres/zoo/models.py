@@ -1,13 +1,15 @@
-"""Find and load models: shipped ones by name, others by the path of their folder.
+"""Find and load models: by name, or by the path of their folder.
 
-A model is a folder with ``config.toml``, ``weights.safetensors`` and ``card.md``. Only :func:`load`
-needs torch. It imports torch itself, because that takes seconds.
+Names are those of the models in the folders of ``RS_SR_MODELS``, and in the package. A model is a
+folder with ``config.toml``, ``weights.safetensors`` and ``card.md``. Only :func:`load` needs torch.
+It imports torch itself, because that takes seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,13 +29,19 @@ logger = logging.getLogger(__name__)
 DEFAULT = "aerial"
 """Name of the model that is used by default."""
 
+VARIABLE = "RS_SR_MODELS"
+"""The environment variable with folders of models."""
+
+CONFIG = "config.toml"
+"""The file that makes a folder a model."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A loaded model, ready to run."""
 
     name: str
-    """Name of the model's folder; for a shipped model, the name to load it by."""
+    """Name of the model's folder; if :func:`names` lists it, the name to load it by."""
     path: Path
     """Folder of the model."""
     config: ModelConfig
@@ -44,30 +52,104 @@ class Model:
     """SHA-256 of ``weights.safetensors``, hexadecimal."""
 
 
+def search_path() -> list[Path]:
+    """Return the folders in which models are found by name, besides the package.
+
+    They are those of the environment variable ``RS_SR_MODELS``, which separates several as ``PATH``
+    does: by colons, on Windows by semicolons.
+    """
+    texts = os.environ.get(VARIABLE, "").split(os.pathsep)
+    return [Path(text).expanduser() for text in texts if text]
+
+
+def shipped() -> list[str]:
+    """Return the names of the models in the package, sorted."""
+    return sorted(_models_in(_package()))
+
+
 def names() -> list[str]:
-    """Return the names of the shipped models, sorted."""
-    folders = resources.files("rs_superres.models").iterdir()
-    return sorted(folder.name for folder in folders if (folder / "config.toml").is_file())
+    """Return the names of all models that are found by name, sorted."""
+    return sorted(_by_name())
 
 
 def find(model: str) -> Path:
     """Return the folder of a model.
 
     Args:
-        model: name of a shipped model, or path of a model folder.
+        model: path of a model folder, or name of a model. A name without a slash is looked up in
+            ``RS_SR_MODELS``, then in the package, and then taken as the path of a folder.
 
     Raises:
         UnknownModelError: there is no such model.
     """
-    shipped = names()
-    if model in shipped:
-        return Path(str(resources.files("rs_superres.models") / model))
-    if (Path(model) / "config.toml").is_file():
+    known = _by_name()
+    if model in known:
+        return known[model]
+    if (Path(model) / CONFIG).is_file():
         return Path(model)
+    wrong = [str(folder) for folder in search_path() if not folder.is_dir()]
     raise UnknownModelError(
-        f"no model {model!r}: expected one of {', '.join(shipped) or '(none is installed)'}, "
+        f"no model {model!r}: expected one of {', '.join(sorted(known)) or '(none is installed)'}, "
         "or a folder with a config.toml"
+        + (f"; {VARIABLE} names {', '.join(wrong)}, which is no folder" if wrong else "")
     )
+
+
+def found_anywhere(model: str) -> str:
+    """Return a name or path of a model that another process in another folder understands.
+
+    Args:
+        model: as for :func:`find`; an unknown one is returned as it is.
+    """
+    try:
+        path = find(model)
+    except UnknownModelError:
+        return model
+    return model if is_shipped(path) else str(path.absolute())
+
+
+def is_shipped(path: Path) -> bool:
+    """Return whether a model is one of the package.
+
+    Args:
+        path: its folder, as :func:`find` returns it.
+    """
+    return path.parent == _package()
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a model's folder: that of a link, not of what it leads to.
+
+    Args:
+        path: the folder, as :func:`find` returns it.
+    """
+    return path.resolve().name if path.name in ("", "..") else path.name
+
+
+def _package() -> Path:
+    """Return the folder of the models in the package."""
+    return Path(str(resources.files("rs_superres.models")))
+
+
+def _by_name() -> dict[str, Path]:
+    """Return the models that are found by name; of two with one name, the first that is found."""
+    found: dict[str, Path] = {}
+    for folder in (*search_path(), _package()):
+        found = _models_in(folder) | found
+    return found
+
+
+def _models_in(folder: Path) -> dict[str, Path]:
+    """Return the models in a folder by name; hidden folders are unfinished work."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return {}
+    return {
+        entry.name: entry
+        for entry in entries
+        if not entry.name.startswith(".") and (entry / CONFIG).is_file()
+    }
 
 
 def config_of(model: str) -> ModelConfig:
@@ -119,7 +201,7 @@ def load(model: str, device: str = "cpu") -> Model:
     """Build a model's network and read its weights.
 
     Args:
-        model: name of a shipped model, or path of a model folder.
+        model: as for :func:`find`.
         device: torch device of the network, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
@@ -147,9 +229,9 @@ def load(model: str, device: str = "cpu") -> Model:
     load_weights(network, weights)
     network.eval().requires_grad_(False).to(device)
     to_channels_last(network)
-    logger.debug("loaded model %s from %s to %s", path.resolve().name, path, device)
+    logger.debug("loaded model %s from %s to %s", name_of(path), path, device)
     return Model(
-        name=path.resolve().name,
+        name=name_of(path),
         path=path,
         config=config,
         network=network,

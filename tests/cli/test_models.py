@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from rs_superres import zoo
+from tests import models
 from tests.cli.calls import main
 
 
@@ -38,9 +40,9 @@ def test_list() -> None:
 def test_list_as_json() -> None:
     result = run("list", "--json")
     assert result.exit_code == 0
-    models = json.loads(result.stdout)
-    assert [model["name"] for model in models] == zoo.names()
-    assert [model["name"] for model in models if model["default"]] in ([], [zoo.DEFAULT])
+    listed = json.loads(result.stdout)
+    assert [model["name"] for model in listed] == zoo.names()
+    assert [model["name"] for model in listed if model["default"]] in ([], [zoo.DEFAULT])
 
 
 def test_list_of_an_imported_folder(imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +55,44 @@ def test_list_of_an_imported_folder(imported: Path, monkeypatch: pytest.MonkeyPa
     [facts] = json.loads(run("list", "--json").stdout)
     assert (facts["default"], facts["kind"], facts["steps"]) == (True, "paper", 20)
     assert (facts["scales"], facts["pixel_size"]) == ([1, 8], None)
+
+
+def test_list_has_the_models_of_the_variable(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = tmp_path / "damaged" / "config.toml"
+    damaged.parent.mkdir()
+    folders = [str(Path(tiny).parent), str(tmp_path / "none")]
+    monkeypatch.setenv("RS_SR_MODELS", os.pathsep.join(folders))
+    result = run()
+    assert result.exit_code == 0
+    [line] = [line for line in result.stdout.splitlines() if line.startswith("tiny  ")]
+    assert line.endswith(f"  in {folders[0]}")
+    assert result.stderr.endswith(f"RS_SR_MODELS names {folders[1]}, which is no folder\n")
+    shipped = {
+        facts["name"]: facts["shipped"] for facts in json.loads(run("list", "--json").stdout)
+    }
+    assert shipped == {"tiny": False} | dict.fromkeys(zoo.shipped(), True)
+    assert run("show", "tiny").exit_code == 0
+
+    damaged.write_text("kind = 3\n")
+    monkeypatch.setenv("RS_SR_MODELS", str(tmp_path))
+    result = run()
+    assert result.exit_code == 1
+    assert [line.split()[0] for line in result.stdout.splitlines()] == zoo.shipped()
+    assert result.stderr.startswith("rs-sr: warning: damaged: config.toml: kind: 3, expected")
+
+
+def test_check(tmp_path: Path) -> None:
+    folder = models.write(tmp_path / "mine", models.config())
+    (folder / "card.md").write_text("# mine\n\nLicence: CC0\n")
+    result = run("check", folder)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("mine  scene model")
+    (folder / "card.md").write_text("no heading\n")
+    result = run("check", folder)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert [line.split()[1] for line in result.stderr.splitlines()] == ["warning:", "error:"]
 
 
 def test_import_describes_the_model(checkpoint: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -92,6 +93,21 @@ def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # Files of a run
+
+
+def test_without_matplotlib_only_the_picture_of_the_losses_is_missing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, module, None)
+    recorder = Recorder()
+    go(data, tmp_path / "run", recorder=recorder, max_steps=2)
+    assert not (tmp_path / "run" / "loss.png").exists()
+    assert (tmp_path / "run" / "validation.png").exists()
+    [note] = [text for text in recorder.notes if text.startswith("loss.png is not written: ")]
+    assert note.endswith(
+        "needs matplotlib, which is not installed: pip install 'rs-superres[eval]'"
+    )
 
 
 def test_run_folder_contents(unbroken: Path, data: Path) -> None:

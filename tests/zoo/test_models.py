@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import re
 import subprocess
@@ -48,6 +49,50 @@ def test_every_model_loads(name: str, folder: Path) -> None:
 def test_weights_are_readable_by_all(name: str, folder: Path) -> None:
     path = folder if name == TINY else zoo.find(name)
     assert all(entry.stat().st_mode & 0o444 == 0o444 for entry in path.iterdir())
+
+
+def test_models_are_found_in_the_folders_of_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for path in (first / "mine", second / "mine", second / "other", second / ".hidden"):
+        models.write(path, models.config())
+    (first / "empty").mkdir()
+    monkeypatch.setenv("RS_SR_MODELS", os.pathsep.join(["", str(first), str(second), "/nowhere"]))
+    assert zoo.names() == sorted({*zoo.shipped(), "mine", "other"})
+    assert (zoo.find("mine"), zoo.find("other")) == (first / "mine", second / "other")
+    assert zoo.load("mine").name == "mine"
+    assert not zoo.is_shipped(zoo.find("mine"))
+    for name in ("empty", ".hidden", "first/mine"):
+        with pytest.raises(UnknownModelError, match="RS_SR_MODELS names /nowhere, which is no f"):
+            zoo.find(name)
+    assert zoo.find(str(second / "mine")) == second / "mine"
+
+
+def test_the_variable_comes_before_the_package_and_a_path_before_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, here = (models.write(tmp_path / n / zoo.DEFAULT, models.config()) for n in ("own", "here"))
+    monkeypatch.chdir(here.parent)
+    assert zoo.is_shipped(zoo.find(zoo.DEFAULT))  # a name is no path: no folder here changes it
+    assert zoo.found_anywhere(zoo.DEFAULT) == zoo.DEFAULT
+    monkeypatch.setenv("RS_SR_MODELS", str(own.parent))
+    assert zoo.find(zoo.DEFAULT) == own
+    assert zoo.found_anywhere(zoo.DEFAULT) == str(own)
+    assert zoo.find(f"./{zoo.DEFAULT}").absolute() == here
+    assert zoo.found_anywhere(f"./{zoo.DEFAULT}") == str(here)
+    assert zoo.found_anywhere("no-such-model") == "no-such-model"
+
+
+def test_a_link_in_a_folder_of_the_variable_gives_the_model_its_name(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "current").symlink_to(folder)
+    monkeypatch.setenv("RS_SR_MODELS", str(tmp_path / "links"))
+    assert zoo.load("current").name == "current"
+    monkeypatch.chdir(folder)
+    assert zoo.load(".").name == folder.name
 
 
 def test_load_scene_model(folder: Path) -> None:
@@ -174,7 +219,7 @@ def test_listing_models_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.shipped())
 def test_shipped_configurations_match_their_training(name: str) -> None:
     """Every run can be repeated; the last one trained the model as it is shipped."""
     model = zoo.load(name)
