@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     "--preview",
     type=options.FILE,
     metavar="DIR",
-    help="Also write a PNG file of source and result, side by side, into this folder.",
+    help="Also write a PNG file of source, cubic and result, side by side, into this folder.",
 )
 @click.option(
     "--report",

@@ -480,7 +480,7 @@ class Options(PixelOptions):
         _path,
     )
     preview: Path | None = option(
-        None, "Write the middle of source and result, side by side, to a PNG file.", _path
+        None, "Write the middle of source, cubic and result, side by side, to a PNG file.", _path
     )
     stac: bool = option(
         False, "Also write a STAC item that describes the result: out.json for out.tif.", _flag

@@ -17,7 +17,7 @@ from rs_superres import engine, zoo
 from rs_superres.engine.compute import compute_here
 from rs_superres.engine.outputs import check_raster_replaced
 from rs_superres.engine.planning import SETTINGS_TAG
-from rs_superres.engine.preview import halves_of, save_preview
+from rs_superres.engine.preview import save_preview, views_of
 from rs_superres.engine.stac import write_item
 from rs_superres.errors import InputError, RasterError, SuperResError
 from rs_superres.image.pictures import encode_png
@@ -280,4 +280,5 @@ def reason_to_replace(plan: engine.Plan) -> str | None:
 
 def _pictures(plan: engine.Plan) -> list[str]:
     """Draw the middle of source and result, each a PNG in base64."""
-    return [encode_png(half) for half in halves_of(plan, plan.out, THUMBNAIL)]
+    views = views_of(plan, plan.out, THUMBNAIL)
+    return [encode_png(picture) for picture in (views.source, views.result)]

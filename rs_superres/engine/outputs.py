@@ -23,8 +23,8 @@ OVERVIEWS = 1 / 3
 """Share of a raster's pixels that its overviews add at most."""
 
 
-PREVIEW = 4 * 2**20
-"""Upper limit of a preview's bytes: two halves of at most 640 x 640 pixels in three colours."""
+PREVIEW = 6 * 2**20
+"""Upper limit of a preview's bytes: three pictures of at most 640 x 640 pixels in three colours."""
 
 
 def stored_pixels(window: Window) -> int:

@@ -1,20 +1,37 @@
-"""The preview: source and result side by side, with the same contrast."""
+"""The preview: source, cubic interpolation and result side by side, with the same contrast."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from rs_superres.engine.planning import Plan
-from rs_superres.grid import Window, Zoom
+from rs_superres.grid import AxisMapping, AxisSupport, Window, Zoom
 from rs_superres.image.pictures import limits_of, save, side_by_side, stretched
+from rs_superres.image.resampling import cubic_over_holes
 from rs_superres.raster import Paths, Selection, open_source, visible
 
 SIDE = 640
-"""Upper limit of a preview's height, and of the width of each half: pixels of the result."""
+"""Upper limit of a preview's height, and of the width of each of its pictures: result pixels."""
+
+_HALO = 3
+"""Source pixels read around the part that is shown, for cubic interpolation."""
+
+_INNER = np.s_[..., _HALO:-_HALO, _HALO:-_HALO]
+
+
+class Views(NamedTuple):
+    """The same part of the ground three times, (y, x, 3) each on the pixels of the result."""
+
+    source: npt.NDArray[np.uint8]
+    """The source by nearest neighbour, which shows each of its pixels exactly where it lies."""
+    cubic: npt.NDArray[np.uint8]
+    """The source by cubic interpolation."""
+    result: npt.NDArray[np.uint8]
 
 
 def preview_of(
@@ -25,11 +42,11 @@ def preview_of(
     window: Window,
     colours: tuple[int, ...] = (),
 ) -> Image.Image:
-    """Show the middle of a result at its own resolution, next to the source; see :func:`halves`."""
-    return side_by_side(*halves(sources, selection, out, zoom, window, colours))
+    """Show the middle of a result at its own resolution, next to the source; see :func:`views`."""
+    return side_by_side(*views(sources, selection, out, zoom, window, colours))
 
 
-def halves(  # noqa: PLR0913 (what lies where)
+def views(  # noqa: PLR0913 (what lies where)
     sources: Paths,
     selection: Selection | None,
     out: Path,
@@ -38,7 +55,7 @@ def halves(  # noqa: PLR0913 (what lies where)
     colours: tuple[int, ...] = (),
     *,
     side: int = SIDE,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+) -> Views:
     """Draw the middle of a result at its own resolution, and the same part of the source.
 
     Args:
@@ -50,9 +67,6 @@ def halves(  # noqa: PLR0913 (what lies where)
         colours: indices of red, green and blue; the first three bands if empty.
         side: upper limit of the sides, pixels of the result.
 
-    Returns:
-        The source enlarged by nearest neighbour, and the result: (y, x, 3) each.
-
     Raises:
         RasterError: source or result cannot be read.
     """
@@ -60,34 +74,53 @@ def halves(  # noqa: PLR0913 (what lies where)
     row, column = (window.height - height) // 2, (window.width - width) // 2
     with open_source(out) as opened:
         after, _ = opened.read(Window(row, column, height, width))
-    rows = zoom.rows.under(window.row + row, height).clip(0, zoom.rows.source - 1)
-    columns = zoom.columns.under(window.column + column, width).clip(0, zoom.columns.source - 1)
-    part = Window(
-        int(rows[0]),
-        int(columns[0]),
-        int(rows[-1] - rows[0]) + 1,
-        int(columns[-1] - columns[0]) + 1,
+    rows, row_support = _along(zoom.rows, window.row + row, height)
+    columns, column_support = _along(zoom.columns, window.column + column, width)
+    around = Window(
+        row_support.start, column_support.start, row_support.count, column_support.count
     )
     with open_source(sources, selection) as opened:
         plain = [i for i, b in enumerate(opened.description.bands) if not b.is_alpha]
         bands = list(colours) or plain[:3]
-        before, valid = opened.read(part)
+        before, valid = opened.read_mirrored(around)
         valid = visible(opened.description.bands, before, valid)
     shown = bands if len(bands) == 3 else bands[:1]
-    limits = limits_of(before[shown], valid[shown])
-    # Nearest neighbour shows each source pixel exactly where it lies.
-    enlarged = before[shown][:, rows - rows[0]][:, :, columns - columns[0]]
-    return stretched(enlarged, limits), stretched(after[shown], limits)
-
-
-def halves_of(
-    plan: Plan, result: Path, side: int = SIDE
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Draw the middle of a plan's source and result; see :func:`halves`."""
-    roles, zoom = plan.pixels.roles, plan.pixels.zoom
-    return halves(
-        plan.sources, roles.selection, result, zoom, plan.window, roles.triplet, side=side
+    before, valid = before[shown], valid[shown]
+    limits = limits_of(before[_INNER], valid[_INNER])
+    smooth = [
+        cubic_over_holes(image, known, row_support, column_support, _HALO)
+        for image, known in zip(before, valid, strict=True)
+    ]
+    return Views(
+        source=stretched(before[:, rows][:, :, columns], limits),
+        cubic=stretched(np.stack(smooth), limits),
+        result=stretched(after[shown], limits),
     )
+
+
+def _along(axis: AxisMapping, first: int, count: int) -> tuple[npt.NDArray[np.int64], AxisSupport]:
+    """Locate output pixels along one axis among the source pixels that are read for them.
+
+    Args:
+        axis: the mapping between the two grids.
+        first: the first output pixel.
+        count: the number of output pixels.
+
+    Returns:
+        The index of the source pixel under each of them, and what cubic interpolation needs. Output
+        pixels beyond the source get its outermost pixels.
+    """
+    under = axis.under(first, count).clip(0, axis.source - 1)
+    start, stop = int(under[0]), int(under[-1]) + 1
+    positions = axis.positions(first, count).clip(start - 1, stop)
+    support = AxisSupport(start - _HALO, stop - start + 2 * _HALO, positions)
+    return under - support.start, support
+
+
+def views_of(plan: Plan, result: Path, side: int = SIDE) -> Views:
+    """Draw the middle of a plan's source and result; see :func:`views`."""
+    roles, zoom = plan.pixels.roles, plan.pixels.zoom
+    return views(plan.sources, roles.selection, result, zoom, plan.window, roles.triplet, side=side)
 
 
 def save_preview(plan: Plan, result: Path, path: Path) -> None:
@@ -102,4 +135,4 @@ def save_preview(plan: Plan, result: Path, path: Path) -> None:
         RasterError: the source or the result cannot be read.
         WriteError: the picture cannot be written.
     """
-    save(side_by_side(*halves_of(plan, result)), path)
+    save(side_by_side(*views_of(plan, result)), path)

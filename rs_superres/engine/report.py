@@ -1,4 +1,4 @@
-"""The report of a run, which a notebook shows as a table and two pictures."""
+"""The report of a run, which a notebook shows as a table and pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from rs_superres.engine.planning import Plan
-from rs_superres.engine.preview import halves
+from rs_superres.engine.preview import views
 from rs_superres.engine.residual import Residual
 from rs_superres.grid import Window, Zoom
 from rs_superres.image.pictures import encode_png
@@ -110,10 +110,10 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _pictures(report: Report) -> str:
-    """Draw the middle of source and result next to each other, stretched alike."""
+    """Draw the middle of source, cubic and result next to each other, stretched alike."""
     subject = report.subject
     try:
-        pictures = halves(
+        pictures = views(
             subject.sources,
             subject.selection,
             report.out,
@@ -129,5 +129,5 @@ def _pictures(report: Report) -> str:
     return "".join(
         "<figure style='display:inline-block; margin:8px 8px 0 0'>"
         f"<img alt='' src='data:image/png;base64,{png}'><figcaption>{name}</figcaption></figure>"
-        for name, png in zip(("source", "result"), encoded, strict=True)
+        for name, png in zip(pictures._fields, encoded, strict=True)
     )

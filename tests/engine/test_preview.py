@@ -11,6 +11,7 @@ from PIL import Image
 from rs_superres.engine.preview import SIDE, preview_of
 from rs_superres.errors import WriteError
 from rs_superres.grid import Window, Zoom
+from rs_superres.image.degradation import bicubic
 from rs_superres.image.pictures import limits_of, save, side_by_side, stretched
 from rs_superres.raster import read_grid
 from tests import rasters
@@ -63,18 +64,18 @@ def test_a_picture_is_saved_completely_or_not_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scale", ["2", "2.5"])
 @pytest.mark.parametrize("window", [None, Window(7, 11, 40, 30)])
-def test_both_halves_show_the_same_ground(
+def test_source_and_result_show_the_same_ground(
     tmp_path: Path, scale: str, window: Window | None
 ) -> None:
-    """The result here is the source by nearest neighbour: the halves must be equal."""
+    """The result here is the source by nearest neighbour: the two must be equal."""
     source = rasters.write(tmp_path / "a.tif", textured(1, 3, 30, 34), colours=RGB)
     zoom = Zoom.by_scale(read_grid(source), scale)
     place = window or zoom.output.window
     result = nearest(rasters.read(source), zoom, place)
     out = rasters.write(tmp_path / "out.tif", result, colours=RGB)
     sheet = np.asarray(preview_of(source, None, out, zoom, place))
-    assert sheet.shape == (place.height, 2 * place.width + 8, 3)
-    np.testing.assert_array_equal(sheet[:, : place.width], sheet[:, place.width + 8 :])
+    assert sheet.shape == (place.height, 3 * place.width + 16, 3)
+    np.testing.assert_array_equal(sheet[:, : place.width], sheet[:, -place.width :])
     np.testing.assert_array_equal(sheet[:, : place.width], result.transpose(1, 2, 0))
 
 
@@ -88,7 +89,37 @@ def test_colour_bands_are_shown_as_colours(tmp_path: Path) -> None:
     out = rasters.write(tmp_path / "out.tif", nearest(pixels, zoom, window))
     sheet = np.asarray(preview_of(source, None, out, zoom, window, (2, 1, 0)))
     assert (sheet[::2, :68:2] == pixels[[2, 1, 0]].transpose(1, 2, 0)).all()
-    assert (sheet[:, :68] == sheet[:, 76:]).all()
+    assert (sheet[:, :68] == sheet[:, -68:]).all()
+
+
+@pytest.mark.parametrize(
+    ("scale", "window"), [("2", None), ("2.5", None), ("3", Window(7, 11, 40, 30))]
+)
+def test_cubic_is_that_of_the_source(tmp_path: Path, scale: str, window: Window | None) -> None:
+    pixels = textured(1, 3, 30, 34)
+    source = rasters.write(tmp_path / "a.tif", pixels, colours=RGB)
+    zoom = Zoom.by_scale(read_grid(source), scale)
+    place = window or zoom.output.window
+    out = rasters.write(tmp_path / "out.tif", nearest(pixels, zoom, place), colours=RGB)
+    sheet = np.asarray(preview_of(source, None, out, zoom, place)).astype(int)
+    cubic = sheet[:, place.width + 8 : 2 * place.width + 8].transpose(2, 0, 1)
+    shape = (zoom.output.shape.height, zoom.output.shape.width)
+    inner = np.s_[..., 9:-9, 9:-9]  # at the border, Pillow leaves pixels out
+    expected = bicubic(pixels, shape)[
+        :, place.row : place.row + place.height, place.column : place.column + place.width
+    ]
+    assert np.abs(cubic - expected)[inner].max() <= 1
+
+
+def test_beyond_the_source_its_outermost_pixels_are_shown(tmp_path: Path) -> None:
+    pixels = textured(1, 1, 20, 20)
+    source = rasters.write(tmp_path / "a.tif", pixels, colours=("gray",))
+    zoom = Zoom.by_scale(read_grid(source), "2")
+    out = rasters.write(tmp_path / "out.tif", np.zeros((1, 60, 40), np.uint8), colours=("gray",))
+    sheet = np.asarray(preview_of(source, None, out, zoom, Window(-10, 0, 60, 40)))
+    np.testing.assert_array_equal(
+        sheet[:10, :40, 0], np.repeat(pixels[:, :1], 20, 1)[0].repeat(2, 1)[:10]
+    )
 
 
 def nearest(pixels: Array, zoom: Zoom, window: Window) -> Array:
@@ -107,8 +138,8 @@ def test_large_results_show_their_middle(tmp_path: Path, colours: tuple[str, ...
     result = nearest(pixels, zoom, window)
     out = rasters.write(tmp_path / "out.tif", result, colours=colours)
     sheet = np.asarray(preview_of(source, None, out, zoom, window))
-    assert sheet.shape == (SIDE, 2 * SIDE + 8, 3)
-    np.testing.assert_array_equal(sheet[:, :SIDE], sheet[:, SIDE + 8 :])
+    assert sheet.shape == (SIDE, 3 * SIDE + 16, 3)
+    np.testing.assert_array_equal(sheet[:, :SIDE], sheet[:, -SIDE:])
     assert np.ptp(sheet[:, :SIDE]) == 255
     middle = result[0, 130 : 130 + SIDE, 280 : 280 + SIDE].astype(float)
     assert np.corrcoef(middle.ravel(), sheet[:, :SIDE, 0].ravel())[0, 1] > 0.99

@@ -58,8 +58,8 @@ def test_counts_of_one_and_cells_of_an_earlier_run(report: Report) -> None:
 
 
 def test_source_and_result_are_stretched_alike(report: Report) -> None:
-    before, after = pictures(report)
-    assert before.shape == after.shape == (320, 320, 3)
+    before, cubic, after = pictures(report)
+    assert before.shape == cubic.shape == after.shape == (320, 320, 3)
     row, column = (450 - 320) // 2, (396 - 320) // 2
     source = rasters.read(Path(report.subject.sources[0]))
     rows, columns = np.arange(row, row + 320) // 9, np.arange(column, column + 320) // 9
