@@ -182,7 +182,7 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             "auto", "fp32", "bf16" or "fp16".
         uncertainty: Write the expected error, per band and in source units, to this file.
             This keyword and those below, except ``progress``, are for files only.
-        preview: Write the middle of source and result, side by side, to a PNG file.
+        preview: Write the middle of source, cubic and result, side by side, to a PNG file.
         stac: Also write a STAC item that describes the result: out.json for out.tif.
         memory: Memory that a process may use, as in 2GB; it does not change the pixels.
             Bytes, or a text such as "2GB"; None for half of the machine's memory.
