@@ -98,7 +98,7 @@ class SamplerConfig:
     steps: int
     """Number of evaluations of the denoiser."""
     texture: float = 1.0
-    """Factor on the drawn texture: 1 for a complete sample, 0 for the operator alone (kind
+    """Strength of the drawn texture: 1 for a complete sample, 0 for the operator alone (kind
     ``scene``)."""
     method: Literal["ddim", "dpm-solver"] = "ddim"
     """The sampler (kind ``paper``): DDIM as in the paper, or the second-order DPM-Solver++(2M)."""

@@ -303,16 +303,19 @@ class TextureDenoiser(nn.Module):
         Returns:
             (b, 1, h / side, w / side) from 0, for all directions alike, to 1, for a straight edge:
             the difference of the structure tensor's eigenvalues within 3 x 3 squares, divided by
-            their sum (Bigun and Granlund 1987).
+            their sum (Bigun and Granlund 1987; over bands: Di Zenzo 1986).
         """
-        y = F.pad(prior.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-        across = y[..., 1:-1, 2:] - y[..., 1:-1, :-2]
-        down = y[..., 2:, 1:-1] - y[..., :-2, 1:-1]
-        products = torch.cat((across * across, down * down, across * down), dim=1)
+        padded = F.pad(prior, (1, 1, 1, 1), mode="replicate")
+        across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
+        down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
+        pairs = ((across, across), (down, down), (across, down))
+        products = torch.stack([(one * other).sum(1) for one, other in pairs], dim=1)
         squares = F.avg_pool2d(products, self.multiple)
-        xx, yy, xy = F.avg_pool2d(squares, 3, 1, 1, count_include_pad=False).split(1, dim=1)
+        around = F.avg_pool2d(squares, 3, 1, 1, count_include_pad=False)
+        xx, yy, xy = (around[:, i : i + 1] for i in range(3))
         difference = ((xx - yy).square() + 4 * xy.square()).sqrt()
-        return (difference / (xx + yy).clamp_min(LEAST_GRADIENT**2)).clamp(0, 1)
+        coherence: Tensor = (difference / (xx + yy).clamp_min(LEAST_GRADIENT**2)).clamp(0, 1)
+        return coherence
 
     def losses(
         self,
@@ -367,9 +370,9 @@ class TextureDenoiser(nn.Module):
         Args:
             scale: the factor between source and result pixels.
             steps: evaluations of the diffusion's network; 0 for the predicted deviations alone.
-            texture: the share of the detail to draw: 1 for a complete sample, 0 for the prior. Along
-                edges less is drawn; see :data:`EDGES`. A smaller factor on the noise instead would
-                let the network remove most of the detail.
+            texture: the share of the detail to draw, less along edges (:data:`EDGES`): 1 for a
+                complete sample, 0 for the prior. A smaller factor on the noise instead would let
+                the network remove most of the detail.
             quality: blur and noise of the source.
         """
         device = self.deviations.device

@@ -92,7 +92,9 @@ def test_an_untrained_network_draws_noise_of_the_stored_deviations() -> None:
         found = network.bands(sample - prior).std((0, 2, 3))
         torch.testing.assert_close(found, network.deviations[0], rtol=0.05, atol=0)
         half = drawn(network.sampler(4.0, steps, 0.5), prior, start)
-        torch.testing.assert_close(half - prior, (sample - prior) / 2)
+        share = 0.5 ** (1 + 8 * network.coherence(prior) ** 2)
+        expected = share * network.bands(sample - prior)
+        torch.testing.assert_close(network.bands(half - prior), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_no_texture_is_the_prior_if_nothing_is_learnt() -> None:
@@ -116,8 +118,54 @@ def test_the_sampler_equals_the_complete_networks(quality: SourceQuality) -> Non
         return found
 
     detail = rotate(velocity, network.bands(start), [1.2, 0.6, 0.0])
-    expected = prior + 0.7 * network.bands.image(guide.deviations * detail)
+    share = 0.7 ** (1 + 8 * network.coherence(prior) ** 2)
+    expected = prior + network.bands.image(share * guide.deviations * detail)
     torch.testing.assert_close(drawn(network.sampler(3.0, 2, 0.7, quality), prior, start), expected)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 2, 2.0])
+@pytest.mark.parametrize("contrast", [0.01, 1.0])
+def test_a_straight_edge_has_one_direction(angle: float, contrast: float) -> None:
+    y, x = torch.meshgrid(torch.arange(36.0), torch.arange(36.0), indexing="ij")
+    across = (x - 17.5) * math.cos(angle) + (y - 17.5) * math.sin(angle)
+    edge = contrast * torch.tanh(across).expand(1, 3, -1, -1)
+    coherence = denoiser().coherence(edge)
+    assert coherence.shape == (1, 1, 9, 9)
+    assert coherence[0, 0, 3:6, 3:6].min() > 0.9
+
+
+def test_a_line_and_its_double_have_one_direction_and_corners_have_two() -> None:
+    network, image = denoiser(), torch.zeros(1, 3, 36, 36)
+    image[..., 16:19, :] = 1.0
+    assert network.coherence(image)[0, 0, 4, 4] > 0.99
+    image[..., 16:19] = 1.0
+    assert network.coherence(image)[0, 0, 4, 4] < 0.05
+
+
+def test_an_edge_between_two_colours_of_one_luminance_is_an_edge() -> None:
+    image = torch.zeros(1, 3, 36, 36)
+    image[:, 0, :, 18:], image[:, 2, :, 18:] = 0.4, -0.4
+    assert denoiser().coherence(image)[0, 0, 4, 4] > 0.99
+
+
+def test_ground_without_direction_has_little_coherence() -> None:
+    network = denoiser()
+    assert network.coherence(noise(1, 3, 400, 400) / 4).mean() < 0.2
+    assert not network.coherence(torch.full((1, 3, 16, 16), 0.7)).any()
+
+
+def test_little_is_drawn_along_edges_but_a_complete_sample_is_complete() -> None:
+    network, start = denoiser(), noise(1, 3, 64, 64, seed=2)
+    prior = noise(1, 3, 64, 64) / 20
+    prior[..., 32:] += 2.0
+    detail = {
+        texture: drawn(network.sampler(4.0, 2, texture), prior, start) - prior
+        for texture in (0.5, 1.0)
+    }
+    share = (detail[0.5].square().mean((0, 1, 2)) / detail[1.0].square().mean((0, 1, 2))).sqrt()
+    assert share[28:36].max() < 0.02
+    assert share[:20].mean() > 0.3
+    assert share[44:].mean() > 0.3
 
 
 def test_nothing_is_drawn_on_constant_ground() -> None:
