@@ -22,6 +22,7 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
+from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import mapping
 
 from rs_superres import engine
@@ -759,3 +760,26 @@ def test_a_wild_value_affects_only_its_surroundings(tmp_path: Path, tiny: str, s
         results.append(rasters.read(out))
     assert np.isfinite(results[1]).all()
     np.testing.assert_array_equal(results[0][:, 90:, 90:], results[1][:, 90:, 90:])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "colours", "more"),
+    [
+        ("uint8", RGB, {}),
+        ("uint8", (*RGB, "alpha"), {}),
+        ("uint16", (*RGB, "undefined"), {"nodata": 0}),
+        ("float32", ("gray",), {"nodata": -9999.0}),
+    ],
+)
+def test_results_are_valid_cogs(
+    dtype: str, colours: tuple[str, ...], more: dict[str, Any], make: Make, tmp_path: Path
+) -> None:
+    """By the rules of rio-cogeo, which are stricter than GDAL's: with overviews, too."""
+    pixels = textured(1, len(colours), 270, 300, dtype=dtype, high=200)
+    source = rasters.write(tmp_path / "a.tif", pixels, colours=colours, **more)
+    plan = make(source, scale=2, uncertainty=tmp_path / "std.tif")
+    engine.run(plan)
+    for path in (plan.out, tmp_path / "std.tif"):
+        with rasters.opened(path) as dataset:
+            assert dataset.overviews(1) == [2]
+        assert cog_validate(path, strict=True, quiet=True) == (True, [], [])
