@@ -195,7 +195,7 @@ def test_the_tutorial_runs() -> None:
         values = [shown(text, name, names) for name, text in cells("code")]
         plt.close("all")
     html = "".join(v._repr_html_() for v in values if hasattr(v, "_repr_html_"))
-    assert html.count("<img ") == 2  # of the report
+    assert html.count("<img ") == 3  # of the report
     assert "checks" in html  # of the audit
     assert "dask" in html
 

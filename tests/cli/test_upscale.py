@@ -197,7 +197,7 @@ def test_preview(upscale: Call, tmp_path: Path) -> None:
     assert upscale("--scale", "2", "--preview", tmp_path / "p.png").exit_code == 0
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.format == "PNG"
-        assert picture.size == (88 + 8 + 88, 80)
+        assert picture.size == (3 * 88 + 2 * 8, 80)
 
 
 def test_side_outputs_are_refused_before_the_run(upscale: Call, out: Path, tmp_path: Path) -> None:
