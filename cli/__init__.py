@@ -86,17 +86,11 @@ class Commands(sections.Group):
         rest = [arg for arg in args[:end] if not _ANYWHERE.fullmatch(arg)]
         return super().parse_args(ctx, [*ours, *rest, *args[end:]])
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command to call; suggest one for a name that is misspelt."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.exceptions.NoSuchCommand as error:
-            # click finds names that are close, but knows no command before its module is imported.
-            raise click.exceptions.NoSuchCommand(
-                error.command_name, possibilities=COMMANDS, ctx=ctx
-            ) from None
+    def hint(self, ctx: click.Context, name: str) -> str:
+        """Return what to do instead of calling a command that does not exist."""
+        if "." in name or "/" in name or "\\" in name:
+            return f" To upscale a raster: rs-sr upscale {name} --scale 2 -o out.tif"
+        return super().hint(ctx, name)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn an exception into one line and an exit status."""

@@ -6,6 +6,7 @@ tables, whatever the order of a command's decorators. A test fails if an option 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -108,6 +109,22 @@ class Group(Command, click.Group):
     """A group whose help shows commands before options."""
 
     command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command to call; say what to do if there is none of that name."""
+        if not ctx.resilient_parsing and args[0] not in self.list_commands(ctx):
+            ctx.fail(f"No such command {args[0]!r}.{self.hint(ctx, args[0])}")
+        return super().resolve_command(ctx, args)
+
+    def hint(self, ctx: click.Context, name: str) -> str:
+        """Return a sentence that names the command that was probably meant; empty if unknown.
+
+        click suggests commands only from version 8.4 on.
+        """
+        close = difflib.get_close_matches(name.lower(), self.list_commands(ctx), n=1)
+        return f" Did you mean {close[0]!r}?" if close else ""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, then the options in sections."""

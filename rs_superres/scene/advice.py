@@ -14,7 +14,7 @@ from rs_superres.config import TrainedConfig
 from rs_superres.grid import Grid
 from rs_superres.raster import COLOURS, Band, Sampled, number_of, pixel_size
 from rs_superres.scene.bands import BandRoles, loses_colours
-from rs_superres.scene.colours import one_each
+from rs_superres.scene.colours import one_each, sensor_of
 
 WRAPPED = 60_000
 """Digital number of 16 bits above which a value may be a negative one that wrapped around."""
@@ -62,9 +62,11 @@ def colour_note(bands: Sequence[Band], roles: BandRoles, sensor: str | None = No
     """
     if roles.described:
         numbers = _numbers(roles, roles.triplet)
-        return (
+        note = (
             f"bands {numbers} {roles.described}: sharpened together; rgb='none' treats each alone"
         )
+        named_by = sensor_of(bands) if sensor is None else None
+        return note if named_by is None else f"{note}, sensor={named_by.lower()!r} undoes the blur"
     if roles.triplet or len(roles.single) < len(COLOURS):
         return None
     alone = "each goes through the network alone, as grey"

@@ -53,7 +53,7 @@ def test_the_size_on_the_ground_counts_in_any_crs(place: Grid, warns: bool) -> N
     [
         (
             ("B1", "B2", "B3", "B4", "B8A"),
-            "bands 4,3,2 are named B4, B3 and B2, the red, green and blue of sentinel-2: ",
+            "bands 4,3,2 are named B4, B3 and B2, .* of sentinel-2: .* sensor='sentinel-2' undoes",
         ),
         (
             ("Blue", "Green", "Red", "Red Edge", "NIR"),
@@ -89,6 +89,13 @@ def test_a_hint_follows_the_given_sensor() -> None:
     assert text is not None
     assert text.startswith("bands 3,2,1 are named B3, B2 and B1, which are red, green and blue in")
     assert "in a scene of quickbird; " in text
+
+
+def test_a_sensor_that_is_given_is_not_recommended() -> None:
+    bands = [Band(dtype="uint16", description=n) for n in ("B1", "B2", "B3", "B4", "B8A")]
+    text = colour_note(bands, roles_of(bands), "sentinel-2")
+    assert text is not None
+    assert text.endswith("treats each alone")
 
 
 def test_bands_that_are_marked_or_chosen_need_no_note() -> None:
