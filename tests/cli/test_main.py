@@ -161,8 +161,10 @@ def test_wrong_calls_exit_2(args: list[str]) -> None:
         (["Verify", "a.tif"], "No such command 'Verify'. Did you mean 'verify'?"),
         (
             ["a.tif", "--scale", "2"],
-            "No such command 'a.tif'. To upscale a raster: "
-             "rs-sr upscale a.tif --scale 2 -o out.tif",
+            (
+                "No such command 'a.tif'. To upscale a raster: "
+                "rs-sr upscale a.tif --scale 2 -o out.tif"
+            ),
         ),
         (["models", "lst"], "No such command 'lst'. Did you mean 'list'?"),
         (["zzz", "a.tif"], "No such command 'zzz'."),
