@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from itertools import count
 
 import numpy as np
 import xarray as xr
@@ -32,7 +31,7 @@ from rs_superres.scene.cell import CellResult, compute_window
 from rs_superres.scene.reader import ArrayReader
 from rs_superres.system.caller import warn_caller
 from rs_superres.system.memory import check_memory
-from rs_superres.system.progress import shown_progress
+from rs_superres.system.progress import counted, shown_progress
 from rs_superres.types import Values
 
 logger = logging.getLogger(__name__)
@@ -134,14 +133,9 @@ def _compute(values: Values, plan: PixelPlan, progress: ProgressOption) -> Value
         int(size), "the result", "make the array lazy with array.chunk(), or request a part"
     )
     out = np.empty(shape, dtype=description.dtype)
-    done = count(1)
     total = len(plan.recipe.lattice.cells(window)) * int(np.prod(scenes))
     with shown_progress(progress, "upscale", unit="cell", total=total) as shown:
-
-        def finished() -> None:
-            if shown is not None:
-                shown(next(done), total)
-
+        finished = counted(shown, total)
         for scene in np.ndindex(scenes):
             _compute_scene(values[scene], plan, out[scene], finished)
     return out

@@ -12,7 +12,7 @@ from rs_superres._version import __version__
 from rs_superres.engine.region import OutputRegion
 from rs_superres.grid import AxisMapping, Cells, Window, Zoom
 from rs_superres.options import PixelOptions
-from rs_superres.raster import SOURCE_BANDS_TAG, Description, Sampled
+from rs_superres.raster import ROLES_TAG, SOURCE_BANDS_TAG, Description, Sampled
 from rs_superres.scene.advice import pixel_size_warning
 from rs_superres.scene.bands import BandGroup, BandRoles
 from rs_superres.scene.recipe import CellRecipe
@@ -126,7 +126,7 @@ class PixelPlan:
             "SUPERRES_PRECISION": self.precision,
             "SUPERRES_LATTICE": self._lattice_tag(),
             **({"SUPERRES_WARNING": "; ".join(messages)} if messages else {}),
-            "SUPERRES_BANDS": str(self.roles),
+            ROLES_TAG: str(self.roles),
             **self._source_bands_tag(),
             "SUPERRES_VALUE_RANGE": "; ".join(f"{r.low:.10g},{r.high:.10g}" for r in ranges),
         }

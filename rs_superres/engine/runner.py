@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from rs_superres.engine.store import CellStore, opened_store
 from rs_superres.errors import RasterError, SuperResError
 from rs_superres.options import Options
 from rs_superres.raster import Paths, block_cache
-from rs_superres.system.progress import Progress, ProgressOption, shown_progress
+from rs_superres.system.progress import ProgressOption, counted, shown_progress
 
 __all__ = ["Options", "Plan", "assemble", "plan", "run", "upscale"]
 
@@ -90,9 +90,10 @@ def run(plan: Plan, *, progress: ProgressOption = None, compute: Compute = compu
             with shown_progress(
                 progress, plan.out.name, unit="cell", total=total, done=resumed
             ) as shown:
-                finished = _counting(shown, resumed, total)
+                if shown is not None:
+                    shown(resumed, total)
                 if missing:
-                    compute(plan, store, missing, finished)
+                    compute(plan, store, missing, counted(shown, total, resumed))
             computed = time.monotonic()
             logger.debug("computed %d cells in %.1f s", len(missing), computed - started)
             check_unchanged(settings["source file"], plan.pixels.description.files)
@@ -160,25 +161,6 @@ def _check_disks(plan: Plan, settings: dict[str, Any]) -> None:
     for folder, needed in plan.disk_needs().items():
         held = store.used_bytes if folder == plan.scratch else 0
         check_disk(folder, needed - held, plan.out)
-
-
-def _counting(progress: Progress | None, done: int, total: int) -> Callable[[], None]:
-    """Return a function to call after each cell, which reports how many are done.
-
-    The cells that are done already are reported at once.
-    """
-
-    def report() -> None:
-        if progress is not None:
-            progress(done, total)
-
-    def finished() -> None:
-        nonlocal done
-        done += 1
-        report()
-
-    report()
-    return finished
 
 
 def _publish(plan: Plan, store: CellStore, assembled: Assembled) -> None:

@@ -43,7 +43,12 @@ from rs_superres.raster.search import (
     rasters_below,
     reason_to_pass_over,
 )
-from rs_superres.raster.selection import SOURCE_BANDS_TAG, Selection
+from rs_superres.raster.selection import (
+    ROLES_TAG,
+    SOURCE_BANDS_TAG,
+    Selection,
+    bands_with_role,
+)
 from rs_superres.raster.sidecars import check_alone, delete_sidecars, owner, sidecars
 from rs_superres.raster.source import (
     SAMPLE,
@@ -61,6 +66,7 @@ __all__ = [
     "BLOCK",
     "COLOURS",
     "FAILURES",
+    "ROLES_TAG",
     "SAMPLE",
     "SOURCE_BANDS_TAG",
     "Band",
@@ -77,6 +83,7 @@ __all__ = [
     "Target",
     "Tile",
     "archives_of_folders",
+    "bands_with_role",
     "block_cache",
     "check_alone",
     "check_creation",

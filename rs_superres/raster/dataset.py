@@ -18,6 +18,7 @@ from rs_superres.grid import Grid, Shape
 from rs_superres.raster.gdal import FAILURES, Dataset, raster_errors
 from rs_superres.raster.metadata import Band, Description, holds
 from rs_superres.raster.names import described_colour
+from rs_superres.raster.selection import bands_with_role
 from rs_superres.raster.transparency import with_alpha
 
 _STALE_TAGS = ("STATISTICS_",)
@@ -159,8 +160,7 @@ def _read_bands(dataset: Dataset) -> tuple[Band, ...]:
     facts = (_BandFacts(*row) for row in zip(*columns, strict=True))
     bands = [_not_alpha_if_nir(_read_band(dataset, f)) for f in facts]
     # A result of rs-sr says which of its bands hold classes or bits.
-    match = re.search(r"nearest ([\d,]+)", dataset.tags().get("SUPERRES_BANDS", ""))
-    nearest = set() if match is None else {int(n) - 1 for n in match[1].split(",") if n}
+    nearest = bands_with_role(dataset.tags(), "nearest")
     return with_alpha([replace(b, nearest=i in nearest) for i, b in enumerate(bands)])
 
 

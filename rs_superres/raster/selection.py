@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,8 +16,25 @@ from rs_superres.raster.transparency import with_alpha
 SOURCE_BANDS_TAG = "SUPERRES_SOURCE_BANDS"
 """The tag of a result with the numbers of its bands in the source, in their order."""
 
+ROLES_TAG = "SUPERRES_BANDS"
+"""The tag of a result that says how each of its bands was made: ``joint 1,2,3; alone 4``."""
+
 CHANNELS = ("red", "green", "blue", "alpha")
 """Colour interpretations of the bands that replace a band with a colour table."""
+
+
+def bands_with_role(tags: Mapping[str, str], role: str) -> tuple[int, ...]:
+    """Return the indices of a result's bands with a role, as its tag gives them.
+
+    Args:
+        tags: those of the result.
+        role: ``joint``, ``alone``, ``nearest`` or ``alpha``.
+
+    Returns:
+        Indices from 0; empty if the tag names no such bands.
+    """
+    match = re.search(rf"\b{role} (\d+(?:,\d+)*)", tags.get(ROLES_TAG, ""))
+    return () if match is None else tuple(int(number) - 1 for number in match[1].split(","))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 from types import TracebackType
 from typing import Any
 
@@ -48,6 +49,24 @@ def shown_progress(
             "of finished parts and of all parts"
         )
     return nullcontext(option)
+
+
+def counted(progress: Progress | None, total: int, done: int = 0) -> Callable[[], None]:
+    """Return a function to call after each part, in any thread, which reports how many are done.
+
+    Args:
+        progress: what it calls; None for nothing.
+        total: the number of all parts.
+        done: how many of them are done already.
+    """
+    numbers = count(done + 1)
+
+    def finished() -> None:
+        number = next(numbers)
+        if progress is not None:
+            progress(number, total)
+
+    return finished
 
 
 def _called_by_notebook() -> bool:

@@ -20,10 +20,11 @@ from rs_superres.raster import (
     Paths,
     Selection,
     Source,
+    bands_with_role,
     numbers_of,
     open_source,
 )
-from rs_superres.system.progress import Progress, ProgressOption, shown_progress
+from rs_superres.system.progress import ProgressOption, counted, shown_progress
 from rs_superres.verify.comparison import SourceResultPair
 from rs_superres.verify.findings import Audit, Finding
 from rs_superres.verify.masks import MaskCounts
@@ -85,7 +86,7 @@ def verify(
             pairs = _pairs(selected, result, zoom)
             total = sum(len(list(pair.blocks())) for pair in pairs)
             with shown_progress(progress, "verify", unit="block", total=total) as shown:
-                finished = _counting(shown, total)
+                finished = counted(shown, total)
                 findings += _worst([_pixel_findings(pair, finished) for pair in pairs])
         shape = after.grid.shape
         return Audit(
@@ -95,19 +96,6 @@ def verify(
             scale=None if zoom is None else zoom.scale,
             findings=tuple(findings),
         )
-
-
-def _counting(progress: Progress | None, total: int) -> Callable[[], None]:
-    """Return a function to call after each block, which reports how many are done."""
-    done = 0
-
-    def finished() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    return finished
 
 
 def _pixel_findings(pair: SourceResultPair, finished: Callable[[], None]) -> list[Finding]:
@@ -205,22 +193,19 @@ def stated_kernels(tags: Mapping[str, str]) -> dict[int, ConsistencyConfig]:
     Args:
         tags: those of the result.
     """
-    joint, alone = (
-        re.search(rf"\b{role} (\d+(?:,\d+)*)", tags.get("SUPERRES_BANDS", ""))
-        for role in ("joint", "alone")
-    )
-    groups = [] if joint is None else [joint[1].split(",")]
-    groups += [] if alone is None else [[number] for number in alone[1].split(",")]
+    joint = bands_with_role(tags, "joint")
+    groups = [joint] if joint else []
+    groups += [(band,) for band in bands_with_role(tags, "alone")]
     words = tags.get("SUPERRES_CONSISTENCY", "").split("; ")
     words = words * len(groups) if len(words) == 1 else words
     if len(words) != len(groups):
         return {}
     kernels = [ConsistencyConfig.from_words(text) for text in words]
     return {
-        int(number) - 1: kernel
+        band: kernel
         for group, kernel in zip(groups, kernels, strict=True)
         if kernel is not None
-        for number in group
+        for band in group
     }
 
 

@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 
 from rs_superres.config import ConsistencyConfig
 from rs_superres.grid import SNAP, AxisMapping, AxisSupport, Window, Zoom
-from rs_superres.image.degradation import kernel_weights
+from rs_superres.image.consistency import SUPPORT
+from rs_superres.image.degradation import kernel_values
 from rs_superres.image.radiometry import eroded, weigh_colours
 from rs_superres.image.resampling import cubic_over_holes
 from rs_superres.raster import Source, opacity, visible
@@ -29,7 +30,7 @@ MASK_TOLERANCE = 2
 CUBIC = ConsistencyConfig()
 """Keys' cubic kernel, as wide as a source pixel: what a result is downsampled with by default."""
 
-KERNEL_REACH = 2
+KERNEL_REACH = SUPPORT
 """Source pixels that the downsampling kernel reaches beyond a block."""
 
 BLOCK_BYTES = 2**25
@@ -161,9 +162,9 @@ def _downsampling_weights(
     """
     centres = np.array([axis.edge(pixel + 0.5 + shift) for pixel in source_pixels])
     pixels = np.arange(output_pixels.start, output_pixels.stop) + 0.5
-    weights = kernel_weights(kernel.kernel, centres, 1 / axis.step, pixels, mtf=kernel.mtf)
-    # A Gaussian never ends, but the correction of a result takes it up to here.
-    weights[np.abs(pixels - centres[:, None]) * axis.step >= KERNEL_REACH] = 0
+    apart = np.abs(pixels - centres[:, None])
+    weights = kernel_values(kernel.kernel, apart, 1 / axis.step, mtf=kernel.mtf)
+    weights[apart * axis.step >= KERNEL_REACH] = 0  # where the correction of a result cuts it too
     # Sparse: a source pixel depends on few output pixels.
     return csr_array(weights / weights.sum(axis=1, keepdims=True))
 

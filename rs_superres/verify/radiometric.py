@@ -132,7 +132,7 @@ class Radiometry:
         ]
         cubic = [differences.cubic.rms for differences in self._bands.values()]
         finding = self._worst_band("rms", figures, "cubic's RMS", cubic)
-        kernels = dict.fromkeys(self._pair.kernels[i].words() for i in self._pair.kernels)
+        kernels = dict.fromkeys(kernel.words() for kernel in self._pair.kernels.values())
         if not kernels:
             return finding
         by = " and ".join(kernels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,10 +9,12 @@ from dataclasses import dataclass
 from rs_superres.errors import InputError
 from rs_superres.grid import Zoom
 from rs_superres.raster import (
+    COLOURS,
     Band,
     Description,
     Paths,
     Source,
+    bands_with_role,
     numbers_of,
     open_source,
     same_crs,
@@ -129,10 +130,9 @@ def _shown(before: Band, after: Band) -> bool:
 
 def _colours(before: Description, after: Description) -> tuple[int, ...]:
     """Return the indices of red, green and blue: those of the run, or what the bands say."""
-    match = re.match(r"joint (\d+),(\d+),(\d+)", after.tags.get("SUPERRES_BANDS", ""))
-    joint = () if match is None else tuple(int(number) - 1 for number in match.groups())
+    joint = bands_with_role(after.tags, "joint")
     count = min(len(before.bands), len(after.bands))
-    if joint and max(joint) < count:
+    if len(joint) == len(COLOURS) and max(joint) < count:
         return joint
     bands = before.bands[:count]
     sensor = before.sensor or sensor_of(bands)
