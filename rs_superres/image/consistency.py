@@ -53,6 +53,8 @@ class _AxisOperators:
     """A, (source pixels, output pixels); zero for source pixels that the output does not cover."""
     up: csr_array
     """A^T (A A^T)^-1, (output pixels, source pixels); zero for the same source pixels."""
+    up_strips: tuple[csr_array, ...]
+    """``up`` in strips of :data:`STRIP` rows."""
 
 
 class Projection:
@@ -71,25 +73,23 @@ class Projection:
         self._rows, self._columns = _operators(config, rows), _operators(config, columns)
 
     def __call__(self, result: Doubles, source: Doubles, tolerance: float) -> Doubles:
-        """Correct a window of a result in place.
+        """Correct one band of a window of a result in place.
 
         Args:
-            result: (band, y, x) digital numbers of the window; overwritten.
-            source: (band, y, x) digital numbers of the source pixels.
+            result: (y, x) digital numbers of the window; overwritten.
+            source: (y, x) digital numbers of the source pixels.
             tolerance: the difference that may remain, in digital numbers.
 
         Returns:
             ``result``, corrected.
         """
         rows, columns = self._rows, self._columns
-        for y, x in zip(result, source, strict=True):
-            difference = x - (columns.down @ (rows.down @ y).T).T
-            if tolerance:
-                difference -= difference.clip(-tolerance, tolerance)
-            lifted = rows.up @ difference
-            for start in range(0, len(y), STRIP):
-                strip = slice(start, start + STRIP)
-                y[strip] += (columns.up @ lifted[strip].T).T
+        difference = source - (columns.down @ (rows.down @ result).T).T
+        if tolerance:
+            difference -= difference.clip(-tolerance, tolerance)
+        lifted = np.ascontiguousarray((columns.up @ difference.T).T)
+        for start, up in zip(range(0, len(result), STRIP), rows.up_strips, strict=True):
+            result[start : start + STRIP] += up @ lifted
         return result
 
 
@@ -97,8 +97,9 @@ class Projection:
 def _operators(config: ConsistencyConfig, axis: WindowAxis) -> _AxisOperators:
     """Return A and its right inverse along one axis."""
     down = csr_array(footprints(config, *axis))
-    inverse = _near_inverse((down @ down.T).toarray())
-    return _AxisOperators(down=down, up=csr_array(down.T @ csr_array(inverse)))
+    up = csr_array(down.T @ csr_array(_near_inverse((down @ down.T).toarray())))
+    strips = tuple(up[start : start + STRIP] for start in range(0, up.shape[0], STRIP))
+    return _AxisOperators(down=down, up=up, up_strips=strips)
 
 
 def footprints(

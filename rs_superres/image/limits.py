@@ -52,6 +52,9 @@ REACH = 4.5
 EXTENT = 5
 """Source pixels beyond a window that its sums and flows extend over."""
 
+STRIP = 16
+"""Rows of blocks that are looked at together, so that they stay in the processor's cache."""
+
 NEGLIGIBLE = 1e-12
 """Weights of this magnitude are rounding errors of sums that should be 0."""
 
@@ -118,10 +121,11 @@ class _Axis:
 
     pixels: slice
     """The output pixels of the window that exist and lie in the source."""
-    under: Indices
-    """(pixels,) block of each output pixel, from 0."""
-    starts: Indices
-    """First output pixel of each block that has any, counted from ``pixels.start``."""
+    index: Indices
+    """(occupied blocks, most): the output pixels of each block that has any, counted from
+    ``pixels.start``. The last one is repeated in blocks that have fewer than others."""
+    sizes: Indices
+    """Number of output pixels of each of these blocks."""
     occupied: slice
     """The blocks that have output pixels."""
     source: Indices
@@ -198,10 +202,23 @@ class Limiter:
         rows, columns = self._rows, self._columns
         out = np.zeros(low.shape, dtype=np.bool_)
         occupied = np.s_[rows.occupied, columns.occupied]
-        most = np.maximum.reduceat(np.maximum.reduceat(y, rows.starts, 0), columns.starts, 1)
-        fewest = np.minimum.reduceat(np.minimum.reduceat(y, rows.starts, 0), columns.starts, 1)
+        fewest, most = self._extremes(y)
         out[occupied] = (most > high[occupied]) | (fewest < low[occupied])
         return out
+
+    def _extremes(self, y: Doubles) -> list[Doubles]:
+        """Return the least and the greatest output pixel of each occupied block."""
+        ufuncs, rows, columns = (np.minimum, np.maximum), self._rows.index, self._columns.index
+        out = [np.empty((len(rows), y.shape[1])) for _ in ufuncs]
+        for start in range(0, len(rows), STRIP):
+            strip = slice(start, start + STRIP)
+            pixels = y[rows[strip]]
+            for ufunc, reduced in zip(ufuncs, out, strict=True):
+                ufunc.reduce(pixels, axis=1, out=reduced[strip])
+        return [
+            ufunc.reduce(reduced.T[columns], axis=1).T
+            for ufunc, reduced in zip(ufuncs, out, strict=True)
+        ]
 
     def _settle(
         self,
@@ -221,24 +238,36 @@ class Limiter:
             sums: the sum that each block's output pixels should have.
         """
         rows, columns = self._rows, self._columns
-        pixels = np.nonzero(changed[rows.under][:, columns.under])
-        block = rows.under[pixels[0]] * changed.shape[1] + columns.under[pixels[1]]
-        least, greatest = low.ravel()[block], high.ravel()[block]
+        occupied = np.s_[rows.occupied, columns.occupied]
+        row, column = np.nonzero(changed[occupied])
+        # Planes: the first pixel of each block, the second, and so on, row by row.
+        (_, tallest), (_, widest) = rows.index.shape, columns.index.shape
+        down, across = (plane[:, None] for plane in np.divmod(np.arange(tallest * widest), widest))
+        pixels = rows.index[row, down], columns.index[column, across]
+        exists = (down < rows.sizes[row]) & (across < columns.sizes[column])
+        # A pixel that a block lacks is 0, and must be.
+        least, greatest = (
+            np.where(exists, side[occupied][row, column], 0.0) for side in (low, high)
+        )
         values = y[pixels].clip(least, greatest)
+        with np.errstate(
+            divide="ignore", over="ignore", invalid="ignore"
+        ):  # infinite room, or none
+            missing = sums[occupied][row, column] - _total(values)
+            for end, amount in ((greatest, missing.clip(min=0)), (least, missing.clip(max=0))):
+                room = end - values
+                used = np.where(amount == 0, 0.0, (amount / _total(room)).clip(max=1))
+                values += np.nan_to_num(used) * room
+        np.clip(values, least, greatest, out=values)
+        y[pixels[0][exists], pixels[1][exists]] = values[exists]
 
-        def total(amounts: Doubles) -> Doubles:
-            return np.bincount(block, amounts, minlength=changed.size).astype(np.float64)
 
-        missing = sums.ravel() - total(values)
-        for room, amount in (
-            (greatest - values, missing.clip(min=0)),
-            (least - values, missing.clip(max=0)),
-        ):
-            capacity = total(room)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                used = np.where(amount == 0, 0.0, (amount / capacity).clip(max=1))
-            values += np.nan_to_num(used)[block] * room
-        y[pixels] = values.clip(least, greatest)
+def _total(planes: Doubles) -> Doubles:
+    """Add planes in their order, however many blocks they have."""
+    out: Doubles = planes[0].copy()
+    for plane in planes[1:]:
+        out += plane
+    return out
 
 
 def _along(rows: csr_array, y: Doubles, columns: csr_array) -> Doubles:
@@ -330,12 +359,14 @@ def _axis(kernel: ConsistencyConfig, along: WindowAxis) -> _Axis:
     flow[np.abs(flow) < NEGLIGIBLE] = 0.0
     inside = slice(*np.searchsorted(index, (pixels.start, pixels.stop)))
     local = under[inside] - first
+    starts = np.flatnonzero(np.diff(local, prepend=-1))
+    sizes = np.diff(starts, append=len(local))
     return _Axis(
         pixels=slice(
             int(index[inside][0]) - pixels.start, int(index[inside][-1]) + 1 - pixels.start
         ),
-        under=local,
-        starts=np.flatnonzero(np.diff(local, prepend=-1)),
+        index=starts[:, None] + np.minimum(np.arange(sizes.max()), sizes[:, None] - 1),
+        sizes=sizes,
         occupied=slice(int(local[0]), int(local[-1]) + 1),
         source=(blocks - source_pixels.start).clip(0, len(source_pixels) - 1),
         count=np.asarray(total.sum(axis=1), dtype=np.float64),

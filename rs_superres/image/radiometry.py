@@ -77,7 +77,11 @@ class ValueRange:
 
     def from_network(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Convert network values of any shape to digital numbers, in float64 and not rounded."""
-        return (values.astype(np.float64) + 1) * self.half + self.low
+        out = values.astype(np.float64)
+        out += 1
+        out *= self.half
+        out += self.low
+        return out
 
     @classmethod
     def of_samples(
@@ -239,7 +243,8 @@ def quantise(
             hits = out == kind.type(nodata)
             out[hits] = np.nextafter(kind.type(nodata), kind.type(0 if nodata else 1))
         return out
-    rounded = np.clip(np.rint(values), smallest, largest)
+    rounded = np.rint(values)
+    np.clip(rounded, smallest, largest, out=rounded)
     if nodata is not None:  # no value equals a nodata that the dtype cannot hold
         side = np.where(values >= nodata, 1, -1)
         side = np.where(nodata == smallest, 1, np.where(nodata == largest, -1, side))
@@ -258,10 +263,23 @@ def neighbour_range(values: Doubles, valid: Valid, radius: int) -> tuple[Doubles
     Returns:
         Two (y, x) arrays: infinity and minus infinity where no pixel of the square is valid.
     """
-    side = 2 * radius + 1
-    least = scipy.ndimage.minimum_filter(np.where(valid, values, np.inf), side, mode="nearest")
-    greatest = scipy.ndimage.maximum_filter(np.where(valid, values, -np.inf), side, mode="nearest")
-    return least, greatest
+    return (
+        _reduced_around(np.where(valid, values, np.inf), np.minimum, radius),
+        _reduced_around(np.where(valid, values, -np.inf), np.maximum, radius),
+    )
+
+
+def _reduced_around(values: Doubles, ufunc: np.ufunc, radius: int) -> Doubles:
+    """Reduce the square around each pixel to one number; beyond the edges, repeat the edge."""
+    height, width = values.shape
+    padded = np.pad(values, radius, mode="edge")
+    tall = padded[:height]
+    for row in range(1, 2 * radius + 1):
+        tall = ufunc(tall, padded[row : row + height])
+    out = tall[:, :width]
+    for column in range(1, 2 * radius + 1):
+        out = ufunc(out, tall[:, column : column + width])
+    return out
 
 
 def eroded(valid: Valid, radius: int) -> Valid:

@@ -7,6 +7,7 @@ the network. They are separate on purpose, and ``tests/image/test_resampling.py`
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from rs_superres.grid import AxisSupport
 from rs_superres.image.radiometry import fill_holes
@@ -48,17 +49,21 @@ def cubic(values: Values, rows: AxisSupport, columns: AxisSupport) -> Doubles:
     Returns:
         (band, row positions, column positions).
     """
-    out = values.astype(np.float64)
-    for axis, along in ((1, rows), (2, columns)):
-        place = along.positions - along.start
-        first = np.floor(place).astype(np.int64)
-        taps = (
-            out.take(first + k, axis)
-            * np.expand_dims(cubic_kernel(np.abs(place - first - k)), 2 - axis)
-            for k in (-1, 0, 1, 2)
-        )
-        out = sum(taps, start=np.zeros(()))
+    height, width = values.shape[1:]
+    down, across = _cubic_matrix(rows, height), _cubic_matrix(columns, width)
+    out = np.empty((len(values), down.shape[0], across.shape[0]))
+    for band, interpolated in zip(values.astype(np.float64), out, strict=True):
+        interpolated[:] = (across @ (down @ band).T).T
     return out
+
+
+def _cubic_matrix(along: AxisSupport, size: int) -> csr_array:
+    """Return cubic convolution along an axis of ``size`` pixels as a matrix, (positions, size)."""
+    place = along.positions - along.start
+    index = np.floor(place).astype(np.int64)[:, None] + np.arange(-1, 3)
+    weights = cubic_kernel(np.abs(place[:, None] - index))
+    starts = np.arange(0, index.size + 1, 4)
+    return csr_array((weights.ravel(), index.ravel(), starts), shape=(len(place), size))
 
 
 def cubic_over_holes(

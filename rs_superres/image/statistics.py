@@ -64,7 +64,7 @@ class RunningStatistics:
         """Add an array; all arrays have the same shape."""
         self.count += 1
         if self.count == 1:
-            self.mean, self._squares = sample.copy(), np.zeros_like(sample)
+            self.mean, self._squares = sample.copy(), np.zeros(sample.shape)
             return
         apart = sample - self.mean
         self.mean += apart / self.count

@@ -82,7 +82,8 @@ def compute_cell(recipe: CellRecipe, reader: Reader, cell: Window) -> CellResult
         values[i] = quantise(_interpolate(recipe, halo, i), recipe.dtype, None)
     for i in recipe.nearest_bands:
         values[i] = _take(halo.values[i], rows, columns)
-    values[~filled] = _invalid_value(recipe)
+    if not filled.all():
+        values[~filled] = _invalid_value(recipe)
     if std is not None:
         std[[*recipe.linear_bands, *recipe.nearest_bands]] = 0.0
         std[~shown] = np.nan
@@ -241,8 +242,8 @@ def _draw_group(
     samples = draw_samples(recipe, halo, number)
     for mean, i in zip(samples.mean, group.bands, strict=True):
         values[i] = quantise(mean, recipe.dtype, recipe.nodata, recipe.bands[i].bits)
-    if std is not None and recipe.uncertainty_factor is not None:
-        std[list(group.bands)] = samples.deviation * recipe.uncertainty_factor
+    if std is not None and samples.error is not None:
+        std[list(group.bands)] = samples.error
 
 
 def _interpolate(recipe: CellRecipe, halo: HaloWindow, band: int) -> Doubles:

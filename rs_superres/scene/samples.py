@@ -52,9 +52,10 @@ class Statistics(NamedTuple):
 
     mean: Doubles
     """(band, y, x) mean of the samples."""
-    deviation: Doubles
-    """(band, y, x) standard deviation of the prior's error, as the model predicts it; that of the
-    samples if it predicts none."""
+    error: Doubles | None
+    """(band, y, x) expected error: the standard deviation of the prior's error, as the model
+    predicts it, or that of the samples if it predicts none, times the recipe's factor. None if no
+    uncertainty is written."""
 
 
 def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Statistics:
@@ -66,37 +67,23 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Stat
         group_index: index of the group in ``recipe.groups``. The noise depends on it.
 
     Returns:
-        Mean and standard deviation of the cell. If the uncertainty is written, the variance is
-        averaged over :data:`rs_superres.scene.recipe.UNCERTAINTY_WIDTH`.
+        Mean and, if the uncertainty is written, expected error of the cell. Its square is averaged
+        over :data:`rs_superres.scene.recipe.UNCERTAINTY_WIDTH`.
     """
     group, cell = recipe.groups[group_index], halo.cell
     margin, averaged = recipe.inference.valid_margin, recipe.averaged_margin
     draw = _draw_in_double if recipe.dtype in DOUBLE else _draw_in_single
     source, valid, samples, variance = draw(recipe, halo, group_index)
-    axes = _window_axes(recipe, halo)
-    kernel = recipe.kernel(group)
-    corrects = recipe.corrects(group)
-    project = Projection(kernel, *axes) if corrects else None
-    limit = None if recipe.limits is None else Limiter(kernel, *axes)
-    tolerance = recipe.tolerance(group)
-    limits_of_bands = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
-    lowest, highest = np.array(limits_of_bands, dtype=np.float64).T[..., None, None]
+    correct = _Correction(recipe, halo, group)
     rows = slice(margin - averaged, margin + cell.height + averaged)
     columns = slice(margin - averaged, margin + cell.width + averaged)
     statistics = RunningStatistics()
-    exact = corrects and not tolerance
     for sample in samples:
-        # The result is clipped to its dtype when it is rounded. A saturated sample is clipped here
-        # too: otherwise the correction would rely on values that the dtype cannot hold, and the
-        # result would downsample less closely to its source.
-        corrected = (
-            sample if project is None else project(sample.clip(lowest, highest), source, tolerance)
-        )
-        if limit is not None and recipe.limits is not None:
-            for y, x, known, ends in zip(corrected, source, valid, limits_of_bands, strict=True):
-                limit(y, x, known, recipe.limits.within(*ends), consistent=exact)
-        statistics.add(corrected[:, rows, columns])
+        correct(sample, source, valid)
+        statistics.add(sample[:, rows, columns])
     mean = statistics.mean
+    if recipe.uncertainty_factor is None:
+        return Statistics(mean, None)
     variance = statistics.variance() if variance is None else variance[:, rows, columns]
     if averaged:
         inside = np.s_[:, averaged:-averaged, averaged:-averaged]
@@ -104,7 +91,43 @@ def draw_samples(recipe: CellRecipe, halo: HaloWindow, group_index: int) -> Stat
             UNCERTAINTY_WIDTH / step for step in (recipe.zoom.rows.step, recipe.zoom.columns.step)
         ]
         mean, variance = mean[inside], smoothed(variance, widths, UNCERTAINTY_REACH)[inside]
-    return Statistics(mean, np.sqrt(variance))
+    return Statistics(mean, recipe.uncertainty_factor * np.sqrt(variance))
+
+
+class _Correction:
+    """Brings the samples of one band group in a cell to their source, and into their limits.
+
+    Args:
+        recipe: everything that determines the pixels, except the source's values.
+        halo: the source pixels of the cell and around it.
+        group: the band group.
+    """
+
+    def __init__(self, recipe: CellRecipe, halo: HaloWindow, group: BandGroup) -> None:
+        axes, kernel = _window_axes(recipe, halo), recipe.kernel(group)
+        self._project = Projection(kernel, *axes) if recipe.corrects(group) else None
+        self._limits = recipe.limits
+        self._limit = None if recipe.limits is None else Limiter(kernel, *axes)
+        self._tolerance = recipe.tolerance(group)
+        self._ends = [limits(recipe.dtype, recipe.bands[i].bits) for i in group.bands]
+
+    def __call__(self, sample: Doubles, source: Doubles, valid: Valid) -> None:
+        """Correct a sample in place.
+
+        Args:
+            sample: (band, y, x) digital numbers of the cell and its valid margin; overwritten.
+            source: (band, y, x) source pixels that the networks see.
+            valid: (band, y, x), True where ``source`` is not filled.
+        """
+        exact = self._project is not None and not self._tolerance
+        for y, x, known, ends in zip(sample, source, valid, self._ends, strict=True):
+            if self._project is not None:
+                # The result is clipped to its dtype when it is rounded. A saturated sample is
+                # clipped here too: otherwise the correction would rely on values that the dtype
+                # cannot hold, and the result would downsample less closely to its source.
+                self._project(np.clip(y, *ends, out=y), x, self._tolerance)
+            if self._limit is not None and self._limits is not None:
+                self._limit(y, x, known, self._limits.within(*ends), consistent=exact)
 
 
 def _window_axes(recipe: CellRecipe, halo: HaloWindow) -> tuple[WindowAxis, WindowAxis]:

@@ -38,7 +38,8 @@ def project(
     part = np.s_[PADDING + wide.start : PADDING + wide.stop]
     rows, columns = (WindowAxis(m, wide, source_pixels) for m in (along.rows, along.columns))
     projection = Projection(config, rows, columns)
-    out = projection(mirrored[:, part, part], mirrored_source, tolerance=255.0 * config.noise)
+    bands = zip(mirrored[:, part, part], mirrored_source, strict=True)
+    out = np.stack([projection(y, x, tolerance=255.0 * config.noise) for y, x in bands])
     return out[:, margin:-margin, margin:-margin]
 
 

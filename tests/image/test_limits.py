@@ -33,12 +33,12 @@ def counts(seed: int = 0) -> Array:
 def sharp(along: Zoom, source: Array, kernel: ConsistencyConfig) -> Array:
     """A result with much overshoot that downsamples to the source."""
     side = along.output.shape.height
-    noise = np.random.default_rng(3).normal(scale=source.std(), size=(1, side, side))
+    noise = np.random.default_rng(3).normal(scale=source.std(), size=(side, side))
     rows, columns = (
         WindowAxis(mapping, range(side), range(SIDE)) for mapping in (along.rows, along.columns)
     )
     project = Projection(kernel, rows, columns)
-    out: Array = project(noise, source[None], 1.0)[0]
+    out: Array = project(noise, source, 1.0)
     return out
 
 

@@ -17,6 +17,7 @@ from rs_superres.image.radiometry import (
     eroded,
     fill_holes,
     limits,
+    neighbour_range,
     quantise,
     valid_by_value,
     weigh_colours,
@@ -303,6 +304,23 @@ def test_colours_are_weighed_by_relative_alpha() -> None:
     others = np.ones((5, 7), dtype=np.bool_)
     others[2, 3] = False
     np.testing.assert_array_equal(out[0][others], values[0][others])
+
+
+@given(radius=st.integers(1, 3), height=st.integers(1, 9), width=st.integers(1, 9))
+def test_the_range_around_a_pixel_is_that_of_its_valid_neighbours(
+    radius: int, height: int, width: int
+) -> None:
+    generator = np.random.default_rng(height)
+    values, valid = generator.normal(size=(height, width)), generator.random((height, width)) > 0.3
+    least, greatest = neighbour_range(values, valid, radius)
+    for row, column in np.ndindex(height, width):
+        square = (
+            slice(max(0, row - radius), row + radius + 1),
+            slice(max(0, column - radius), column + radius + 1),
+        )
+        known = values[square][valid[square]]
+        assert least[row, column] == known.min(initial=np.inf)
+        assert greatest[row, column] == known.max(initial=-np.inf)
 
 
 def test_eroded_keeps_pixels_whose_whole_square_is_valid() -> None:
