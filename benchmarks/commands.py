@@ -26,17 +26,27 @@ from rs_superres.system.threads import THREADS
 SCALE = 4
 """Scale of all runs."""
 
+NOISE = 2.0
+"""Standard deviation of the noise of drawn scenes, digital numbers."""
+
 CREATION = ("COMPRESS=DEFLATE", "PREDICTOR=YES", "NUM_THREADS=ALL_CPUS",
             "OVERVIEW_RESAMPLING=AVERAGE", "BLOCKSIZE=512")  # fmt: skip
 """Creation options of results that are compared with GDAL's."""
 
 
 def scene(folder: Path, megapixels: float) -> Path:
-    """Return the path of a drawn scene whose result has the given size; write it if missing."""
+    """Return the path of a drawn scene whose result has the given size; write it if missing.
+
+    It has noise, as images of cameras have: without, 40 % of the ground would be of one colour,
+    which compresses too well, and which results overshoot everywhere.
+    """
     side = round((megapixels * 1e6) ** 0.5 / SCALE)
     path = folder / f"scene-{side}.tif"
     if not path.exists():
-        write_image(path, render_scene(side, samples=2), scene_grid(side))
+        image = render_scene(side, samples=2)
+        noise = np.random.default_rng(0).normal(0, NOISE, image.shape)
+        noisy = np.rint(image + noise).clip(0, 255).astype(np.uint8)
+        write_image(path, noisy, scene_grid(side))
     return path
 
 
