@@ -30,8 +30,9 @@ from rs_superres.nets.galerkin import AxisSamples, NeuralOperator
 from rs_superres.system.threads import parallel_map
 
 CHUNK = 1 << 19
-"""Bytes of one layer that a CPU thread evaluates at once. With much less, calling a product and
-laying out its matrix take longer than the product; with much more, activations leave the cache."""
+"""Numbers of one layer that a CPU thread evaluates at once, if a row of queries has fewer. With
+much less, threads wait for each other between calls; with much more, activations leave the cache.
+"""
 
 QUERIES = 1 << 18
 """Queries that other devices evaluate at once, so many that a kernel runs long compared with its
@@ -42,28 +43,15 @@ columns x layers x width) numbers for what the features contribute along columns
 class Strip(NamedTuple):
     """Consecutive rows of queries that lie between the same two rows of features."""
 
-    number: int
-    """Number of the strip, from 0."""
     feature_row: int
     """The feature row before the queries; the one after them is the next."""
     rows: range
     """The rows of queries."""
 
 
-class Piece(NamedTuple):
-    """A rectangle of queries that is evaluated at once."""
-
-    strip: int
-    """Number of its strip; without strips, the number of the piece."""
-    rows: slice
-    """Rows of queries."""
-    columns: slice
-    """Columns of queries."""
-
-
-Visitor = Callable[[Tensor, Piece], None]
-"""Receives the layers at the n queries of a piece, (layers, n, width), row by row. It may overwrite
-them."""
+Visitor = Callable[[Tensor, slice], None]
+"""Receives the layers at the n queries of some rows, (layers, n, width) row by row, and the rows.
+It may overwrite the layers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,21 +106,31 @@ class FoldedLayers:
         """Evaluate like :meth:`visit`, in small pieces on several CPU threads."""
         down = rows.weights()[:, 1, None, None].to(features)
         across = columns.weights()[:, 1, None].to(features)
-        queries = max(1, CHUNK // (self.corner.shape[-1] * self.corner.element_size()))
+        count, _, width = self.corner.shape[2:]
+        most = max(1, CHUNK // (len(across) * width))
+        pixels = _pixels(columns, features.shape[1], most)
 
-        def evaluate(strip: Strip) -> None:
+        def evaluate(strips: Sequence[Strip]) -> None:
+            first, last = strips[0].feature_row, strips[-1].feature_row
             before, after = (
                 self._between_columns(
-                    features[strip.feature_row + side], side, columns.index, across
+                    features[first + side : last + side + 1], side, pixels, across
                 )
                 for side in range(2)
             )
-            for piece in _pieces(strip, len(across), queries):
-                part = piece.columns
-                layers = torch.lerp(before[:, :, part], after[:, :, part], down[piece.rows])
-                visitor(self._with_earlier_layers(layers.flatten(1, 2)), piece)
+            for part in _parts(strips, most):
+                layers = features.new_empty((count, part.stop - part.start, len(across), width))
+                for number, strip in enumerate(strips):
+                    rows = slice(max(strip.rows[0], part.start), min(strip.rows[-1] + 1, part.stop))
+                    torch.lerp(
+                        before[:, number : number + 1],
+                        after[:, number : number + 1],
+                        down[rows],
+                        out=layers[:, rows.start - part.start : rows.stop - part.start],
+                    )
+                visitor(self._with_earlier_layers(layers.flatten(1, 2)), part)
 
-        parallel_map(_strips(rows), evaluate)
+        parallel_map(_groups(rows, most), evaluate)
 
     def visit_ranges(
         self,
@@ -147,43 +145,40 @@ class FoldedLayers:
         """
         down = rows.weights()[:, 1, None, None].to(features)
         across = columns.weights()[:, 1, None].to(features)
-        height, width = features.shape[:2]
-        # Treat all feature rows as one long row, and repeat the columns' indices for each of them.
-        starts = width * torch.arange(height, device=features.device)[:, None]
-        index = (starts + columns.index.T[:, None]).flatten(1).T
-        shape = -1, height, len(across), self.corner.shape[-1]
-        row, weight = features.flatten(0, 1), across.repeat(height, 1)
-        sides = [self._between_columns(row, side, index, weight).view(shape) for side in range(2)]
-        count = max(1, QUERIES // len(columns.index))
-        for number, top in enumerate(range(0, len(down), count)):
+        pixels = _pixels(columns, features.shape[1], len(features))
+        sides = [self._between_columns(features, side, pixels, across) for side in range(2)]
+        count = max(1, QUERIES // len(across))
+        for top in range(0, len(down), count):
             part = slice(top, min(top + count, len(down)))
             before, after = (
                 side.index_select(1, feature_rows[part])
                 for side, feature_rows in zip(sides, rows.index.T, strict=True)
             )
             layers = torch.lerp(before, after, down[part])
-            piece = Piece(number, part, slice(0, len(columns.index)))
-            visitor(self._with_earlier_layers(layers.flatten(1, 2)), piece)
+            visitor(self._with_earlier_layers(layers.flatten(1, 2)), part)
 
-    def _between_columns(self, row: Tensor, side: int, index: Tensor, weight: Tensor) -> Tensor:
-        """Apply the corner maps to a row of features and interpolate between its columns.
+    def _between_columns(
+        self, rows: Tensor, side: int, pixels: tuple[Tensor, Tensor], weight: Tensor
+    ) -> Tensor:
+        """Apply the corner maps to rows of features and interpolate between their columns.
 
         Args:
-            row: (w, c) features.
-            side: 0 for queries after (below) the row, 1 for queries before it.
-            index: (columns, 2) feature columns before and after each query.
+            rows: (h, w, c) features.
+            side: 0 for queries after (below) the rows, 1 for queries before them.
+            pixels: the features before and after each query, see :func:`_pixels`.
             weight: (columns, 1) weight of the column after.
 
         Returns:
-            (layers, 1, columns, width).
+            (layers, h, columns, width).
         """
         corner, bias = self.corner[side].flatten(0, 1), self.corner_bias[side].flatten(0, 1)
-        at_pixels = torch.baddbmm(bias, row.expand(len(corner), -1, -1), corner)
+        at_pixels = torch.baddbmm(bias, rows.flatten(0, 1).expand(len(corner), -1, -1), corner)
+        shape = -1, len(rows), len(weight), at_pixels.shape[2]
         before, after = (
-            values.index_select(1, pixels)
-            for values, pixels in zip(at_pixels.chunk(2), index.T, strict=True)
+            values.index_select(1, index[: len(rows) * len(weight)]).view(shape)
+            for values, index in zip(at_pixels.chunk(2), pixels, strict=True)
         )
-        return torch.lerp(before, after, weight)[:, None]
+        return torch.lerp(before, after, weight)
 
     def _with_earlier_layers(self, layers: Tensor) -> Tensor:
         """Add to each layer, in place, what the activations of earlier layers contribute.
@@ -254,31 +249,63 @@ class FoldedOperator:
         shape = len(rows.index), len(columns.index), 3
         out = features.new_empty(shape, dtype=torch.float32)
 
-        def project(layers: Tensor, piece: Piece) -> None:
+        def project(layers: Tensor, part: slice) -> None:
             values = F.linear(torch.ops.aten.gelu_(layers[-1]), self.output, self.output_bias)
-            part = out[piece.rows, piece.columns]
-            part.copy_(values.view(part.shape))
+            out[part].copy_(values.view(out[part].shape))
 
         self.layers.visit(features, rows, columns, project)
         return out.permute(2, 0, 1)
 
 
+def _pixels(columns: AxisSamples, width: int, height: int) -> tuple[Tensor, Tensor]:
+    """Return the features before and after the queries of some rows, as if these were one row.
+
+    Selecting along a dimension in the middle would be slower.
+
+    Args:
+        columns: the grid's columns.
+        width: number of feature columns.
+        height: number of feature rows.
+
+    Returns:
+        (height x columns,) indices of the features before, and after.
+    """
+    starts = width * torch.arange(height, device=columns.index.device)[:, None]
+    before, after = ((starts + index).flatten() for index in columns.index.T)
+    return before, after
+
+
 def _strips(rows: AxisSamples) -> Iterator[Strip]:
     """Yield the strips of a grid's rows."""
     groups = groupby(enumerate(rows.index[:, 0].tolist()), key=lambda row: row[1])
-    for number, (feature_row, members) in enumerate(groups):
+    for feature_row, members in groups:
         queries = [query for query, _ in members]
-        yield Strip(number, feature_row, range(queries[0], queries[-1] + 1))
+        yield Strip(feature_row, range(queries[0], queries[-1] + 1))
 
 
-def _pieces(strip: Strip, columns: int, queries: int) -> Iterator[Piece]:
-    """Divide a strip into pieces of at most ``queries`` queries."""
-    height = min(len(strip.rows), max(1, queries // 64))
-    width = max(1, queries // height)
-    for top in strip.rows[::height]:
-        rows = slice(top, min(top + height, strip.rows.stop))
-        for left in range(0, columns, width):
-            yield Piece(strip.number, rows, slice(left, left + width))
+def _groups(rows: AxisSamples, most: int) -> Iterator[list[Strip]]:
+    """Yield the strips of a grid's rows, those together that are neighbours and have few rows.
+
+    Args:
+        rows: the grid's rows.
+        most: rows that strips together have at most.
+    """
+    group: list[Strip] = []
+    for strip in _strips(rows):
+        if group:
+            adjacent = strip.feature_row == group[-1].feature_row + 1
+            if not adjacent or strip.rows[-1] - group[0].rows[0] >= most:
+                yield group
+                group = []
+        group.append(strip)
+    yield group
+
+
+def _parts(strips: Sequence[Strip], most: int) -> Iterator[slice]:
+    """Divide the rows of neighbouring strips into slices of at most ``most`` rows."""
+    start, stop = strips[0].rows[0], strips[-1].rows[-1] + 1
+    for top in range(start, stop, most):
+        yield slice(top, min(top + most, stop))
 
 
 Linear = tuple[Tensor, Tensor]

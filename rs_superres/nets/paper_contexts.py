@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from rs_superres.nets.folded import FoldedLayers, Linear, Piece, fold, fold_layers
+from rs_superres.nets.folded import FoldedLayers, Linear, fold, fold_layers
 from rs_superres.nets.galerkin import AxisSamples, GalerkinBlock, NeuralOperator, unbiased_std
 from rs_superres.nets.prior import PaperPrior, linear
 
@@ -70,18 +70,17 @@ def _block_context(
         rows: as in :func:`contexts_of`.
         columns: as in :func:`contexts_of`.
     """
-    sums: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
+    sums: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def add(values: Tensor, piece: Piece) -> None:
+    def add(values: Tensor, part: slice) -> None:
         heads = values[-2:].float().view(2, values.shape[1], block.heads, -1)
         heads.div_(unbiased_std(heads))
         k, v = heads.transpose(1, 2)
-        position = piece.strip, piece.rows.start, piece.columns.start
-        sums[position] = k.transpose(1, 2) @ v, heads.sum(1)
+        sums[part.start] = k.transpose(1, 2) @ v, heads.sum(1)
 
     layers.visit(features, rows, columns, add)
-    # Sums depend on their order: take that of the pieces, not that in which threads finish.
-    ordered = zip(*(sums[position] for position in sorted(sums)), strict=True)
+    # Sums depend on their order: take that of the rows, not that in which threads finish.
+    ordered = zip(*(sums[row] for row in sorted(sums)), strict=True)
     count = len(rows.index) * len(columns.index)
     product, factors = (torch.stack(parts).double().sum(0) / count for parts in ordered)
     return _normalised_context(block, product, factors).to(block.qkv.weight)

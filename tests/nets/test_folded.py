@@ -34,9 +34,12 @@ def test_folded_operator_follows_the_definition(
     torch.testing.assert_close(folded, cubic(image, rows, columns) + residual, rtol=0, atol=1e-4)
 
 
-def test_chunk_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", [0.5, 0.3, 1.7], ids=["two a row", "several", "rows skipped"])
+def test_chunk_size_does_not_change_the_result(
+    monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
     prior, image = random_prior(1), random_image(1, 1, 3, 26, 26)
-    rows = scene_samples(positions(8.0, 0.5, 11))
+    rows = scene_samples(positions(8.0, step, 6))
     columns = scene_samples(positions(8.0, 0.25, 13))
     folded = prior.folded(3.0, torch.tensor((1.0, 0.5)))
     expected = prior.grid(image, rows, columns, folded)
