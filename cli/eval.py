@@ -165,6 +165,7 @@ class SpoiledSources(Parameter[tuple[SpoiledSource, ...]]):
     help="Random results to average; with 2 or more, also rate their uncertainty if the model "
     "predicts none.",
 )
+@options.ensemble
 @click.option(
     "--consistency/--no-consistency",
     default=True,

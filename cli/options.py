@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 from rs_superres import zoo
 from rs_superres.errors import InputError
-from rs_superres.options import Classes, Format, Options, Precision, memory_bytes
+from rs_superres.options import ENSEMBLES, Classes, Format, Options, Precision, memory_bytes
 
 from . import messages
 from .parameters import Parameter
@@ -197,6 +197,7 @@ steps = run_option("steps", type=click.IntRange(min=0), metavar="N")
 texture = run_option("texture", type=float, metavar="T")
 device = run_option("device", metavar="DEVICE", shell_complete=complete_devices)
 precision = run_option("precision", type=click.Choice(get_args(Precision)))
+ensemble = run_option("ensemble", type=click.Choice(ENSEMBLES))
 value_range = run_option("value_range", type=Numbers(2), metavar="LO,HI")
 overwrite = run_option("overwrite", is_flag=True)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print a report as JSON.")
@@ -295,6 +296,7 @@ UPSCALING = [
     texture,
     run_option("seed", type=click.IntRange(min=0), metavar="N"),
     run_option("samples", type=click.IntRange(min=1), metavar="N"),
+    ensemble,
     run_option("consistency", "--consistency/--no-consistency"),
     run_option("sensor", metavar="NAME", shell_complete=complete_sensors),
     run_option("mtf", type=float, metavar="M"),

@@ -27,7 +27,7 @@ GENERAL: Table = {
     "--overwrite",
     "Bands and values": "--bands --rgb --nearest --classes --nodata --value-range --limits",
     "Quality of the source": "--sensor --mtf --noise",
-    "Model and detail": "--model --steps --texture --seed --samples --consistency",
+    "Model and detail": "--model --steps --texture --seed --samples --ensemble --consistency",
     "Output files": "--uncertainty --preview --stac --format --co",
     "Speed and memory": "--device --precision --memory --workers",
     "Cluster": "--scheduler --tls-ca --tls-cert --tls-key",
@@ -51,7 +51,7 @@ VIEW: Table = {
 EVAL: Table = {
     "What to evaluate": "--data --pairs --limit --model --scales",
     "Quality of the source": "--degradation --spoil --given",
-    "How to upscale": "--steps --seeds --samples --consistency --value-range",
+    "How to upscale": "--steps --seeds --samples --ensemble --consistency --value-range",
     "The report": "--out --lpips --lpips-backbone --overwrite",
 }
 

@@ -173,6 +173,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
         "steps": plan.pixels.steps,
         "seed": plan.options.seed,
         "samples": plan.options.samples,
+        "ensemble": plan.options.ensemble,
         "consistency": plan.options.consistency,
         "device": plan.pixels.device,
         "precision": plan.pixels.precision,
@@ -232,6 +233,8 @@ def plan_lines(plan: Plan, *, written: bool = False) -> list[str]:
     mode = f"{plan.pixels.steps} steps" if plan.pixels.steps else "the operator alone"
     if plan.pixels.steps == 1:
         mode = "1 step"
+    if plan.pixels.ensemble > 1:
+        mode += f", ensemble of {plan.pixels.ensemble}"
     if plan.options.samples > 1:
         mode += f", mean of {plan.options.samples} samples"
     bands = f"{count} {'band' if count == 1 else 'bands'}, {plan.pixels.description.dtype}"

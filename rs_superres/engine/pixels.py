@@ -38,6 +38,8 @@ class PixelPlan:
     model: zoo.Model = field(repr=False)
     steps: int
     """Evaluations of the denoiser; 0 for the neural operator alone."""
+    ensemble: int
+    """Orientations of the source that the operator sees and averages."""
     precision: Precision
     """The number format of the networks, never "auto"."""
     device: str
@@ -77,6 +79,8 @@ class PixelPlan:
             "steps": self.steps,
             "seed": recipe.seed,
             "samples": recipe.samples,
+            # Only if there is one: results of before know nothing of it.
+            **({"ensemble": self.ensemble} if self.ensemble > 1 else {}),
             "consistency": recipe.consistency,
             "kernel": asdict(recipe.card_kernel),
             "quality": {
@@ -119,6 +123,7 @@ class PixelPlan:
             **self._texture_tag(),
             "SUPERRES_SEED": str(self.recipe.seed),
             "SUPERRES_SAMPLES": str(self.recipe.samples),
+            **({"SUPERRES_ENSEMBLE": str(self.ensemble)} if self.ensemble > 1 else {}),
             "SUPERRES_CONSISTENCY": self._consistency_tag(),
             **({"SUPERRES_PRODUCT": self.understood} if self.understood else {}),
             "SUPERRES_SOURCE_QUALITY": self._quality_tag(),
@@ -318,6 +323,7 @@ def plan_pixels(
         ),
         model=settings.model,
         steps=settings.steps,
+        ensemble=settings.ensemble,
         precision=settings.precision,
         device=str(settings.device),
     )

@@ -53,6 +53,8 @@ class EvaluationOptions:
     """Number of random seeds."""
     samples: int = 1
     """Number of samples that are averaged."""
+    ensemble: int = 1
+    """Orientations of the source that the operator sees and averages: 1, 2, 4 or 8."""
     consistency: bool = True
     """Whether results are corrected so that they downsample to the low resolution."""
     value_range: tuple[float, float] | None = None
@@ -139,6 +141,7 @@ class EvaluationPlan:
                 for name, settings in self.models.items()
             },
             "samples": options.samples,
+            "ensemble": options.ensemble,
             "consistency": options.consistency,
             "value_range": options.value_range,
             "limit": options.limit,
@@ -184,6 +187,7 @@ def plan(options: EvaluationOptions) -> EvaluationPlan:
             model=model,
             steps=steps,
             samples=options.samples if steps else 1,
+            ensemble=options.ensemble,
             uncertainty=model.config.predicts_error or (steps > 0 and options.samples > 1),
             consistency=options.consistency,
             precision=resolve_precision(options.precision, device),

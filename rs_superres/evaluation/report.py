@@ -54,6 +54,7 @@ def _settings(evaluation: Evaluation) -> str:
         "low resolution": "as measured" if is_pairs else f"made by {settings['degradation']}",
         "models": "; ".join(models),
         "samples": "" if settings["samples"] == 1 else f"mean of {settings['samples']}",
+        "ensemble": "" if settings["ensemble"] == 1 else f"of {settings['ensemble']}",
         "sources": ", ".join(settings["sources"]) if len(settings["sources"]) > 1 else "",
         "blur and noise": "given to the models" if settings["given"] else "",
         "consistency": "on" if settings["consistency"] else "off",

@@ -48,6 +48,12 @@ class AxisSamples:
         """Return the same queries with ``pixels`` added to the indices of the feature pixels."""
         return AxisSamples(index=self.index + pixels, relative=self.relative)
 
+    def reversed(self, size: int) -> AxisSamples:
+        """Return the same queries, in reverse order, on the reversed axis of ``size`` pixels."""
+        return AxisSamples(
+            index=(size - 1 - self.index).flip(0, 1), relative=-self.relative.flip(0, 1)
+        )
+
     def to(self, device: torch.device) -> AxisSamples:
         """Return the same samples on another device, without waiting for a CUDA device."""
         non_blocking = device.type == "cuda"

@@ -97,7 +97,7 @@ def prepare(
         compute: device, precision and steps.
 
     Raises:
-        InputError: the model does not take this number of steps.
+        InputError: the model does not take this number of steps, or no ensemble.
         TypeError: the network is of no kind that has an inference.
     """
     steps = compute.steps
@@ -105,6 +105,11 @@ def prepare(
         raise InputError(f"{steps} steps, expected 0 or more")
     if steps and config.is_prior_alone:
         raise InputError(f"{steps} steps, but this model is a prior alone; use steps=0")
+    if compute.ensemble > 1 and config.kind != "scene":
+        raise InputError(
+            f"ensemble={compute.ensemble}, but a model of the kind {config.kind} sees an image in "
+            "one orientation; leave it out"
+        )
     network = network.to(compute.device)
     if isinstance(network, SceneNetwork):
         return _SceneInference(config, network, zoom, compute)
@@ -172,7 +177,9 @@ class _SceneInference:
                 texture = self._denoiser.sampler(
                     self._scale, compute.steps, self._sampler.texture, quality
                 )
-            own = prior.folded(self._scale, self._pixel_size, quality).to(compute.dtype)
+            own = prior.folded(
+                self._scale, self._pixel_size, quality, ensemble=compute.ensemble
+            ).to(compute.dtype)
             folded = self._folded[quality] = _Folded(own, texture)
         return folded
 

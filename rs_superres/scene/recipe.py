@@ -226,6 +226,8 @@ class ModelSettings:
     """Random seed of the diffusion noise."""
     samples: int = 1
     """Number of samples to draw and average."""
+    ensemble: int = 1
+    """Orientations of the source that the operator sees and averages."""
     uncertainty: bool = False
     """True if the expected error is computed too."""
     consistency: bool = True
@@ -299,6 +301,7 @@ class ModelSettings:
             margin += _averaged(zoom)
         compute = ComputeSettings(
             steps=self.steps,
+            ensemble=self.ensemble,
             uncertainty=self.uncertainty,
             device=self.device,
             precision=self.precision,

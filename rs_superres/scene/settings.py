@@ -50,6 +50,7 @@ def model_settings(
         uncertainty=uncertainty,
         seed=options.seed,
         samples=options.samples,
+        ensemble=options.ensemble,
         consistency=options.consistency,
         sensor=None if sensor is None else zoo.sensor(sensor),
         mtf=options.mtf,

@@ -84,6 +84,8 @@ class ComputeSettings:
     """Number of evaluations of the denoiser; 0 uses the operator alone."""
     device: torch.device
     """The device that the networks are on."""
+    ensemble: int = 1
+    """Orientations of an image that the operator sees and averages."""
     uncertainty: bool = False
     """True if a network that can predicts the expected error too."""
     precision: Precision = "auto"

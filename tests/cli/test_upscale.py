@@ -236,6 +236,9 @@ def test_the_end_is_four_lines(upscale: Call) -> None:
         lines[3],
     )
     assert len(lines) == 4
+    args = "--scale", "2", "--ensemble", "2", "--overwrite"
+    lines = upscale(*args, steps=0).stdout.splitlines()
+    assert lines[1].startswith("scale 2, model tiny, the operator alone, ensemble of 2, on ")
     args = "--scale", "2", "--samples", "2", "--no-consistency", "--overwrite"
     lines = upscale(*args, steps=1).stdout.splitlines()
     assert lines[1].startswith("scale 2, model tiny, 1 step, mean of 2 samples, on ")
@@ -259,8 +262,9 @@ def test_json_keys(upscale: Call) -> None:
     assert list(facts) == [
         "source", "out", "source_size", "size", "pixel_size", "scale", "bands", "dtype",
         "band_roles", "value_range", "model", "model_sha256", "steps", "seed", "samples",
-        "consistency", "device", "precision", "cells", "cells_outside_aoi", "disk_bytes",
-        "pages_not_read", "consistency_residual", "resumed_cells", "blank_cells", "seconds",
+        "ensemble", "consistency", "device", "precision", "cells", "cells_outside_aoi",
+        "disk_bytes", "pages_not_read", "consistency_residual", "resumed_cells", "blank_cells",
+        "seconds",
     ]  # fmt: skip
     residual = facts["consistency_residual"]
     assert set(residual) == {"rms", "mean", "pixels"}
@@ -362,6 +366,7 @@ def test_refused_in_one_line(
         ),
         (("--scale", "2", "--bounds", "1", "2", "3", "4", "--aoi", "a.json"), "--bounds and --aoi"),
         (("--scale", "2", "--steps", "-1"), "-1 is not in the range x>=0"),
+        (("--scale", "2", "--ensemble", "3"), "'3' is not one of '1', '2', '4', '8'"),
         (("--scale", "2", "--steps", "1.5"), "is not a valid integer"),
         (("--scale", "2", "--seed", "-1"), "-1 is not in the range x>=0"),
         (("--res", "1,2,3"), "expected a pixel size as in 2.5"),

@@ -180,6 +180,7 @@ CHANGES: dict[str, tuple[Any, Any]] = {
     "texture": (None, 0.5),
     "seed": (0, 1),
     "samples": (1, 2),
+    "ensemble": (1, 2),
     "consistency": (True, False),
     "sensor": (None, "sentinel-2"),
     "mtf": (None, 0.3),

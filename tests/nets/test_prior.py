@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rs_superres.nets.galerkin import AxisSamples
-from rs_superres.nets.prior import cubic, interpolate_scales, linear, scene_samples
+from rs_superres.nets.prior import ORIENTATIONS, cubic, interpolate_scales, linear, scene_samples
 from tests.nets.priors import SCALES, positions, random_image, random_prior
 
 
@@ -51,6 +51,51 @@ def test_prior_of_a_window_with_halo_equals_that_of_the_image() -> None:
     window = image[:, :, top:bottom, left:right]
     part = prior.grid(window, scene_samples(rows, top), scene_samples(columns, left), folded)
     torch.testing.assert_close(part, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("ensemble", [2, 4, 8])
+def test_an_ensemble_is_the_mean_of_what_is_seen_from_other_sides(ensemble: int) -> None:
+    """Cells of a scene see the same: each orientation of a window is that of the scene."""
+    prior, image = random_prior(5), random_image(5, 1, 3, 60, 50)
+    folded = prior.folded(2.7, torch.tensor((0.7, 0.5)), ensemble=ensemble)
+    rows, columns = positions(20.1, 0.35, 20), positions(21.3, 0.25, 9)
+    samples = scene_samples(rows), scene_samples(columns)
+    details = []
+    for orientation in ORIENTATIONS[:ensemble]:
+        seen = orientation.seen(image, *samples)
+        pixel_size = torch.tensor((0.5, 0.7) if orientation.swapped else (0.7, 0.5))
+        alone = prior.folded(2.7, pixel_size)
+        details.append(orientation.back(prior.detail(*seen, alone)))
+    expected = cubic(image, *samples) + torch.stack(details).mean(0)
+    result = prior.grid(image, *samples, folded)
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-5)
+    assert not torch.allclose(details[0], details[1], atol=1e-3)
+
+
+def test_the_whole_ensemble_sees_no_side_more_than_another() -> None:
+    """The result of an image that is mirrored or turned is mirrored or turned."""
+    prior, image = random_prior(6), random_image(6, 1, 3, 41, 41)
+    samples = scene_samples(positions(14.25, 0.5, 24))  # to 25.75: symmetric about 20
+    folded = prior.folded(2.0, torch.tensor((1.0, 1.0)), ensemble=8)
+    expected = prior.grid(image, samples, samples, folded)
+    turns: list[Callable[[Tensor], Tensor]] = [
+        lambda x: x.flip(2),
+        lambda x: x.flip(3),
+        lambda x: x.mT,
+        lambda x: x.mT.flip(2),
+    ]
+    for turn in turns:
+        result = prior.grid(turn(image), samples, samples, folded)
+        torch.testing.assert_close(result, turn(expected), rtol=0, atol=1e-5)
+
+
+def test_reversed_samples_are_the_same_queries() -> None:
+    samples = scene_samples(positions(3.2, 0.7, 5))
+    turned = samples.reversed(12)
+    places = samples.index[:, 0] + samples.relative[:, 0] / 2
+    torch.testing.assert_close(turned.index[:, 0] + turned.relative[:, 0] / 2, 11 - places.flip(0))
+    torch.testing.assert_close(turned.reversed(12).relative, samples.relative)
+    assert torch.equal(turned.reversed(12).index, samples.index)
 
 
 def keys(distance: float) -> float:

@@ -102,3 +102,13 @@ def test_a_gpu_computes_the_same_within_its_precision() -> None:
     for precision, tolerance in (("fp32", 1e-3), ("auto", 0.1)):
         out = compute(prepared("scene", steps=2, device=device, precision=precision))
         assert np.abs(out - exact).max() < tolerance
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_an_ensemble_is_for_the_operator_of_scenes(steps: int) -> None:
+    """Texture is drawn once, on the mean."""
+    alone, mean = (compute(prepared("scene", steps=steps, ensemble=n)) for n in (1, 8))
+    difference = np.abs(mean - alone)
+    assert 1e-4 < difference.mean() < 0.2
+    with pytest.raises(InputError, match="ensemble=8, but a model of the kind paper"):
+        prepared("paper", steps=0, ensemble=8)
