@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from rs_superres.batch.cluster import (
+    Finished,
     as_completed,
     device_of_worker,
     is_abandoned,
@@ -23,7 +24,7 @@ from rs_superres.batch.sequence import PAUSE, BatchProgress, State, is_tried_aga
 from rs_superres.raster import one_line
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +99,8 @@ def run_batch(client: Client, batch: list[Job], progress: BatchProgress) -> list
             state.running[number] = (share, pixels)
 
     client.subscribe_topic(topic, receive)
-    for job, future in as_completed(client, _SceneTask(topic), pending, lambda: progress(state)):
-        outcome = _outcome(job, future)
+    for done in as_completed(client, _SceneTask(topic), pending, lambda: progress(state)):
+        job, outcome = done.item, _outcome(done)
         if is_tried_again(job, outcome):
             pending.append(replace(job, attempt=outcome.attempts + 1))
             continue
@@ -109,11 +110,11 @@ def run_batch(client: Client, batch: list[Job], progress: BatchProgress) -> list
     return [outcomes[job.number] for job in batch]
 
 
-def _outcome(job: Job, future: Future[Any]) -> SceneOutcome:
-    """Get the outcome of a job from its future, even if its workers died."""
-    error = future.exception()
+def _outcome(done: Finished[Job]) -> SceneOutcome:
+    """Return the outcome of a job, even if its workers died."""
+    job, error = done.item, done.error
     if error is None:
-        outcome: SceneOutcome = future.result()
+        outcome: SceneOutcome = done.value
         return outcome
     killed = type(error).__name__ == "KilledWorker"
     return SceneOutcome(
