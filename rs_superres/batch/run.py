@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import queue
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rs_superres.batch.cluster import (
@@ -93,13 +94,18 @@ def run_batch(client: Client, batch: list[Job], progress: BatchProgress) -> list
         for job in batch
     )
 
-    def receive(event: Any) -> None:
-        number, share, pixels = event[1]
-        if number not in outcomes:
-            state.running[number] = (share, pixels)
+    # The client receives events in its own thread, while this one looks at the state.
+    events: queue.SimpleQueue[tuple[float, tuple[int, float, int]]] = queue.SimpleQueue()
 
-    client.subscribe_topic(topic, receive)
-    for done in as_completed(client, _SceneTask(topic), pending, lambda: progress(state)):
+    def report() -> None:
+        while not events.empty():
+            number, share, pixels = events.get()[1]
+            if number not in outcomes:
+                state.running[number] = (share, pixels)
+        progress(state)
+
+    client.subscribe_topic(topic, events.put)
+    for done in as_completed(client, _SceneTask(topic), pending, report):
         job, outcome = done.item, _outcome(done)
         if is_tried_again(job, outcome):
             pending.append(replace(job, attempt=outcome.attempts + 1))

@@ -43,7 +43,8 @@ def test_a_value_that_arrives_late_holds_up_no_other(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before, the client waited for each value in turn, and submitted nothing meanwhile."""
-    late, gather = asyncio.Event(), client.gather
+    late = asyncio.Event()
+    gather: Any = client.gather
 
     async def gather_late(future: Any, asynchronous: bool) -> Any:
         value = await gather(future, asynchronous=asynchronous)
