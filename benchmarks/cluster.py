@@ -197,7 +197,9 @@ def _started(folder: Path, seconds: float, *, whole: bool) -> Iterator[_Cluster]
     dask = str(Path(sys.executable).with_name("dask"))
     command = [dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     command += ["--scheduler-file", str(file)]
-    # Not a copy of this process, which has threads; all packages are imported only once.
+    # All packages are imported only once. With more threads, torch would wait in the copies of that
+    # process for threads that they do not have.
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([cells.__name__, run.__name__, "benchmarks.commands"])
     with ExitStack() as stack:
