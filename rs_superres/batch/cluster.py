@@ -453,7 +453,8 @@ class _Tasks(Generic[T]):
     def _finish(self, future: Future[Any]) -> None:
         """Note that a future is done, when its value is here. Runs in a thread of the client."""
         loop = self._client.loop
-        if future.status == "finished" and self._fetch and loop is not None:
+        # A value is lost if its worker dies before it is fetched; dask then computes it again.
+        if future.status in {"finished", "lost"} and self._fetch and loop is not None:
             loop.add_callback(self._receive, future)
         else:
             self._done.put((future, None, None))
@@ -478,7 +479,7 @@ class _Tasks(Generic[T]):
             ClusterError: the scheduler is lost.
         """
         future, value, error = self._done.get(timeout=timeout)
-        if self._client.status != "running" or future.status in {"cancelled", "lost"}:
+        if self._client.status != "running" or future.status == "cancelled":
             raise ClusterError(CONNECTION_LOST)
         if future.status == "error":
             error = future.exception()

@@ -6,11 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from distributed import Client, LocalCluster
 
-from rs_superres.batch.cluster import LEAST_TASKS, as_completed
+from rs_superres.batch.cluster import LEAST_TASKS, _Tasks, as_completed
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +89,21 @@ def test_values_that_nobody_needs_are_not_fetched(
     assert by_item[2].value is None
     assert by_item[2].error is None
     assert isinstance(by_item[3].error, ValueError)
+
+
+@pytest.mark.parametrize("fetch", [True, False])
+def test_a_value_whose_worker_died_is_no_lost_scheduler(fetch: bool) -> None:
+    """Before, the batch ended if a worker died whose last outcome was not fetched yet."""
+    client, future = Mock(status="running"), Mock(status="lost")
+
+    async def gather(*_: Any, asynchronous: bool) -> str:
+        return f"computed again {asynchronous}"
+
+    client.gather = gather
+    client.loop.add_callback = lambda receive, future: asyncio.run(receive(future))
+    tasks = _Tasks[str](client, half, fetch=fetch)  # type: ignore[arg-type] # never called
+    tasks.running[future] = "a"
+    tasks._finish(future)
+    done = tasks.finished(timeout=1)
+    assert (done.item, done.error) == ("a", None)
+    assert done.value == ("computed again True" if fetch else None)
