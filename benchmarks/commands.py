@@ -85,7 +85,7 @@ class CubicInference:
         return Drawn(result * 0 for result in self(cell).samples)
 
 
-def _with_inference(plan: Plan, inference: Inference) -> Plan:
+def with_inference(plan: Plan, inference: Inference) -> Plan:
     """Return a plan with another inference."""
     recipe = replace(plan.recipe, inference=inference)
     return replace(plan, pixels=replace(plan.pixels, recipe=recipe))
@@ -103,7 +103,7 @@ def overhead(folder: Path, quick: bool) -> Rows:
             run_plan = plan(source, folder / "overhead.tif", options)
             inference = TimedInference(run_plan.recipe.inference)
             # Compute one cell at a time: the seconds of parallel cells would be counted twice.
-            timed_plan = _with_inference(run_plan, inference)
+            timed_plan = with_inference(run_plan, inference)
             run(timed_plan, compute=partial(compute_here, processors=THREADS))
             total = time.perf_counter() - start
             times.append((total, inference.seconds))
@@ -129,7 +129,7 @@ def interpolation(folder: Path, quick: bool) -> Rows:
         options = Options(
             scale=SCALE, steps=0, overwrite=True, consistency=False, creation=CREATION
         )
-        run(_with_inference(plan(source, out, options), CubicInference()))
+        run(with_inference(plan(source, out, options), CubicInference()))
 
     rows: Rows = [("4 Mpx, cubic, COG", "s")]
     rows.append(("rs-sr with planning and checks", f"{median(upscale_by_cubic, repeats):.2f}"))
@@ -183,7 +183,7 @@ def _measure(command: list[str], folder: Path) -> tuple[float, int, int]:
     def sample() -> None:
         nonlocal memory, disk
         while not done.wait(0.1):
-            memory = max(memory, _peak_memory(process.pid))
+            memory = max(memory, peak_memory(process.pid))
             disk = max(disk, _bytes_on_disk(folder) - before)
 
     sampler = threading.Thread(target=sample)
@@ -197,7 +197,7 @@ def _measure(command: list[str], folder: Path) -> tuple[float, int, int]:
     return seconds, memory, disk
 
 
-def _peak_memory(pid: int) -> int:
+def peak_memory(pid: int) -> int:
     """Return the peak resident bytes of a process; 0 if it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text("ascii")

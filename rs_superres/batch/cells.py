@@ -96,8 +96,8 @@ def compute_on(client: Client) -> Compute:
             checksum=plan.checksum,
         )
         logger.debug("computing %d cells of %s on the cluster", len(cells), plan.out)
-        for cell, future in as_completed(client, task, deque(cells), lambda: None):
-            error = future.exception()
+        for done in as_completed(client, task, deque(cells), lambda: None, fetch=False):
+            cell, error = done.item, done.error
             if isinstance(error, SuperResError):
                 raise error
             if error is not None:

@@ -10,12 +10,12 @@ import ssl
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import dask
 import torch
@@ -49,6 +49,9 @@ LOOPBACK = "127.0.0.1"
 
 LEAST_TASKS = 8
 """Fewest tasks to keep on a cluster: enough that no worker idles and an adaptive cluster grows."""
+
+REFILLED = 0.75
+"""New tasks are submitted when less than this share of them is left: more than are computed."""
 
 CONNECTION_LOST = (
     "the connection to the dask scheduler was lost; finished cells and scenes are kept, run the "
@@ -375,9 +378,25 @@ def device_of_worker(requested: str) -> str:
     return requested
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Generic[T]):
+    """What became of an item that a function was run over on the cluster."""
+
+    item: T
+    value: Any = None
+    """What the function returned; None if it failed, or if its values are not fetched."""
+    error: BaseException | None = None
+    """Why it failed; None if it did not."""
+
+
 def as_completed(
-    client: Client, function: Callable[[T], Any], pending: deque[T], tick: Callable[[], None]
-) -> Iterator[tuple[T, Future[Any]]]:
+    client: Client,
+    function: Callable[[T], Any],
+    pending: deque[T],
+    tick: Callable[[], None],
+    *,
+    fetch: bool = True,
+) -> Iterator[Finished[T]]:
     """Run a function over items on the cluster, and submit items only shortly before they run.
 
     Args:
@@ -385,38 +404,92 @@ def as_completed(
         function: called on a worker with one item; both are sent to the worker.
         pending: the items. The caller may add more while this runs.
         tick: called several times a second.
+        fetch: whether to fetch what the function returns.
 
     Yields:
-        Items and their futures, in the order in which they finish.
+        What became of each item, in the order in which they finish.
 
     Raises:
         ClusterError: the scheduler is lost.
     """
-    done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
-    running: dict[Future[Any], T] = {}
+    tasks = _Tasks(client, function, fetch=fetch)
     most_tasks, last_count = LEAST_TASKS, 0.0
     try:
-        while pending or running:
+        while pending or tasks.running:
             if time.monotonic() - last_count > 2:
                 most_tasks = max(LEAST_TASKS, 2 * _threads(client))
                 last_count = time.monotonic()
-            while pending and len(running) < most_tasks:
-                item = pending.popleft()
-                future = client.submit(function, item, pure=False)
-                running[future] = item
-                future.add_done_callback(done.put)
+            if pending and len(tasks.running) <= REFILLED * most_tasks:
+                room = most_tasks - len(tasks.running)
+                tasks.submit([pending.popleft() for _ in range(min(len(pending), room))])
             tick()
-            try:
-                future = done.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            if client.status != "running" or future.status in {"cancelled", "lost"}:
-                raise ClusterError(CONNECTION_LOST)
-            yield running.pop(future), future
+            with suppress(queue.Empty):
+                yield tasks.finished(timeout=0.2)
     finally:
-        if running and client.status == "running":
-            logger.debug("cancelling %d tasks", len(running))
-            client.cancel(list(running), force=True)
+        tasks.cancel()
+
+
+class _Tasks(Generic[T]):
+    """A function that a cluster runs over items.
+
+    Values are fetched side by side: one that arrives late holds up neither the others nor the
+    workers.
+    """
+
+    def __init__(self, client: Client, function: Callable[[T], Any], *, fetch: bool) -> None:
+        self._client, self._function, self._fetch = client, function, fetch
+        self._done: queue.SimpleQueue[tuple[Future[Any], Any, BaseException | None]]
+        self._done = queue.SimpleQueue()
+        self.running: dict[Future[Any], T] = {}
+        """Items that are not finished, by their futures."""
+
+    def submit(self, items: Sequence[T]) -> None:
+        """Submit items together: each message takes the scheduler some milliseconds."""
+        futures = self._client.map(self._function, items, pure=False)
+        self.running.update(zip(futures, items, strict=True))
+        for future in futures:
+            future.add_done_callback(self._finish)
+
+    def _finish(self, future: Future[Any]) -> None:
+        """Note that a future is done, when its value is here. Runs in a thread of the client."""
+        loop = self._client.loop
+        # A value is lost if its worker dies before it is fetched; dask then computes it again.
+        if future.status in {"finished", "lost"} and self._fetch and loop is not None:
+            loop.add_callback(self._receive, future)
+        else:
+            self._done.put((future, None, None))
+
+    async def _receive(self, future: Future[Any]) -> None:
+        """Fetch the value of a future. Runs in the loop of the client, many at once."""
+        value, error = None, None
+        try:
+            value = await self._client.gather(future, asynchronous=True)
+        except Exception as reason:  # noqa: BLE001 (the caller decides)
+            error = reason
+        self._done.put((future, value, error))
+
+    def finished(self, timeout: float) -> Finished[T]:
+        """Wait for the next item that has finished.
+
+        Args:
+            timeout: seconds to wait.
+
+        Raises:
+            queue.Empty: none has finished in that time.
+            ClusterError: the scheduler is lost.
+        """
+        future, value, error = self._done.get(timeout=timeout)
+        if self._client.status != "running" or future.status == "cancelled":
+            raise ClusterError(CONNECTION_LOST)
+        if future.status == "error":
+            error = future.exception()
+        return Finished(item=self.running.pop(future), value=value, error=error)
+
+    def cancel(self) -> None:
+        """Cancel what runs, unless the scheduler is lost."""
+        if self.running and self._client.status == "running":
+            logger.debug("cancelling %d tasks", len(self.running))
+            self._client.cancel(list(self.running), force=True)
 
 
 def _threads(client: Client) -> int:

@@ -51,7 +51,7 @@ NETWORK_FAILURE = re.compile(
 )
 """What GDAL says if a server does not answer, or not now."""
 
-_models: dict[tuple[str, str], zoo.Model] = {}
+_models: dict[tuple[str, tuple[int, ...]], zoo.Model] = {}
 _loading = threading.Lock()
 
 
@@ -117,7 +117,7 @@ class SceneOutcome:
 
 
 def load_once(model: str | zoo.Model) -> zoo.Model:
-    """Load a model, or return the one in memory if its weights have not changed.
+    """Load a model, or return the one in memory if its files have not been replaced.
 
     Args:
         model: a model's name or folder; a loaded model is returned as it is.
@@ -128,7 +128,7 @@ def load_once(model: str | zoo.Model) -> zoo.Model:
     if isinstance(model, zoo.Model):
         return model
     with _loading:
-        key = (model, zoo.checksum(model))
+        key = (model, zoo.version(model))
         if key not in _models:
             _models.clear()
             _models[key] = zoo.load(model)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import queue
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rs_superres.batch.cluster import (
+    Finished,
     as_completed,
     device_of_worker,
     is_abandoned,
@@ -23,7 +25,7 @@ from rs_superres.batch.sequence import PAUSE, BatchProgress, State, is_tried_aga
 from rs_superres.raster import one_line
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 logger = logging.getLogger(__name__)
 
@@ -92,14 +94,19 @@ def run_batch(client: Client, batch: list[Job], progress: BatchProgress) -> list
         for job in batch
     )
 
-    def receive(event: Any) -> None:
-        number, share, pixels = event[1]
-        if number not in outcomes:
-            state.running[number] = (share, pixels)
+    # The client receives events in its own thread, while this one looks at the state.
+    events: queue.SimpleQueue[tuple[float, tuple[int, float, int]]] = queue.SimpleQueue()
 
-    client.subscribe_topic(topic, receive)
-    for job, future in as_completed(client, _SceneTask(topic), pending, lambda: progress(state)):
-        outcome = _outcome(job, future)
+    def report() -> None:
+        while not events.empty():
+            number, share, pixels = events.get()[1]
+            if number not in outcomes:
+                state.running[number] = (share, pixels)
+        progress(state)
+
+    client.subscribe_topic(topic, events.put)
+    for done in as_completed(client, _SceneTask(topic), pending, report):
+        job, outcome = done.item, _outcome(done)
         if is_tried_again(job, outcome):
             pending.append(replace(job, attempt=outcome.attempts + 1))
             continue
@@ -109,11 +116,11 @@ def run_batch(client: Client, batch: list[Job], progress: BatchProgress) -> list
     return [outcomes[job.number] for job in batch]
 
 
-def _outcome(job: Job, future: Future[Any]) -> SceneOutcome:
-    """Get the outcome of a job from its future, even if its workers died."""
-    error = future.exception()
+def _outcome(done: Finished[Job]) -> SceneOutcome:
+    """Return the outcome of a job, even if its workers died."""
+    job, error = done.item, done.error
     if error is None:
-        outcome: SceneOutcome = future.result()
+        outcome: SceneOutcome = done.value
         return outcome
     killed = type(error).__name__ == "KilledWorker"
     return SceneOutcome(

@@ -30,15 +30,17 @@ class State:
     scenes: int
     """Number of scenes."""
     outcomes: list[SceneOutcome] = field(default_factory=list)
-    """Outcomes of the finished scenes, in the order in which they finished."""
+    """Outcomes of the finished scenes, in the order in which they finished; see :meth:`finish`."""
     running: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Share that is finished, and pixels of the result, by the number of a running scene."""
+
+    _pixels: int = field(default=0, init=False)
+    """Pixels of the results that are done."""
 
     @property
     def pixels(self) -> float:
         """Output pixels that are finished."""
-        running = sum(share * pixels for share, pixels in self.running.values())
-        return running + sum(o.pixels for o in self.outcomes if o.status == "done")
+        return self._pixels + sum(share * pixels for share, pixels in self.running.values())
 
     @property
     def share(self) -> float:
@@ -54,6 +56,8 @@ class State:
             outcome: the outcome of its last attempt.
         """
         self.outcomes.append(outcome)
+        if outcome.status == "done":
+            self._pixels += outcome.pixels
         self.running.pop(job.number, None)
 
 

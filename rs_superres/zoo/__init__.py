@@ -14,6 +14,7 @@ from rs_superres.zoo.models import (
     names,
     search_path,
     shipped,
+    version,
 )
 from rs_superres.zoo.sensors import Sensor, sensor, sensors
 
@@ -34,4 +35,5 @@ __all__ = [
     "sensor",
     "sensors",
     "shipped",
+    "version",
 ]

@@ -186,6 +186,21 @@ def checksum(model: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def version(model: str) -> tuple[int, ...]:
+    """Return numbers that differ when a model's files were replaced; they are not read.
+
+    Raises:
+        UnknownModelError: there is no such model.
+        ModelError: its files cannot be examined.
+    """
+    path, numbers = find(model), []
+    for file in (path / CONFIG, path / "weights.safetensors"):
+        with _reading(file):
+            facts = file.stat()
+            numbers += [facts.st_ino, facts.st_size, facts.st_mtime_ns]
+    return tuple(numbers)
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """Turn failures to read a model's file into a :class:`ModelError` that names the file."""

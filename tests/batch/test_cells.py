@@ -25,7 +25,7 @@ def test_workers_compute_in_the_precision_of_the_plan(
     plan = engine.plan(source, tmp_path / "out.tif", engine.Options(scale=2, model=tiny))
     sent: list[Any] = []
 
-    def as_completed(*args: Any) -> Iterator[tuple[Any, Any]]:
+    def as_completed(*args: Any, **_: Any) -> Iterator[tuple[Any, Any]]:
         sent.append(args[1])
         return iter(())
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 
 import pytest
 
-from rs_superres.batch.job import Job, may_pass, upscale_scene
+from rs_superres import zoo
+from rs_superres.batch.job import Job, load_once, may_pass, upscale_scene
 from rs_superres.engine import Options
-from rs_superres.errors import InputError, RasterError, WriteError
+from rs_superres.errors import InputError, ModelError, RasterError, WriteError
 from tests import rasters
 from tests.rasters import RGB, textured
 
@@ -60,3 +62,31 @@ def test_damaged_files_and_refused_options_are_not_tried_again(tmp_path: Path, t
         outcome = upscale_scene(job, lambda *_: None)
         assert (outcome.status, outcome.transient) == ("failed", False)
         assert message in str(outcome.error)
+
+
+def test_a_model_is_read_again_only_if_its_files_were_replaced(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, each scene read all weights, to compare their checksum."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny, folder)
+    read: list[str] = []
+
+    def load(model: str) -> zoo.Model:
+        read.append(model)
+        return load_model(model)
+
+    load_model = zoo.load
+    monkeypatch.setattr(zoo, "load", load)
+    monkeypatch.setattr(zoo, "checksum", None)
+    first = load_once(str(folder))
+    assert load_once(str(folder)) is first
+    assert len(read) == 1
+    weights = folder / "weights.safetensors"
+    shutil.copy(weights, tmp_path / "new")
+    (tmp_path / "new").replace(weights)
+    assert load_once(str(folder)) is not first
+    assert len(read) == 2
+    weights.unlink()
+    with pytest.raises(ModelError, match=r"weights\.safetensors: cannot be read"):
+        load_once(str(folder))
