@@ -6,10 +6,20 @@ whose A y lies within the noise level of the source x,
 
     y + A^T (A A^T)^-1 r,    r = x - A y, reduced in magnitude by up to the noise level.
 
-If the source is A of some truth, this never leads away from the truth. Along an axis, the entries
-of (A A^T)^-1 fall by two thirds per source pixel, so each of its rows is computed from :data:`NEAR`
-neighbours on either side. That makes the correction local, and the same wherever a scene is cut
-into cells. About a fiftieth of a difference remains, and less of a constant one.
+If the source is A of some truth, this never leads away from the truth.
+
+The blur of a sensor leaves little of the finest detail. To divide by that little would turn
+rounding, and a blur that is not quite the true one, into a lattice of dots. So a Gaussian kernel is
+undone by
+
+    A^T (A A^T + d I)^-1 r,    d = :data:`DAMPING` times the length of an output pixel,
+
+which corrects in part what it leaves little of. Only what is constant is corrected in full.
+
+Along an axis, the entries of (A A^T)^-1 fall by two thirds per source pixel, so each of its rows is
+computed from :data:`NEAR` neighbours on either side. That makes the correction local, and the same
+wherever a scene is cut into cells. About a fiftieth of a difference remains, and less of a constant
+one.
 """
 
 from __future__ import annotations
@@ -32,6 +42,9 @@ SUPPORT = 2
 
 NEAR = 3
 """Source pixels on either side that a row of the inverse is computed from."""
+
+DAMPING = 0.05
+"""Squared modulation transfer that a Gaussian kernel is undone by half at."""
 
 STRIP = 64
 """Rows of the result that are corrected at once, so that they stay in the processor's cache."""
@@ -97,7 +110,9 @@ class Projection:
 def _operators(config: ConsistencyConfig, axis: WindowAxis) -> _AxisOperators:
     """Return A and its right inverse along one axis."""
     down = csr_array(footprints(config, *axis))
-    up = csr_array(down.T @ csr_array(_near_inverse((down @ down.T).toarray())))
+    gram = (down @ down.T).toarray()
+    damping = DAMPING * axis.mapping.step if config.kernel == "gaussian" else 0.0
+    up = csr_array(down.T @ csr_array(_near_inverse(gram, damping)))
     strips = tuple(up[start : start + STRIP] for start in range(0, up.shape[0], STRIP))
     return _AxisOperators(down=down, up=up, up_strips=strips)
 
@@ -150,11 +165,16 @@ def _inside(axis: AxisMapping, pixels: range) -> Valid:
     return inside
 
 
-def _near_inverse(gram: Doubles) -> Doubles:
-    """Return the approximate inverse of a banded matrix A A^T.
+def _near_inverse(gram: Doubles, damping: float) -> Doubles:
+    """Return the approximate inverse of a banded matrix A A^T, plus a multiple of the unit matrix.
 
-    Each row is solved for among its :data:`NEAR` neighbours on either side; the other entries are
-    zero. Rows and columns of ``gram`` that are zero stay zero.
+    What is constant is treated as by the inverse of A A^T alone. Each row is solved for among its
+    :data:`NEAR` neighbours on either side; the other entries are zero. Rows and columns of ``gram``
+    that are zero stay zero.
+
+    Args:
+        gram: A A^T.
+        damping: the multiple.
     """
     count, offsets = len(gram), np.arange(-NEAR, NEAR + 1)
     index = np.arange(count)[:, None] + offsets
@@ -166,11 +186,12 @@ def _near_inverse(gram: Doubles) -> Doubles:
         gram[index[:, :, None], index[:, None, :]],
         np.eye(len(offsets)),
     )
+    near += damping * np.eye(len(offsets))
     middle = np.zeros((count, len(offsets), 1))
     middle[:, NEAR] = 1.0
     solved = np.linalg.solve(near, middle)[..., 0] * (present & present[:, [NEAR]])
-    # Without the dropped entries, part of a constant difference would remain as a bias. Spread what
-    # is missing from the row's sum smoothly over its entries.
+    # Without the dropped entries, and with damping, part of a constant difference would remain as a
+    # bias. Spread what is missing from the row's sum smoothly over its entries.
     inner = present.all(axis=1)
     missing = 1 / gram[inner].sum(axis=1) - solved[inner].sum(axis=1)
     smooth = np.hanning(len(offsets) + 2)[1:-1]
