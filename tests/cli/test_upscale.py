@@ -236,8 +236,7 @@ def test_the_end_is_four_lines(upscale: Call) -> None:
         lines[3],
     )
     assert len(lines) == 4
-    args = "--scale", "2", "--ensemble", "2", "--overwrite"
-    lines = upscale(*args, steps=0).stdout.splitlines()
+    lines = upscale("--scale", "2", "--ensemble", "2", "--overwrite", steps=0).stdout.splitlines()
     assert lines[1].startswith("scale 2, model tiny, the operator alone, ensemble of 2, on ")
     args = "--scale", "2", "--samples", "2", "--no-consistency", "--overwrite"
     lines = upscale(*args, steps=1).stdout.splitlines()
