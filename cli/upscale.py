@@ -233,8 +233,8 @@ def plan_lines(plan: Plan, *, written: bool = False) -> list[str]:
     mode = f"{plan.pixels.steps} steps" if plan.pixels.steps else "the operator alone"
     if plan.pixels.steps == 1:
         mode = "1 step"
-    if plan.pixels.ensemble > 1:
-        mode += f", ensemble of {plan.pixels.ensemble}"
+    if plan.options.ensemble > 1:
+        mode += f", ensemble of {plan.options.ensemble}"
     if plan.options.samples > 1:
         mode += f", mean of {plan.options.samples} samples"
     bands = f"{count} {'band' if count == 1 else 'bands'}, {plan.pixels.description.dtype}"

@@ -51,7 +51,8 @@ LEAST_TASKS = 8
 """Fewest tasks to keep on a cluster: enough that no worker idles and an adaptive cluster grows."""
 
 REFILLED = 0.75
-"""New tasks are submitted when less than this share of them is left: more than are computed."""
+"""Share of the most tasks at which new ones are submitted, together. Two for each thread are the
+most, so none idles yet."""
 
 CONNECTION_LOST = (
     "the connection to the dask scheduler was lost; finished cells and scenes are kept, run the "

@@ -65,7 +65,7 @@ class _AxisOperators:
     down: csr_array
     """A, (source pixels, output pixels); zero for source pixels that the output does not cover."""
     up: csr_array
-    """A^T (A A^T)^-1, (output pixels, source pixels); zero for the same source pixels."""
+    """What undoes A, (output pixels, source pixels); zero for the same source pixels."""
     up_strips: tuple[csr_array, ...]
     """``up`` in strips of :data:`STRIP` rows."""
 

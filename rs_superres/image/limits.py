@@ -250,9 +250,8 @@ class Limiter:
             np.where(exists, side[occupied][row, column], 0.0) for side in (low, high)
         )
         values = y[pixels].clip(least, greatest)
-        with np.errstate(
-            divide="ignore", over="ignore", invalid="ignore"
-        ):  # infinite room, or none
+        # The room may be infinite, or none.
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             missing = sums[occupied][row, column] - _total(values)
             for end, amount in ((greatest, missing.clip(min=0)), (least, missing.clip(max=0))):
                 room = end - values

@@ -263,23 +263,10 @@ def neighbour_range(values: Doubles, valid: Valid, radius: int) -> tuple[Doubles
     Returns:
         Two (y, x) arrays: infinity and minus infinity where no pixel of the square is valid.
     """
-    return (
-        _reduced_around(np.where(valid, values, np.inf), np.minimum, radius),
-        _reduced_around(np.where(valid, values, -np.inf), np.maximum, radius),
-    )
-
-
-def _reduced_around(values: Doubles, ufunc: np.ufunc, radius: int) -> Doubles:
-    """Reduce the square around each pixel to one number; beyond the edges, repeat the edge."""
-    height, width = values.shape
-    padded = np.pad(values, radius, mode="edge")
-    tall = padded[:height]
-    for row in range(1, 2 * radius + 1):
-        tall = ufunc(tall, padded[row : row + height])
-    out = tall[:, :width]
-    for column in range(1, 2 * radius + 1):
-        out = ufunc(out, tall[:, column : column + width])
-    return out
+    side = 2 * radius + 1
+    least = scipy.ndimage.minimum_filter(np.where(valid, values, np.inf), side, mode="nearest")
+    greatest = scipy.ndimage.maximum_filter(np.where(valid, values, -np.inf), side, mode="nearest")
+    return least, greatest
 
 
 def eroded(valid: Valid, radius: int) -> Valid:

@@ -121,12 +121,12 @@ class FoldedLayers:
             for part in _parts(strips, most):
                 layers = features.new_empty((count, part.stop - part.start, len(across), width))
                 for number, strip in enumerate(strips):
-                    rows = slice(max(strip.rows[0], part.start), min(strip.rows[-1] + 1, part.stop))
+                    own = slice(max(strip.rows[0], part.start), min(strip.rows[-1] + 1, part.stop))
                     torch.lerp(
                         before[:, number : number + 1],
                         after[:, number : number + 1],
-                        down[rows],
-                        out=layers[:, rows.start - part.start : rows.stop - part.start],
+                        down[own],
+                        out=layers[:, own.start - part.start : own.stop - part.start],
                     )
                 visitor(self._with_earlier_layers(layers.flatten(1, 2)), part)
 

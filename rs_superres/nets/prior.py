@@ -203,7 +203,7 @@ class FoldedPrior(NamedTuple):
     encoder: Encoder
     operator: FoldedOperator
     swapped: FoldedOperator
-    """The operator for images whose rows and columns change places."""
+    """The operator for images whose rows and columns change places; only an ensemble uses it."""
     ensemble: int = 1
     """Number of :data:`ORIENTATIONS` whose results are averaged."""
 
@@ -280,9 +280,9 @@ class ScenePrior(nn.Module):
         if isinstance(encoder, Edsr):
             encoder = encoder.folded(quality, scale)
         contexts = self.contexts_at(scale)
-        operator, swapped = (
-            fold(self.operator, contexts, size) for size in (pixel_size, pixel_size.flip(0))
-        )
+        operator = swapped = fold(self.operator, contexts, pixel_size)
+        if ensemble > 1:
+            swapped = fold(self.operator, contexts, pixel_size.flip(0))
         return FoldedPrior(encoder, operator, swapped, ensemble)
 
     def features(self, image: Tensor, scale: float, qualities: Qualities | None) -> Tensor:
