@@ -56,6 +56,8 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(tmp_path: Path, ti
             run.wait()
             killed += 1
         present = files("killed")
+        for name in names:  # a file that is about to get this name ends differently
+            present.pop(f".{name}.part", None)
         assert all(expected[name] == content for name, content in present.items())
         if "out.tif" in present:  # the last file to get its final name
             assert present == expected

@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 BLANK, STD = ".blank.tif", ".std.tif"
 """How the files of cells end: one that holds nothing valid, and the expected error of any."""
 
+SETTINGS = "settings.json"
+"""The file in the store that lists everything that its cells depend on."""
+
 PUBLISHED = "published.json"
 """The file in the store that lists the output names that a run is about to give."""
 
@@ -77,31 +80,34 @@ class CellStore:
         Returns:
             Why cells were deleted; None if none were.
         """
-        note, described = self.folder / "settings.json", json.dumps(settings, sort_keys=True)
+        earlier, described = self._earlier(), json.dumps(settings, sort_keys=True)
+        differ = json.dumps(earlier, sort_keys=True) != described
         why = None
         if self.finished:
-            earlier = self._earlier()
             changed = sorted(k for k in settings if earlier.get(k) != settings[k])
             if not resume:
                 why = "resume=False"
-            elif json.dumps(earlier, sort_keys=True) != described:
+            elif not earlier:
+                why = "its settings were lost"
+            elif differ:
                 why = f"its {', '.join(changed) or 'settings'} differed"
             if why:
                 logger.debug("deleting %d cells of an earlier run: %s", self.finished, why)
                 self._clear()
-        note.write_text(described, "utf-8")
+        if why or differ:
+            _write(self.folder / SETTINGS, described.encode())
         return why
 
     def fits(self, settings: Mapping[str, Any]) -> bool:
         """Return whether the finished cells belong to a run with these settings."""
-        return bool(self._earlier() == json.loads(json.dumps(settings)))
+        return json.dumps(self._earlier(), sort_keys=True) == json.dumps(settings, sort_keys=True)
 
     def _earlier(self) -> dict[str, Any]:
         """Return the settings of the run whose cells are here; empty if they are lost."""
         try:
             if foreign(self.folder) is not None:
                 return {}
-            settings = json.loads((self.folder / "settings.json").read_text("utf-8"))
+            settings = json.loads((self.folder / SETTINGS).read_text("utf-8"))
         except (OSError, ValueError):
             return {}
         return settings if isinstance(settings, dict) else {}
@@ -189,7 +195,7 @@ class CellStore:
             RasterError: GDAL reads a file as part of a result that was not written for it.
         """
         names = [str(out.absolute()) for out in results.values()]
-        (self.folder / PUBLISHED).write_text(json.dumps(names), "utf-8")
+        _write(self.folder / PUBLISHED, json.dumps(names).encode())
         for path, out in results.items():
             written = [file for file in path.parent.iterdir() if file != path]
             moves = {file: out.with_name(file.name) for file in (*written, path)}

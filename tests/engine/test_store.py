@@ -109,8 +109,58 @@ def test_cells_with_other_settings_are_deleted(
 
 def test_cells_without_settings_are_deleted(store: CellStore) -> None:
     store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
-    assert store.begin(SETTINGS, resume=True) is not None
+    assert store.begin(SETTINGS, resume=True) == "its settings were lost"
     assert not store.has(CELL)
+
+
+def test_settings_that_are_kept_are_never_written_again(
+    store: CellStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed while it writes them would lose its cells."""
+    settings = {**SETTINGS, "nodata": float("nan")}
+    store.begin(settings, resume=True)
+    store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
+    monkeypatch.delattr(Path, "write_text")
+    monkeypatch.delattr(Path, "write_bytes")
+    assert store.fits(settings)
+    assert store.begin(settings, resume=True) is None
+    assert store.has(CELL)
+
+
+def test_new_settings_appear_complete_or_not_at_all(
+    store: CellStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.begin(SETTINGS, resume=True)
+
+    def killed(path: Path, *_: object) -> None:
+        path.open("w").close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", killed)
+    monkeypatch.setattr(Path, "write_bytes", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.begin({"seed": 2}, resume=True)
+    assert store.fits(SETTINGS)
+
+
+def test_names_being_given_are_noted_completely_or_not_at_all(
+    store: CellStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run that is killed there must not forget what the first one has named."""
+    out = tmp_path / "out.tif"
+    made = result(store)
+    store.publish({made: out})
+    assert published(store.folder) == {out}
+
+    def killed(path: Path, *_: object) -> None:
+        path.open("w").close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", killed)
+    monkeypatch.setattr(Path, "write_bytes", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.publish({made: out})
+    assert published(store.folder) == {out}
 
 
 def test_remove_deletes_the_folder(store: CellStore) -> None:
@@ -182,7 +232,7 @@ def test_a_result_is_synced_before_it_gets_its_name(
     monkeypatch.setattr(files, "_sync", lambda path: synced.append((path.name, out.exists())))
     with opened_store(tmp_path / "scratch") as store:
         store.publish({result(store): out})
-        assert synced == [("out.tif", False), (tmp_path.name, True)]
+        assert synced[-2:] == [("out.tif", False), (tmp_path.name, True)]
 
 
 def test_a_result_and_its_sidecars_replace_an_earlier_one_with_others(
@@ -300,7 +350,7 @@ def test_settings_that_are_damaged_fit_no_run(store: CellStore) -> None:
     store.put(CELL, CellResult(np.zeros((1, 4, 5)), None))
     (store.folder / "settings.json").write_text("{")
     assert not store.fits(SETTINGS)
-    assert store.begin(SETTINGS, resume=True) is not None
+    assert store.begin(SETTINGS, resume=True) == "its settings were lost"
 
 
 # Other users
