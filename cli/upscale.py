@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -239,9 +240,12 @@ def plan_lines(plan: Plan, *, written: bool = False) -> list[str]:
         mode += f", mean of {plan.options.samples} samples"
     bands = f"{count} {'band' if count == 1 else 'bands'}, {plan.pixels.description.dtype}"
     place = f"on {plan.pixels.device} in {plan.pixels.precision}"
+    scale, asked = f"{plan.pixels.zoom.scale:.6g}", plan.options.scale
+    if asked is not None and f"{float(Fraction(str(asked))):.6g}" != scale:
+        scale += f" ({asked}, rounded to whole pixels)"
     return [
         f"{plan.out}: {shape.width} x {shape.height} pixels, {bands}{size}",
-        f"scale {plan.pixels.zoom.scale:.6g}, model {plan.pixels.model.name}, {mode}, {place}",
+        f"scale {scale}, model {plan.pixels.model.name}, {mode}, {place}",
     ]
 
 

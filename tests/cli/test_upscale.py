@@ -244,6 +244,13 @@ def test_the_end_is_four_lines(upscale: Call) -> None:
     assert lines[3].startswith("consistency off: downsampled, ")
 
 
+def test_a_scale_that_whole_pixels_change_says_which_was_asked(upscale: Call) -> None:
+    """44 x 2.39 is 105.16 and 40 x 2.39 is 95.6: 105 and 96 pixels."""
+    lines = upscale("--scale", "2.39", steps=0).stdout.splitlines()
+    realised = (105 / 44 * 96 / 40) ** 0.5
+    assert lines[1].startswith(f"scale {realised:.6g} (2.39, rounded to whole pixels), model tiny,")
+
+
 def test_verbose_adds_all_facts(upscale: Call) -> None:
     lines = upscale("--scale", "3", "-v").stdout.splitlines()
     facts = dict(re.split(r"  +", line, maxsplit=1) for line in lines[4:])
