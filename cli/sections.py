@@ -38,7 +38,7 @@ GENERAL: Table = {
 """The sections of the options. A command's own sections come before these."""
 
 VERIFY: Table = {
-    "What to check": "--source --bands --wald",
+    "What to check": "--source --bands --aoi --wald",
     "Only with --wald": "--scale --model --steps --texture --sensor --mtf --noise --rgb --nearest "
     "--classes --nodata --value-range --device --precision",
 }

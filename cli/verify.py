@@ -66,6 +66,12 @@ def wald_options(command: options.F) -> options.F:
     "Bands of SOURCE that OUT holds, in the order of OUT; with --wald, bands to compare."
 )
 @click.option(
+    "--aoi",
+    type=options.FILE,
+    metavar="FILE[|layer=NAME]",
+    help="The polygons that OUT was cut to, so that pixels outside do not count as lost.",
+)
+@click.option(
     "--wald",
     is_flag=True,
     help="Instead, measure the gain over cubic on a scene: shrink it by --scale and the sensor's "
@@ -80,6 +86,7 @@ def command(
     source: tuple[str, ...],
     sources: tuple[str, ...],
     bidx: tuple[int | str, ...],
+    aoi: Path | None,
     wald: bool,
     as_json: bool,
     quiet: bool,
@@ -96,6 +103,8 @@ def command(
     if wald:
         if source:
             raise click.UsageError("--wald takes one scene, which is the truth: leave out SOURCE")
+        if aoi is not None:
+            raise click.UsageError("--wald compares the entire scene: leave out --aoi")
         if chosen["scale"] is None:
             raise click.UsageError("--wald needs --scale, such as that of the run to judge")
         _measure(out, options.of_run(bidx=bidx, **chosen), as_json=as_json, quiet=quiet)
@@ -110,7 +119,8 @@ def command(
     shape = read_grid(out).shape
     megapixels = shape.height * shape.width / 1e6
     with shown(Path(out).name, megapixels=megapixels, quiet=quiet or as_json) as progress:
-        audit = verify(out, source if len(source) > 1 else source[0], bidx=bidx, progress=progress)
+        only = source if len(source) > 1 else source[0]
+        audit = verify(out, only, bidx=bidx, aoi=aoi, progress=progress)
     if as_json:
         facts = audit.facts()
         for check in facts["checks"]:

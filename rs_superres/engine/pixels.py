@@ -12,7 +12,7 @@ from rs_superres._version import __version__
 from rs_superres.engine.region import OutputRegion
 from rs_superres.grid import AxisMapping, Cells, Window, Zoom
 from rs_superres.options import PixelOptions
-from rs_superres.raster import ROLES_TAG, SOURCE_BANDS_TAG, Description, Sampled
+from rs_superres.raster import AREA_TAG, ROLES_TAG, SOURCE_BANDS_TAG, Description, Sampled
 from rs_superres.scene.advice import pixel_size_warning
 from rs_superres.scene.bands import BandGroup, BandRoles
 from rs_superres.scene.recipe import CellRecipe
@@ -130,11 +130,19 @@ class PixelPlan:
             "SUPERRES_LIMITS": "none" if self.recipe.limits is None else str(self.recipe.limits),
             "SUPERRES_PRECISION": self.precision,
             "SUPERRES_LATTICE": self._lattice_tag(),
+            **self._area_tag(),
             **({"SUPERRES_WARNING": "; ".join(messages)} if messages else {}),
             ROLES_TAG: str(self.roles),
             **self._source_bands_tag(),
             "SUPERRES_VALUE_RANGE": "; ".join(f"{r.low:.10g},{r.high:.10g}" for r in ranges),
         }
+
+    def _area_tag(self) -> dict[str, str]:
+        """Say that the result is masked outside an area of interest, if it is."""
+        area = self.recipe.area
+        if area is None:
+            return {}
+        return {AREA_TAG: f"masked outside polygons with the SHA-256 {area.checksum}"}
 
     def _source_bands_tag(self) -> dict[str, str]:
         """Return the numbers in the source of the result's bands, unless they are colours."""

@@ -44,6 +44,7 @@ from rs_superres.raster.search import (
     reason_to_pass_over,
 )
 from rs_superres.raster.selection import (
+    AREA_TAG,
     ROLES_TAG,
     SOURCE_BANDS_TAG,
     Selection,
@@ -63,6 +64,7 @@ from rs_superres.raster.transparency import opacity, visible, with_alpha
 from rs_superres.raster.writer import Target, creating, keep_crs
 
 __all__ = [
+    "AREA_TAG",
     "BLOCK",
     "COLOURS",
     "FAILURES",

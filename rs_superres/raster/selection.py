@@ -19,6 +19,9 @@ SOURCE_BANDS_TAG = "SUPERRES_SOURCE_BANDS"
 ROLES_TAG = "SUPERRES_BANDS"
 """The tag of a result that says how each of its bands was made: ``joint 1,2,3; alone 4``."""
 
+AREA_TAG = "SUPERRES_AREA"
+"""The tag of a result that is masked outside an area of interest: what was done, in words."""
+
 CHANNELS = ("red", "green", "blue", "alpha")
 """Colour interpretations of the bands that replace a band with a colour table."""
 

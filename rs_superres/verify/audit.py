@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from rs_superres.raster import (
     open_source,
 )
 from rs_superres.system.progress import ProgressOption, counted, shown_progress
+from rs_superres.vector import Area, read_area
 from rs_superres.verify.comparison import SourceResultPair
 from rs_superres.verify.findings import Audit, Finding
 from rs_superres.verify.masks import MaskCounts
@@ -42,6 +44,7 @@ def verify(
     source: Paths,
     *,
     bidx: tuple[int | str, ...] = (),
+    aoi: Path | None = None,
     progress: ProgressOption = None,
 ) -> Audit:
     """Audit a result against its source, whichever tool made it.
@@ -53,6 +56,8 @@ def verify(
         source: path of the source, or the paths of several sources that were stacked.
         bidx: the source's bands that the result holds, in the result's order: names, or numbers
             counted from 1; empty for all bands, or for those that a product's result names.
+        aoi: the polygons that the result was cut to: a vector file. Pixels outside count as neither
+            lost nor kept. None for a result that covers all it should.
         progress: called after each block, with the numbers of finished blocks and of all blocks; or
             whether to show a bar. None shows one in a Jupyter notebook.
 
@@ -61,7 +66,8 @@ def verify(
         left out.
 
     Raises:
-        InputError: a band does not exist, or a raster is of a kind that is not super-resolved.
+        InputError: a band does not exist, a raster is of a kind that is not super-resolved, or the
+            polygons cannot be used.
         RasterError: a raster cannot be read.
     """
     with ExitStack() as open_files:
@@ -69,6 +75,7 @@ def verify(
         all_bands = open_files.enter_context(open_source(source))
         selected = matching_bands(all_bands, result, bidx)
         before, after = selected.description, result.description
+        area = None if aoi is None else read_area(aoi, after.grid)
         zoom, fault = map_grids(before, after)
         findings = [
             crs_finding(before, after),
@@ -87,7 +94,7 @@ def verify(
             total = sum(len(list(pair.blocks())) for pair in pairs)
             with shown_progress(progress, "verify", unit="block", total=total) as shown:
                 finished = counted(shown, total)
-                findings += _worst([_pixel_findings(pair, finished) for pair in pairs])
+                findings += _worst([_pixel_findings(pair, area, finished) for pair in pairs])
         shape = after.grid.shape
         return Audit(
             out=out,
@@ -98,9 +105,18 @@ def verify(
         )
 
 
-def _pixel_findings(pair: SourceResultPair, finished: Callable[[], None]) -> list[Finding]:
-    """Run the checks that read pixels."""
-    masks, radiometry = MaskCounts(pair), Radiometry(pair)
+def _pixel_findings(
+    pair: SourceResultPair, area: Area | None, finished: Callable[[], None]
+) -> list[Finding]:
+    """Run the checks that read pixels.
+
+    Args:
+        pair: the source and its result.
+        area: the area of interest that the result was cut to; None if there is none, or the caller
+            does not say.
+        finished: called after each block.
+    """
+    masks, radiometry = MaskCounts(pair, area), Radiometry(pair)
     blocks = list(pair.blocks())
     logger.debug(
         "comparing bands %s in %d blocks of up to %d source pixels",

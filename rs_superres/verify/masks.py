@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from rs_superres.grid import AxisMapping, Window
 from rs_superres.image.radiometry import eroded
+from rs_superres.raster import AREA_TAG
 from rs_superres.types import Indices, Valid
+from rs_superres.vector import Area
 from rs_superres.verify.comparison import MASK_TOLERANCE, ComparedBlock, SourceResultPair
 from rs_superres.verify.findings import Finding
 from rs_superres.verify.rules import RULES
@@ -17,17 +20,28 @@ OUTSIDE_WINDOW_SIDE = 512
 """Output pixels on a side of the windows that are read outside the source."""
 
 
-class MaskCounts:
-    """Count the result's pixels whose validity or finiteness changed, over all bands."""
+NO_AREA = "its tags say that it was cut to an area of interest, which the audit was not given"
+"""Why the pixels that a result lacks are not judged."""
 
-    def __init__(self, pair: SourceResultPair) -> None:
-        self._pair = pair
+
+class MaskCounts:
+    """Count the result's pixels whose validity or finiteness changed, over all bands.
+
+    Args:
+        pair: the source and its result.
+        area: the area of interest that the result was cut to: pixels outside are not lost.
+    """
+
+    def __init__(self, pair: SourceResultPair, area: Area | None = None) -> None:
+        self._pair, self._area = pair, area
         self._valid = self._lost = self._invalid = self._invented = self._non_finite = 0
         self._classes = self._changed = 0
 
     def add(self, block: ComparedBlock) -> None:
         """Count the pixels over one block."""
         rows, columns, over_window = block.source_indices()
+        if self._area is not None:
+            over_window &= self._area.inside(block.pixels)
         for band in self._pair.bands:
             source_valid, result_valid = block.source_valid[band], block.result_valid[band]
             valid, invalid = (
@@ -64,7 +78,7 @@ class MaskCounts:
             "non-finite": (self._non_finite, self._valid),
             "classes": (self._changed, self._classes),
         }
-        return [
+        found = [
             Finding(
                 name=name,
                 measured=changed / total if total else None,
@@ -73,6 +87,16 @@ class MaskCounts:
             )
             for name, (changed, total) in counts.items()
         ]
+        if self._area is None and AREA_TAG in self._pair.result.description.tags:
+            return [self._without_area(finding) for finding in found]
+        return found
+
+    @staticmethod
+    def _without_area(finding: Finding) -> Finding:
+        """Return a finding on a result that was cut to an area of interest, which is not known."""
+        if finding.name == "mask invented" or finding.verdict == "pass":
+            return finding
+        return replace(finding, measured=None, detail=NO_AREA)
 
 
 def _pick(mask: Valid, rows: Indices, columns: Indices) -> Valid:

@@ -49,6 +49,12 @@ def test_the_source_may_be_an_argument(pair: tuple[Path, Path]) -> None:
     assert "SOURCE was given twice" in both.stderr
 
 
+def test_polygons_that_do_not_exist_are_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = verify(*pair, "--aoi", tmp_path / "none.geojson", "-q")
+    assert result.exit_code == 1
+    assert "none.geojson" in result.stderr
+
+
 def test_a_failed_check_exits_1_and_says_what_to_do(pair: tuple[Path, Path]) -> None:
     out, source = pair
     rasters.write(out, rasters.read(out)[:, :-1], transform=rasters.transform_of(out))
@@ -153,6 +159,7 @@ def test_the_gain_in_words(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--wald", "a", "b", "-s", 2], "--wald takes one scene, which is the truth: leave out SO"),
         (["--wald", "a", "--source", "b", "-s", 2], "--wald takes one scene"),
+        (["--wald", "a", "-s", 2, "--aoi", "b"], "--wald compares the entire scene: leave out --a"),
         (["--wald", "a"], "--wald needs --scale"),
         (["--wald", "a", "-s", 1], "expected a number above 1"),
         (["--wald", "a", "-s", 2, "--mtf", 9], "expected a number above 0, at most 8"),

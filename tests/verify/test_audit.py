@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -227,6 +228,42 @@ def test_lost_and_non_finite_pixels_are_reported(tmp_path: Path, gdal_tools: Pat
 
     rewrite(out, lost_corner)
     assert "mask lost" in failed(verify(str(out), source))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_result_cut_to_polygons_has_lost_nothing(dtype: str, tmp_path: Path, tiny: str) -> None:
+    """Given the polygons, the audit looks inside; otherwise the tags say why pixels are missing."""
+    source = pairs.write_source(tmp_path / "s.tif", dtype)
+    with rasters.opened(source) as dataset:
+        left, bottom, right, top = dataset.bounds
+        crs = str(dataset.crs)
+    corners = [[left, bottom], [(left + right) / 2, top], [right, bottom], [left, bottom]]
+    aoi = tmp_path / "field.geojson"
+    aoi.write_text(
+        json.dumps(
+            {
+                "type": "Polygon",
+                "coordinates": [corners],
+                "crs": {"type": "name", "properties": {"name": crs}},
+            }
+        )
+    )
+    out = tmp_path / "o.tif"
+    upscale(source, out, Options(scale=2, model=tiny, steps=0, aoi=aoi, format="gtiff"))
+    untold, told = verify(str(out), source), verify(str(out), source, aoi=aoi)
+    assert not {"mask lost", "non-finite"} & (failed(untold) | failed(told))
+    lost = "mask lost" if dtype == "uint8" else "non-finite"
+    assert finding_of(untold, lost).measured is None
+    assert "area of interest" in finding_of(untold, lost).detail
+    assert finding_of(told, lost).measured == 0
+    with rasters.opened(out, "r+") as dataset:
+        mask = dataset.dataset_mask()
+        mask[mask.shape[0] // 2 :] = 0
+        if dtype == "uint8":
+            dataset.write_mask(mask)
+        else:
+            dataset.write(np.where(mask, dataset.read(), np.nan).astype(dtype))
+    assert lost in failed(verify(str(out), source, aoi=aoi))
 
 
 def test_changed_metadata_is_reported(tmp_path: Path, gdal_tools: Path) -> None:
