@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import Rows, median
+from benchmarks.timing import Rows, bf16_product, median
 from rs_superres.demo.synthetic_scene import render_scene, scene_grid
 from rs_superres.engine import Options, Plan, plan, run
 from rs_superres.engine.compute import compute_here
@@ -144,15 +144,33 @@ def interpolation(folder: Path, quick: bool) -> Rows:
     return [*rows, ("gdal_translate", f"{seconds:.2f}")]
 
 
+def whole(folder: Path, quick: bool) -> Rows:
+    """Time the command from file to file, and compare its rate with that of a bf16 product."""
+    megapixels, product = 4.0 if quick else 16.0, bf16_product()
+    rows: Rows = [("scale", "mode", "s", "Mpx/s", f"per TFLOP/s (a bf16 product: {product:.2f})")]
+    for scale, steps in ((2, 0), (2, None), (4, 0), (4, None)):
+        source, out = scene(folder, megapixels * (SCALE / scale) ** 2), folder / "whole.tif"
+        seconds, _, _ = _measure(_command(source, out, scale, steps), folder)
+        rate = megapixels / seconds
+        mode = "default" if steps is None else f"--steps {steps}"
+        rows.append((f"x{scale}", mode, f"{seconds:.1f}", f"{rate:.2f}", f"{rate / product:.2f}"))
+    return rows
+
+
+def _command(source: Path, out: Path, scale: float, steps: int | None) -> list[str]:
+    """Return the command line of a run; the model's own steps if ``steps`` is None."""
+    tool = str(Path(sys.executable).with_name("rs-sr"))
+    command = [tool, "upscale", str(source), "-o", str(out), "--scale", str(scale)]
+    command += [] if steps is None else ["--steps", str(steps)]
+    return [*command, "--overwrite", "-q"]
+
+
 def growth(folder: Path, sizes: Sequence[float]) -> Rows:
     """Measure time, memory and disk of the command for results of several sizes, Mpx."""
     rows: Rows = [("result", "s", "s/Mpx", "peak memory, MB", "peak disk, MB", "result, MB")]
     for megapixels in sizes:
         source, out = scene(folder, megapixels), folder / "growth.tif"
-        tool = str(Path(sys.executable).with_name("rs-sr"))
-        command = [tool, "upscale", str(source), "-o", str(out)]
-        command += ["--scale", str(SCALE), "--steps", "0", "--overwrite"]
-        seconds, memory, disk = _measure([*command, "-q"], folder)
+        seconds, memory, disk = _measure(_command(source, out, SCALE, 0), folder)
         rows.append(
             (
                 f"{megapixels:g} Mpx",

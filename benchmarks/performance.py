@@ -22,6 +22,7 @@ NAMES = (
     "shipped",
     "overhead",
     "interpolation",
+    "whole",
     "growth",
     "accuracy",
     "arithmetic",
@@ -44,10 +45,13 @@ def tables(names: list[str], folder: Path, quick: bool, large: bool) -> Iterator
             "The shipped model, with the margin for consistency",
             networks.shipped(quick, plain),
         )
-    if "overhead" in names:
-        yield "The whole command", commands.overhead(folder, quick)
-    if "interpolation" in names:
-        yield "The pipeline with cubic interpolation", commands.interpolation(folder, quick)
+    for name, heading, measure in (
+        ("overhead", "The whole command", commands.overhead),
+        ("interpolation", "The pipeline with cubic interpolation", commands.interpolation),
+        ("whole", "The command from file to file", commands.whole),
+    ):
+        if name in names:
+            yield heading, measure(folder, quick)
     if "growth" in names:
         sizes = [4.0] if quick else [4.0, 40.0]
         sizes += [400.0] if large else []

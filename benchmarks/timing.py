@@ -43,6 +43,13 @@ def machine() -> str:
     )
 
 
+def bf16_product() -> float:
+    """Measure this machine's TFLOP/s in a product of two bf16 matrices of 1024 x 1024."""
+    a, b = (torch.rand(1024, 1024).bfloat16() for _ in range(2))
+    with fixed_threads(), torch.inference_mode():
+        return 2 * 1024**3 / median(lambda: a @ b, 9) / 1e12
+
+
 def ceilings() -> dict[str, float]:
     """Measure this machine's GFLOP/s in products and convolutions, and its GB/s in copies."""
     a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
