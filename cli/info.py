@@ -128,6 +128,8 @@ def _network(facts: dict[str, Any]) -> Iterator[str]:
         yield f"{numbers:>8}  {how}: {low:.6g} to {high:.6g}, {group['rule']}"
         if group["mtf"] is not None:
             yield f"          estimated: MTF of {group['mtf']:g}, noise of {group['noise']:g}"
+    if any(group["mtf"] is not None for group in facts["groups"]):
+        yield "          an MTF is a rough guess of the blur: give --sensor or --mtf if you know it"
     for band in facts["bands"]:
         if band["network"] == "alpha":
             yield f"{band['band']:>8}  alpha: interpolated, not through the network"
@@ -135,7 +137,5 @@ def _network(facts: dict[str, Any]) -> Iterator[str]:
             yield f"{band['band']:>8}  classes or bits: by nearest neighbour"
     model = facts["model"]
     low, high = model["scales"]
-    yield (
-        f"   model  {model['name']}, {model['steps']} steps, trained at x{low:g} to x{high:g}; "
-        f"takes {', '.join(facts['options'])}"
-    )
+    yield f"   model  {model['name']}, {model['steps']} steps, trained at x{low:g} to x{high:g}"
+    yield f" options  possible: {', '.join(facts['options'])}"

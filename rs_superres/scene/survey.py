@@ -192,7 +192,7 @@ def mask_words(band: Band, flags: tuple[str, ...]) -> str:
         flags: rasterio's names of the band's mask flags.
     """
     if "alpha" in flags:
-        words = "none; the alpha band goes through as a band"
+        words = "none but the alpha band"
     elif "nodata" in flags and band.nodata is not None:
         words = f"nodata value {band.nodata:g}"
     elif "all_valid" in flags:
@@ -201,7 +201,10 @@ def mask_words(band: Band, flags: tuple[str, ...]) -> str:
         words = "one mask for all bands, in the file or in a .msk file"
     else:
         words = "a mask of this band"
-    return f"{words}; NaN and infinite values" if band.dtype.startswith("float") else words
+    if not band.dtype.startswith("float"):
+        return words
+    more = "NaN and infinite values"
+    return more if words == "none" else f"{words}; {more}"
 
 
 def range_rule(band: Band, value_range: ValueRange) -> str:

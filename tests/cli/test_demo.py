@@ -46,8 +46,15 @@ def test_plain(call: dict[str, Any]) -> None:
     assert result.exit_code == 0
     assert call["folder"] == Path("rs-sr-demo")
     assert (call["scene"], call["overwrite"]) == ("town", False)
-    for part in ("at x3.5:", "cubic     21.04 dB", "prior     22.50 dB", "before-after.png"):
-        assert part in result.stdout
+    assert result.stdout.splitlines() == [
+        "PSNR against the truth at x3.5 (higher is closer):",
+        "  cubic interpolation           21.04 dB",
+        "  neural operator (--steps 0)   22.50 dB",
+        "  default                       22.12 dB",
+        "scene    rs-sr-demo/scene.tif",
+        "result   rs-sr-demo/upscaled.tif",
+        "picture  rs-sr-demo/before-after.png: source, cubic, operator, default, truth",
+    ]
     assert result.stderr.startswith("upscaled.tif 100 %")
 
 

@@ -64,12 +64,12 @@ def test_text(scene: Path) -> None:
     result = info(scene)
     assert result.exit_code == 0
     assert result.stderr.startswith("rs-sr: warning: 10 m pixels are outside")
-    *lines, alpha, last = result.stdout.splitlines()
-    estimated = lines.pop()
+    *lines, estimated, guess, alpha, model, last = result.stdout.splitlines()
     assert re.fullmatch(r" {10,}estimated: MTF of [\d.]+, noise of [\d.]+", estimated)
+    assert guess.endswith("rough guess of the blur: give --sensor or --mtf if you know it")
     assert alpha == "         4  alpha: interpolated, not through the network"
-    assert last.startswith("     model  aerial, ")
-    assert last.endswith(" takes --scale, --bounds, --res, --like, --aoi")
+    assert model.startswith("     model  aerial, ")
+    assert last == "   options  possible: --scale, --bounds, --res, --like, --aoi"
     assert lines == [
         f"file         {scene}",
         "driver       GTiff",
@@ -81,9 +81,9 @@ def test_text(scene: Path) -> None:
         "lower right  500440, 5399600",
         "lower left   500000, 5399600",
         "bands        4",
-        '    1  uint8   red         "B04"  mask: none; the alpha band goes through as a band',
-        "    2  uint8   green       mask: none; the alpha band goes through as a band",
-        "    3  uint8   blue        mask: none; the alpha band goes through as a band",
+        '    1  uint8   red         "B04"  mask: none but the alpha band',
+        "    2  uint8   green       mask: none but the alpha band",
+        "    3  uint8   blue        mask: none but the alpha band",
         "    4  uint8   alpha       mask: none",
         "through the network",
         "   1, 2, 3  together, as RGB: 0 to 255, all values of uint8",
@@ -137,7 +137,7 @@ def test_keywords_become_the_flags_of_upscale(scene: Path, monkeypatch: pytest.M
     assert info(scene).stderr == ("rs-sr: error: has classes; --classes expand or --bands helps\n")
     assert json.loads(info(scene, "--json").stdout)["refused"].endswith("--bands helps")
     facts["refused"] = None
-    assert info(scene).stdout.rstrip().endswith("takes --res")
+    assert info(scene).stdout.rstrip().endswith("possible: --res")
 
 
 def test_a_refused_raster_exits_1_with_the_reason(tmp_path: Path) -> None:

@@ -125,7 +125,8 @@ def test_masks_are_described_in_words(tmp_path: Path) -> None:
         "nodata value nan; NaN and infinite values": rasters.write(
             tmp_path / "d.tif", pixels.astype(np.float32), nodata=math.nan
         ),
-        "none; the alpha band goes through as a band": rasters.write(
+        "NaN and infinite values": rasters.write(tmp_path / "f.tif", pixels.astype(np.float32)),
+        "none but the alpha band": rasters.write(
             tmp_path / "e.tif", np.repeat(pixels, 2, axis=0), colours=("gray", "alpha")
         ),
     }
