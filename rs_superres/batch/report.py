@@ -19,10 +19,10 @@ from rs_superres.system.files import write_file
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em }
 table { border-collapse: collapse }
-td, th { padding: .3em .8em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
+td, th { padding: .3em .6em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
 pre { white-space: pre-wrap; max-height: 8em; overflow: auto; background: #f5f5f5; padding: .5em }
 td.number { text-align: right; white-space: nowrap } tr.failed td { background: #fbe9e7 }
-td.name { overflow-wrap: anywhere } td.messages { min-width: 18em }
+td.name { overflow-wrap: anywhere; min-width: 9em } td.messages { min-width: 14em }
 """
 """Style sheet of the page."""
 
@@ -84,7 +84,7 @@ class BatchReport:
             "<tr><th>before</th><th>after</th><th>result</th><th>status</th><th>scale</th>"
             "<th>size</th><th>seconds</th><th>attempts</th><th>messages</th></tr>"
             f"\n{rows}\n</table>"
-            + (f"<h2>No rasters, passed over</h2><ul>{others}</ul>" if others else "")
+            + (f"<h2>Passed over: not rasters</h2><ul>{others}</ul>" if others else "")
             + "</body></html>\n"
         )
 
