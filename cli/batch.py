@@ -180,7 +180,7 @@ def _show(line: ProgressLine, state: State) -> None:
     megapixels, done = state.pixels / 1e6, len(state.outcomes)
     # Scenes in progress count for their part, so the share may round to 1 before the last ends.
     share = 1.0 if done == state.scenes else min(state.share, 0.999)
-    line.show(f"{done} of {state.scenes} scenes, {megapixels:.1f} Mpx", share, megapixels)
+    line.show(f"{done} of {state.scenes} scenes, {megapixels:.2f} Mpx", share, megapixels)
 
 
 def _in_flags(outcome: SceneOutcome) -> SceneOutcome:

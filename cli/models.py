@@ -91,7 +91,7 @@ def check(name: str) -> None:
         messages.say(f"error: {text}")
     if findings.faults:
         raise click.exceptions.Exit(1)
-    messages.echo("  ".join(_columns(_facts(name))))
+    messages.echo("  ".join(_columns(_facts(name))), "PASS: others can use this model")
 
 
 @command.command(
@@ -169,7 +169,7 @@ def _columns(facts: dict[str, Any]) -> list[str]:
         f"{facts['steps']} steps",
     ]
     if facts["pixel_size"]:
-        columns.append("trained on pixels of {:g} to {:g} m".format(*facts["pixel_size"]))
+        columns.append("trained on pixels of {:.3g} to {:.3g} m".format(*facts["pixel_size"]))
     columns.append(f"sha256 {facts['checksum'][:SHORT]}")
     return columns if facts["shipped"] else [*columns, f"in {Path(facts['path']).parent}"]
 

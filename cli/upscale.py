@@ -265,6 +265,8 @@ def report_lines(plan: Plan, report: Report) -> list[str]:
 
 def residual_line(residual: Residual, *, consistency: bool) -> str:
     """Return in plain words how close a downsampled result comes to its source."""
+    if not residual.rms:
+        return "not compared with the source: all bands were resampled by nearest neighbour"
     off = "" if consistency else "consistency off: "
     if not residual.pixels:
         return f"{off}not compared with the source: every pixel is near a hole or a border"

@@ -138,7 +138,8 @@ def upscale(  # noqa: PLR0913 (its keywords are the options of a run)
             of (y, x), (band, y, x) or (time, band, y, x). Any other dimension
             stacks scenes.
         out: Path of the result; required for files. In a folder, the result gets the source's name.
-        scale: Scale factor between source and result pixels, any number above 1.
+        scale: Scale factor between source and result pixels, any number above 1; rounded so that
+            whole pixels fill the extent exactly.
         resolution: Target pixel size in CRS units (degrees for EPSG:4326).
             One number, or X and Y.
         like: Use the grid of this raster: its origin, pixel size and extent.

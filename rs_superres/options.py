@@ -335,7 +335,10 @@ class PixelOptions:
     """
 
     scale: str | float | None = option(
-        None, "Scale factor between source and result pixels, any number above 1.", _scale
+        None,
+        "Scale factor between source and result pixels, any number above 1; rounded so that whole "
+        "pixels fill the extent exactly.",
+        _scale,
     )
     resolution: tuple[float, float] | None = option(
         None, "Target pixel size in CRS units (degrees for EPSG:4326).", _resolution

@@ -19,9 +19,10 @@ from rs_superres.system.files import write_file
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em }
 table { border-collapse: collapse }
-td, th { padding: .3em .8em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
+td, th { padding: .3em .6em; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
 pre { white-space: pre-wrap; max-height: 8em; overflow: auto; background: #f5f5f5; padding: .5em }
-td.number { text-align: right } tr.failed td { background: #fbe9e7 }
+td.number { text-align: right; white-space: nowrap } tr.failed td { background: #fbe9e7 }
+td.name { overflow-wrap: anywhere; min-width: 9em } td.messages { min-width: 14em }
 """
 """Style sheet of the page."""
 
@@ -77,13 +78,13 @@ class BatchReport:
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             f"<title>rs-sr batch</title><style>{STYLE}</style></head><body><h1>rs-sr batch</h1>"
             f"<p>{facts['done']} done, {facts['skipped']} skipped, {facts['failed']} failed; "
-            f"{facts['pixels'] / 1e6:.1f} Mpx in {facts['seconds']:.0f} s</p>"
+            f"{facts['pixels'] / 1e6:.2f} Mpx in {facts['seconds']:.0f} s</p>"
             f"<p>model {escape(self.model)}{self._scales()}</p>"
             f"<pre>{escape(self.command)}</pre><table>"
             "<tr><th>before</th><th>after</th><th>result</th><th>status</th><th>scale</th>"
             "<th>size</th><th>seconds</th><th>attempts</th><th>messages</th></tr>"
             f"\n{rows}\n</table>"
-            + (f"<h2>No rasters, passed over</h2><ul>{others}</ul>" if others else "")
+            + (f"<h2>Passed over: not rasters</h2><ul>{others}</ul>" if others else "")
             + "</body></html>\n"
         )
 
@@ -112,10 +113,10 @@ def _row(o: SceneOutcome, folder: Path) -> str:
         name = f'<a href="{escape(_link(o.out, folder))}">{name}</a>'
     messages = "<br>".join(escape(w) for w in [*([o.error] if o.error else []), *o.warnings])
     return (
-        f'<tr class="{o.status}">{pictures}<td>{name}</td><td>{o.status}</td>'
+        f'<tr class="{o.status}">{pictures}<td class="name">{name}</td><td>{o.status}</td>'
         f'<td class="number">{scale}</td><td class="number">{size}</td>'
         f'<td class="number">{o.seconds:.1f}</td><td class="number">{o.attempts}</td>'
-        f"<td>{messages}</td></tr>"
+        f'<td class="messages">{messages}</td></tr>'
     )
 
 

@@ -467,5 +467,7 @@ def _georeferenced(grid: Grid, option: str) -> Affine:
             ``option`` needs both.
     """
     if grid.transform is None or grid.crs is None:
-        raise InputError(f"{option} needs a raster with an affine transform and a CRS")
+        raise InputError(
+            f"{option} needs a raster with an affine transform and a CRS; use scale= instead"
+        )
     return grid.transform

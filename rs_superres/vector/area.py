@@ -127,7 +127,10 @@ def read_area(path: Path, grid: Grid) -> Area:
             not overlap the grid.
     """
     if grid.transform is None or grid.crs is None:
-        raise InputError("aoi= needs a raster with an affine transform and a CRS")
+        raise InputError(
+            "aoi= needs a raster with an affine transform and a CRS; without them, bounds= takes "
+            "source pixels"
+        )
     polygons = read_polygons(path)
     to_pixels = ~grid.transform
     with rasterio.Env():  # outside it, GDAL writes its errors to stderr

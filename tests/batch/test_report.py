@@ -69,7 +69,7 @@ def test_a_page_shows_what_was_done_and_how(tmp_path: Path, tiny: str) -> None:
     assert not {"b", "i", "is"} & {tag for tag, _ in page.tags}
     for text in (
         *("model aerial, scale 2", "rs-sr batch 'a <b>' --scale 2", "1 < 2", "a & b.tif"),
-        *("x<i>.tif", "n.csv <is> no raster", "88 × 80", "1 done, 0 skipped, 1 failed"),
+        *("x<i>.tif", "n.csv <is> no raster", "88 × 80", "1 done, 0 skipped, 1 failed; 0.01 Mpx"),
     ):
         assert text in page.text
     assert page.values("a", "href") == ["../finer%20%3Cb%3E/a%20%26%20b.tif"]

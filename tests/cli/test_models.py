@@ -89,6 +89,7 @@ def test_check(tmp_path: Path) -> None:
     result = run("check", folder)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith("mine  scene model")
+    assert result.stdout.endswith("\nPASS: others can use this model\n")
     (folder / "card.md").write_text("no heading\n")
     result = run("check", folder)
     assert (result.exit_code, result.stdout) == (1, "")

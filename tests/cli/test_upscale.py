@@ -113,6 +113,8 @@ def test_classes(upscale: Call, out: Path, tmp_path: Path, classes: str) -> None
     )
     assert result.exit_code == 0, result.stderr
     assert len(rasters.read(out)) == {"expand": 3, "nearest": 1}[classes]
+    copied = "not compared with the source: all bands were resampled by nearest neighbour"
+    assert (copied in result.stdout) == (classes == "nearest")
 
 
 def test_several_sources(out: Path, scene: Path, tmp_path: Path, tiny: str) -> None:

@@ -124,7 +124,7 @@ def test_grid_without_georeference() -> None:
     zoom = Zoom.by_scale(Grid(Shape(10, 12), None), "1.5")
     assert zoom.output == Grid(Shape(15, 18), None, None)
     for bare in (Grid(Shape(10, 12), None), Grid(Shape(10, 12), Affine.scale(2, -2))):
-        needs = "needs a raster with an affine transform and a CRS"
+        needs = "needs a raster with an affine transform and a CRS; use scale= instead"
         with pytest.raises(InputError, match=f"resolution= {needs}"):
             Zoom.by_resolution(bare, 1, 1)
         for source, like in ((bare, grid(20, 20)), (grid(20, 20), bare)):

@@ -332,7 +332,7 @@ def test_checksums_of_different_areas_differ(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", [Grid(SHAPE, None, UTM), Grid(SHAPE, NORTH_UP, None)])
 def test_a_grid_without_transform_or_crs_is_refused(tmp_path: Path, target: Grid) -> None:
-    with pytest.raises(InputError, match="aoi= needs a raster with an affine transform and a CRS"):
+    with pytest.raises(InputError, match="and a CRS; without them, bounds= takes source pixels"):
         read_area(write(tmp_path, star(1), UTM), target)
 
 
