@@ -17,6 +17,12 @@ from rs_superres.raster.gdal import FAILURES
 DEGREE = 111_320.0
 """Length in metres of a degree of latitude, and of a degree of longitude at the equator."""
 
+SEMI_MAJOR_AXIS = 6_378_137.0
+"""Radius in metres of WGS 84 at the equator."""
+
+SQUARED_ECCENTRICITY = 0.00669437999
+"""Squared first eccentricity of WGS 84."""
+
 EDGE_POINTS = 8
 """Points on each side of a footprint: straight sides are curved in other projections."""
 
@@ -165,11 +171,20 @@ def pixel_size(grid: Grid) -> float | None:
         return None
     if not all(map(math.isfinite, (*longitudes, *latitudes))):
         return None
-    shrinking = math.cos(math.radians(latitudes[0]))  # of a degree of longitude, from the equator
-    # The pixel's two sides as (east, north) vectors in degrees of latitude.
+    of_longitude, of_latitude = _degrees_at(latitudes[0])
+    # The pixel's two sides as (east, north) vectors in degrees.
     (row_east, row_north), (column_east, column_north) = (
-        (((east - longitudes[0] + 180) % 360 - 180) * shrinking, north - latitudes[0])
+        ((east - longitudes[0] + 180) % 360 - 180, north - latitudes[0])
         for east, north in zip(longitudes[1:], latitudes[1:], strict=True)
     )
-    area = abs(row_east * column_north - row_north * column_east) * DEGREE**2
+    area = abs(row_east * column_north - row_north * column_east) * of_longitude * of_latitude
     return math.sqrt(area) if area > 0 else None
+
+
+def _degrees_at(latitude: float) -> tuple[float, float]:
+    """Return the lengths in metres of a degree of longitude and of latitude on WGS 84."""
+    angle = math.radians(latitude)
+    flattened = 1 - SQUARED_ECCENTRICITY * math.sin(angle) ** 2
+    across = SEMI_MAJOR_AXIS / math.sqrt(flattened)
+    along = across * (1 - SQUARED_ECCENTRICITY) / flattened
+    return math.radians(across * math.cos(angle)), math.radians(along)

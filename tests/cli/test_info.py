@@ -48,7 +48,7 @@ def test_warnings_and_hints(tmp_path: Path) -> None:
     result = info(path)
     assert result.exit_code == 0
     warning, hint = result.stderr.splitlines()
-    assert warning.startswith("rs-sr: warning: 100 m pixels are outside the training range")
+    assert warning.startswith("rs-sr: warning: 99.7 m pixels are outside the training range")
     assert hint.startswith("rs-sr: note: bands 4,3,2 are named B4, B3 and B2, which are red, ")
     assert hint.endswith(" as grey, but --rgb 4,3,2 sharpens them together")
     facts = json.loads(info(path, "--json").stdout)

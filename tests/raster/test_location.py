@@ -57,6 +57,13 @@ def test_pixel_size_of_a_sheared_grid() -> None:
     assert pixel_size(grid("EPSG:32633", sheared)) == pytest.approx(10, rel=0.01)
 
 
+@pytest.mark.parametrize("latitude", [0.1, 30, 50, 80])
+def test_pixel_size_is_measured_on_the_ellipsoid(latitude: float) -> None:
+    """UTM is exactly 0.9996 times as long as the ground along its central meridian."""
+    size = pixel_size(grid_at("EPSG:32633", 15, latitude, Affine.scale(30, -30)))
+    assert size == pytest.approx(30 / 0.9996, rel=2e-6)
+
+
 @pytest.mark.parametrize("latitude", [0, 45, -60, 80])
 def test_pixel_size_in_degrees(latitude: float) -> None:
     """A degree of longitude is shorter by the cosine of the latitude."""
