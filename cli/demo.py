@@ -11,7 +11,7 @@ from . import messages, options, process, sections
 from .progress import shown
 
 METHODS = {"cubic": "cubic interpolation", "prior": "neural operator (--steps 0)"}
-"""The results of a demonstration in the words of the README; the default is called so."""
+"""What the README calls the results of a demonstration. "default" keeps its name."""
 
 
 @click.command(
